@@ -1,0 +1,1 @@
+//! Kubernetes operator that runs DittoFS file servers.

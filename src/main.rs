@@ -1,0 +1,2 @@
+//! The `dittofs-operator` command.
+fn main() {}
