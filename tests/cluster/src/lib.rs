@@ -1,1 +1,51 @@
 //! A Kubernetes control plane on loopback, for tests and for `make run`.
+//!
+//! [`ControlPlane::start`] runs etcd, the API server and, if asked, the controller manager, the scheduler
+//! and kwok, which plays the kubelets: pods become Ready without containers. The executables are found on
+//! the machine or built once from pinned Go modules ([`binaries`]).
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use local_control_plane::{Component, ControlPlane, Options};
+//!
+//! let control_plane = ControlPlane::start(Options::full()).await?;
+//! let client = control_plane.client()?;
+//! control_plane.restart(Component::ApiServer).await?; // same port, same data
+//! # drop(client);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`binaries`] | finds or builds the executables |
+//! | `component`, `arguments` | the five processes and their command lines |
+//! | `pki`, `kubeconfig`, `instance` | the files of one control plane |
+//! | `leash` | a process that cannot outlive its parent |
+//! | [`percona`] | the Percona simulator |
+//! | `control_plane`, `probe`, `bootstrap` | start, readiness, faults, end |
+
+pub mod apply;
+mod arguments;
+pub mod binaries;
+mod bootstrap;
+mod component;
+mod control_plane;
+pub mod demo;
+mod error;
+mod files;
+mod instance;
+mod kubeconfig;
+mod leash;
+mod options;
+pub mod percona;
+mod pki;
+mod ports;
+mod probe;
+mod text;
+
+pub use component::Component;
+pub use control_plane::ControlPlane;
+pub use error::Error;
+pub use options::{Options, Size};
+pub use pki::Error as PkiError;

@@ -1,0 +1,144 @@
+//! Applies manifest files, as `kubectl apply --server-side` would.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::{self, Scope};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+
+/// How long the API server may take to serve a new kind.
+const ESTABLISH: Duration = Duration::from_secs(30);
+
+/// Why a manifest could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is not YAML, or a document in it is no Kubernetes object.
+    #[error("{path}: {reason}", path = path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The API server refused an object.
+    #[error("{path}: {object}: {source}", path = path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Kind and name.
+        object: String,
+        /// What the API server said.
+        source: Box<kube::Error>,
+    },
+}
+
+/// Applies the files in the given order, those of a directory by name. Field validation is strict, as
+/// kubectl's is. A `CustomResourceDefinition` is waited for, so that its objects may follow.
+/// Gives `kind/name` of every object.
+///
+/// # Errors
+/// At the first file or object that fails; those before it are applied.
+pub async fn apply_files(client: &Client, paths: &[PathBuf]) -> Result<Vec<String>, Error> {
+    let mut applied = Vec::new();
+    for path in paths {
+        for file in files(path)? {
+            let text = fs::read_to_string(&file).map_err(|source| Error::Read {
+                path: file.clone(),
+                source,
+            })?;
+            let documents = serde_yaml::from_multiple::<Value>(&text).map_err(|error| Error::Invalid {
+                path: file.clone(),
+                reason: error.to_string(),
+            })?;
+            for document in documents.into_iter().filter(|document| !document.is_null()) {
+                applied.extend(apply(client, &file, document).await?);
+            }
+        }
+    }
+    Ok(applied)
+}
+
+fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let unreadable = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path).map_err(unreadable)?;
+    let mut files = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml")
+    });
+    files.sort();
+    Ok(files)
+}
+
+async fn apply(client: &Client, path: &Path, document: Value) -> Result<Option<String>, Error> {
+    let invalid = |reason: String| Error::Invalid {
+        path: path.to_owned(),
+        reason,
+    };
+    let object: DynamicObject =
+        serde_json::from_value(document).map_err(|error| invalid(error.to_string()))?;
+    let types = object
+        .types
+        .clone()
+        .ok_or_else(|| invalid("an object has no kind".to_owned()))?;
+    if types.api_version.starts_with("kustomize.config.k8s.io/") {
+        return Ok(None);
+    }
+    let gvk = GroupVersionKind::try_from(&types).map_err(|error| invalid(error.to_string()))?;
+    let name = object
+        .metadata
+        .name
+        .clone()
+        .ok_or_else(|| invalid(format!("a {} has no name", types.kind)))?;
+    let label = format!("{}/{name}", types.kind);
+    let refused = |source: kube::Error| Error::Refused {
+        path: path.to_owned(),
+        object: label.clone(),
+        source: Box::new(source),
+    };
+    let (resource, capabilities) = discovery::pinned_kind(client, &gvk).await.map_err(refused)?;
+    let api: Api<DynamicObject> = match (capabilities.scope, object.namespace()) {
+        (Scope::Cluster, _) => Api::all_with(client.clone(), &resource),
+        (Scope::Namespaced, Some(namespace)) => Api::namespaced_with(client.clone(), &namespace, &resource),
+        (Scope::Namespaced, None) => Api::default_namespaced_with(client.clone(), &resource),
+    };
+    let params = PatchParams::apply("local-control-plane")
+        .force()
+        .validation_strict();
+    api.patch(&name, &params, &Patch::Apply(&object))
+        .await
+        .map_err(refused)?;
+    if types.kind == "CustomResourceDefinition" {
+        let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+        let established = await_condition(definitions, &name, conditions::is_crd_established());
+        if !matches!(tokio::time::timeout(ESTABLISH, established).await, Ok(Ok(_))) {
+            return Err(invalid(format!(
+                "the API server does not serve {name} within {ESTABLISH:?}"
+            )));
+        }
+    }
+    Ok(Some(label))
+}

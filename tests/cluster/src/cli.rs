@@ -1,0 +1,116 @@
+//! The command line of `local-control-plane`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "Examples:
+  local-control-plane build                      find or build etcd and the Kubernetes servers
+  local-control-plane start                      an API server; its kubeconfig is printed
+  local-control-plane start --size full --percona-simulator
+  local-control-plane demo --apply crds --apply config/samples/minimal.yaml --operator target/debug/dittofs-operator";
+
+const DEMO_EXAMPLES: &str = "Examples:
+  local-control-plane demo --apply crds --apply config/samples --operator target/debug/dittofs-operator
+  local-control-plane demo --apply crds --apply config/samples --operator target/debug/dittofs-operator \\
+      --until-ready --timeout 120
+  KUBECONFIG=~/.kube/config local-control-plane demo --use-existing --apply crds --operator target/debug/dittofs-operator";
+
+const START_EXAMPLES: &str = "Examples:
+  local-control-plane start
+  local-control-plane start --size full --nodes 3 --percona-simulator --log-dir logs";
+
+/// A Kubernetes control plane on loopback, for tests and demos.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find the executables, or build them from pinned Go modules into the cache.
+    ///
+    /// Looked for in the directory that `KUBEBUILDER_ASSETS` names, then in PATH, in a fitting version;
+    /// else in the cache below `XDG_CACHE_HOME` (or ~/.cache). A first build takes about ten minutes on two cores and needs Go.
+    #[command(after_help = "Example:\n  local-control-plane build --size full")]
+    Build {
+        #[command(flatten)]
+        size: SizeArg,
+    },
+    /// Run a control plane until Ctrl-C.
+    #[command(after_help = START_EXAMPLES)]
+    Start(Start),
+    /// Run the operator on a control plane and show its DittoServers, until Ctrl-C.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(Demo),
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SizeName {
+    /// etcd and the API server
+    Api,
+    /// controller manager, scheduler and kwok too: pods become Ready
+    Full,
+}
+
+#[derive(Debug, Args)]
+pub struct SizeArg {
+    /// Which components
+    #[arg(long, value_enum, default_value = "full")]
+    pub size: SizeName,
+}
+
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Which components
+    #[arg(long, value_enum, default_value = "api")]
+    pub size: SizeName,
+    /// Number of nodes, with `--size full`
+    #[arg(long, default_value_t = 1)]
+    pub nodes: usize,
+    /// Also play Percona's PostgreSQL operator
+    #[arg(long)]
+    pub percona_simulator: bool,
+    /// Time that a simulated database takes to start, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 8)]
+    pub database_delay: u64,
+    /// Directory for the logs of the components [default: removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub log_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Use the cluster that KUBECONFIG names; no simulator then
+    #[arg(long)]
+    pub use_existing: bool,
+    /// Files or directories to apply, in this order; definitions before their objects
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub apply: Vec<PathBuf>,
+    /// The operator's executable, started with KUBECONFIG set
+    #[arg(long, value_name = "PATH")]
+    pub operator: Option<PathBuf>,
+    /// An argument for the operator; repeatable
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub operator_arg: Vec<String>,
+    /// Where the operator's log goes [default: removed at the end]
+    #[arg(long, value_name = "FILE")]
+    pub operator_log: Option<PathBuf>,
+    /// Number of nodes
+    #[arg(long, default_value_t = 1)]
+    pub nodes: usize,
+    /// Time that a simulated database takes to start, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 8)]
+    pub database_delay: u64,
+    /// Exit 0 once every DittoServer that should be Ready is; for CI
+    #[arg(long)]
+    pub until_ready: bool,
+    /// With `--until-ready`: exit 1 with a diagnosis after this time, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+    /// Directory for the logs of the components [default: removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub log_dir: Option<PathBuf>,
+}

@@ -1,0 +1,228 @@
+//! What `make run` shows: a control plane, the operator under it, a live table of DittoServers.
+
+mod diagnosis;
+mod operator;
+mod row;
+mod screen;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::stream::StreamExt;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Config};
+
+use crate::{ControlPlane, Options, apply, percona};
+use operator::Operator;
+use row::Row;
+use screen::Screen;
+
+/// How often the operator process is looked at, and ages on a terminal are renewed.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What to show.
+#[derive(Debug)]
+pub struct Demo {
+    /// Use the cluster of the environment's `KUBECONFIG` instead of starting a control plane. The Percona
+    /// simulator does not run then: it would compete with a real operator.
+    pub use_existing: bool,
+    /// Files and directories to apply, in this order.
+    pub apply: Vec<PathBuf>,
+    /// The operator's executable; `None` if it runs already.
+    pub operator: Option<PathBuf>,
+    /// Its arguments.
+    pub operator_args: Vec<String>,
+    /// Its log; `None` for a file that goes with the demo.
+    pub operator_log: Option<PathBuf>,
+    /// How long a simulated database takes to start.
+    pub database_delay: Duration,
+    /// End with success once every DittoServer that should be Ready is, with an error after this time.
+    pub until_ready: Option<Duration>,
+    /// How to start the control plane.
+    pub options: Options,
+}
+
+/// Why the demo ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The control plane did not start.
+    #[error(transparent)]
+    ControlPlane(#[from] crate::Error),
+    /// The simulator did not start.
+    #[error(transparent)]
+    Simulator(#[from] percona::Error),
+    /// An object took the simulator, and would take Percona's operator, down.
+    #[error(transparent)]
+    Violation(#[from] percona::Violation),
+    /// A manifest could not be applied.
+    #[error(transparent)]
+    Apply(#[from] apply::Error),
+    /// No usable kubeconfig, with `use_existing`.
+    #[error("cannot use the existing cluster: {0}; is KUBECONFIG set?")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// No client.
+    #[error("cannot make a client: {0}")]
+    Client(#[from] Box<kube::Error>),
+    /// The operator cannot be started.
+    #[error("cannot start the operator {path}: {source}", path = path.display())]
+    Operator {
+        /// Its executable.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The operator ended by itself.
+    #[error("the operator ended by itself ({status}); the end of its log:\n{log}")]
+    OperatorEnded {
+        /// How it ended.
+        status: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// Not everything was Ready in time.
+    #[error("not Ready after {waited:?}:\n{diagnosis}")]
+    NotReady {
+        /// The time that was given.
+        waited: Duration,
+        /// What is known about what is not Ready.
+        diagnosis: String,
+    },
+}
+
+/// The cluster in use; dropping it ends what was started.
+struct Cluster {
+    client: Client,
+    kubeconfig: Option<PathBuf>,
+    simulator: Option<percona::PerconaSimulator>,
+    _control_plane: Option<ControlPlane>,
+}
+
+/// Runs the demo. It ends when everything is Ready (if asked to), at an error, or when the future is dropped;
+/// all of them leave no process behind.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn run(demo: Demo) -> Result<(), Error> {
+    let Demo {
+        apply: manifests,
+        operator,
+        operator_args,
+        operator_log,
+        until_ready,
+        ..
+    } = &demo;
+    let (manifests, operator, args) = (manifests.clone(), operator.clone(), operator_args.clone());
+    let (log, until_ready) = (operator_log.clone(), *until_ready);
+    let cluster = connect(demo).await?;
+    for object in apply::apply_files(&cluster.client, &manifests).await? {
+        println!("applied {object}");
+    }
+    let operator = match operator {
+        Some(path) => Some(Operator::start(
+            &path,
+            &args,
+            cluster.kubeconfig.as_deref(),
+            log.as_deref(),
+        )?),
+        None => None,
+    };
+    if let Some(operator) = &operator {
+        println!("operator log: {}", operator.log().display());
+    }
+    show(&cluster, operator, until_ready).await
+}
+
+async fn connect(demo: Demo) -> Result<Cluster, Error> {
+    if demo.use_existing {
+        let config = Config::from_kubeconfig(&kube::config::KubeConfigOptions::default()).await?;
+        println!("using the existing cluster {}", config.cluster_url);
+        let client = Client::try_from(config).map_err(Box::new)?;
+        return Ok(Cluster {
+            client,
+            kubeconfig: None,
+            simulator: None,
+            _control_plane: None,
+        });
+    }
+    let control_plane = ControlPlane::start(demo.options).await?;
+    let options = percona::SimulatorOptions {
+        startup_delay: demo.database_delay,
+        ..Default::default()
+    };
+    let simulator = percona::PerconaSimulator::start(control_plane.client_config(), options).await?;
+    let kubeconfig = control_plane.kubeconfig();
+    println!("a control plane runs on this machine; in another terminal:");
+    println!("  export KUBECONFIG={}", kubeconfig.display());
+    println!("  kubectl get dittoservers,pods,perconapgclusters -A");
+    println!(
+        "  kubectl annotate perconapgcluster NAME {}=stuck",
+        percona::BEHAVIOUR_ANNOTATION
+    );
+    Ok(Cluster {
+        client: control_plane.client()?,
+        kubeconfig: Some(kubeconfig),
+        simulator: Some(simulator),
+        _control_plane: Some(control_plane),
+    })
+}
+
+/// Shows the table on every change, and watches over the operator and the simulator.
+async fn show(
+    cluster: &Cluster,
+    mut operator: Option<Operator>,
+    until_ready: Option<Duration>,
+) -> Result<(), Error> {
+    let resource = ditto_servers();
+    let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
+    let writer = Writer::new(resource);
+    let store = writer.as_reader();
+    let changes = reflector::reflector(writer, watcher(api, watcher::Config::default()));
+    let mut changes = changes.default_backoff().touched_objects().boxed();
+    let mut screen = Screen::new();
+    let mut tick = tokio::time::interval(TICK);
+    let start = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            _ = changes.next() => {}
+            _ = tick.tick() => {}
+        }
+        let rows = rows(&store);
+        screen.draw(&rows);
+        if let Some(simulator) = &cluster.simulator {
+            simulator.check()?;
+        }
+        if let Some(operator) = &mut operator {
+            operator.check()?;
+        }
+        let Some(limit) = until_ready else { continue };
+        if !rows.is_empty() && rows.iter().all(Row::is_settled) {
+            return Ok(());
+        }
+        if start.elapsed() >= limit {
+            let diagnosis = diagnosis::of(&cluster.client, &rows, operator.as_ref()).await;
+            return Err(Error::NotReady {
+                waited: limit,
+                diagnosis,
+            });
+        }
+    }
+}
+
+fn rows(store: &Store<DynamicObject>) -> Vec<Row> {
+    let mut rows: Vec<_> = store.state().iter().map(|server| Row::of(server)).collect();
+    rows.sort_by(|one, other| one.key().cmp(&other.key()));
+    rows
+}
+
+/// DittoServers, read generically: the operator's tests depend on this crate, so it cannot know their types.
+fn ditto_servers() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "dittofs.dittofs.com",
+        "v1alpha1",
+        "DittoServer",
+    ))
+}
