@@ -1,1 +1,3 @@
 //! Kubernetes operator that runs DittoFS file servers.
+
+pub mod api;

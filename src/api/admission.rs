@@ -1,0 +1,319 @@
+//! The validation rules, evaluated without a cluster.
+//!
+//! The API server is the judge; this is the same CEL on the same schema, for `render` and for tests. It covers
+//! the rules (`x-kubernetes-validations`) and what Kubernetes does around them: defaults come first, and an error
+//! about an unchanged value is dropped. Types, ranges and enums are left to the API server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kube::core::cel::{CompiledSchema, ErrorKind, Validator, apply_defaults, compile_schema};
+use serde_json::Value;
+
+use super::crd;
+
+/// A field that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, for example `spec.metrics.port`.
+    pub field: String,
+    /// What is wanted, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() {
+            return formatter.write_str(&self.message);
+        }
+        write!(formatter, "{}: {}", self.field, self.message)
+    }
+}
+
+/// The compiled rules of the `CustomResourceDefinition`.
+pub struct Admission {
+    schema: Value,
+    compiled: CompiledSchema,
+    /// `fieldPath` of each rule that has one.
+    field_paths: BTreeMap<String, String>,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Admission {
+    /// Compiles the rules. Takes some milliseconds: keep the value.
+    #[must_use]
+    pub fn new() -> Self {
+        let schema = crd()
+            .spec
+            .versions
+            .into_iter()
+            .find_map(|version| version.schema?.open_api_v3_schema)
+            .and_then(|schema| serde_json::to_value(schema).ok())
+            .unwrap_or_default();
+        let mut bridged = schema.clone();
+        bridge_old_self(&mut bridged);
+        let mut field_paths = BTreeMap::new();
+        collect_field_paths(&bridged, &mut field_paths);
+        Self {
+            compiled: compile_schema(&bridged),
+            schema,
+            field_paths,
+        }
+    }
+
+    /// The rules that `new` breaks: as a new object, or as an update of `old`.
+    ///
+    /// Both are whole objects, with `metadata`. A rule that cannot be evaluated counts as broken.
+    #[must_use]
+    pub fn violations(&self, new: &Value, old: Option<&Value>) -> Vec<Violation> {
+        let new = self.with_defaults(new);
+        let old = old.map(|old| self.with_defaults(old));
+        let Err(errors) = Validator::new().validate_compiled(&self.compiled, &new, old.as_ref()) else {
+            return Vec::new();
+        };
+        errors
+            .into_vec()
+            .into_iter()
+            .filter(|error| {
+                let ratchets = error.kind == ErrorKind::ValidationFailure && !error.rule.contains("oldSelf");
+                let node = self.node(&error.rule, &error.field_path);
+                !(ratchets && old.as_ref().is_some_and(|old| unchanged(node, &new, old)))
+            })
+            .map(|error| Violation {
+                field: error.field_path.trim_start_matches('.').to_owned(),
+                message: error.message,
+            })
+            .collect()
+    }
+
+    /// `object` as the API server stores it: with the defaults of the schema.
+    #[must_use]
+    pub fn with_defaults(&self, object: &Value) -> Value {
+        apply_defaults(&self.schema, object)
+    }
+
+    /// Path of the value that `rule` sees as `self`.
+    fn node<'p>(&self, rule: &str, path: &'p str) -> &'p str {
+        let suffix = self.field_paths.get(rule).map_or("", String::as_str);
+        path.strip_suffix(suffix).unwrap_or(path)
+    }
+}
+
+fn unchanged(path: &str, new: &Value, old: &Value) -> bool {
+    // `a.b[0].c` in JSON pointer notation. No property with rules has a dot or a slash in its name.
+    let pointer = format!("/{}", path.replace('[', ".").replace(']', "").replace('.', "/"));
+    old.pointer(&pointer)
+        .is_some_and(|value| new.pointer(&pointer) == Some(value))
+}
+
+fn collect_field_paths(schema: &Value, into: &mut BTreeMap<String, String>) {
+    for rule in rules_of(schema) {
+        if let (Some(text), Some(path)) = (rule["rule"].as_str(), rule["fieldPath"].as_str()) {
+            into.insert(text.to_owned(), path.to_owned());
+        }
+    }
+    for child in children(schema) {
+        collect_field_paths(child, into);
+    }
+}
+
+fn rules_of(schema: &Value) -> impl Iterator<Item = &Value> {
+    schema["x-kubernetes-validations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+}
+
+fn children(schema: &Value) -> impl Iterator<Item = &Value> {
+    let properties = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flat_map(|properties| properties.values());
+    properties
+        .chain(schema.get("items"))
+        .chain(schema.get("additionalProperties"))
+}
+
+/// With `optionalOldSelf` the API server binds an optional to `oldSelf`; kube's evaluator, which knows no
+/// optionals, binds the plain value or null. This rewrites the rules from one to the other.
+fn bridge_old_self(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if map.get("optionalOldSelf") == Some(&Value::Bool(true))
+                && let Some(Value::String(rule)) = map.get_mut("rule")
+            {
+                *rule = rule
+                    .replace("oldSelf.hasValue()", "(oldSelf != null)")
+                    .replace("oldSelf.value()", "oldSelf");
+            }
+            map.values_mut().for_each(bridge_old_self);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bridge_old_self),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+#[path = "../../tests/admission/cases/mod.rs"]
+mod cases;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::cases::{Case, Expect};
+    use super::*;
+
+    fn manifest(case: &Case, spec: &str) -> Value {
+        let mut manifest = json!({
+            "apiVersion": "dittofs.dittofs.com/v1alpha1",
+            "kind": "DittoServer",
+            "metadata": {"name": case.name.unwrap_or("files"), "namespace": "default"},
+        });
+        if !spec.is_empty() {
+            manifest["spec"] = without_null(serde_yaml::from_str(spec).unwrap());
+        }
+        manifest
+    }
+
+    /// As the API server does with fields that are not nullable.
+    fn without_null(value: Value) -> Value {
+        match value {
+            Value::Object(map) => map
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key, without_null(value)))
+                .collect(),
+            other => other,
+        }
+    }
+
+    thread_local! {
+        static ADMISSION: Admission = Admission::new();
+    }
+
+    fn judge(new: &Value, old: Option<&Value>) -> Vec<Violation> {
+        ADMISSION.with(|admission| admission.violations(new, old))
+    }
+
+    fn complaint(case: &Case) -> Option<String> {
+        let new = manifest(case, case.spec);
+        let old = case.before.map(|spec| manifest(case, spec));
+        let found = judge(&new, old.as_ref());
+        let good = match case.expect {
+            Expect::RefusedBySchema(..) => return None,
+            Expect::Accepted => found.is_empty(),
+            Expect::Refused(field, message) => {
+                matches!(found.as_slice(), [one] if one.field == field && one.message.contains(message))
+            }
+        };
+        (!good).then(|| format!("{}: wanted {:?}, found {found:?}", case.sentence, case.expect))
+    }
+
+    #[test]
+    fn every_case_of_the_table_is_judged_as_it_says() {
+        let complaints: Vec<String> = cases::all().iter().filter_map(complaint).collect();
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+
+    #[test]
+    fn the_table_is_large_and_says_nothing_twice() {
+        let all = cases::all();
+        let judged_here = all
+            .iter()
+            .filter(|case| !matches!(case.expect, Expect::RefusedBySchema(..)))
+            .count();
+        for case in &all {
+            if let Expect::RefusedBySchema(field, message) = case.expect {
+                assert!(!field.is_empty() && !message.is_empty(), "{}", case.sentence);
+            }
+        }
+        let sentences: std::collections::BTreeSet<_> = all.iter().map(|case| case.sentence).collect();
+        assert!(judged_here >= 60, "{judged_here}");
+        assert_eq!(sentences.len(), all.len());
+    }
+
+    #[test]
+    fn every_rule_compiles_and_has_a_message() {
+        fn check(schema: &Value) {
+            for rule in rules_of(schema) {
+                assert!(
+                    rule["message"].is_string() || rule["messageExpression"].is_string(),
+                    "{rule}"
+                );
+            }
+            children(schema).for_each(check);
+        }
+        let admission = Admission::new();
+        check(&admission.schema);
+        let full = json!({"metadata": {"name": "files"}, "spec": {"storage": {"metadataSize": "1Gi"}}});
+        assert_eq!(admission.violations(&full, Some(&full)), []);
+    }
+
+    fn with_interval(interval: &str) -> Value {
+        json!({
+            "metadata": {"name": "files"},
+            "spec": {"storage": {"metadataSize": "1Gi"}, "adapterDiscovery": {"pollingInterval": interval}},
+        })
+    }
+
+    /// One to three numbers with units, at least one of them above zero, within Go's range.
+    fn positive_go_duration() -> impl Strategy<Value = String> {
+        let term = |number: &'static str| {
+            (
+                number,
+                prop::sample::select(vec!["ns", "us", "\u{b5}s", "ms", "s", "m", "h"]),
+            )
+        };
+        let any = term("[0-9]{1,4}(\\.[0-9]{0,3})?");
+        (
+            "\\+?",
+            term("[1-9][0-9]{0,3}(\\.[0-9]{0,3})?"),
+            prop::collection::vec(any, 0..3),
+        )
+            .prop_map(|(sign, (number, unit), rest)| {
+                let rest: Vec<String> = rest.into_iter().map(|(number, unit)| number + unit).collect();
+                let rest = rest.concat();
+                format!("{sign}{number}{unit}{rest}")
+            })
+    }
+
+    fn volume_size() -> impl Strategy<Value = (u64, String)> {
+        (
+            1_u64..5000,
+            prop::sample::select(vec![("Mi", 1_u64), ("Gi", 1 << 10), ("Ti", 1 << 20)]),
+        )
+            .prop_map(|(number, (unit, mebibytes))| (number * mebibytes, format!("{number}{unit}")))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_positive_go_duration_is_accepted_and_parsed(text in positive_go_duration()) {
+            let found = judge(&with_interval(&text), None);
+            prop_assert!(found.is_empty(), "{text}: {found:?}");
+            prop_assert!(crate::api::duration::parse_go(&text).is_some_and(|parsed| !parsed.is_zero()), "{text}");
+        }
+
+        #[test]
+        fn what_the_rule_accepts_the_parser_reads(text in "[-+]?[0-9.]{0,3}[smhdnu]{0,2}[0-9]{0,2}[smh]?") {
+            let accepted = judge(&with_interval(&text), None).is_empty();
+            let parsed = crate::api::duration::parse_go(&text).is_some_and(|parsed| !parsed.is_zero());
+            prop_assert!(text.is_empty() || accepted == parsed, "{text}: accepted {accepted}, parsed {parsed}");
+        }
+
+        #[test]
+        fn a_volume_may_change_exactly_if_it_does_not_shrink(old in volume_size(), new in volume_size()) {
+            let object = |size: &str| json!({"metadata": {"name": "files"}, "spec": {"storage": {"metadataSize": size}}});
+            let found = judge(&object(&new.1), Some(&object(&old.1)));
+            prop_assert_eq!(found.is_empty(), new.0 >= old.0, "{} -> {}: {:?}", old.1, new.1, found);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! `spec.database` and `spec.percona`: where the control-plane database lives.
+
+use k8s_openapi::api::core::v1::{LocalObjectReference, SecretKeySelector};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{defaults, rules, schema};
+
+/// Kind of the control-plane database.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[schemars(transform = schema::without_description)]
+pub enum DatabaseType {
+    /// A file on the volume `controlplane`.
+    #[default]
+    Sqlite,
+    /// A PostgreSQL server.
+    Postgres,
+}
+
+/// The control-plane database. Without `postgresSecretRef` and without `spec.percona` it is SQLite.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseSpec {
+    /// `sqlite` or `postgres`. `postgres` needs `postgresSecretRef`, or `spec.percona.enabled`. Default: `sqlite`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "sqlite"))]
+    pub r#type: Option<DatabaseType>,
+
+    /// Settings of the SQLite database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqlite: Option<SqliteSpec>,
+
+    /// Your own PostgreSQL: a Secret with the keys `host`, `database`, `user` and `password`, and if needed `port`
+    /// (default 5432) and `sslmode`. The server then uses PostgreSQL, whatever `type` says. `key` is not used:
+    /// write `key: host`. Excludes `spec.percona`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::postgres_secret_ref")]
+    pub postgres_secret_ref: Option<SecretKeySelector>,
+}
+
+/// Settings of the SQLite database.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SqliteSpec {
+    /// File of the database, on a mounted volume. Default: `/data/controlplane/controlplane.db`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::SQLITE_PATH))]
+    pub path: Option<String>,
+}
+
+/// The database that the server is to use, after all of `spec.database` and `spec.percona` is weighed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DatabaseBackend<'a> {
+    /// A SQLite file at this path.
+    Sqlite {
+        /// Path in the server container.
+        path: &'a str,
+    },
+    /// The user's own PostgreSQL, described by this Secret.
+    OwnPostgres(&'a SecretKeySelector),
+    /// The PostgreSQL cluster that the operator makes.
+    Percona(&'a PerconaSpec),
+}
+
+/// A PostgreSQL cluster made with the Percona Operator for PostgreSQL, which must be installed.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::backup_bucket())]
+#[x_kube(validation = rules::backup_endpoint())]
+#[x_kube(validation = rules::backup_credentials())]
+#[x_kube(validation = rules::postgres_version_has_image())]
+#[x_kube(validation = rules::percona_storage_never_shrinks())]
+pub struct PerconaSpec {
+    /// Make the PerconaPGCluster `<name>-postgres` and use it as the control-plane database. Default: false.
+    #[serde(default)]
+    pub enabled: bool,
+
+    /// Delete the cluster, with its data, together with the DittoServer. Default: false, the cluster stays.
+    #[serde(default)]
+    pub delete_with_server: bool,
+
+    /// Use a PerconaPGCluster `<name>-postgres` that exists already and that this operator did not make.
+    /// Default: false, such a cluster is left alone and a condition says so.
+    #[serde(default)]
+    pub adopt_existing: bool,
+
+    /// Number of PostgreSQL instances, 1 to 5. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::PERCONA_REPLICAS), range(min = 1, max = 5))]
+    pub replicas: Option<i32>,
+
+    /// Size of each instance's data volume, for example `20Gi`. Default: `10Gi`. Can grow, never shrink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::PERCONA_STORAGE_SIZE))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = rules::positive_quantity())]
+    pub storage_size: Option<String>,
+
+    /// StorageClass of the data volumes. Absent: the cluster's default class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::storage_class_name())]
+    pub storage_class_name: Option<String>,
+
+    /// Name of the database in the cluster. Default: `dittofs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::PERCONA_DATABASE_NAME))]
+    #[schemars(length(max = 63))]
+    pub database_name: Option<String>,
+
+    /// Backups of the cluster to S3 with pgBackRest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<PerconaBackupSpec>,
+
+    /// Major version of PostgreSQL. Default: 17 for a new cluster; an existing cluster keeps its own. Another
+    /// version needs `images.postgres`, because the default image holds PostgreSQL 17.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 12, max = 18))]
+    pub postgres_version: Option<i32>,
+
+    /// Version of the PerconaPGCluster resource, for example `2.8.2`. Absent: Percona's operator fills in its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cr_version: Option<String>,
+
+    /// Images of the cluster. Absent: those that Percona ships with release 2.8.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PerconaImages>,
+}
+
+/// Images of a PostgreSQL cluster.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PerconaImages {
+    /// PostgreSQL. Default: `docker.io/percona/percona-distribution-postgresql:17.7-2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::image())]
+    pub postgres: Option<String>,
+
+    /// PgBouncer. Default: `docker.io/percona/percona-pgbouncer:1.25.0-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::image())]
+    pub pg_bouncer: Option<String>,
+
+    /// pgBackRest. Default: `docker.io/percona/percona-pgbackrest:2.57.0-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::image())]
+    pub pg_back_rest: Option<String>,
+}
+
+/// Backups of a PostgreSQL cluster to S3.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PerconaBackupSpec {
+    /// Make backups. Needs `bucket`, `endpoint` and `credentialsSecretRef`. Default: false.
+    #[serde(default)]
+    pub enabled: bool,
+
+    /// Secret whose keys are pgBackRest configuration files (`*.conf`) with `repo1-s3-key` and
+    /// `repo1-s3-key-secret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::local_object_reference")]
+    pub credentials_secret_ref: Option<LocalObjectReference>,
+
+    /// S3 bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub bucket: Option<String>,
+
+    /// S3 endpoint, for example `s3.eu-west-1.amazonaws.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub endpoint: Option<String>,
+
+    /// S3 region. Default: `eu-west-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::BACKUP_REGION))]
+    pub region: Option<String>,
+
+    /// When full backups are made, in cron notation, UTC. Default: `0 2 * * *`, every night at two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::BACKUP_FULL_SCHEDULE))]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = rules::cron_schedule())]
+    pub full_schedule: Option<String>,
+
+    /// When incremental backups are made, in cron notation, UTC. Default: `0 * * * *`, every hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::BACKUP_INCR_SCHEDULE))]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = rules::cron_schedule())]
+    pub incr_schedule: Option<String>,
+
+    /// Days that full backups are kept. Default: 7.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::BACKUP_RETENTION_DAYS), range(min = 1))]
+    pub retention_days: Option<i32>,
+}

@@ -1,0 +1,129 @@
+//! `spec.metrics` and `spec.logging`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::SecretKeySelector;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{defaults, rules, schema};
+
+/// Prometheus metrics of the server.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::metrics_token_named())]
+pub struct MetricsSpec {
+    /// Serve metrics, behind the Service `<name>-metrics`. Default: false.
+    #[serde(default)]
+    pub enabled: bool,
+
+    /// Port of the metrics, 1 to 65535, different from `spec.controlPlane.port`. Default: 9090.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::METRICS_PORT), range(min = 1, max = 65535))]
+    pub port: Option<i32>,
+
+    /// Path of the metrics. Default: `/metrics`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::METRICS_PATH))]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::metrics_path())]
+    pub path: Option<String>,
+
+    /// Secret and key that hold the token that a scraper must show. Absent: no authentication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::secret_key_selector")]
+    pub bearer_token_secret: Option<SecretKeySelector>,
+
+    /// A ServiceMonitor for the Prometheus Operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_monitor: Option<ServiceMonitorSpec>,
+}
+
+/// A ServiceMonitor for the Prometheus Operator.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceMonitorSpec {
+    /// Make the ServiceMonitor. Needs `metrics.enabled` and the Prometheus Operator. Default: false.
+    #[serde(default)]
+    pub enabled: bool,
+
+    /// Time between two scrapes, as a Prometheus duration, for example `30s`. Absent: Prometheus' own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::prometheus_duration())]
+    pub interval: Option<String>,
+
+    /// Labels of the ServiceMonitor, for example those that your Prometheus selects by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The least important messages that are logged.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(transform = schema::without_description)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Normal operation.
+    #[default]
+    Info,
+    /// Trouble that the server copes with.
+    Warn,
+    /// Trouble only.
+    Error,
+}
+
+impl LogLevel {
+    /// The name as the server's configuration writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// Form of a log line.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[schemars(transform = schema::without_description)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    #[default]
+    Json,
+}
+
+impl LogFormat {
+    /// The name as the server's configuration writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// Log output of the server.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoggingSpec {
+    /// `DEBUG`, `INFO`, `WARN` or `ERROR`. Absent: `INFO`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
+
+    /// `text` or `json`. Absent: `json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<LogFormat>,
+
+    /// `stdout`, `stderr`, or a file path on a mounted volume. Absent: `stdout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}

@@ -1,0 +1,431 @@
+//! Validation rules in CEL, which the API server evaluates at every write.
+//!
+//! Three kinds, by what becomes of objects that were stored before a rule existed:
+//!
+//! - Rules on one field are plain. Kubernetes ignores them while the field does not change ("ratcheting").
+//! - Rules across fields sit on a parent, which changes with every edit inside it. [`ratcheted`] lets a
+//!   violation pass if it was there before, so that an unrelated edit of a stored object is never refused.
+//! - Transition rules name `oldSelf` and see updates only.
+//!
+//! A message completes the sentence "`<field>`: …", because the API server puts the field in front of it. It says
+//! what is wanted and what to do. Rules across fields name every field in full.
+
+use kube::core::{Message, Rule};
+
+use super::defaults::{API_PORT, METRICS_PORT, PERCONA_POSTGRES_VERSION};
+
+/// Longest name of a `DittoServer`. The longest Service is `<name>-adapter-nfs` (or `-smb`), and a Service name
+/// has at most 63 characters. The StatefulSet's pods carry a label `<name>-<hash>` of at most 63 characters with
+/// a hash of up to 10, which alone would allow 52.
+pub const NAME_MAX: usize = 63 - "-adapter-nfs".len();
+
+/// Longest name of a `DittoServer` with `spec.percona.enabled`. Percona's operator makes one StatefulSet for each
+/// instance, `<name>-postgres-instance1-<4 characters>`, whose pods carry that name and a hash of up to 10
+/// characters in a label of at most 63. Its schema says the same: cluster and instance set together have at most
+/// 46 characters.
+pub const NAME_MAX_WITH_PERCONA: usize = 46 - "instance1".len() - "-postgres".len();
+
+/// A DNS-1123 subdomain, the form of the names of a Secret and a StorageClass.
+const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// Durations that Go's `time.ParseDuration` reads, without a sign other than `+`.
+const GO_DURATION: &str = r"^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
+
+/// A Go duration above zero. Micro signs are spelled out for evaluators that do not know them.
+const ABOVE_ZERO: &str = "duration(self.replace('µs', 'us').replace('μs', 'us')) > duration('0s')";
+
+/// A rule across fields, which must hold for new objects and for edits that would newly break it.
+///
+/// `rule` reads fields as `self.<field>`. It must not fail on any object that the schema accepts: the second half
+/// evaluates it on the old object. Needs Kubernetes 1.30 for `optionalOldSelf`.
+fn ratcheted(rule: &str, field: &str, message: &str) -> Rule {
+    let before = rule.replace("self.", "oldSelf.value().");
+    Rule::new(format!("({rule}) || (oldSelf.hasValue() && !({before}))"))
+        .optional_old_self(true)
+        .field_path(field)
+        .message(message)
+}
+
+/// A rule on one field.
+fn field(rule: impl Into<String>, message: &str) -> Rule {
+    Rule::new(rule).message(message)
+}
+
+/// A transition rule on one field.
+fn transition(rule: &str, message_expression: &str) -> Rule {
+    Rule::new(rule).message(Message::Expression(message_expression.to_owned()))
+}
+
+// The object
+
+/// The name fits every child. Names cannot change, so only creation is judged.
+pub fn name() -> Rule {
+    Rule::new(format!(
+        "oldSelf.hasValue() || (size(self.metadata.name) <= {NAME_MAX} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$'))"
+    ))
+    .optional_old_self(true)
+    .field_path(".metadata.name")
+    .message(
+        format!(
+            "metadata.name must have at most {NAME_MAX} characters, only a-z, 0-9 and '-', start with a letter and end with a letter or digit, because Services and pod labels are named after it: choose another name"
+        )
+        .as_str(),
+    )
+}
+
+/// The name fits the children of a PostgreSQL cluster.
+pub fn name_with_percona() -> Rule {
+    let rule = format!(
+        "!has(self.spec) || !has(self.spec.percona) || !self.spec.percona.enabled || size(self.metadata.name) <= {NAME_MAX_WITH_PERCONA}"
+    );
+    let message = format!(
+        "metadata.name must have at most {NAME_MAX_WITH_PERCONA} characters when spec.percona.enabled is true, because Percona's operator names pods after it: choose a shorter name, or use spec.database.postgresSecretRef"
+    );
+    ratcheted(&rule, ".metadata.name", &message)
+}
+
+/// The Go operator's schema accepted an object without a spec, although nothing could be done for it. A plain
+/// `required` would make such a stored object impossible to edit, even to remove a finalizer.
+pub fn spec_present() -> Rule {
+    Rule::new("has(self.spec) || (oldSelf.hasValue() && !has(oldSelf.value().spec))")
+        .optional_old_self(true)
+        .message("spec is missing: set at least spec.storage.metadataSize, for example 10Gi")
+}
+
+// Fields of several places
+
+/// Size of a volume of the server, in the units that the Go operator takes.
+pub fn volume_size() -> Rule {
+    field(
+        "self.matches('^[0-9]+(Gi|Mi|Ti)$') && quantity(self).isGreaterThan(quantity('0'))",
+        "must be a size above zero in Mi, Gi or Ti, for example 10Gi",
+    )
+}
+
+/// Any size above zero.
+pub fn positive_quantity() -> Rule {
+    field(
+        "self == '' || (isQuantity(self) && quantity(self).isGreaterThan(quantity('0')))",
+        "must be a size above zero, for example 10Gi",
+    )
+}
+
+/// A volume grows or stays. Compared as quantities: 1024Mi for 1Gi is no change.
+pub fn never_shrinks() -> Rule {
+    transition(
+        "!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",
+        "'cannot shrink from ' + oldSelf + ' to ' + self + ', because volumes only grow: set it to ' + oldSelf + ' or more'",
+    )
+}
+
+/// Name of a StorageClass. Empty stays allowed: to Kubernetes it means a volume without class.
+pub fn storage_class_name() -> Rule {
+    field(
+        format!("self == '' || self.matches('{SUBDOMAIN}')"),
+        "must be the name of a StorageClass: lower-case letters, digits, '-' and '.', see kubectl get storageclass",
+    )
+}
+
+/// Name of a Secret, or empty for none.
+pub fn secret_name() -> Rule {
+    field(
+        format!("self == '' || self.matches('{SUBDOMAIN}')"),
+        "must be the name of a Secret: lower-case letters, digits, '-' and '.'",
+    )
+}
+
+/// A reference that names a Secret names a key of it, too.
+pub fn secret_key() -> Rule {
+    Rule::new("!has(self.name) || self.name == '' || self.key.matches('^[-._a-zA-Z0-9]+$')")
+        .field_path(".key")
+        .message("must be a key of the Secret: letters, digits, '-', '_' and '.'")
+}
+
+/// A reference that is there names a Secret.
+pub fn secret_named() -> Rule {
+    Rule::new("has(self.name) && self.name != ''")
+        .field_path(".name")
+        .message("must name a Secret: set it, or remove the whole reference")
+}
+
+/// A Go duration above zero.
+pub fn positive_go_duration() -> Rule {
+    field(
+        format!("self == '' || (self.matches('{GO_DURATION}') && {ABOVE_ZERO})"),
+        "must be a duration above zero such as 30s, 15m or 1h30m; units are ns, us, ms, s, m and h",
+    )
+}
+
+/// A Go duration, zero included.
+pub fn go_duration() -> Rule {
+    field(
+        format!("self == '' || self.matches('{GO_DURATION}')"),
+        "must be a duration such as 30s, 15m or 720h; units are ns, us, ms, s, m and h",
+    )
+}
+
+/// A cron schedule as a `CronJob` takes it.
+pub fn cron_schedule() -> Rule {
+    field(
+        r"self == '' || self.matches('^\\s*([0-9A-Za-z*/,?-]+\\s+){4}[0-9A-Za-z*/,?-]+\\s*$') || self.matches('^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every [0-9a-z.]+)$')",
+        "must be a cron schedule of five fields such as '0 2 * * *', or @hourly, @daily, @weekly, @monthly, @yearly",
+    )
+}
+
+// Single fields
+
+/// An image reference has no spaces.
+pub fn image() -> Rule {
+    field(
+        r"!self.matches('\\s')",
+        "must be a container image without spaces, for example marmos91c/dittofs:v0.29.0",
+    )
+}
+
+/// Path of the metrics.
+pub fn metrics_path() -> Rule {
+    field(
+        "self == '' || self.startsWith('/')",
+        "must start with '/', for example /metrics",
+    )
+}
+
+/// A duration as Prometheus writes it.
+pub fn prometheus_duration() -> Rule {
+    field(
+        "self.matches('^(0|(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?)$')",
+        "must be a Prometheus duration such as 30s, 1m or 1m30s",
+    )
+}
+
+/// Time between two snapshots.
+pub fn snapshot_interval() -> Rule {
+    field(
+        format!(
+            "self in ['@hourly', '@daily', '@weekly'] || (self.matches('{GO_DURATION}') && {ABOVE_ZERO})"
+        ),
+        "must be a duration above zero such as 6h, or @hourly, @daily or @weekly",
+    )
+}
+
+/// A snapshot policy is for a share.
+pub fn share() -> Rule {
+    field("self != ''", "must name a share, for example /archive")
+}
+
+/// What the server accepts at the start of a snapshot's name.
+pub fn name_prefix() -> Rule {
+    field(
+        "self.matches('^[A-Za-z0-9_-]{0,64}$')",
+        "must have at most 64 characters: letters, digits, '-' and '_'",
+    )
+}
+
+// Across fields of spec
+
+/// The API and the metrics cannot listen on the same port.
+pub fn ports_distinct() -> Rule {
+    let metrics = format!("(has(self.metrics.port) ? self.metrics.port : {METRICS_PORT})");
+    let api = format!(
+        "(has(self.controlPlane) && has(self.controlPlane.port) ? self.controlPlane.port : {API_PORT})"
+    );
+    ratcheted(
+        &format!("!has(self.metrics) || !self.metrics.enabled || {metrics} != {api}"),
+        ".metrics.port",
+        &format!(
+            "spec.metrics.port and spec.controlPlane.port must differ, because one server listens on both: change one of them (defaults: {METRICS_PORT} and {API_PORT})"
+        ),
+    )
+}
+
+/// `type: postgres` says where PostgreSQL is.
+pub fn postgres_has_a_source() -> Rule {
+    ratcheted(
+        "!has(self.database) || !has(self.database.type) || self.database.type != 'postgres' || has(self.database.postgresSecretRef) || (has(self.percona) && self.percona.enabled)",
+        ".database.postgresSecretRef",
+        "spec.database.type is postgres, but no database is named: set spec.database.postgresSecretRef, or spec.percona.enabled: true",
+    )
+}
+
+/// Two databases at once.
+pub fn one_database() -> Rule {
+    ratcheted(
+        "!has(self.percona) || !self.percona.enabled || !has(self.database) || !has(self.database.postgresSecretRef)",
+        ".database.postgresSecretRef",
+        "spec.percona.enabled and spec.database.postgresSecretRef exclude each other, because a server has one database: remove one of them",
+    )
+}
+
+// Across fields of spec.storage
+
+/// Removing `contentSize` would leave the volume's data behind, out of the server's sight.
+pub fn content_volume_stays() -> Rule {
+    Rule::new("!has(oldSelf.contentSize) || has(self.contentSize)").field_path(".contentSize").message(
+        "cannot be removed once it is set, because the volume holds file content: keep the size that it had",
+    )
+}
+
+// Across fields of spec.controlPlane
+
+/// Client certificates need TLS.
+pub fn client_ca_needs_certificate() -> Rule {
+    ratcheted(
+        "!has(self.clientCASecretName) || self.clientCASecretName == '' || (has(self.certSecretName) && self.certSecretName != '')",
+        ".clientCASecretName",
+        "spec.controlPlane.clientCASecretName needs spec.controlPlane.certSecretName, because client certificates are part of TLS: set it too, or remove clientCASecretName",
+    )
+}
+
+// Across fields of spec.metrics
+
+/// A token in use names its Secret.
+pub fn metrics_token_named() -> Rule {
+    ratcheted(
+        "!self.enabled || !has(self.bearerTokenSecret) || (has(self.bearerTokenSecret.name) && self.bearerTokenSecret.name != '')",
+        ".bearerTokenSecret.name",
+        "spec.metrics.bearerTokenSecret.name must name a Secret: set it, or remove spec.metrics.bearerTokenSecret",
+    )
+}
+
+// Across fields of spec.identity.ldap
+
+/// The server refuses to start with LDAP and no password.
+pub fn ldap_has_password() -> Rule {
+    ratcheted(
+        "!has(self.enabled) || !self.enabled || has(self.bindPasswordSecretRef)",
+        ".bindPasswordSecretRef",
+        "spec.identity.ldap.enabled needs spec.identity.ldap.bindPasswordSecretRef with the password of bindDN: set it, or disable LDAP",
+    )
+}
+
+/// The server refuses to start with an URL that is not LDAP.
+pub fn ldap_url() -> Rule {
+    ratcheted(
+        r"!has(self.enabled) || !self.enabled || self.url.matches('^(?i:ldaps?)://[^/\\s]+(/\\S*)?$')",
+        ".url",
+        "spec.identity.ldap.url must be ldaps://<host> or ldap://<host>, for example ldaps://ad.example.com:636",
+    )
+}
+
+/// The server refuses to start if the password would cross the network in clear text.
+pub fn ldap_encrypted() -> Rule {
+    ratcheted(
+        "!has(self.enabled) || !self.enabled || !self.url.matches('^(?i:ldap)://') || (has(self.startTLS) && self.startTLS) || (has(self.allowPlaintext) && self.allowPlaintext)",
+        ".url",
+        "spec.identity.ldap.url is ldap://, which sends passwords in clear text: use ldaps://, or set spec.identity.ldap.startTLS: true (or allowPlaintext: true if that is what you want)",
+    )
+}
+
+/// The server refuses to start without either.
+pub fn ldap_names() -> Rule {
+    ratcheted(
+        "!has(self.enabled) || !self.enabled || (self.baseDN != '' && self.bindDN != '')",
+        ".baseDN",
+        "spec.identity.ldap.baseDN and spec.identity.ldap.bindDN must not be empty, for example dc=example,dc=com",
+    )
+}
+
+// Across fields of spec.identity.kerberos
+
+/// Kerberos needs a principal.
+pub fn kerberos_principal() -> Rule {
+    ratcheted(
+        "!has(self.enabled) || !self.enabled || (has(self.servicePrincipal) && self.servicePrincipal != '')",
+        ".servicePrincipal",
+        "spec.identity.kerberos.enabled needs spec.identity.kerberos.servicePrincipal, for example nfs/files.example.com@EXAMPLE.COM",
+    )
+}
+
+/// Kerberos needs a keytab.
+pub fn kerberos_keytab() -> Rule {
+    ratcheted(
+        "!has(self.enabled) || !self.enabled || (has(self.keytabSecretRef) && has(self.keytabSecretRef.name) && self.keytabSecretRef.name != '')",
+        ".keytabSecretRef",
+        "spec.identity.kerberos.enabled needs spec.identity.kerberos.keytabSecretRef with the keytab of servicePrincipal: set its name and key",
+    )
+}
+
+/// The server refuses names with separators of other names in them.
+pub fn kerberos_domains() -> Rule {
+    ratcheted(
+        r"!has(self.enabled) || !self.enabled || ((!has(self.realm) || !self.realm.matches('[@/\\s]')) && (!has(self.dnsDomain) || !self.dnsDomain.matches('[@/\\s]')) && (!has(self.netbiosDomain) || !self.netbiosDomain.matches('[@/.\\s]')))",
+        ".realm",
+        "spec.identity.kerberos.realm, dnsDomain and netbiosDomain must not contain '@', '/' or spaces, and netbiosDomain no '.': for example EXAMPLE.COM, example.com and EXAMPLE",
+    )
+}
+
+/// A machine account in use has a name.
+pub fn machine_account_named() -> Rule {
+    ratcheted(
+        "!has(self.enabled) || !self.enabled || !has(self.machineAccount) || !has(self.machineAccount.enabled) || !self.machineAccount.enabled || (has(self.machineAccount.accountName) && self.machineAccount.accountName != '')",
+        ".machineAccount.accountName",
+        "spec.identity.kerberos.machineAccount.enabled needs spec.identity.kerberos.machineAccount.accountName, for example FILES$",
+    )
+}
+
+/// A machine account in use can log in.
+pub fn machine_account_has_credentials() -> Rule {
+    ratcheted(
+        "!has(self.enabled) || !self.enabled || !has(self.machineAccount) || !has(self.machineAccount.enabled) || !self.machineAccount.enabled || (has(self.machineAccount.secretRef) && has(self.machineAccount.secretRef.name) && self.machineAccount.secretRef.name != '') || (has(self.machineAccount.keytabSecretRef) && has(self.machineAccount.keytabSecretRef.name) && self.machineAccount.keytabSecretRef.name != '')",
+        ".machineAccount.secretRef",
+        "spec.identity.kerberos.machineAccount.enabled needs spec.identity.kerberos.machineAccount.secretRef or keytabSecretRef, with the account's password or keytab",
+    )
+}
+
+// Across fields of spec.percona
+
+/// Backups need a bucket.
+pub fn backup_bucket() -> Rule {
+    backup_field(
+        "bucket",
+        "spec.percona.backup.enabled needs spec.percona.backup.bucket, the S3 bucket for backups",
+    )
+}
+
+/// Backups need an endpoint.
+pub fn backup_endpoint() -> Rule {
+    backup_field(
+        "endpoint",
+        "spec.percona.backup.enabled needs spec.percona.backup.endpoint, for example s3.eu-west-1.amazonaws.com",
+    )
+}
+
+fn backup_field(name: &str, message: &str) -> Rule {
+    let rule = format!(
+        "!self.enabled || !has(self.backup) || !self.backup.enabled || (has(self.backup.{name}) && self.backup.{name} != '')"
+    );
+    ratcheted(&rule, &format!(".backup.{name}"), message)
+}
+
+/// Backups need credentials.
+pub fn backup_credentials() -> Rule {
+    ratcheted(
+        "!self.enabled || !has(self.backup) || !self.backup.enabled || (has(self.backup.credentialsSecretRef) && has(self.backup.credentialsSecretRef.name) && self.backup.credentialsSecretRef.name != '')",
+        ".backup.credentialsSecretRef",
+        "spec.percona.backup.enabled needs spec.percona.backup.credentialsSecretRef.name, a Secret with pgBackRest's S3 credentials",
+    )
+}
+
+/// The default image holds one major version of PostgreSQL only.
+pub fn postgres_version_has_image() -> Rule {
+    ratcheted(
+        &format!(
+            "!has(self.postgresVersion) || self.postgresVersion == {PERCONA_POSTGRES_VERSION} || (has(self.images) && has(self.images.postgres) && self.images.postgres != '')"
+        ),
+        ".postgresVersion",
+        &format!(
+            "spec.percona.postgresVersion other than {PERCONA_POSTGRES_VERSION} needs spec.percona.images.postgres, because the default image holds PostgreSQL {PERCONA_POSTGRES_VERSION}: set an image of that version"
+        ),
+    )
+}
+
+/// The data volumes of a running cluster grow or stay.
+pub fn percona_storage_never_shrinks() -> Rule {
+    Rule::new(
+        "!oldSelf.enabled || !self.enabled || !has(self.storageSize) || !has(oldSelf.storageSize) || !isQuantity(self.storageSize) || !isQuantity(oldSelf.storageSize) || quantity(self.storageSize).compareTo(quantity(oldSelf.storageSize)) >= 0",
+    )
+    .field_path(".storageSize")
+    .message(Message::Expression(
+        "'cannot shrink from ' + oldSelf.storageSize + ' to ' + self.storageSize + ', because volumes only grow: set it to ' + oldSelf.storageSize + ' or more'".to_owned(),
+    ))
+}

@@ -1,0 +1,159 @@
+//! Schemas of Kubernetes' own types with the markers and validations that k8s-openapi leaves out.
+
+use kube::core::Rule;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::rules;
+
+/// Drops the description of an enum, which would replace that of every optional field of its type.
+pub fn without_description(schema: &mut Schema) {
+    schema.remove("description");
+}
+
+/// `SecretKeySelector` that may have no name: it then refers to nothing.
+pub fn secret_key_selector(_generator: &mut SchemaGenerator) -> Schema {
+    selector("Key in the Secret.", &[rules::secret_key()])
+}
+
+/// `SecretKeySelector` that refers to a Secret if it is there at all.
+pub fn named_secret_key_selector(_generator: &mut SchemaGenerator) -> Schema {
+    selector(
+        "Key in the Secret.",
+        &[rules::secret_named(), rules::secret_key()],
+    )
+}
+
+/// `SecretKeySelector` of a Secret of which several fixed keys are read.
+pub fn postgres_secret_ref(_generator: &mut SchemaGenerator) -> Schema {
+    selector("Not used, but required: write `host`.", &[rules::secret_named()])
+}
+
+/// The schema that Kubernetes gives a `SecretKeySelector`, with `rules`.
+fn selector(key_description: &str, rules: &[Rule]) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["key"],
+        "properties": {
+            "name": secret_name(),
+            "key": {"type": "string", "maxLength": 253, "description": key_description},
+            "optional": {"type": "boolean", "description": "Without effect: the Secret and its key must exist."},
+        },
+        "x-kubernetes-map-type": "atomic",
+        "x-kubernetes-validations": rules,
+    })
+}
+
+fn secret_name() -> Schema {
+    json_schema!({
+        "type": "string",
+        "default": "",
+        "maxLength": 253,
+        "description": "Name of the Secret, in the namespace of the DittoServer.",
+        "x-kubernetes-validations": [rules::secret_name()],
+    })
+}
+
+/// `LocalObjectReference` to a Secret.
+pub fn local_object_reference(_generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "name": secret_name(),
+        },
+        "x-kubernetes-map-type": "atomic",
+    })
+}
+
+/// `ResourceRequirements`, with Kubernetes' pattern for quantities.
+pub fn resource_requirements(_generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "limits": {
+                "type": "object",
+                "additionalProperties": quantity(),
+                "description": "The most of each resource, for example `memory: 1Gi`.",
+            },
+            "requests": {
+                "type": "object",
+                "additionalProperties": quantity(),
+                "description": "What the scheduler sets aside of each resource. Absent: equal to `limits`.",
+            },
+            "claims": {
+                "type": "array",
+                "description": "Dynamic resource claims of the pod that the container uses.",
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {
+                        "name": {"type": "string", "description": "Name of the claim."},
+                        "request": {"type": "string", "description": "One request of the claim. Absent: all."},
+                    },
+                },
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+            },
+        },
+    })
+}
+
+/// A quantity as Kubernetes' own generators describe it.
+fn quantity() -> Schema {
+    json_schema!({
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "pattern": QUANTITY_PATTERN,
+        "x-kubernetes-int-or-string": true,
+    })
+}
+
+/// Kubernetes' pattern for quantities, as controller-gen writes it.
+const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+
+/// Conditions: a list-map by `type`, with the validations of `metav1.Condition`.
+pub fn conditions(_generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "maxLength": 316,
+                    "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
+                    "description": "What the condition is about.",
+                },
+                "status": {
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"],
+                    "description": "`True`, `False`, or `Unknown` where the operator cannot tell.",
+                },
+                "reason": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                    "description": "Why, in one word for programs.",
+                },
+                "message": {
+                    "type": "string",
+                    "maxLength": 32768,
+                    "description": "Why, and what to do, for people.",
+                },
+                "observedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0,
+                    "description": "Generation of the spec that the condition is about.",
+                },
+                "lastTransitionTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When `status` last changed.",
+                },
+            },
+        },
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
+}
