@@ -1,3 +1,19 @@
-//! What the operator does, on a real control plane. One file a behaviour.
+//! What the operator does, on a real control plane. One file a behaviour; `support` is what they share.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test panics, and the shared helpers are no `#[test]`"
+)]
 
 mod admission;
+mod database;
+mod drift;
+mod faults;
+mod first_reconcile;
+mod fixpoint;
+mod interrupted;
+mod restarts;
+mod samples;
+mod secrets;
+mod support;

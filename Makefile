@@ -1,0 +1,73 @@
+# DittoFS operator. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dittofs-operator
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+# Cargo may put its output elsewhere (CARGO_TARGET_DIR, a configuration file): ask it.
+TARGET = $(shell cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+SAMPLES ?= config/samples/minimal.yaml config/samples/percona.yaml
+DEMO_FLAGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
+
+.PHONY: run
+run: build ## Run it: local control plane, operator, samples, live table (with KUBECONFIG set: your cluster)
+	@"$(TARGET)/debug/local-control-plane" demo $(if $(KUBECONFIG),--use-existing) $(DEMO_FLAGS) \
+	  --operator "$(TARGET)/debug/dittofs-operator" \
+	  --apply crds/dittoservers.yaml $(foreach sample,$(SAMPLES),--apply $(sample))
+
+.PHONY: test
+test: control-plane ## Run every test, on a real control plane
+	cargo test --workspace --locked
+
+.PHONY: build
+build: ## Build the operator and the local control plane's launcher
+	cargo build --workspace --bins --locked
+
+.PHONY: control-plane
+control-plane: ## Find or build etcd, kube-apiserver and the rest (once; about ten minutes on two cores)
+	cargo run --quiet --locked -p local-control-plane -- build
+
+.PHONY: lint
+lint: ## Check format, lints, dependencies and generated files
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(MAKE) deny generated
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: generate
+generate: ## Write the generated files anew
+	cargo run --quiet --locked -- crd > crds/dittoservers.yaml.new
+	mv crds/dittoservers.yaml.new crds/dittoservers.yaml
+
+.PHONY: generated
+generated: ## Fail if a generated file is stale
+	@cargo run --quiet --locked -- crd | diff -u crds/dittoservers.yaml - \
+	  || { echo 'crds/dittoservers.yaml is stale: run "make generate"'; exit 1; }
+
+# The advisory database lives in a Git repository; where that cannot be reached, the rest is still checked.
+ADVISORY_DB := https://github.com/RustSec/advisory-db
+
+.PHONY: deny
+deny: $(CARGO_DENY) ## Check licences, sources, duplicate versions and advisories
+	"$(CARGO_DENY)" --locked check bans licenses sources
+	@if GIT_TERMINAL_PROMPT=0 timeout 20 git ls-remote -q $(ADVISORY_DB) HEAD >/dev/null 2>&1; \
+	then "$(CARGO_DENY)" --locked check advisories; \
+	else echo 'advisories NOT checked: $(ADVISORY_DB) cannot be reached from here'; fi
+
+$(CARGO_DENY):
+	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)
+
+.PHONY: clean
+clean: ## Remove what was built here (the cached control plane stays: see README)
+	cargo clean

@@ -1,0 +1,232 @@
+//! Step 4, apply: writes the children, and says what became of each.
+//!
+//! The order is that of need. Secrets come first: the pod's hash speaks of their values. Then the configuration and what
+//! the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
+//! that fails does not stop the others, except that no pod is written before its Secrets and its configuration.
+
+pub mod compare;
+pub mod managed_fields;
+pub mod ownership;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::ResourceExt;
+
+pub use self::write::Error;
+use self::write::{Writer, Written};
+use crate::api::names;
+use crate::api::percona::PerconaPGCluster;
+use crate::context::Context;
+use crate::desired::{Desired, Workload};
+use crate::observe::{Observed, Read};
+
+/// What became of one child.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The cluster held it already.
+    Unchanged,
+    /// It was created.
+    Created,
+    /// It was changed: the spec moved on, or somebody had edited it.
+    Updated,
+    /// It was deleted: the spec no longer wants it.
+    Deleted,
+    /// An object of this name belongs to somebody else. It was not touched. The text says whose it is.
+    Foreign(String),
+    /// A previous one is still being deleted; its end triggers the next try.
+    Terminating,
+    /// An earlier child that it needs failed, so it was not written.
+    Skipped,
+    /// The API server refused, or did not answer in time.
+    Failed(Error),
+}
+
+impl Outcome {
+    /// Whether the child is now as desired.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(
+            self,
+            Self::Unchanged | Self::Created | Self::Updated | Self::Deleted
+        )
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged => formatter.write_str("unchanged"),
+            Self::Created => formatter.write_str("created"),
+            Self::Updated => formatter.write_str("updated"),
+            Self::Deleted => formatter.write_str("deleted"),
+            Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
+            Self::Terminating => formatter.write_str("the previous one is still being deleted"),
+            Self::Skipped => formatter.write_str("waits for an earlier child"),
+            Self::Failed(error) => error.fmt(formatter),
+        }
+    }
+}
+
+/// One child and what became of it.
+#[derive(Debug)]
+pub struct Step {
+    /// Kind, as in `kubectl get <kind>`.
+    pub kind: &'static str,
+    /// Name, in the server's namespace.
+    pub name: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// The children after this step, as the API server returned them.
+#[derive(Debug)]
+pub struct Applied {
+    /// Every child that was looked at, in the order of work.
+    pub steps: Vec<Step>,
+    /// The ConfigMap.
+    pub config_map: Read<Arc<ConfigMap>>,
+    /// The StatefulSet.
+    pub stateful_set: Read<Arc<StatefulSet>>,
+    /// The database cluster.
+    pub database: Read<Arc<PerconaPGCluster>>,
+}
+
+impl Applied {
+    /// Nothing was applied: the observation stands.
+    #[must_use]
+    pub fn nothing(observed: &Observed) -> Self {
+        Self {
+            steps: Vec::new(),
+            config_map: observed.config_map.clone(),
+            stateful_set: observed.stateful_set.clone(),
+            database: observed.database.cluster.clone(),
+        }
+    }
+
+    /// Whether every child is as desired. If not, it has to be tried again.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome.is_done())
+    }
+
+    /// The children that are not as desired, for a log line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let undone = self.steps.iter().filter(|step| !step.outcome.is_done());
+        let lines: Vec<String> = undone
+            .map(|step| format!("{} {}: {}", step.kind, step.name, step.outcome))
+            .collect();
+        lines.join("; ")
+    }
+
+    /// Records a step. Returns the object that now stands, or `before` where nothing was learnt.
+    fn record<K>(
+        &mut self,
+        kind: &'static str,
+        name: String,
+        written: Written<K>,
+        before: Read<Arc<K>>,
+    ) -> Read<Arc<K>> {
+        self.steps.push(Step {
+            kind,
+            name,
+            outcome: written.outcome,
+        });
+        written.object.map_or(before, Read::Found)
+    }
+}
+
+/// Writes all children of one server.
+pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> Applied {
+    let Desired {
+        secrets,
+        config_map,
+        headless_service,
+        api_service,
+        metrics_service,
+        network_policy,
+        database,
+        workload,
+    } = desired;
+    let own_name = observed.server.name_any();
+    let caches = &context.caches;
+    let writer = Writer::new(context, &observed.server);
+    let mut applied = Applied::nothing(observed);
+    for secret in secrets {
+        create_secret(&writer, &mut applied, secret).await;
+    }
+    if let Some(config_map) = config_map {
+        let name = names::config_map(&own_name);
+        let written = writer.child(&caches.config_maps, &name, config_map).await;
+        let before = applied.config_map.clone();
+        applied.config_map = applied.record("ConfigMap", name, written, before);
+    }
+    let pod_may_be_written = applied.is_complete();
+    for service in [headless_service, api_service] {
+        let name = service.metadata.name.clone().unwrap_or_default();
+        let written = writer.child(&caches.services, &name, service).await;
+        applied.record("Service", name, written, Read::Missing);
+    }
+    let name = names::metrics_service(&own_name);
+    let written = match metrics_service {
+        Some(service) => Some(writer.child(&caches.services, &name, service).await),
+        None => writer.remove(&caches.services, &name).await,
+    };
+    if let Some(written) = written {
+        applied.record("Service", name, written, Read::Missing);
+    }
+    let name = names::baseline_network_policy(&own_name);
+    let written = writer
+        .child(&caches.network_policies, &name, network_policy)
+        .await;
+    applied.record("NetworkPolicy", name, written, Read::Missing);
+    if let Some(cluster) = database {
+        let name = names::percona_cluster(&own_name);
+        let written = writer.child(&caches.databases, &name, cluster).await;
+        let before = applied.database.clone();
+        applied.database = applied.record("PerconaPGCluster", name, written, before);
+    }
+    Box::pin(apply_workload(
+        &writer,
+        &mut applied,
+        workload,
+        pod_may_be_written,
+    ))
+    .await;
+    applied
+}
+
+async fn create_secret(writer: &Writer<'_>, applied: &mut Applied, secret: Secret) {
+    let name = secret.metadata.name.clone().unwrap_or_default();
+    let outcome = writer.create_secret(secret).await;
+    applied.steps.push(Step {
+        kind: "Secret",
+        name,
+        outcome,
+    });
+}
+
+async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Workload, allowed: bool) {
+    let (cache, name) = (
+        &writer.context.caches.stateful_sets,
+        names::stateful_set(&writer.server.name_any()),
+    );
+    let before = applied.stateful_set.clone();
+    let written = match workload {
+        Workload::Await => return,
+        Workload::Run { .. } if !allowed => Written {
+            outcome: Outcome::Skipped,
+            object: None,
+        },
+        Workload::Run {
+            stateful_set,
+            config_hash: _,
+        } => writer.child(cache, &name, *stateful_set).await,
+        Workload::Hold { replicas } => writer.scale(cache, &name, before.found(), replicas).await,
+    };
+    applied.stateful_set = applied.record("StatefulSet", name, written, before);
+}

@@ -1,0 +1,365 @@
+//! The four writes that a child can need: create, apply, scale, delete.
+//!
+//! Each one is guarded. A create can never touch an object that exists; an apply and a delete name the UID that was
+//! looked at, so that an object re-created in between is left alone.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::reflector;
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::ownership::{Owner, owner};
+use super::{Outcome, compare, managed_fields};
+use crate::api::{DittoServer, names};
+use crate::cache::{Cache, Lookedup};
+use crate::context::{Context, FIELD_MANAGER};
+
+/// Why a child could not be written.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The API server refused a call, or did not answer in time.
+    #[error("{verb} failed: {source}")]
+    Call {
+        /// What was tried: create, read, apply, delete.
+        verb: &'static str,
+        /// The client's error.
+        source: Box<kube::Error>,
+    },
+    /// A Secret could not be created. The API server's text is left out, since it may quote the object.
+    #[error("create failed: {reason} (HTTP {code})")]
+    Secret {
+        /// The API server's machine-readable reason.
+        reason: String,
+        /// HTTP status code; 0 where there was no answer.
+        code: u16,
+    },
+    /// An object of this name has appeared since the cluster was observed. The next pass takes it into account.
+    #[error("an object of this name has just appeared; looking again")]
+    Raced,
+    /// The child could not be turned into JSON.
+    #[error("cannot be encoded: {0}")]
+    Encode(#[from] serde_json::Error),
+}
+
+impl Error {
+    fn call(verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self::Call {
+            verb,
+            source: Box::new(source),
+        }
+    }
+}
+
+/// The outcome of writing one child, and the object that stands now, where that is known.
+pub(super) struct Written<K> {
+    pub(super) outcome: Outcome,
+    pub(super) object: Option<Arc<K>>,
+}
+
+impl<K> Written<K> {
+    fn of(outcome: Outcome, object: impl Into<Arc<K>>) -> Self {
+        Self {
+            outcome,
+            object: Some(object.into()),
+        }
+    }
+
+    fn without(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            object: None,
+        }
+    }
+}
+
+/// Writes the children of one server.
+pub(super) struct Writer<'a> {
+    pub(super) context: &'a Context,
+    pub(super) server: &'a DittoServer,
+    namespace: String,
+}
+
+/// What every child kind can do. An alias for a long bound.
+pub(super) trait Child:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + reflector::Lookup<DynamicType = ()>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + 'static
+{
+}
+
+impl<K> Child for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + reflector::Lookup<DynamicType = ()>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + 'static
+{
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(context: &'a Context, server: &'a DittoServer) -> Self {
+        Self {
+            context,
+            server,
+            namespace: server.namespace().unwrap_or_default(),
+        }
+    }
+
+    fn api<K: Child>(&self) -> Api<K> {
+        Api::namespaced(self.context.client.clone(), &self.namespace)
+    }
+
+    /// Brings one child to its desired state, with as few calls as that takes: none if the cache shows that it is so.
+    pub(super) async fn child<K: Child>(&self, cache: &Cache<K>, name: &str, desired: K) -> Written<K> {
+        let attempt = async {
+            let desired = stamped(desired)?;
+            match cache.get(&self.namespace, name) {
+                Lookedup::Found(live) if self.is_current(live.as_ref(), &desired)? => {
+                    Ok(Written::of(Outcome::Unchanged, live))
+                }
+                Lookedup::Found(_) | Lookedup::Unknown(_) => {
+                    self.update_or_create(cache, name, &desired).await
+                }
+                Lookedup::Missing => self.create_or_update(cache, name, &desired).await,
+            }
+        };
+        attempt
+            .await
+            .unwrap_or_else(|error| Written::without(Outcome::Failed(error)))
+    }
+
+    fn is_current<K: Child>(&self, live: &K, desired: &Value) -> Result<bool, Error> {
+        let is_ours = matches!(owner(live.meta(), self.server), Owner::Us | Owner::Orphan);
+        Ok(is_ours
+            && live.meta().deletion_timestamp.is_none()
+            && compare::holds(&serde_json::to_value(live)?, desired))
+    }
+
+    async fn create_or_update<K: Child>(
+        &self,
+        cache: &Cache<K>,
+        name: &str,
+        desired: &Value,
+    ) -> Result<Written<K>, Error> {
+        match self.create(cache, desired).await? {
+            Some(created) => Ok(Written::of(Outcome::Created, created)),
+            // This object was built for a world without one, and the watch of databases misses none: look again first.
+            None if is_database::<K>() => Ok(Written::without(Outcome::Failed(Error::Raced))),
+            // The cache did not know the object: it is somebody else's, or it lacks our labels.
+            None => self.update_or_create(cache, name, desired).await,
+        }
+    }
+
+    async fn update_or_create<K: Child>(
+        &self,
+        cache: &Cache<K>,
+        name: &str,
+        desired: &Value,
+    ) -> Result<Written<K>, Error> {
+        let live = self.api::<K>().get_opt(name).await.map_err(Error::call("read"))?;
+        let Some(live) = live else {
+            return Ok(match self.create(cache, desired).await? {
+                Some(created) => Written::of(Outcome::Created, created),
+                None => Written::without(Outcome::Terminating),
+            });
+        };
+        if let Some(outcome) = self.refusal(&live) {
+            return Ok(Written::without(outcome));
+        }
+        if self.is_current(&live, desired)? {
+            cache.wrote(live.clone());
+            return Ok(Written::of(Outcome::Unchanged, live));
+        }
+        let applied = self.apply(live, desired).await?;
+        cache.wrote(applied.clone());
+        Ok(Written::of(Outcome::Updated, applied))
+    }
+
+    /// Why an existing object must not be written now.
+    fn refusal<K: Child>(&self, live: &K) -> Option<Outcome> {
+        match owner(live.meta(), self.server) {
+            Owner::Other(_) if self.may_adopt(live) => None,
+            Owner::Other(who) => Some(Outcome::Foreign(who)),
+            Owner::Predecessor => Some(Outcome::Terminating),
+            Owner::Us | Owner::Orphan => live
+                .meta()
+                .deletion_timestamp
+                .as_ref()
+                .map(|_| Outcome::Terminating),
+        }
+    }
+
+    /// A database that this operator did not make is used only if the user says so, and only if nobody else controls it.
+    fn may_adopt<K: Child>(&self, live: &K) -> bool {
+        let controlled = live
+            .owner_references()
+            .iter()
+            .any(|reference| reference.controller == Some(true));
+        let wanted = self
+            .server
+            .spec
+            .percona
+            .as_ref()
+            .is_some_and(|percona| percona.adopt_existing);
+        is_database::<K>() && wanted && !controlled
+    }
+
+    /// Creates, or returns `None` where an object of that name exists.
+    async fn create<K: Child>(&self, cache: &Cache<K>, desired: &Value) -> Result<Option<K>, Error> {
+        let object: K = serde_json::from_value(desired.clone())?;
+        match self.api::<K>().create(&post(), &object).await {
+            Ok(created) => {
+                cache.wrote(created.clone());
+                Ok(Some(created))
+            }
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(None),
+            Err(error) => Err(Error::call("create")(error)),
+        }
+    }
+
+    async fn apply<K: Child>(&self, live: K, desired: &Value) -> Result<K, Error> {
+        let (api, name) = (self.api::<K>(), live.name_any());
+        self.take_over_fields(&api, &live).await?;
+        let mut body = desired.clone();
+        body["metadata"]["uid"] = json!(live.meta().uid);
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        api.patch(&name, &params, &Patch::Apply(&body))
+            .await
+            .map_err(Error::call("apply"))
+    }
+
+    async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
+        let Some(entries) = managed_fields::upgraded(live.managed_fields(), FIELD_MANAGER) else {
+            return Ok(());
+        };
+        let body = json!({"metadata": {
+            "uid": live.meta().uid,
+            "resourceVersion": live.meta().resource_version,
+            "managedFields": entries,
+        }});
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        api.patch_metadata(&live.name_any(), &params, &Patch::Merge(&body))
+            .await
+            .map_err(Error::call("apply"))?;
+        Ok(())
+    }
+
+    /// Sets the number of replicas and nothing else: the pod template must stay.
+    pub(super) async fn scale(
+        &self,
+        cache: &Cache<StatefulSet>,
+        name: &str,
+        live: Option<&Arc<StatefulSet>>,
+        replicas: i32,
+    ) -> Written<StatefulSet> {
+        let Some(live) = live else {
+            return Written::without(Outcome::Unchanged);
+        };
+        if let Some(outcome) = self.refusal(live.as_ref()) {
+            return Written::without(outcome);
+        }
+        if live.spec.as_ref().and_then(|spec| spec.replicas) == Some(replicas) {
+            return Written::of(Outcome::Unchanged, Arc::clone(live));
+        }
+        let body = json!({"metadata": {"uid": live.metadata.uid}, "spec": {"replicas": replicas}});
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        match self
+            .api::<StatefulSet>()
+            .patch(name, &params, &Patch::Merge(&body))
+            .await
+        {
+            Ok(scaled) => {
+                cache.wrote(scaled.clone());
+                Written::of(Outcome::Updated, scaled)
+            }
+            Err(error) => Written::without(Outcome::Failed(Error::call("scale")(error))),
+        }
+    }
+
+    /// Deletes a child that the spec no longer wants. `None` if there is none of ours.
+    pub(super) async fn remove<K: Child>(&self, cache: &Cache<K>, name: &str) -> Option<Written<K>> {
+        let Lookedup::Found(live) = cache.get(&self.namespace, name) else {
+            return None;
+        };
+        if owner(live.meta(), self.server) != Owner::Us || live.meta().deletion_timestamp.is_some() {
+            return None;
+        }
+        let preconditions = Preconditions {
+            uid: live.meta().uid.clone(),
+            resource_version: None,
+        };
+        let params = DeleteParams {
+            preconditions: Some(preconditions),
+            ..DeleteParams::default()
+        };
+        Some(match self.api::<K>().delete(name, &params).await {
+            Ok(_) => Written::without(Outcome::Deleted),
+            Err(kube::Error::Api(status)) if status.code == 404 => Written::without(Outcome::Deleted),
+            Err(error) => Written::without(Outcome::Failed(Error::call("delete")(error))),
+        })
+    }
+
+    /// Creates a managed Secret. One that exists by now is never overwritten: the next pass reads it.
+    pub(super) async fn create_secret(&self, secret: Secret) -> Outcome {
+        match self.api::<Secret>().create(&post(), &secret).await {
+            Ok(created) => {
+                self.context.secrets.wrote(&created);
+                Outcome::Created
+            }
+            Err(kube::Error::Api(status)) => Outcome::Failed(Error::Secret {
+                reason: status.reason,
+                code: status.code,
+            }),
+            Err(_) => Outcome::Failed(Error::Secret {
+                reason: "no answer".into(),
+                code: 0,
+            }),
+        }
+    }
+}
+
+fn is_database<K: Child>() -> bool {
+    <K as Resource>::kind(&()) == "PerconaPGCluster"
+}
+
+fn post() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    }
+}
+
+/// The child as JSON, with a hash of itself: a field that leaves the desired object changes the hash, and so is noticed
+/// although the live object still holds all that is desired.
+fn stamped<K: Child>(desired: K) -> Result<Value, Error> {
+    let mut value = serde_json::to_value(desired)?;
+    let digest = Sha256::digest(serde_json::to_vec(&value)?);
+    let hash = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    value["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION] = json!(format!("{hash:016x}"));
+    Ok(value)
+}

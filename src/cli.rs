@@ -1,0 +1,193 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::telemetry::LogFormat;
+
+const EXAMPLES: &str = "\
+Examples:
+  dittofs-operator                                  run against $KUBECONFIG, or in a pod
+  dittofs-operator run --watch-namespace team-a --watch-namespace team-b
+  dittofs-operator crd | kubectl apply --server-side -f -
+  dittofs-operator render -f server.yaml            print the children of a manifest
+  source <(dittofs-operator completion bash)";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  dittofs-operator run
+  KUBECONFIG=~/.kube/config dittofs-operator run --watch-namespace storage --log-level debug
+  dittofs-operator run --bind-address 127.0.0.1:8081 --concurrency 32
+  dittofs-operator run --percona-registry registry.example.com/mirror";
+
+const CRD_EXAMPLES: &str = "\
+Examples:
+  dittofs-operator crd | kubectl apply --server-side -f -
+  dittofs-operator crd > crds/dittoservers.yaml";
+
+const RENDER_EXAMPLES: &str = "\
+Examples:
+  dittofs-operator render -f server.yaml
+  dittofs-operator render -f server.yaml -f secrets.yaml    with Secrets, for the config hash
+  kustomize build . | dittofs-operator render -f -
+  diff <(dittofs-operator render -f old.yaml) <(dittofs-operator render -f new.yaml)";
+
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  source <(dittofs-operator completion bash)
+  dittofs-operator completion zsh > \"${fpath[1]}/_dittofs-operator\"
+  dittofs-operator completion fish > ~/.config/fish/completions/dittofs-operator.fish";
+
+/// Runs DittoFS file servers on Kubernetes.
+///
+/// Watches DittoServers and keeps, for each of them, a StatefulSet with its volumes, configuration, Secrets, Services,
+/// a NetworkPolicy and, on request, a PostgreSQL cluster (Percona).
+#[derive(Debug, Parser)]
+#[command(name = "dittofs-operator", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `run` if nothing is given.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of `run`, which may be given without naming it.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator (the default).
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinition.
+    #[command(after_help = CRD_EXAMPLES)]
+    Crd,
+    /// Print the children of a manifest, without a cluster.
+    ///
+    /// Needs no cluster, and never prints a Secret's value. Secrets in the input are used for the config hash only.
+    #[command(after_help = RENDER_EXAMPLES)]
+    Render(RenderArgs),
+    /// Print a shell's completion script.
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Namespace to watch; repeat it for several. All namespaces if not given.
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        env = "WATCH_NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub watch_namespace: Vec<String>,
+    /// How many DittoServers are reconciled at once.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Address of the admin server (/healthz, /readyz); 0 for none.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081", value_parser = bind_address, visible_alias = "health-probe-bind-address")]
+    pub bind_address: BindAddress,
+    /// Take part in a leader election. Not available yet: run one replica.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub leader_elect: std::primitive::bool,
+    /// Registry and path that replace `docker.io/percona` in the default database images.
+    #[arg(long, value_name = "REGISTRY")]
+    pub percona_registry: Option<String>,
+    /// What is logged: a level, or a filter such as `info,kube=debug`.
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
+    pub log_level: String,
+    /// How a log line looks.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
+    pub log_format: LogFormat,
+}
+
+/// Options of `render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// File with DittoServers, and Secrets if wanted; `-` for standard input. Repeat it for several.
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Registry and path that replace `docker.io/percona` in the default database images.
+    #[arg(long, value_name = "REGISTRY")]
+    pub percona_registry: Option<String>,
+}
+
+/// An address to listen on, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindAddress(pub Option<SocketAddr>);
+
+/// Accepts `ip:port`, `:port` as the Go operator's manifests have it, and `0` for none.
+fn bind_address(text: &str) -> Result<BindAddress, String> {
+    if text == "0" {
+        return Ok(BindAddress(None));
+    }
+    let full = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.to_owned()
+    };
+    let address = full
+        .parse()
+        .map_err(|_| format!("{text:?} is not an address such as 0.0.0.0:8081, :8081 or 0"))?;
+    Ok(BindAddress(Some(address)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default_and_needs_no_flag() {
+        let cli = Cli::try_parse_from(["dittofs-operator"]).expect("no flag is required");
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.concurrency, 16);
+        assert!(!cli.run.leader_elect);
+    }
+
+    #[test]
+    fn flags_of_run_work_without_naming_it() {
+        let args = [
+            "dittofs-operator",
+            "--watch-namespace",
+            "a",
+            "--watch-namespace",
+            "b",
+            "--leader-elect",
+        ];
+        let cli = Cli::try_parse_from(args).expect("flags of run are accepted");
+        assert_eq!(cli.run.watch_namespace, ["a", "b"]);
+        assert!(cli.run.leader_elect);
+    }
+
+    #[test]
+    fn the_admin_address_takes_the_forms_of_the_go_operator() {
+        for (text, expected) in [
+            (":8081", Some("0.0.0.0:8081")),
+            ("127.0.0.1:1", Some("127.0.0.1:1")),
+            ("[::1]:2", Some("[::1]:2")),
+            ("0", None),
+        ] {
+            let expected = expected.map(|address| address.parse().expect("an address"));
+            assert_eq!(bind_address(text), Ok(BindAddress(expected)), "{text}");
+        }
+        assert!(
+            bind_address("localhost")
+                .unwrap_err()
+                .contains("such as 0.0.0.0:8081")
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! Step 5, conditions: what a person and a program may know of a server. Pure.
+//!
+//! Five conditions, each an ordered chain of checks over one plain [`Inputs`]. No check relies on an earlier one having
+//! passed. The first check that fails gives reason and message; one that could not be decided (`Unknown`) yields to a
+//! later one that could, because a known failure says more.
+//!
+//! | condition | True when | file |
+//! |---|---|---|
+//! | `Ready` | `ConfigReady` and `Available` are True, `Progressing` is False, and `DatabaseReady` is True while Percona is on | `ready.rs` |
+//! | `Available` | a pod is ready, or none is wanted | `available.rs` |
+//! | `ConfigReady` | the ConfigMap is what was rendered, and the Secrets that the pod uses have valid values | `config_ready.rs` |
+//! | `DatabaseReady` | the PostgreSQL cluster serves; absent while Percona is off | `database_ready.rs` |
+//! | `Progressing` | the cluster does not yet hold what the spec asks for, or the rollout is not done | `progressing.rs` |
+//!
+//! An object of somebody else under a child's name is told by `ConfigReady` for the ConfigMap, by `DatabaseReady` for the
+//! PerconaPGCluster, by `Available` for the StatefulSet, and for every kind by `Progressing`, which stays True: the work
+//! is not complete, and goes on by itself once the object is gone. So `Ready` is False in each case.
+
+mod available;
+mod config_ready;
+mod database_ready;
+mod inputs;
+mod progressing;
+mod ready;
+pub mod reasons;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+pub use self::inputs::{Child, Inputs};
+
+/// The server does all that is asked of it.
+pub const READY: &str = "Ready";
+/// Clients are served, or are not to be.
+pub const AVAILABLE: &str = "Available";
+/// Configuration and Secrets are in order.
+pub const CONFIG_READY: &str = "ConfigReady";
+/// The PostgreSQL cluster serves.
+pub const DATABASE_READY: &str = "DatabaseReady";
+/// The cluster is on its way to what the spec asks for.
+pub const PROGRESSING: &str = "Progressing";
+
+/// Longest message, in bytes. The API allows 32 KiB; a status that is read by people needs less.
+const MESSAGE_MAX: usize = 1000;
+
+/// `status` of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+impl Truth {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// What one condition says, without the times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Judgement {
+    truth: Truth,
+    reason: &'static str,
+    message: String,
+}
+
+impl Judgement {
+    fn yes(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            truth: Truth::True,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    fn no(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            truth: Truth::False,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            truth: Truth::Unknown,
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// One check of a chain: what it has against the condition, if anything.
+type Check = fn(&Inputs<'_>) -> Option<Judgement>;
+
+/// The first objection of a chain that is decided, else the first that is `Unknown`.
+fn objection(checks: &[Check], inputs: &Inputs<'_>) -> Option<Judgement> {
+    let objections: Vec<Judgement> = checks.iter().filter_map(|check| check(inputs)).collect();
+    let decided = objections
+        .iter()
+        .position(|objection| objection.truth != Truth::Unknown);
+    objections.into_iter().nth(decided.unwrap_or(0))
+}
+
+/// The conditions of one server, in a fixed order.
+///
+/// `previous` gives the times: `lastTransitionTime` is kept while `status` stays, and is `now`, in whole seconds, when
+/// it changes. `generation` is that of the server and goes on every condition.
+#[must_use]
+pub fn conditions(
+    inputs: &Inputs<'_>,
+    previous: &[Condition],
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let judged = ready::Judged {
+        config: config_ready::judge(inputs),
+        available: available::judge(inputs),
+        database: inputs.has_database().then(|| database_ready::judge(inputs)),
+        progressing: progressing::judge(inputs),
+    };
+    let ready = ready::judge(&judged, inputs.desired_replicas());
+    let ready::Judged {
+        config,
+        available,
+        database,
+        progressing,
+    } = judged;
+    let told = [
+        (READY, Some(ready)),
+        (AVAILABLE, Some(available)),
+        (CONFIG_READY, Some(config)),
+        (DATABASE_READY, database),
+        (PROGRESSING, Some(progressing)),
+    ];
+    let told = told
+        .into_iter()
+        .filter_map(|(type_, judgement)| Some((type_, judgement?)));
+    told.map(|(type_, judgement)| dated(type_, judgement, previous, generation, now))
+        .collect()
+}
+
+/// The conditions of a stored object that does not parse as a DittoServer: nothing is known but that.
+#[must_use]
+pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Timestamp) -> Vec<Condition> {
+    let message =
+        format!("the stored DittoServer cannot be read, and is left alone until it is corrected: {error}");
+    let judged = ready::Judged {
+        config: Judgement::no(reasons::INVALID_SPEC, message.clone()),
+        available: Judgement::unknown(reasons::INVALID_SPEC, message.clone()),
+        database: None,
+        progressing: Judgement::no(reasons::BLOCKED, message),
+    };
+    let ready = ready::judge(&judged, 1);
+    let told = [
+        (READY, ready),
+        (AVAILABLE, judged.available),
+        (CONFIG_READY, judged.config),
+        (PROGRESSING, judged.progressing),
+    ];
+    told.into_iter()
+        .map(|(type_, judgement)| dated(type_, judgement, previous, generation, now))
+        .collect()
+}
+
+fn dated(
+    type_: &str,
+    judgement: Judgement,
+    previous: &[Condition],
+    generation: i64,
+    now: Timestamp,
+) -> Condition {
+    let status = judgement.truth.as_str();
+    let kept = previous
+        .iter()
+        .find(|condition| condition.type_ == type_ && condition.status == status);
+    // The API has whole seconds; a finer time would differ from its own echo.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: judgement.reason.to_owned(),
+        message: bounded(judgement.message, MESSAGE_MAX),
+        observed_generation: Some(generation),
+        last_transition_time: kept.map_or(Time(now), |condition| condition.last_transition_time.clone()),
+    }
+}
+
+/// Cuts `text` to at most `max` bytes, between two characters.
+pub(crate) fn bounded(mut text: String, max: usize) -> String {
+    const CUT: &str = "...";
+    if text.len() > max {
+        let mut end = max.saturating_sub(CUT.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(CUT);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! `DatabaseReady`: the PostgreSQL cluster serves, and its Secrets are there. Judged only while Percona is on.
+
+use super::config_ready::told;
+use super::{Check, Inputs, Judgement, objection, reasons};
+use crate::validate::Concern;
+
+const KIND: &str = "PerconaPGCluster";
+const CHECKS: [Check; 4] = [conflict, failure, terminating, violation];
+
+pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
+    let ready = || Judgement::yes(reasons::PERCONA_READY, "PostgreSQL cluster is ready");
+    objection(&CHECKS, inputs).unwrap_or_else(ready)
+}
+
+fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = inputs.conflict(|kind| kind == KIND)?;
+    Some(Judgement::no(reasons::RESOURCE_CONFLICT, message))
+}
+
+fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
+    // Without the kind, a write fails too; what to install says more than its error.
+    let not_installed = |reason| reason == reasons::PERCONA_NOT_INSTALLED;
+    if inputs
+        .violation(Concern::Database)
+        .is_some_and(|violation| not_installed(violation.reason))
+    {
+        return None;
+    }
+    let message = inputs.failure(|kind| kind == KIND)?;
+    Some(Judgement::no(reasons::APPLY_FAILED, message))
+}
+
+fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = inputs.terminating(|kind| kind == KIND)?;
+    Some(Judgement::no(reasons::RESOURCE_TERMINATING, message))
+}
+
+fn violation(inputs: &Inputs<'_>) -> Option<Judgement> {
+    inputs.violation(Concern::Database).map(told)
+}

@@ -1,0 +1,241 @@
+//! What the conditions are judged by, gathered from the steps before.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Resource, ResourceExt};
+
+use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, names};
+use crate::apply::ownership::{Owner, owner};
+use crate::apply::{Applied, Outcome, Step};
+use crate::conditions::reasons;
+use crate::desired::Desired;
+use crate::observe::{Observed, Read};
+use crate::validate::{
+    Concern, PodGate, Severity, Verdict, Violation, conflict_message, database_problem, most_telling_first,
+};
+
+/// A child as it stands after the apply.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Child<K> {
+    /// It is there and ours.
+    Ours(Arc<K>),
+    /// It is not there. One that belonged to a deleted server of the same name counts as gone.
+    Absent,
+    /// Its name is taken by an object of somebody else. The text says whose.
+    Foreign(String),
+    /// The API server did not say. The text is its error.
+    Unreadable(String),
+}
+
+impl<K: Resource> Child<K> {
+    fn of(read: &Read<Arc<K>>, server: &DittoServer) -> Self {
+        match read {
+            Read::Missing => Self::Absent,
+            Read::Unreadable(error) => Self::Unreadable(error.clone()),
+            Read::Found(object) => match owner(object.meta(), server) {
+                Owner::Us | Owner::Orphan => Self::Ours(Arc::clone(object)),
+                Owner::Predecessor => Self::Absent,
+                Owner::Other(whom) => Self::Foreign(whom),
+            },
+        }
+    }
+
+    /// The child, if it is there and ours.
+    #[must_use]
+    pub fn ours(&self) -> Option<&K> {
+        match self {
+            Self::Ours(object) => Some(object),
+            Self::Absent | Self::Foreign(_) | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// What the conditions are judged by. Plain data; every check reads it and nothing else.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The server.
+    pub server: &'a DittoServer,
+    /// What is wrong, the most telling first. What is said of the database is what holds after the apply.
+    pub violations: Vec<Violation>,
+    /// Whether the pod template may be written; `None` where no child can be built.
+    pub gate: Option<PodGate>,
+    /// Why the children could not be built.
+    pub build_error: Option<String>,
+    /// The configuration as it should be; `None` where the present one is to stay.
+    pub rendered: Option<&'a str>,
+    /// The ConfigMap after the apply.
+    pub config_map: Child<ConfigMap>,
+    /// The StatefulSet after the apply.
+    pub stateful_set: Child<StatefulSet>,
+    /// What became of each child.
+    pub steps: &'a [Step],
+}
+
+impl<'a> Inputs<'a> {
+    /// Gathers the inputs. `desired` is what was built, `None` where the verdict forbade it, or why it could not be built.
+    #[must_use]
+    pub fn new(
+        observed: &'a Observed,
+        verdict: &Verdict<'_>,
+        desired: Result<&'a Option<Desired>, String>,
+        applied: &'a Applied,
+    ) -> Self {
+        let server = observed.server.as_ref();
+        let (desired, build_error) = match desired {
+            Ok(desired) => (desired.as_ref(), None),
+            Err(error) => (None, Some(error)),
+        };
+        Self {
+            server,
+            violations: violations_after(observed, verdict, &applied.database),
+            gate: verdict.valid.as_ref().map(|valid| valid.pod),
+            build_error,
+            rendered: desired
+                .and_then(|desired| desired.config_map.as_ref())
+                .and_then(config),
+            config_map: Child::of(&applied.config_map, server),
+            stateful_set: Child::of(&applied.stateful_set, server),
+            steps: &applied.steps,
+        }
+    }
+
+    /// Number of pods that are wanted.
+    #[must_use]
+    pub fn desired_replicas(&self) -> i32 {
+        self.server.spec.desired_replicas()
+    }
+
+    /// Number of pods that are ready.
+    #[must_use]
+    pub fn ready_replicas(&self) -> i32 {
+        self.workload_status()
+            .and_then(|status| status.ready_replicas)
+            .unwrap_or(0)
+    }
+
+    /// Whether there is a PostgreSQL cluster to speak of.
+    #[must_use]
+    pub fn has_database(&self) -> bool {
+        self.server.spec.percona_enabled()
+    }
+
+    /// Whether the server is being deleted.
+    #[must_use]
+    pub fn is_deleting(&self) -> bool {
+        self.server.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether nothing will move without a person's help.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        let is_terminal = |violation: &Violation| violation.severity == Severity::Terminal;
+        self.build_error.is_some()
+            || self.conflict(|_| true).is_some()
+            || self.violations.iter().any(is_terminal)
+    }
+
+    pub(super) fn workload_status(&self) -> Option<&StatefulSetStatus> {
+        self.stateful_set.ours()?.status.as_ref()
+    }
+
+    pub(super) fn violation(&self, concern: Concern) -> Option<&Violation> {
+        self.violations
+            .iter()
+            .find(|violation| violation.concern == concern)
+    }
+
+    /// The first child of a chosen kind whose name is taken, told in full.
+    pub(super) fn conflict(&self, of_kind: impl Fn(&str) -> bool) -> Option<String> {
+        // What validation says of a database cluster says more: how to adopt it.
+        let is_database =
+            |violation: &&Violation| violation.concern == Concern::Database && of_kind("PerconaPGCluster");
+        let conflicts = || {
+            self.violations
+                .iter()
+                .filter(|violation| violation.reason == reasons::RESOURCE_CONFLICT)
+        };
+        if let Some(violation) = conflicts().find(is_database) {
+            return Some(violation.message.clone());
+        }
+        let name = self.server.name_any();
+        let refused = self.steps.iter().find_map(|step| match &step.outcome {
+            Outcome::Foreign(whom) if of_kind(step.kind) => {
+                Some(conflict_message(step.kind, &step.name, whom))
+            }
+            _ => None,
+        });
+        let config_map = || match &self.config_map {
+            Child::Foreign(whom) if of_kind("ConfigMap") => {
+                Some(conflict_message("ConfigMap", &names::config_map(&name), whom))
+            }
+            _ => None,
+        };
+        let stateful_set = || match &self.stateful_set {
+            Child::Foreign(whom) if of_kind("StatefulSet") => {
+                Some(conflict_message("StatefulSet", &names::stateful_set(&name), whom))
+            }
+            _ => None,
+        };
+        refused.or_else(config_map).or_else(stateful_set)
+    }
+
+    /// The first child of a chosen kind that could not be written, told in full.
+    pub(super) fn failure(&self, of_kind: impl Fn(&str) -> bool) -> Option<String> {
+        self.steps
+            .iter()
+            .filter(|step| of_kind(step.kind))
+            .find_map(|step| match &step.outcome {
+                Outcome::Failed(error) => Some(format!(
+                    "Failed to reconcile {} {}: {error}",
+                    step.kind, step.name
+                )),
+                _ => None,
+            })
+    }
+
+    /// The first child of a chosen kind whose predecessor is still there.
+    pub(super) fn terminating(&self, of_kind: impl Fn(&str) -> bool) -> Option<String> {
+        let step = self
+            .steps
+            .iter()
+            .find(|step| matches!(step.outcome, Outcome::Terminating) && of_kind(step.kind))?;
+        Some(format!(
+            "{} {} is still being deleted; a new one follows",
+            step.kind, step.name
+        ))
+    }
+}
+
+/// The key `config.yaml` of a ConfigMap.
+pub(super) fn config(config_map: &ConfigMap) -> Option<&str> {
+    config_map
+        .data
+        .as_ref()?
+        .get(names::CONFIG_KEY)
+        .map(String::as_str)
+}
+
+/// The violations, with what is wrong with the database cluster judged anew: the apply may just have created it.
+fn violations_after(
+    observed: &Observed,
+    verdict: &Verdict<'_>,
+    database: &Read<Arc<PerconaPGCluster>>,
+) -> Vec<Violation> {
+    let kind = &observed.database.kind;
+    let before = database_problem(&observed.server, kind, &observed.database.cluster);
+    let after = database_problem(&observed.server, kind, database);
+    // First among those of the same severity: without a cluster, the rest of the database cannot be.
+    let mut violations: Vec<Violation> = after.filter(|_| verdict.valid.is_some()).into_iter().collect();
+    violations.extend(
+        verdict
+            .violations
+            .iter()
+            .filter(|violation| Some(*violation) != before.as_ref())
+            .cloned(),
+    );
+    most_telling_first(&mut violations);
+    violations
+}

@@ -1,0 +1,167 @@
+//! `Progressing`: the cluster does not yet hold what the spec asks for, or the rollout is not done.
+//!
+//! True also while a child cannot be written or its name is taken: the work is not complete and is tried again. False
+//! means complete (`ReconcileComplete`), or that nothing moves until a person acts (`Blocked`); another condition, and
+//! so `Ready`, is then not True.
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
+
+use super::available::unreadable;
+use super::{Check, Child, Inputs, Judgement, objection, reasons};
+use crate::validate::{Concern, PodGate, Severity, Violation};
+
+const CHECKS: [Check; 11] = [
+    deleting,
+    conflict,
+    failure,
+    terminating,
+    unreadable,
+    waiting,
+    not_created,
+    not_seen_by_controller,
+    rolling_out,
+    scaling,
+    not_updated,
+];
+
+pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
+    objection(&CHECKS, inputs).unwrap_or_else(|| settled(inputs))
+}
+
+fn settled(inputs: &Inputs<'_>) -> Judgement {
+    let cause = inputs
+        .violations
+        .iter()
+        .find(|violation| is_terminal(violation))
+        .map(|violation| &violation.message);
+    match cause.or(inputs.build_error.as_ref()) {
+        Some(cause) => Judgement::no(
+            reasons::BLOCKED,
+            format!("Nothing moves until this is corrected: {cause}"),
+        ),
+        None => Judgement::no(reasons::RECONCILE_COMPLETE, "All resources are up to date"),
+    }
+}
+
+fn is_terminal(violation: &Violation) -> bool {
+    violation.severity == Severity::Terminal
+}
+
+fn deleting(inputs: &Inputs<'_>) -> Option<Judgement> {
+    inputs
+        .is_deleting()
+        .then(|| Judgement::yes(reasons::DELETING, "DittoServer is being deleted"))
+}
+
+fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
+    inputs
+        .conflict(|_| true)
+        .map(|message| Judgement::yes(reasons::RESOURCE_CONFLICT, message))
+}
+
+fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
+    inputs
+        .failure(|_| true)
+        .map(|message| Judgement::yes(reasons::APPLY_FAILED, message))
+}
+
+fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
+    inputs
+        .terminating(|_| true)
+        .map(|message| Judgement::yes(reasons::RESOURCE_TERMINATING, message))
+}
+
+/// The pod template is held for something that may come by itself.
+fn waiting(inputs: &Inputs<'_>) -> Option<Judgement> {
+    if inputs.gate != Some(PodGate::Closed) || inputs.violations.iter().any(is_terminal) {
+        return None;
+    }
+    let first = inputs.violations.first()?;
+    let reason = match first.concern {
+        Concern::Config => reasons::WAITING_FOR_SECRETS,
+        Concern::Database => reasons::WAITING_FOR_DATABASE,
+    };
+    // Whether there is anything to wait for is not known where it could not be read.
+    let judgement = if first.severity == Severity::Unknown {
+        Judgement::unknown
+    } else {
+        Judgement::yes
+    };
+    Some(judgement(reason, first.message.clone()))
+}
+
+/// A StatefulSet that is to be there and is not. While it is blocked, nothing is on its way.
+fn not_created(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let is_coming = inputs.gate == Some(PodGate::Open) && inputs.build_error.is_none();
+    let is_absent = matches!(inputs.stateful_set, Child::Absent);
+    (is_coming && is_absent).then(|| {
+        Judgement::yes(
+            reasons::STATEFUL_SET_UPDATING,
+            "StatefulSet has not been created yet",
+        )
+    })
+}
+
+fn not_seen_by_controller(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let stateful_set = inputs.stateful_set.ours()?;
+    let seen = inputs
+        .workload_status()
+        .and_then(|status| status.observed_generation)
+        .unwrap_or(-1);
+    let is_behind = stateful_set
+        .metadata
+        .generation
+        .is_some_and(|generation| seen < generation);
+    is_behind.then(|| Judgement::yes(reasons::STATEFUL_SET_UPDATING, "StatefulSet is being updated"))
+}
+
+/// The revision differs from the running one. A stopped server has no pod that could be behind.
+fn rolling_out(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let status = inputs.workload_status()?;
+    let wanted = inputs.desired_replicas();
+    let (current, update) = (
+        revision(status.current_revision.as_ref())?,
+        revision(status.update_revision.as_ref())?,
+    );
+    (wanted > 0 && current != update).then(|| rollout(status, wanted, update))
+}
+
+fn revision(name: Option<&String>) -> Option<&str> {
+    name.map(String::as_str).filter(|name| !name.is_empty())
+}
+
+fn rollout(status: &StatefulSetStatus, wanted: i32, update: &str) -> Judgement {
+    let (updated, ready) = (
+        status.updated_replicas.unwrap_or(0),
+        status.ready_replicas.unwrap_or(0),
+    );
+    let message =
+        format!("Rolling out revision {update}: {updated}/{wanted} updated, {ready}/{wanted} ready");
+    Judgement::yes(reasons::ROLLOUT_IN_PROGRESS, message)
+}
+
+fn scaling(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let stateful_set = inputs.stateful_set.ours()?;
+    let (ready, wanted) = (inputs.ready_replicas(), inputs.desired_replicas());
+    let existing = inputs.workload_status().map_or(0, |status| status.replicas);
+    let is_settled = ready == wanted && existing == wanted && replicas(stateful_set) == wanted;
+    let message = format!("Scaling: {ready}/{wanted} replicas ready");
+    (!is_settled).then(|| Judgement::yes(reasons::SCALING_REPLICAS, message))
+}
+
+/// `spec.replicas`; the API server fills in 1.
+fn replicas(stateful_set: &StatefulSet) -> i32 {
+    stateful_set
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1)
+}
+
+/// All pods are ready, but one is not of the update revision: a rollout that somebody has paused by a partition.
+fn not_updated(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let status = inputs.workload_status()?;
+    let wanted = inputs.desired_replicas();
+    let update = revision(status.update_revision.as_ref()).unwrap_or("not yet named");
+    (status.updated_replicas.unwrap_or(0) < wanted).then(|| rollout(status, wanted, update))
+}

@@ -1,0 +1,59 @@
+//! What every reconcile shares: the client, the caches, the settings.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::Client;
+use kube::core::DeserializeGuard;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::DittoServer;
+use crate::api::percona::PerconaPGCluster;
+use crate::backoff::PerObject;
+use crate::cache::Cache;
+use crate::desired::Settings;
+use crate::observe::SecretReader;
+
+/// Names this operator in every object that it writes (`managedFields`).
+pub const FIELD_MANAGER: &str = "dittofs-operator";
+
+/// A stored DittoServer. One that does not parse is told apart here, and does not stop the watch of the others.
+pub type StoredServer = DeserializeGuard<DittoServer>;
+
+/// The caches of every watched kind.
+#[derive(Clone)]
+pub struct Caches {
+    /// DittoServers.
+    pub servers: Cache<StoredServer>,
+    /// Child StatefulSets.
+    pub stateful_sets: Cache<StatefulSet>,
+    /// Child ConfigMaps.
+    pub config_maps: Cache<ConfigMap>,
+    /// Child Services.
+    pub services: Cache<Service>,
+    /// Child NetworkPolicies.
+    pub network_policies: Cache<NetworkPolicy>,
+    /// Database clusters. The kind is optional.
+    pub databases: Cache<PerconaPGCluster>,
+}
+
+/// Shared by all reconciles.
+pub struct Context {
+    /// Client whose every call has a deadline.
+    pub client: Client,
+    /// Caches of the watched kinds.
+    pub caches: Caches,
+    /// Reads the Secrets that servers refer to.
+    pub secrets: SecretReader,
+    /// Operator-wide settings.
+    pub settings: Settings,
+    /// Writes events.
+    pub recorder: Recorder,
+    /// Pauses between failed reconciles, for each object.
+    pub backoff: PerObject<ObjectRef<StoredServer>>,
+    /// Time after which a settled server is looked at again, should a watch event have been lost.
+    pub resync: Duration,
+}

@@ -1,0 +1,202 @@
+//! The controller: watches feed a queue, and each key in it is reconciled.
+//!
+//! [`reconcile`] is the table of contents of the operator. Every step hands the next one plain data; a failure in any of
+//! them still reaches the conditions, the status is written, and only then is the error returned for backoff.
+
+mod triggers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::{Action, Error as ControllerError};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{Config as ControllerConfig, Controller};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::api::DittoServer;
+use crate::apply::{self, Applied};
+use crate::backoff::PerObject;
+use crate::cache::Lookedup;
+use crate::conditions::{Inputs, conditions};
+use crate::context::{Context, StoredServer};
+use crate::desired::{self, Settings, desired};
+use crate::observe::observe;
+use crate::validate::validate;
+use crate::{client, events, finalize, status};
+
+/// First and longest pause after a failed reconcile of one server.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
+/// Time after which a settled server is looked at again, should a watch event have been lost.
+const RESYNC: Duration = Duration::from_secs(600);
+/// How long the first reconcile waits for the caches. A kind that cannot be listed must not hold up the others.
+const FIRST_SYNC: Duration = Duration::from_secs(10);
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespaces to watch; empty for all of them.
+    pub namespaces: Vec<String>,
+    /// How many servers are reconciled at once.
+    pub concurrency: u16,
+    /// Operator-wide settings that shape the children.
+    pub settings: Settings,
+}
+
+/// Why the operator could not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The client configuration is unusable.
+    #[error("the configuration for the API server is unusable: {0}")]
+    Client(#[from] kube::Error),
+}
+
+/// Why a reconcile is to be tried again.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The children could not be built.
+    #[error(transparent)]
+    Desired(#[from] desired::Error),
+    /// Some children are not as desired. The status says which.
+    #[error("not all children could be brought to their desired state: {0}")]
+    Incomplete(String),
+    /// The status could not be written.
+    #[error(transparent)]
+    Status(#[from] status::WriteError),
+    /// A deletion could not be completed.
+    #[error(transparent)]
+    Finalize(#[from] finalize::Error),
+}
+
+/// Runs the operator until `stop` is cancelled; running reconciles are then finished. `ready` turns true once the caches
+/// have synced.
+///
+/// # Errors
+/// When the client configuration is unusable.
+pub async fn run(
+    config: kube::Config,
+    options: Options,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let (queue, queued) = mpsc::unbounded();
+    let calls = client::for_calls(config.clone())?;
+    let watches = client::for_watches(config)?;
+    let (caches, secrets) = triggers::start(&watches, &calls, &options.namespaces, &queue, &stop);
+    let context = Arc::new(Context {
+        recorder: events::recorder(&calls),
+        client: calls,
+        caches,
+        secrets,
+        settings: options.settings,
+        backoff: PerObject::new(RETRY.0, RETRY.1),
+        resync: RESYNC,
+    });
+    tokio::select! {
+        () = triggers::first_answers(&context, FIRST_SYNC) => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    let synced = triggers::synced(Arc::clone(&context));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+        synced.await;
+        tracing::info!("caches have synced");
+        ready.send_replace(true);
+    }));
+    let config = ControllerConfig::default().concurrency(options.concurrency);
+    Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
+        .with_config(config)
+        .reconcile_on(queued)
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(reconcile_stored, retry_later, context)
+        .for_each(|result| async {
+            match result {
+                Err(ControllerError::QueueError(error)) => tracing::error!(%error, "the queue failed"),
+                Err(ControllerError::RunnerError(error)) => tracing::error!(%error, "the runner failed"),
+                // Failed reconciles are logged where they fail; a key whose object is gone is no error.
+                Ok(_) | Err(ControllerError::ReconcilerFailed(..) | ControllerError::ObjectNotFound(_)) => {}
+            }
+        })
+        .await;
+    Ok(())
+}
+
+async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {
+    let key = ObjectRef::from_obj(stored.as_ref());
+    let id = reconcile_id();
+    let span = tracing::info_span!("reconcile", object = %key, id);
+    async {
+        let latest = context.caches.servers.get(&stored.namespace().unwrap_or_default(), &stored.name_any());
+        let stored = if let Lookedup::Found(latest) = latest { latest } else { stored };
+        let result = match &stored.0 {
+            Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), &context)).await,
+            Err(invalid) => {
+                tracing::warn!(error = %invalid.error, "the stored DittoServer does not parse; it is left alone");
+                status::report_unparsable(&context, invalid).await.map_err(Error::from)?;
+                Ok(Action::await_change())
+            }
+        };
+        match &result {
+            Ok(_) => context.backoff.forget(&key),
+            Err(error) => tracing::warn!(%error, "reconcile failed; will retry"),
+        }
+        result
+    }
+    .instrument(span)
+    .await
+}
+
+/// One reconcile.
+async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action, Error> {
+    let observed = observe(context, server).await;
+    let server = &observed.server;
+    let is_deleting = server.metadata.deletion_timestamp.is_some();
+    let verdict = validate(&observed);
+    let buildable = verdict.valid.as_ref().filter(|_| !is_deleting);
+    let desired = buildable
+        .map(|valid| desired(valid, &context.settings))
+        .transpose();
+    let applied = match &desired {
+        Ok(Some(desired)) => apply::apply(context, &observed, desired.clone()).await,
+        Ok(None) | Err(_) => Applied::nothing(&observed),
+    };
+    let inputs = Inputs::new(
+        &observed,
+        &verdict,
+        desired.as_ref().map_err(ToString::to_string),
+        &applied,
+    );
+    let before = server.status.clone().unwrap_or_default();
+    let generation = server.metadata.generation.unwrap_or_default();
+    let conditions = conditions(&inputs, &before.conditions, generation, Timestamp::now());
+    let after = status::next(&inputs, conditions);
+    let written = status::write(context, server, &after).await;
+    events::publish(context, server, &events::story(&before, &after, &applied)).await;
+    desired?;
+    written?;
+    if is_deleting {
+        return Ok(finalize::finalize(context, server).await?);
+    }
+    if applied.is_complete() {
+        Ok(Action::requeue(context.resync))
+    } else {
+        Err(Error::Incomplete(applied.summary()))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]
+fn retry_later(stored: Arc<StoredServer>, _error: &Error, context: Arc<Context>) -> Action {
+    Action::requeue(context.backoff.failed(ObjectRef::from_obj(stored.as_ref())))
+}
+
+/// Tells the log lines of one reconcile from those of the next. Unique within the process.
+fn reconcile_id() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

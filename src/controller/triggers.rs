@@ -1,0 +1,255 @@
+//! Which change in the cluster asks for which server's reconcile.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::UnboundedSender;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, names};
+use crate::cache::Cache;
+use crate::context::{Caches, Context, StoredServer};
+use crate::observe::SecretReader;
+use crate::secrets;
+use crate::watch::{self, Change, Watch};
+
+type Key = ObjectRef<StoredServer>;
+
+/// Asks for reconciles.
+#[derive(Clone)]
+struct Queue(UnboundedSender<Key>);
+
+impl Queue {
+    /// The receiver is gone only when the operator stops; then nothing needs a reconcile.
+    fn push(&self, key: Key) {
+        let _ = self.0.unbounded_send(key);
+    }
+
+    fn push_all(&self, servers: &Cache<StoredServer>) {
+        for server in servers.all() {
+            self.push(ObjectRef::from_obj(server.as_ref()));
+        }
+    }
+}
+
+/// Where the watches run.
+struct Scope<'a> {
+    client: &'a Client,
+    namespaces: &'a [String],
+    stop: &'a CancellationToken,
+}
+
+impl Scope<'_> {
+    fn watch<K>(
+        &self,
+        labels: Option<String>,
+        trim: fn(&mut K),
+        listener: impl Fn(&Cache<K>, Change<'_, K>) + Send + Sync + 'static,
+    ) -> Cache<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>
+            + reflector::Lookup<DynamicType = <K as Resource>::DynamicType>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+        <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Debug + Send + Sync + Unpin,
+    {
+        let apis = if self.namespaces.is_empty() {
+            vec![(None, Api::all(self.client.clone()))]
+        } else {
+            let scoped = |name: &String| (Some(name.clone()), Api::namespaced(self.client.clone(), name));
+            self.namespaces.iter().map(scoped).collect()
+        };
+        watch::start(Watch { apis, labels, trim }, self.stop, listener)
+    }
+
+    /// Watches a child kind: a touched child asks for its server.
+    fn children<K>(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + reflector::Lookup<DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (servers, queue) = (servers.clone(), queue.clone());
+        let labels = format!("{}={}", names::APP_LABEL, names::APP);
+        self.watch(Some(labels), drop_managed_fields, move |_, change| match change {
+            Change::Touched(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
+            Change::Anything => queue.push_all(&servers),
+        })
+    }
+
+    /// Databases lack an owner reference, and one that the user made lacks our labels: they are known by name as well.
+    fn databases(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<PerconaPGCluster> {
+        let (servers, queue) = (servers.clone(), queue.clone());
+        self.watch(
+            None,
+            drop_managed_fields,
+            move |_, change: Change<'_, PerconaPGCluster>| match change {
+                Change::Touched(cluster) => push_users(&servers, &queue, cluster, |server| {
+                    names::percona_cluster(&server.name_any()) == cluster.name_any()
+                }),
+                Change::Anything => queue.push_all(&servers),
+            },
+        )
+    }
+
+    fn secrets(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<PartialObjectMeta<Secret>> {
+        let (servers, queue) = (servers.clone(), queue.clone());
+        self.watch(
+            None,
+            keep_identity,
+            move |_, change: Change<'_, PartialObjectMeta<Secret>>| match change {
+                Change::Touched(secret) => push_users(&servers, &queue, secret, |server| {
+                    secrets::uses(server)
+                        .iter()
+                        .any(|used| used.secret == secret.name_any())
+                }),
+                Change::Anything => queue.push_all(&servers),
+            },
+        )
+    }
+}
+
+/// Starts every watch.
+pub(super) fn start(
+    watches: &Client,
+    calls: &Client,
+    namespaces: &[String],
+    queue: &UnboundedSender<Key>,
+    stop: &CancellationToken,
+) -> (Caches, SecretReader) {
+    let scope = Scope {
+        client: watches,
+        namespaces,
+        stop,
+    };
+    let queue = Queue(queue.clone());
+    let servers = servers(&scope, &queue);
+    let caches = Caches {
+        stateful_sets: scope.children(&servers, &queue),
+        config_maps: scope.children(&servers, &queue),
+        services: scope.children(&servers, &queue),
+        network_policies: scope.children(&servers, &queue),
+        databases: scope.databases(&servers, &queue),
+        servers: servers.clone(),
+    };
+    let secrets = SecretReader::new(calls.clone(), scope.secrets(&servers, &queue));
+    (caches, secrets)
+}
+
+/// Watches the servers themselves. Their metadata matters too (deletion, annotations), so no change is filtered out.
+fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
+    let queue = queue.clone();
+    scope.watch(
+        None,
+        |_: &mut StoredServer| (),
+        move |servers, change| match change {
+            Change::Touched(server) => queue.push(ObjectRef::from_obj(server)),
+            Change::Anything => queue.push_all(servers),
+        },
+    )
+}
+
+/// Waits until every watch has answered, or the time is up.
+pub(super) async fn first_answers(context: &Context, longest: Duration) {
+    let Caches {
+        servers,
+        stateful_sets,
+        config_maps,
+        services,
+        network_policies,
+        databases,
+    } = &context.caches;
+    let secrets = context.secrets.metadata();
+    // Without the list of servers there is nothing to reconcile, however long that takes.
+    servers.synced().await;
+    let others = async {
+        stateful_sets.answered().await;
+        config_maps.answered().await;
+        services.answered().await;
+        network_policies.answered().await;
+        databases.answered().await;
+        secrets.answered().await;
+    };
+    if tokio::time::timeout(longest, others).await.is_err() {
+        tracing::warn!("not every kind could be listed yet; reading those from the API server meanwhile");
+    }
+}
+
+/// Waits until every watch has synced. The database kind is optional.
+pub(super) async fn synced(context: Arc<Context>) {
+    let Caches {
+        servers,
+        stateful_sets,
+        config_maps,
+        services,
+        network_policies,
+        databases,
+    } = &context.caches;
+    servers.synced().await;
+    stateful_sets.synced().await;
+    config_maps.synced().await;
+    services.synced().await;
+    network_policies.synced().await;
+    databases.answered().await;
+    context.secrets.metadata().synced().await;
+}
+
+/// The server that a child belongs to: its controller, or the one that its label names.
+fn server_of<K: Resource>(child: &K) -> Option<Key> {
+    let metadata = child.meta();
+    let references = metadata.owner_references.as_deref().unwrap_or_default();
+    let controller = references
+        .iter()
+        .find(|reference| reference.controller == Some(true));
+    let owner = controller
+        .filter(|owner| owner.kind == DittoServer::kind(&()) && owner.api_version.starts_with(names::GROUP));
+    let labelled = || metadata.labels.as_ref()?.get(names::INSTANCE_LABEL);
+    let name = owner.map(|owner| &owner.name).or_else(labelled)?;
+    Some(ObjectRef::new(name).within(metadata.namespace.as_deref().unwrap_or_default()))
+}
+
+fn push_users<K: Resource>(
+    servers: &Cache<StoredServer>,
+    queue: &Queue,
+    object: &K,
+    uses: impl Fn(&DittoServer) -> bool,
+) {
+    for stored in servers.all() {
+        let Ok(server) = &stored.0 else { continue };
+        if server.namespace() == object.meta().namespace && uses(server) {
+            queue.push(ObjectRef::from_obj(stored.as_ref()));
+        }
+    }
+}
+
+/// Nobody reads `managedFields` from a cache, and they are half of an object.
+fn drop_managed_fields<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+/// Of a Secret that may be anybody's, only its identity and version are kept.
+fn keep_identity(secret: &mut PartialObjectMeta<Secret>) {
+    let metadata = std::mem::take(&mut secret.metadata);
+    secret.metadata.name = metadata.name;
+    secret.metadata.namespace = metadata.namespace;
+    secret.metadata.uid = metadata.uid;
+    secret.metadata.resource_version = metadata.resource_version;
+}

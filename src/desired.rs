@@ -1,0 +1,143 @@
+//! Step 3, desired: the children as they should be. Pure.
+//!
+//! One file a kind under `desired/`. Every child carries the controller owner reference, but for data that must outlive
+//! the server (managed Secrets, and the database unless `percona.deleteWithServer`).
+
+mod claims;
+mod config;
+mod config_map;
+mod database_tls;
+mod env;
+mod hash;
+mod meta;
+mod network_policy;
+mod paths;
+mod percona;
+mod percona_images;
+mod pod;
+mod probes;
+mod secrets;
+mod security;
+mod services;
+mod stateful_set;
+mod volumes;
+
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+
+use thiserror::Error;
+
+use crate::api::percona::PerconaPGCluster;
+use crate::observe::{Observed, Read};
+use crate::validate::{PodGate, Valid};
+
+/// Why the children could not be built.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The configuration cannot be written as YAML.
+    #[error("the server's configuration cannot be written as YAML: {0}")]
+    Yaml(#[from] serde_yaml::SerializeError),
+}
+
+/// Operator-wide settings that shape the children.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Replaces `docker.io/percona` in the default database images, for clusters with a private registry.
+    pub percona_registry: Option<String>,
+}
+
+/// Every child of one server.
+///
+/// `apply` takes this apart without `..`, so that a forgotten child does not compile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Managed Secrets that do not exist yet. Created, never updated.
+    pub secrets: Vec<Secret>,
+    /// Configuration of the server. `None` where the present one must stay beside a pod that is held.
+    pub config_map: Option<ConfigMap>,
+    /// Headless Service of the StatefulSet.
+    pub headless_service: Service,
+    /// Service of the server's API.
+    pub api_service: Service,
+    /// Service of the metrics endpoint, if metrics are on; otherwise one that we made is removed.
+    pub metrics_service: Option<Service>,
+    /// Baseline NetworkPolicy.
+    pub network_policy: NetworkPolicy,
+    /// Database cluster, if Percona is on.
+    pub database: Option<PerconaPGCluster>,
+    /// The pod.
+    pub workload: Workload,
+}
+
+/// What to do with the StatefulSet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Workload {
+    /// Apply it.
+    Run {
+        /// The whole StatefulSet.
+        stateful_set: Box<StatefulSet>,
+        /// SHA-256, in hex, over what the running server reads at start. Also on the pod template.
+        config_hash: String,
+    },
+    /// It exists and its pod must not be touched; only the number of replicas follows the spec.
+    Hold {
+        /// `spec.replicas` of the server.
+        replicas: i32,
+    },
+    /// It does not exist, and the pod could not start.
+    Await,
+}
+
+/// Builds every child of a validated server.
+///
+/// # Errors
+///
+/// If the configuration cannot be written as YAML.
+pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error> {
+    let observed = valid.observed;
+    let server = &observed.server;
+    let config = config::render(&server.spec)?;
+    let secrets = secrets::build(observed, &valid.uses);
+    let workload = workload(valid, &secrets, &config);
+    Ok(Desired {
+        config_map: may_write_config(observed, &workload).then(|| config_map::build(server, config)),
+        headless_service: services::headless(server),
+        api_service: services::api(server),
+        metrics_service: services::metrics(server),
+        network_policy: network_policy::build(server),
+        database: percona::build(observed, settings),
+        secrets,
+        workload,
+    })
+}
+
+fn workload(valid: &Valid<'_>, fresh: &[Secret], config: &str) -> Workload {
+    let observed = valid.observed;
+    match (valid.pod, &observed.stateful_set) {
+        // One that cannot be read may exist: it must neither be awaited nor written.
+        (_, Read::Unreadable(_)) | (PodGate::Closed, Read::Found(_)) => Workload::Hold {
+            replicas: observed.server.spec.desired_replicas(),
+        },
+        (PodGate::Closed, Read::Missing) => Workload::Await,
+        (PodGate::Open, Read::Found(_) | Read::Missing) => {
+            // A Secret that this pass creates counts with the value that it will have.
+            let config_hash = hash::config_hash(config, &valid.uses, |used| {
+                observed.value(used).or_else(|| secrets::value(fresh, used))
+            });
+            let stateful_set = Box::new(stateful_set::build(valid, &config_hash));
+            Workload::Run {
+                stateful_set,
+                config_hash,
+            }
+        }
+    }
+}
+
+/// A held pod that restarts by itself must find the configuration that fits its environment, so that stays as it is.
+fn may_write_config(observed: &Observed, workload: &Workload) -> bool {
+    !matches!(workload, Workload::Hold { .. }) || matches!(observed.config_map, Read::Missing)
+}

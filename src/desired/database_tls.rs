@@ -1,0 +1,66 @@
+//! How the server's connection to a Percona database is secured (contract, section 11, "Database").
+//!
+//! Percona's PostgreSQL admits clients over TLS only. Its certificate names the host that the server connects to, so the
+//! server verifies it as soon as the cluster's CA is known.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+
+use super::env;
+use crate::api::names;
+use crate::secrets::Purpose;
+use crate::validate::Valid;
+
+/// `sslmode` of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SslMode {
+    /// Encrypted; the database's certificate is not verified.
+    Require,
+    /// Encrypted, and the certificate must be of the cluster's CA and name the host.
+    VerifyFull,
+}
+
+impl SslMode {
+    /// The name as PostgreSQL clients write it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Require => "require",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+
+    /// The mode for a server with a Percona database; `None` for any other server.
+    ///
+    /// A pod that verifies goes on verifying, even if the CA is gone: whoever deletes a Secret must not be able to
+    /// lower the protection.
+    pub(super) fn of(valid: &Valid<'_>) -> Option<Self> {
+        let ca = valid
+            .uses
+            .iter()
+            .find(|used| used.purpose == Purpose::DatabaseCa)?;
+        let has_ca = valid.observed.value(ca).is_some();
+        let verifies = valid
+            .observed
+            .stateful_set
+            .found()
+            .is_some_and(|live| verifies(live));
+        Some(if has_ca || verifies {
+            Self::VerifyFull
+        } else {
+            Self::Require
+        })
+    }
+}
+
+fn verifies(live: &StatefulSet) -> bool {
+    let pod = live.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let server = pod.and_then(|pod| {
+        pod.containers
+            .iter()
+            .find(|container| container.name == names::CONTAINER)
+    });
+    server
+        .and_then(|server| server.env.as_ref())
+        .into_iter()
+        .flatten()
+        .any(|variable| variable.name == env::SSL_MODE && variable.value.as_deref() == Some("verify-full"))
+}

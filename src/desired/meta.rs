@@ -1,0 +1,54 @@
+//! Metadata that all children share.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use crate::api::{DittoServer, names};
+
+/// Metadata of a child that is deleted with its server.
+///
+/// A server that was read from a file has no UID; then there is no owner reference (`render`).
+pub(super) fn owned(server: &DittoServer, name: String) -> ObjectMeta {
+    let controller = server.controller_owner_ref(&()).map(|owner| OwnerReference {
+        block_owner_deletion: Some(true),
+        ..owner
+    });
+    ObjectMeta {
+        owner_references: controller.map(|owner| vec![owner]),
+        ..kept(server, name)
+    }
+}
+
+/// Metadata of a child that outlives its server, because data depends on it.
+pub(super) fn kept(server: &DittoServer, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: server.namespace(),
+        labels: Some(labels(server)),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Labels of every child.
+fn labels(server: &DittoServer) -> BTreeMap<String, String> {
+    let mut labels = names::selector_labels(&server.name_any());
+    labels.insert(names::MANAGED_BY_LABEL.to_owned(), names::MANAGED_BY.to_owned());
+    labels
+}
+
+/// Metadata with one more label, whose value is `true`.
+pub(super) fn marked(mut metadata: ObjectMeta, label: &str) -> ObjectMeta {
+    metadata
+        .labels
+        .get_or_insert_default()
+        .insert(label.to_owned(), "true".to_owned());
+    metadata
+}
+
+/// The map, or `None` if it is empty: the API server drops empty maps, and what is desired must come back unchanged.
+pub(super) fn unless_empty(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    Some(map).filter(|map| !map.is_empty())
+}

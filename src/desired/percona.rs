@@ -1,0 +1,174 @@
+//! The PerconaPGCluster (contract, sections 2.6 and 11).
+
+use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
+use kube::ResourceExt;
+
+use super::percona_images::Images;
+use super::{Settings, claims, meta};
+use crate::api::percona::{
+    BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
+    PgBouncer, Proxy, S3Repo, User,
+};
+use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names};
+use crate::observe::{KindState, Observed, Read};
+use crate::quantity;
+
+/// The only backup repository.
+const REPO: &str = "repo1";
+/// PgBouncer pods of a new cluster. The server connects to the primary, so one is enough; Percona's operator 2.8.2 panics
+/// on a cluster that has no PgBouncer.
+const PG_BOUNCER_REPLICAS: i32 = 1;
+
+/// Builds the cluster. `None` where Percona is off, and where nothing can be said of the cluster: its kind is not
+/// installed, or it could not be read. A cluster that could not be read may be of another version than a new one, or
+/// larger, and must not be overwritten.
+pub(super) fn build(observed: &Observed, settings: &Settings) -> Option<PerconaPGCluster> {
+    let percona = observed.server.spec.percona()?;
+    let live = match &observed.database.cluster {
+        Read::Found(cluster) => Some(&cluster.spec),
+        Read::Missing if observed.database.kind == KindState::NotServed => return None,
+        Read::Missing => None,
+        Read::Unreadable(_) => return None,
+    };
+    Some(cluster(&observed.server, percona, settings, live))
+}
+
+fn cluster(
+    server: &DittoServer,
+    percona: &PerconaSpec,
+    settings: &Settings,
+    live: Option<&PerconaPGClusterSpec>,
+) -> PerconaPGCluster {
+    let name = names::percona_cluster(&server.name_any());
+    let of_live = live.and_then(|live| live.postgres_version);
+    let version = percona
+        .postgres_version
+        .or(of_live)
+        .unwrap_or(defaults::PERCONA_POSTGRES_VERSION);
+    let images = Images::choose(percona, settings, version, live);
+    PerconaPGCluster {
+        // The data in the cluster outlives the server unless the user says otherwise.
+        metadata: if percona.delete_with_server {
+            meta::owned(server, name)
+        } else {
+            meta::kept(server, name)
+        },
+        spec: PerconaPGClusterSpec {
+            cr_version: percona.cr_version.clone().filter(|version| !version.is_empty()),
+            image: images.postgres,
+            postgres_version: Some(version),
+            instances: vec![instances(percona, live)],
+            users: vec![User {
+                name: Some(names::PERCONA_USER.to_owned()),
+                databases: vec![percona.database_name().to_owned()],
+            }],
+            proxy: Some(Proxy {
+                pg_bouncer: Some(PgBouncer {
+                    image: images.pg_bouncer,
+                    replicas: Some(pg_bouncer_replicas(live)),
+                }),
+            }),
+            backups: Some(backups(server, percona, images.pg_back_rest)),
+            ..PerconaPGClusterSpec::default()
+        },
+        status: None,
+    }
+}
+
+/// The spec has no field for the number of PgBouncer pods, so whoever keeps the cluster may choose it.
+fn pg_bouncer_replicas(live: Option<&PerconaPGClusterSpec>) -> i32 {
+    live.and_then(|live| live.proxy.as_ref()?.pg_bouncer.as_ref()?.replicas)
+        .unwrap_or(PG_BOUNCER_REPLICAS)
+}
+
+/// The instance set. In a cluster that we did not make it may have another name; a second set would be a second copy
+/// of the data.
+fn instances(percona: &PerconaSpec, live: Option<&PerconaPGClusterSpec>) -> InstanceSet {
+    let sets = live.map_or(&[][..], |live| &live.instances);
+    let ours = sets
+        .iter()
+        .find(|set| set.name.as_deref() == Some(names::PERCONA_INSTANCE_SET));
+    let set = ours.or(sets.first());
+    let name = set
+        .and_then(|set| set.name.as_deref())
+        .unwrap_or(names::PERCONA_INSTANCE_SET);
+    let live_size = set
+        .and_then(|set| set.data_volume_claim_spec.as_ref())
+        .and_then(claims::size);
+    let size = larger(percona.storage_size(), live_size);
+    InstanceSet {
+        name: Some(name.to_owned()),
+        replicas: Some(percona.replicas()),
+        data_volume_claim_spec: Some(claims::claim_spec(size, percona.storage_class_name())),
+    }
+}
+
+/// Volumes never shrink, so a cluster that is larger than the spec says keeps its size.
+fn larger<'q>(wanted: &'q str, live: Option<&'q str>) -> &'q str {
+    live.filter(|live| quantity::nanos(live) > quantity::nanos(wanted))
+        .unwrap_or(wanted)
+}
+
+fn backups(server: &DittoServer, percona: &PerconaSpec, image: Option<String>) -> Backups {
+    let backup = percona.backup();
+    let pgbackrest = match backup {
+        Some(backup) => PgBackRest {
+            image,
+            ..repository(server, backup)
+        },
+        None => PgBackRest {
+            image,
+            ..PgBackRest::default()
+        },
+    };
+    Backups {
+        enabled: Some(backup.is_some()),
+        pgbackrest: Some(pgbackrest),
+    }
+}
+
+fn repository(server: &DittoServer, backup: &PerconaBackupSpec) -> PgBackRest {
+    let global = [
+        ("path", format!("/pgbackrest/{}/{REPO}", server.name_any())),
+        ("s3-uri-style", "path".to_owned()),
+        ("storage-verify-tls", "y".to_owned()),
+        ("retention-full", backup.retention_days().to_string()),
+        // `time` makes the number days; without it pgBackRest counts backups.
+        ("retention-full-type", "time".to_owned()),
+    ];
+    PgBackRest {
+        image: None,
+        global: global
+            .into_iter()
+            .map(|(key, value)| (format!("{REPO}-{key}"), value))
+            .collect(),
+        configuration: backup
+            .credentials_secret_name()
+            .map(credentials)
+            .into_iter()
+            .collect(),
+        repos: vec![BackupRepo {
+            name: Some(REPO.to_owned()),
+            s3: Some(S3Repo {
+                bucket: backup.bucket.clone(),
+                endpoint: backup.endpoint.clone(),
+                region: Some(backup.region().to_owned()),
+            }),
+            schedules: Some(BackupSchedules {
+                full: Some(backup.full_schedule().to_owned()),
+                incremental: Some(backup.incr_schedule().to_owned()),
+            }),
+        }],
+    }
+}
+
+fn credentials(secret: &str) -> VolumeProjection {
+    let secret = SecretProjection {
+        name: secret.to_owned(),
+        ..SecretProjection::default()
+    };
+    VolumeProjection {
+        secret: Some(secret),
+        ..VolumeProjection::default()
+    }
+}

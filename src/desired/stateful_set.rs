@@ -1,0 +1,43 @@
+//! The StatefulSet of the server (contract, section 2.3).
+
+use k8s_openapi::api::apps::v1::{
+    StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt;
+
+use super::{claims, meta, pod};
+use crate::api::names;
+use crate::validate::Valid;
+
+/// Builds the StatefulSet. `serviceName`, the selector and the claim templates are immutable in Kubernetes.
+pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
+    let server = &valid.observed.server;
+    let name = server.name_any();
+    let live = valid.observed.stateful_set.found().map(AsRef::as_ref);
+    let claims = claims::build(&server.spec.storage, live);
+    StatefulSet {
+        metadata: meta::owned(server, names::stateful_set(&name)),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(server.spec.desired_replicas()),
+            service_name: Some(names::headless_service(&name)),
+            selector: LabelSelector {
+                match_labels: Some(names::selector_labels(&name)),
+                ..LabelSelector::default()
+            },
+            template: pod::build(valid, config_hash, claims::have_content(&claims)),
+            volume_claim_templates: Some(claims),
+            persistent_volume_claim_retention_policy: Some(keep_claims()),
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+/// Volumes outlive both a stopped server and a deleted one.
+fn keep_claims() -> StatefulSetPersistentVolumeClaimRetentionPolicy {
+    StatefulSetPersistentVolumeClaimRetentionPolicy {
+        when_deleted: Some("Retain".to_owned()),
+        when_scaled: Some("Retain".to_owned()),
+    }
+}

@@ -1,0 +1,8 @@
+//! What the children look like, and what may and may not change them.
+
+mod config;
+mod hash;
+mod manifests;
+mod percona;
+mod pod;
+mod workload;

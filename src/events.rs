@@ -1,0 +1,254 @@
+//! Step 7, events: what changed, as a story in `kubectl describe`. Pure, but for `events/publish.rs`.
+//!
+//! An event is told when a condition's status or reason changes, and when a child is written. It is derived from the
+//! stored status, so a fixpoint tells nothing, and a restarted operator repeats nothing. The reasons are those of the
+//! conditions, and those of the Go operator where the same is meant (contract, section 5).
+
+mod publish;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType};
+
+pub use self::publish::{publish, recorder};
+use crate::api::{DittoServerStatus, Phase};
+use crate::apply::{Applied, Outcome, Step};
+use crate::conditions::{AVAILABLE, CONFIG_READY, DATABASE_READY, PROGRESSING, READY, bounded, reasons};
+
+/// Longest note, in bytes: the API allows 1 KiB.
+const NOTE_MAX: usize = 1000;
+
+/// Children were created. One event for all of one pass.
+pub const CREATED: &str = "Created";
+/// Children were changed: the spec moved on, or somebody had edited them. One event for all of one pass.
+pub const UPDATED: &str = "Updated";
+/// Children that the spec no longer wants were deleted. One event for all of one pass.
+pub const DELETED: &str = "Deleted";
+/// The server does all that is asked of it.
+pub const SERVER_READY: &str = "Ready";
+/// The database cluster serves.
+pub const SERVER_DATABASE_READY: &str = "DatabaseReady";
+/// The pod is being replaced by one of a new revision.
+pub const ROLLING_OUT: &str = "RollingOut";
+/// A pod is being started or stopped.
+pub const SCALING: &str = "Scaling";
+/// No pod serves any more, and no rollout explains it.
+pub const UNAVAILABLE: &str = "Unavailable";
+/// A child could not be written; the Go operator's reason for it.
+pub const RECONCILE_FAILED: &str = "ReconcileFailed";
+
+/// What is to be told of one reconcile.
+#[must_use]
+pub fn story(before: &DittoServerStatus, after: &DittoServerStatus, applied: &Applied) -> Vec<Event> {
+    let mut story = written(&applied.steps);
+    let scene = Scene { before, after };
+    let chapters = [
+        (CONFIG_READY, config_ready as Chapter),
+        (DATABASE_READY, database_ready),
+        (PROGRESSING, progressing),
+        (AVAILABLE, available),
+        (READY, ready),
+    ];
+    for (type_, chapter) in chapters {
+        let Some(change) = scene.change(type_) else {
+            continue;
+        };
+        // One cause shows in several conditions; it is told once.
+        let told = chapter(&scene, &change);
+        story.extend(told.filter(|event| !story.iter().any(|earlier| earlier.note == event.note)));
+    }
+    story
+}
+
+/// The status before and after one reconcile.
+struct Scene<'a> {
+    before: &'a DittoServerStatus,
+    after: &'a DittoServerStatus,
+}
+
+/// A condition whose status or reason changed.
+struct Change<'a> {
+    before: Option<&'a Condition>,
+    now: &'a Condition,
+}
+
+type Chapter = fn(&Scene<'_>, &Change<'_>) -> Option<Event>;
+
+impl<'a> Scene<'a> {
+    fn change(&self, type_: &str) -> Option<Change<'a>> {
+        let now = find(self.after, type_)?;
+        let before = find(self.before, type_);
+        let is_same = before.is_some_and(|before| before.status == now.status && before.reason == now.reason);
+        (!is_same).then_some(Change { before, now })
+    }
+
+    fn reason(&self, type_: &str) -> Option<&'a str> {
+        find(self.after, type_).map(|condition| condition.reason.as_str())
+    }
+}
+
+fn find<'a>(status: &'a DittoServerStatus, type_: &str) -> Option<&'a Condition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
+}
+
+impl Change<'_> {
+    fn is_true(&self) -> bool {
+        self.now.status == "True"
+    }
+
+    fn was(&self, status: &str) -> bool {
+        self.before.is_some_and(|before| before.status == status)
+    }
+}
+
+/// Whether an outcome is of the verb that is told.
+type Did = fn(&Outcome) -> bool;
+
+/// The children that were written, one event for each verb.
+fn written(steps: &[Step]) -> Vec<Event> {
+    let verbs: [(&str, &str, Did); 3] = [
+        (CREATED, "Create", |outcome| matches!(outcome, Outcome::Created)),
+        (UPDATED, "Update", |outcome| matches!(outcome, Outcome::Updated)),
+        (DELETED, "Delete", |outcome| matches!(outcome, Outcome::Deleted)),
+    ];
+    verbs
+        .into_iter()
+        .filter_map(|(reason, action, did)| list(steps, reason, action, did))
+        .collect()
+}
+
+fn list(steps: &[Step], reason: &str, action: &str, did: Did) -> Option<Event> {
+    let names: Vec<String> = steps
+        .iter()
+        .filter(|step| did(&step.outcome))
+        .map(|step| format!("{} {}", step.kind, step.name))
+        .collect();
+    (!names.is_empty()).then(|| {
+        event(
+            EventType::Normal,
+            reason,
+            action,
+            format!("{reason} {}", names.join(", ")),
+        )
+    })
+}
+
+fn config_ready(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
+    if !change.is_true() {
+        return warning_of(change.now, "Validate");
+    }
+    let is_recovery = change.before.is_some() && !change.was("True");
+    is_recovery.then(|| {
+        normal(
+            &change.now.reason,
+            "Validate",
+            "Configuration and Secrets are valid".into(),
+        )
+    })
+}
+
+fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
+    let name = scene.after.percona_cluster_name.as_deref().unwrap_or_default();
+    if change.is_true() {
+        return Some(normal(
+            SERVER_DATABASE_READY,
+            "WaitForDatabase",
+            format!("PostgreSQL cluster {name} is ready"),
+        ));
+    }
+    if change.now.reason == reasons::PERCONA_NOT_READY {
+        let state = change.now.message.rsplit(": ").next().unwrap_or_default();
+        let note = format!("Waiting for PostgreSQL cluster {name} (state: {state})");
+        return Some(event(
+            EventType::Warning,
+            reasons::PERCONA_NOT_READY,
+            "WaitForDatabase",
+            note,
+        ));
+    }
+    warning_of(change.now, "WaitForDatabase")
+}
+
+/// Waiting and blocking have a cause in another condition, which tells it; a change of the StatefulSet that its
+/// controller has not seen lasts for a moment.
+fn progressing(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
+    let message = || change.now.message.clone();
+    if !change.is_true() {
+        return None;
+    }
+    match change.now.reason.as_str() {
+        reasons::ROLLOUT_IN_PROGRESS => Some(normal(ROLLING_OUT, "RollOut", message())),
+        reasons::SCALING_REPLICAS => Some(normal(SCALING, "Scale", message())),
+        reasons::DELETING => Some(normal(reasons::DELETING, "Delete", message())),
+        reasons::RESOURCE_TERMINATING => Some(normal(reasons::RESOURCE_TERMINATING, "Reconcile", message())),
+        reasons::RESOURCE_CONFLICT | reasons::APPLY_FAILED => warning_of(change.now, "Reconcile"),
+        _ => None,
+    }
+}
+
+/// That a server became available is told by `Ready`; that it stopped to be is news, unless it is being replaced.
+fn available(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
+    if change.now.reason == reasons::RESOURCE_CONFLICT {
+        return warning_of(change.now, "Reconcile");
+    }
+    if change.now.status != "False" || !change.was("True") {
+        return None;
+    }
+    let was_stopped = change
+        .before
+        .is_some_and(|before| before.reason == reasons::STOPPED);
+    let replacing = [reasons::ROLLOUT_IN_PROGRESS, reasons::STATEFUL_SET_UPDATING];
+    let is_replaced = scene
+        .reason(PROGRESSING)
+        .is_some_and(|reason| replacing.contains(&reason));
+    let note = format!("No pod is ready. {}", change.now.message);
+    (!was_stopped && !is_replaced).then(|| event(EventType::Warning, UNAVAILABLE, "Watch", note))
+}
+
+fn ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
+    if !change.is_true() || change.was("True") {
+        return None;
+    }
+    let is_stopped = scene.after.phase == Some(Phase::Stopped);
+    let reason = if is_stopped {
+        reasons::STOPPED
+    } else {
+        SERVER_READY
+    };
+    Some(normal(reason, "Reconcile", change.now.message.clone()))
+}
+
+/// A condition's own words, as a warning.
+fn warning_of(condition: &Condition, action: &str) -> Option<Event> {
+    let reason = match condition.reason.as_str() {
+        reasons::APPLY_FAILED => RECONCILE_FAILED,
+        // Made with the other children in the same pass, or told by what keeps them from being made.
+        reasons::CONFIG_MAP_NOT_FOUND | reasons::PERCONA_NOT_FOUND => return None,
+        reason => reason,
+    };
+    Some(event(
+        EventType::Warning,
+        reason,
+        action,
+        condition.message.clone(),
+    ))
+}
+
+fn normal(reason: &str, action: &str, note: String) -> Event {
+    event(EventType::Normal, reason, action, note)
+}
+
+fn event(type_: EventType, reason: &str, action: &str, note: String) -> Event {
+    Event {
+        type_,
+        reason: reason.to_owned(),
+        action: action.to_owned(),
+        note: Some(bounded(note, NOTE_MAX)),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

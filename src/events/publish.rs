@@ -1,0 +1,39 @@
+//! The I/O half of events: hands them to the API server.
+
+use kube::runtime::events::{Event, Recorder, Reporter};
+use kube::{Client, Resource};
+
+use crate::api::DittoServer;
+use crate::context::Context;
+
+/// Source component of every event; the Go operator's name, so that filters on it go on working.
+const COMPONENT: &str = "dittoserver-controller";
+
+/// A recorder that writes through `client`. It folds repeats into a series.
+#[must_use]
+pub fn recorder(client: &Client) -> Recorder {
+    Recorder::new(
+        client.clone(),
+        Reporter {
+            controller: COMPONENT.into(),
+            instance: instance(),
+        },
+    )
+}
+
+/// The pod's name, which Kubernetes gives it as host name.
+fn instance() -> Option<String> {
+    std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty())
+}
+
+/// Publishes events about one server. An event that cannot be written is logged and dropped: it must not hold up the
+/// reconcile, and the status tells the same.
+pub async fn publish(context: &Context, server: &DittoServer, story: &[Event]) {
+    let reference = server.object_ref(&());
+    for event in story {
+        tracing::info!(reason = %event.reason, note = event.note.as_deref().unwrap_or_default(), "event");
+        if let Err(error) = context.recorder.publish(event, &reference).await {
+            tracing::warn!(%error, reason = %event.reason, "an event could not be written");
+        }
+    }
+}

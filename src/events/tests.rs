@@ -1,0 +1,286 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::apply::Applied;
+use crate::conditions::conditions;
+use crate::observe::{Observed, Read};
+use crate::status;
+use crate::validate::fixtures::{
+    PERCONA, applied, at, cluster, failed, running, secret, stateful_set, step, with_inputs, world,
+};
+
+/// A server whose reconciles follow each other.
+struct Life {
+    observed: Observed,
+    status: DittoServerStatus,
+    seconds: i64,
+}
+
+impl Life {
+    fn new(spec: &str) -> Self {
+        Self {
+            observed: world(spec),
+            status: DittoServerStatus::default(),
+            seconds: 0,
+        }
+    }
+
+    /// One reconcile. Returns what it tells, as `type reason: note`.
+    fn reconcile(&mut self, applied: &Applied) -> Vec<String> {
+        self.seconds += 1;
+        let after = with_inputs(&self.observed, applied, |inputs| {
+            status::next(
+                inputs,
+                conditions(inputs, &self.status.conditions, 3, at(self.seconds)),
+            )
+        });
+        let told = story(&self.status, &after, applied);
+        self.status = after;
+        self.observed.stateful_set = applied.stateful_set.clone();
+        told.iter().map(line).collect()
+    }
+
+    fn pod(&self, status: &serde_json::Value) -> Applied {
+        applied(&self.observed, Some(stateful_set(&self.observed.server, status)))
+    }
+
+    fn pod_ready(&self) -> Applied {
+        applied(&self.observed, Some(running(&self.observed.server)))
+    }
+
+    /// A server that has become ready.
+    fn ready(spec: &str) -> Self {
+        let mut life = Self::new(spec);
+        let pod = life.pod_ready();
+        life.reconcile(&pod);
+        life
+    }
+}
+
+fn line(event: &Event) -> String {
+    let type_ = if event.type_ == EventType::Normal {
+        "Normal"
+    } else {
+        "Warning"
+    };
+    format!(
+        "{type_} {}: {}",
+        event.reason,
+        event.note.as_deref().unwrap_or_default()
+    )
+}
+
+#[test]
+fn a_first_start_reads_as_a_story() {
+    let mut life = Life::new("");
+    let mut made = life.pod(&json!({"replicas": 0}));
+    made.steps = vec![
+        step("Secret", "files-jwt-secret", Outcome::Created),
+        step("ConfigMap", "files-config", Outcome::Created),
+        step("StatefulSet", "files", Outcome::Created),
+    ];
+    let mut told = life.reconcile(&made);
+    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
+    told.extend(life.reconcile(&life.pod_ready()));
+    assert_eq!(
+        told,
+        [
+            "Normal Created: Created Secret files-jwt-secret, ConfigMap files-config, StatefulSet files",
+            "Normal Scaling: Scaling: 0/1 replicas ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn a_start_on_percona_reads_as_a_story() {
+    let mut life = Life::new(PERCONA);
+    let server = Arc::clone(&life.observed.server);
+    let mut told = Vec::new();
+    for state in ["", "initializing", "ready"] {
+        life.observed.database.cluster = Read::Found(Arc::new(cluster(&server, state)));
+        let pod = (state == "ready")
+            .then(|| stateful_set(&server, &json!({"observedGeneration": 2, "replicas": 1})));
+        told.extend(life.reconcile(&applied(&life.observed, pod)));
+    }
+    told.extend(life.reconcile(&life.pod_ready()));
+    assert_eq!(
+        told,
+        [
+            "Warning PerconaNotReady: Waiting for PostgreSQL cluster files-postgres (state: not reported yet)",
+            "Normal DatabaseReady: PostgreSQL cluster files-postgres is ready",
+            "Normal Scaling: Scaling: 0/1 replicas ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn a_stop_reads_as_a_story() {
+    let mut life = Life::ready("");
+    Arc::make_mut(&mut life.observed.server).spec.replicas = Some(0);
+    let mut told =
+        life.reconcile(&life.pod(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1})));
+    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
+    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 0}))));
+    assert_eq!(
+        told,
+        [
+            "Normal Scaling: Scaling: 0/0 replicas ready",
+            "Normal Stopped: DittoServer is stopped as its spec asks (replicas=0)",
+        ]
+    );
+}
+
+#[test]
+fn a_rollout_reads_as_a_story_without_an_outage() {
+    let mut life = Life::ready("");
+    let rolling = |updated: i32, ready: i32| {
+        json!({
+            "observedGeneration": 2, "replicas": 1, "readyReplicas": ready, "updatedReplicas": updated,
+            "currentRevision": "files-a", "updateRevision": "files-b",
+        })
+    };
+    let mut told = life.reconcile(&life.pod(&rolling(0, 1)));
+    told.extend(life.reconcile(&life.pod(&rolling(0, 0))));
+    told.extend(life.reconcile(&life.pod(&rolling(1, 0))));
+    told.extend(life.reconcile(&life.pod_ready()));
+    assert_eq!(
+        told,
+        [
+            "Normal RollingOut: Rolling out revision files-b: 0/1 updated, 1/1 ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn a_crash_is_a_warning() {
+    let mut life = Life::ready("");
+    let down = json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 0, "updatedReplicas": 1,
+        "currentRevision": "files-a", "updateRevision": "files-a",
+    });
+    assert_eq!(
+        life.reconcile(&life.pod(&down)),
+        [
+            "Normal Scaling: Scaling: 0/1 replicas ready",
+            "Warning Unavailable: No pod is ready. Waiting for replicas: 0/1 ready",
+        ]
+    );
+}
+
+#[test]
+fn a_fixpoint_and_a_restarted_operator_tell_nothing() {
+    for spec in ["", PERCONA, "replicas: 0"] {
+        let mut life = Life::ready(spec);
+        let mut same = life.pod_ready();
+        same.steps = vec![step("ConfigMap", "files-config", Outcome::Unchanged)];
+        assert_eq!(life.reconcile(&same), Vec::<String>::new(), "{spec}");
+    }
+}
+
+#[test]
+fn a_violation_is_told_once_and_so_is_its_end() {
+    let mut life = Life::ready("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+    let good = life.observed.secrets["tokens"].clone();
+    life.observed
+        .secrets
+        .insert("tokens".into(), secret(&[("k", "short")]));
+    let told = life.reconcile(&life.pod_ready());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("Warning JwtKeyTooShort: Secret tokens, key k (spec.identity.jwt.secretRef): "),
+        "{told:?}"
+    );
+    assert_eq!(
+        life.reconcile(&life.pod_ready()),
+        Vec::<String>::new(),
+        "it does not repeat"
+    );
+    life.observed.secrets.insert("tokens".into(), good);
+    assert_eq!(
+        life.reconcile(&life.pod_ready()),
+        [
+            "Normal ConfigValid: Configuration and Secrets are valid",
+            "Normal Ready: DittoServer is fully operational"
+        ]
+    );
+}
+
+#[test]
+fn a_cause_that_shows_in_several_conditions_is_told_once() {
+    let table = [
+        (
+            "ConfigMap",
+            failed(),
+            "Warning ReconcileFailed: Failed to reconcile ConfigMap it: create failed: Forbidden (HTTP 403)",
+        ),
+        (
+            "Service",
+            failed(),
+            "Warning ReconcileFailed: Failed to reconcile Service it: create failed: Forbidden (HTTP 403)",
+        ),
+        (
+            "StatefulSet",
+            Outcome::Foreign("Deployment web".into()),
+            "Warning ResourceConflict: StatefulSet it exists and belongs to Deployment web; it is not taken over: delete it, or choose another name for the DittoServer",
+        ),
+    ];
+    for (kind, outcome, expected) in table {
+        let mut life = Life::ready("");
+        let mut now = life.pod_ready();
+        now.steps = vec![step(kind, "it", outcome)];
+        assert_eq!(life.reconcile(&now), [expected], "{kind}");
+    }
+}
+
+#[test]
+fn drift_that_is_put_back_is_told() {
+    let mut life = Life::ready("");
+    let mut now = life.pod_ready();
+    now.steps = vec![
+        step("Service", "files-api", Outcome::Updated),
+        step("Service", "files-metrics", Outcome::Deleted),
+        step("ConfigMap", "files-config", Outcome::Updated),
+    ];
+    assert_eq!(
+        life.reconcile(&now),
+        [
+            "Normal Updated: Updated Service files-api, ConfigMap files-config",
+            "Normal Deleted: Deleted Service files-metrics"
+        ]
+    );
+}
+
+#[test]
+fn an_outage_of_the_database_is_told_with_its_end() {
+    let mut life = Life::ready(PERCONA);
+    let mut pod = running(&life.observed.server);
+    crate::validate::fixtures::uses_percona(&mut pod, "verify-full");
+    let mut told = Vec::new();
+    for state in ["stopping", "stopping", "ready"] {
+        life.observed.database.cluster = Read::Found(Arc::new(cluster(&life.observed.server, state)));
+        told.extend(life.reconcile(&applied(&life.observed, Some(pod.clone()))));
+    }
+    assert_eq!(
+        told,
+        [
+            "Warning PerconaNotReady: Waiting for PostgreSQL cluster files-postgres (state: stopping)",
+            "Normal DatabaseReady: PostgreSQL cluster files-postgres is ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn notes_fit_the_api() {
+    let mut life = Life::ready("");
+    let mut now = life.pod_ready();
+    now.steps = (0..200)
+        .map(|index| step("Service", &format!("files-{index}"), Outcome::Updated))
+        .collect();
+    assert!(life.reconcile(&now)[0].len() < 1024);
+}

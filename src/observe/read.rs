@@ -1,0 +1,146 @@
+//! Reads what one DittoServer's reconcile needs to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use k8s_openapi::NamespaceResourceScope;
+use kube::runtime::reflector;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::{Database, FreshSecrets, KindState, Observed, Read};
+use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, names};
+use crate::cache::{Cache, Feed, Lookedup};
+use crate::context::Context;
+use crate::secrets::{self, SecretData};
+
+/// Bytes in a generated JWT key and admin password (contract, section 2.1).
+const JWT_KEY_BYTES: usize = 32;
+const ADMIN_PASSWORD_BYTES: usize = 18;
+
+/// Observes one server. Never fails; what could not be read says so itself.
+pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
+    let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
+    let caches = &context.caches;
+    let client = &context.client;
+    Observed {
+        config_map: cached(client, &caches.config_maps, &namespace, &names::config_map(&name)).await,
+        stateful_set: confirmed(
+            client,
+            &caches.stateful_sets,
+            &namespace,
+            &names::stateful_set(&name),
+        )
+        .await,
+        secrets: read_secrets(context, &server, &namespace).await,
+        database: read_database(&caches.databases, &namespace, &name),
+        fresh: draw(),
+        server,
+    }
+}
+
+/// Reads from the cache, and from the API server only while the cache cannot tell.
+async fn cached<K>(client: &Client, cache: &Cache<K>, namespace: &str, name: &str) -> Read<Arc<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + reflector::Lookup<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + 'static,
+{
+    match cache.get(namespace, name) {
+        Lookedup::Found(object) => Read::Found(object),
+        Lookedup::Missing => Read::Missing,
+        Lookedup::Unknown(_) => live(client, namespace, name).await,
+    }
+}
+
+/// As [`cached`], but a miss is confirmed by the API server: the cache holds labelled objects only, and whether a server
+/// exists decides whether its Secrets may be generated.
+async fn confirmed<K>(client: &Client, cache: &Cache<K>, namespace: &str, name: &str) -> Read<Arc<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + reflector::Lookup<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + 'static,
+{
+    match cache.get(namespace, name) {
+        Lookedup::Found(object) => Read::Found(object),
+        Lookedup::Missing | Lookedup::Unknown(_) => live(client, namespace, name).await,
+    }
+}
+
+async fn live<K>(client: &Client, namespace: &str, name: &str) -> Read<Arc<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    match Api::<K>::namespaced(client.clone(), namespace)
+        .get_opt(name)
+        .await
+    {
+        Ok(Some(object)) => Read::Found(Arc::new(object)),
+        Ok(None) => Read::Missing,
+        Err(error) => Read::Unreadable(error.to_string()),
+    }
+}
+
+async fn read_secrets(
+    context: &Context,
+    server: &DittoServer,
+    namespace: &str,
+) -> BTreeMap<String, Read<SecretData>> {
+    let used: BTreeSet<String> = secrets::uses(server)
+        .into_iter()
+        .map(|used| used.secret)
+        .collect();
+    let mut read = BTreeMap::new();
+    for name in used {
+        let data = context.secrets.read(namespace, &name).await;
+        read.insert(name, data);
+    }
+    read
+}
+
+fn read_database(cache: &Cache<PerconaPGCluster>, namespace: &str, server: &str) -> Database {
+    let kind = match cache.feed(namespace) {
+        Feed::Synced => KindState::Served,
+        Feed::NotServed => KindState::NotServed,
+        Feed::Starting => KindState::Unknown("not read yet".into()),
+        Feed::Failing(error) => KindState::Unknown(error),
+    };
+    let cluster = match cache.get(namespace, &names::percona_cluster(server)) {
+        Lookedup::Found(cluster) => Read::Found(cluster),
+        Lookedup::Missing | Lookedup::Unknown(Feed::NotServed) => Read::Missing,
+        Lookedup::Unknown(Feed::Failing(error)) => Read::Unreadable(error),
+        Lookedup::Unknown(Feed::Starting | Feed::Synced) => Read::Unreadable("not read yet".into()),
+    };
+    Database { kind, cluster }
+}
+
+/// Candidates for managed Secrets. Empty if the operating system gives no random bytes; then none is created.
+fn draw() -> FreshSecrets {
+    FreshSecrets {
+        jwt_key: random_text::<JWT_KEY_BYTES>(),
+        admin_password: random_text::<ADMIN_PASSWORD_BYTES>(),
+    }
+}
+
+fn random_text<const BYTES: usize>() -> String {
+    let mut bytes = [0; BYTES];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => URL_SAFE_NO_PAD.encode(bytes),
+        Err(error) => {
+            tracing::error!(%error, "the operating system gives no random bytes; no Secret is generated");
+            String::new()
+        }
+    }
+}

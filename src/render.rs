@@ -1,0 +1,272 @@
+//! The `render` command: the pure steps, without a cluster.
+//!
+//! Prints what a first reconcile would create, so that a change of a manifest can be reviewed as a change of its
+//! children. What only the cluster knows is assumed to be in order: the Secrets exist, the database is ready.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::api::admission::Admission;
+use crate::api::{DittoServer, names};
+use crate::desired::{self, Desired, Settings, Workload, desired};
+use crate::observe::{Database, FreshSecrets, KindState, Observed, Read};
+use crate::secrets::{self, Origin, SecretData, SecretUse};
+use crate::validate::{PodGate, Valid};
+
+/// Stands for a value that only the cluster holds. It is never printed.
+const ABSENT: &[u8] = b"(in the cluster)";
+/// Printed instead of a hash that covers values which are not in the input.
+const UNKNOWN_HASH: &str = "(depends on Secrets that are not in the input)";
+/// The namespace of a manifest that names none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Why a manifest could not be rendered.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {0}: {1}")]
+    Read(PathBuf, std::io::Error),
+    /// The text is no YAML, or not that of the kind it claims.
+    #[error("{0}")]
+    Parse(String),
+    /// There is nothing to render.
+    #[error("no DittoServer in the input (apiVersion: dittofs.dittofs.com/v1alpha1, kind: DittoServer)")]
+    NoServer,
+    /// The API server would refuse the manifest.
+    #[error("DittoServer {0} would be refused:\n{1}")]
+    Refused(String, String),
+    /// The children could not be built.
+    #[error(transparent)]
+    Desired(#[from] desired::Error),
+    /// A child could not be encoded.
+    #[error("a child could not be encoded: {0}")]
+    Encode(String),
+}
+
+/// Renders the children of all DittoServers in `files` (`-` is standard input) as a YAML stream.
+///
+/// # Errors
+/// When a file cannot be read or parsed, or the API server would refuse a manifest.
+pub fn files(files: &[PathBuf], percona_registry: Option<String>) -> Result<String, Error> {
+    let mut text = String::new();
+    for file in files {
+        text.push_str("\n---\n");
+        text.push_str(&read(file)?);
+    }
+    manifests(&text, &Settings { percona_registry })
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let result = if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(file).map(|read| text = read)
+    };
+    result.map_err(|error| Error::Read(file.into(), error))?;
+    Ok(text)
+}
+
+/// Renders the children of all DittoServers in a YAML stream. Secrets in it are used for the config hash; other kinds are
+/// passed over.
+///
+/// # Errors
+/// When the text does not parse, or the API server would refuse a manifest.
+pub fn manifests(text: &str, settings: &Settings) -> Result<String, Error> {
+    let documents: Vec<Value> =
+        serde_yaml::from_multiple(text).map_err(|error| Error::Parse(error.to_string()))?;
+    let of_kind = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
+    let mut given = BTreeMap::new();
+    for document in of_kind("Secret") {
+        let secret: Secret = parse(document)?;
+        given.insert((namespace_of(&secret), secret.name_any()), data_of(&secret));
+    }
+    let mut output = String::new();
+    let admission = Admission::new();
+    for document in of_kind("DittoServer") {
+        let server = admitted(&admission, document)?;
+        render(&server, &given, settings, &mut output)?;
+    }
+    if output.is_empty() {
+        Err(Error::NoServer)
+    } else {
+        Ok(output)
+    }
+}
+
+fn parse<K: serde::de::DeserializeOwned>(document: &Value) -> Result<K, Error> {
+    let name = format!("{} {}", document["kind"], document["metadata"]["name"]);
+    serde_json::from_value(document.clone())
+        .map_err(|error| Error::Parse(format!("{name} does not parse: {error}")))
+}
+
+/// The server, if the API server would take it.
+fn admitted(admission: &Admission, document: &Value) -> Result<DittoServer, Error> {
+    let mut server: DittoServer = parse(document)?;
+    let violations = admission.violations(document, None);
+    if !violations.is_empty() {
+        let lines: Vec<String> = violations
+            .iter()
+            .map(|violation| format!("  {violation}"))
+            .collect();
+        return Err(Error::Refused(server.name_any(), lines.join("\n")));
+    }
+    server
+        .metadata
+        .namespace
+        .get_or_insert_with(|| DEFAULT_NAMESPACE.into());
+    Ok(server)
+}
+
+fn namespace_of(secret: &Secret) -> String {
+    secret.namespace().unwrap_or_else(|| DEFAULT_NAMESPACE.into())
+}
+
+fn data_of(secret: &Secret) -> SecretData {
+    let decoded = secret
+        .data
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.0.clone()));
+    let plain = secret
+        .string_data
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.clone().into_bytes()));
+    SecretData::new(decoded.chain(plain).collect())
+}
+
+type Given = BTreeMap<(String, String), SecretData>;
+
+fn render(
+    server: &DittoServer,
+    given: &Given,
+    settings: &Settings,
+    output: &mut String,
+) -> Result<(), Error> {
+    let uses = secrets::uses(server);
+    let observed = assumed(server, &uses, given);
+    let valid = Valid {
+        observed: &observed,
+        uses: uses.clone(),
+        pod: PodGate::Open,
+    };
+    let Desired {
+        secrets,
+        config_map,
+        headless_service,
+        api_service,
+        metrics_service,
+        network_policy,
+        database,
+        workload,
+    } = desired(&valid, settings)?;
+    for mut secret in secrets {
+        secret.data = None;
+        secret.string_data = None;
+        append(
+            output,
+            Some("generated once, in the cluster; the values are in no manifest"),
+            &secret,
+        )?;
+    }
+    if let Some(config_map) = config_map {
+        append(output, None, &config_map)?;
+    }
+    append(output, None, &headless_service)?;
+    append(output, None, &api_service)?;
+    if let Some(service) = metrics_service {
+        append(output, None, &service)?;
+    }
+    append(output, None, &network_policy)?;
+    if let Some(cluster) = database {
+        append(output, None, &cluster)?;
+    }
+    if let Workload::Run { mut stateful_set, .. } = workload {
+        let known = |used: &SecretUse| !used.purpose.is_read_at_start() || is_given(server, used, given);
+        if !uses.iter().all(known) {
+            hide_hash(&mut stateful_set);
+        }
+        append(output, None, &stateful_set)?;
+    }
+    Ok(())
+}
+
+/// What a cluster would show in which everything is in order.
+fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed {
+    let namespace = server.namespace().unwrap_or_default();
+    let mut secrets = BTreeMap::new();
+    for used in uses.iter().filter(|used| used.origin != Origin::Managed) {
+        let read = given
+            .get(&(namespace.clone(), used.secret.clone()))
+            .map_or_else(|| stand_in(&used.secret, uses), Clone::clone);
+        secrets.insert(used.secret.clone(), Read::Found(read));
+    }
+    for used in uses.iter().filter(|used| used.origin == Origin::Managed) {
+        secrets.insert(used.secret.clone(), Read::Missing);
+    }
+    Observed {
+        server: Arc::new(server.clone()),
+        config_map: Read::Missing,
+        stateful_set: Read::Missing,
+        secrets,
+        database: Database {
+            kind: KindState::Served,
+            cluster: Read::Missing,
+        },
+        fresh: FreshSecrets {
+            jwt_key: String::from_utf8_lossy(ABSENT).into(),
+            admin_password: String::from_utf8_lossy(ABSENT).into(),
+        },
+    }
+}
+
+/// A Secret that the input lacks: its required keys are there, and so is the database's CA, which Percona always writes.
+fn stand_in(secret: &str, uses: &[SecretUse]) -> SecretData {
+    let same = uses.iter().filter(|other| other.secret == secret);
+    let present = same.filter(|other| !other.optional || other.origin == Origin::Percona);
+    SecretData::new(
+        present
+            .map(|other| (other.key.clone(), ABSENT.to_vec()))
+            .collect(),
+    )
+}
+
+fn is_given(server: &DittoServer, used: &SecretUse, given: &Given) -> bool {
+    let key = (server.namespace().unwrap_or_default(), used.secret.clone());
+    given
+        .get(&key)
+        .is_some_and(|data| used.optional || data.value(&used.key).is_some())
+}
+
+fn hide_hash(stateful_set: &mut k8s_openapi::api::apps::v1::StatefulSet) {
+    let template = stateful_set.spec.as_mut().map(|spec| &mut spec.template);
+    let annotations = template
+        .and_then(|template| template.metadata.as_mut())
+        .and_then(|metadata| metadata.annotations.as_mut());
+    if let Some(hash) = annotations.and_then(|annotations| annotations.get_mut(names::CONFIG_HASH_ANNOTATION))
+    {
+        UNKNOWN_HASH.clone_into(hash);
+    }
+}
+
+fn append<K: serde::Serialize>(output: &mut String, comment: Option<&str>, child: &K) -> Result<(), Error> {
+    let mut value = serde_json::to_value(child).map_err(|error| Error::Encode(error.to_string()))?;
+    // An owner reference names the UID that the API server gives; there is none yet.
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        metadata.remove("ownerReferences");
+    }
+    let yaml = serde_yaml::to_string(&value).map_err(|error| Error::Encode(error.to_string()))?;
+    let comment = comment
+        .map(|comment| format!("# {comment}\n"))
+        .unwrap_or_default();
+    write!(output, "---\n{comment}{yaml}").map_err(|error| Error::Encode(error.to_string()))
+}

@@ -1,0 +1,202 @@
+//! The PostgreSQL cluster that Percona's operator runs: may a pod start on it?
+//!
+//! A pod is started only once the cluster is ready. One that uses the cluster already is left alone in an outage: its
+//! server reconnects by itself, and a restart would only add to the outage.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::EnvVar;
+use kube::ResourceExt;
+
+use super::{Concern, Finding, Severity, Violation, conflict_message};
+use crate::api::defaults::PERCONA_POSTGRES_VERSION;
+use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, PerconaSpec, names};
+use crate::apply::ownership::{Owner, owner};
+use crate::conditions::reasons;
+use crate::observe::{KindState, Observed, Read};
+
+const HOST_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_HOST";
+const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
+const ROOT_CERT_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
+const CA_KEY: &str = "ca.crt";
+
+/// Judges the cluster and what the pod needs of it beside its user's Secret.
+pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
+    let database = &observed.database;
+    let cluster = problem(&observed.server, &database.kind, &database.cluster).map(|violation| Finding {
+        violation,
+        holds_pod: !is_used_by_pod(observed),
+    });
+    cluster
+        .into_iter()
+        .chain(lost_certificate(observed).map(Finding::holding))
+        .collect()
+}
+
+/// What is wrong with the cluster itself, if Percona is on. The first failing check tells.
+pub(crate) fn problem(
+    server: &DittoServer,
+    kind: &KindState,
+    cluster: &Read<Arc<PerconaPGCluster>>,
+) -> Option<Violation> {
+    let percona = server.spec.percona()?;
+    let name = names::percona_cluster(&server.name_any());
+    if let Read::Found(cluster) = cluster {
+        return foreign(server, percona, cluster, &name)
+            .or_else(|| image_required(percona, cluster, &name))
+            .or_else(|| not_ready(server, cluster));
+    }
+    let (reason, severity, message) = match (kind, cluster) {
+        (KindState::NotServed, _) => (
+            reasons::PERCONA_NOT_INSTALLED,
+            Severity::Waiting,
+            "the API server does not serve PerconaPGCluster (CRD perconapgclusters.pgv2.percona.com): install the Percona Operator for PostgreSQL, 2.8.2 or later; it is noticed by itself".into(),
+        ),
+        (KindState::Unknown(error), _) | (KindState::Served, Read::Unreadable(error)) => {
+            (reasons::DATABASE_UNREADABLE, Severity::Unknown, format!("PerconaPGCluster {name} cannot be read: {error}"))
+        }
+        (KindState::Served, _) => {
+            (reasons::PERCONA_NOT_FOUND, Severity::Waiting, format!("PerconaPGCluster not found: {name}"))
+        }
+    };
+    Some(Violation {
+        reason,
+        message,
+        concern: Concern::Database,
+        severity,
+    })
+}
+
+fn foreign(
+    server: &DittoServer,
+    percona: &PerconaSpec,
+    cluster: &PerconaPGCluster,
+    name: &str,
+) -> Option<Violation> {
+    let Owner::Other(whom) = owner(&cluster.metadata, server) else {
+        return None;
+    };
+    let is_controlled = cluster
+        .owner_references()
+        .iter()
+        .any(|reference| reference.controller == Some(true));
+    if percona.adopt_existing && !is_controlled {
+        return None;
+    }
+    let mut message = conflict_message("PerconaPGCluster", name, &whom);
+    if !is_controlled {
+        message.push_str("; or set spec.percona.adoptExisting to use it");
+    }
+    Some(terminal(reasons::RESOURCE_CONFLICT, message))
+}
+
+/// The default image holds one major version, and started on the data of another it would fail.
+fn image_required(percona: &PerconaSpec, cluster: &PerconaPGCluster, name: &str) -> Option<Violation> {
+    let version = cluster
+        .spec
+        .postgres_version
+        .unwrap_or_else(|| percona.postgres_version());
+    let live_image = cluster.spec.image.as_deref().filter(|image| !image.is_empty());
+    if version == PERCONA_POSTGRES_VERSION || percona.postgres_image().or(live_image).is_some() {
+        return None;
+    }
+    let message = format!(
+        "PerconaPGCluster {name} has PostgreSQL {version} and no image, and the default image holds PostgreSQL {PERCONA_POSTGRES_VERSION}: set spec.percona.images.postgres to an image of PostgreSQL {version}"
+    );
+    Some(terminal(reasons::POSTGRES_IMAGE_REQUIRED, message))
+}
+
+fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violation> {
+    // Garbage collection is about to remove what belonged to a deleted server of the same name.
+    let is_going = cluster.metadata.deletion_timestamp.is_some()
+        || owner(&cluster.metadata, server) == Owner::Predecessor;
+    if cluster.is_ready() && !is_going {
+        return None;
+    }
+    let state = if is_going {
+        "being deleted"
+    } else {
+        cluster.state().unwrap_or("not reported yet")
+    };
+    let message = format!("PostgreSQL cluster state: {state}");
+    Some(Violation {
+        reason: reasons::PERCONA_NOT_READY,
+        message,
+        concern: Concern::Database,
+        severity: Severity::Waiting,
+    })
+}
+
+/// A server that verifies its database's certificate must not go on without verification because the CA is gone.
+fn lost_certificate(observed: &Observed) -> Option<Violation> {
+    observed.server.spec.percona()?;
+    let stateful_set = observed.stateful_set.found()?;
+    let secret = names::percona_cert_secret(&observed.server.name_any());
+    let is_lost = match observed.secrets.get(&secret) {
+        Some(Read::Found(data)) => data.value(CA_KEY).is_none(),
+        Some(Read::Missing) | None => true,
+        Some(Read::Unreadable(_)) => false,
+    };
+    if !is_lost || !uses_database(stateful_set, &observed.server) || !verifies(stateful_set) {
+        return None;
+    }
+    let message = format!(
+        "Secret {secret} with the key {CA_KEY} is gone, by which the running server verifies its database. The pod is held, so that it does not go on without: restore the Secret; the Percona Operator for PostgreSQL does if it runs"
+    );
+    let (concern, severity) = (Concern::Database, Severity::Waiting);
+    Some(Violation {
+        reason: reasons::DATABASE_CERTIFICATE_MISSING,
+        message,
+        concern,
+        severity,
+    })
+}
+
+/// Whether the pod template that the cluster holds points at this database.
+pub(super) fn is_used_by_pod(observed: &Observed) -> bool {
+    observed
+        .stateful_set
+        .found()
+        .is_some_and(|stateful_set| uses_database(stateful_set, &observed.server))
+}
+
+fn uses_database(stateful_set: &StatefulSet, server: &DittoServer) -> bool {
+    let secret = names::percona_user_secret(&server.name_any());
+    let refers = |variable: &EnvVar| {
+        let source = variable
+            .value_from
+            .as_ref()
+            .and_then(|source| source.secret_key_ref.as_ref());
+        source.is_some_and(|source| source.name == secret)
+    };
+    variables(stateful_set).any(|variable| variable.name == HOST_VARIABLE && refers(variable))
+}
+
+fn verifies(stateful_set: &StatefulSet) -> bool {
+    variables(stateful_set).any(|variable| {
+        let full = variable.name == SSL_MODE_VARIABLE && variable.value.as_deref() == Some("verify-full");
+        full || variable.name == ROOT_CERT_VARIABLE
+    })
+}
+
+fn variables(stateful_set: &StatefulSet) -> impl Iterator<Item = &EnvVar> {
+    let pod = stateful_set
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
+    containers
+        .iter()
+        .flat_map(|container| container.env.as_deref().unwrap_or_default())
+}
+
+fn terminal(reason: &'static str, message: String) -> Violation {
+    Violation {
+        reason,
+        message,
+        concern: Concern::Database,
+        severity: Severity::Terminal,
+    }
+}

@@ -1,0 +1,306 @@
+//! Watches: one task for each kind and namespace, each with its own backoff.
+//!
+//! `Controller` would put every trigger behind one backoff, so that one failing watch (a CRD that is not installed, a
+//! missing RBAC rule) stops every other. Here a failing watch delays only itself. Each task keeps the [`Cache`] of its
+//! kind and tells its listener which object changed.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Lookup, ObjectRef};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Exponential;
+use crate::cache::{Cache, Feed};
+
+/// Seconds after which the API server ends a watch. Below 200: an idle watch can die unnoticed behind a NAT or a load
+/// balancer, and the client notices only after this time.
+const WATCH_SECONDS: u32 = 180;
+/// First and longest pause between two attempts of a failing watch. The longest one bounds how late a newly installed
+/// CRD is noticed.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// What a watch tells its listener.
+pub enum Change<'a, K> {
+    /// The object was added, changed or deleted.
+    Touched(&'a K),
+    /// The watch listed everything anew, or it started or stopped to work: anything of this kind may have changed.
+    Anything,
+}
+
+/// What to watch, and how.
+pub struct Watch<K> {
+    /// One API handle a scope.
+    pub apis: Vec<(Option<String>, Api<K>)>,
+    /// Limits the watch to objects with these labels.
+    pub labels: Option<String>,
+    /// Cuts from an object, before it is stored, what nobody reads.
+    pub trim: fn(&mut K),
+}
+
+/// Starts the tasks. They end when `stop` is cancelled.
+pub fn start<K>(
+    watch: Watch<K>,
+    stop: &CancellationToken,
+    listener: impl Fn(&Cache<K>, Change<'_, K>) + Send + Sync + 'static,
+) -> Cache<K>
+where
+    K: Resource
+        + Lookup<DynamicType = <K as Resource>::DynamicType>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+    <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Debug + Send + Sync + Unpin,
+{
+    let (store, mut writer) = reflector::store();
+    // Marks the store as ready at once: several scopes fill it, and `Cache::feed` says which of them have.
+    writer.apply_watcher_event(&Event::InitDone);
+    let scopes: Vec<Option<String>> = watch.apis.iter().map(|(scope, _)| scope.clone()).collect();
+    let cache = Cache::new(store, &scopes);
+    let sink = Arc::new(Sink {
+        writer: Mutex::new(writer),
+        cache: cache.clone(),
+        listener: Box::new(listener),
+    });
+    for (scope, api) in watch.apis {
+        let config = watcher::Config {
+            label_selector: watch.labels.clone(),
+            ..watcher::Config::default()
+        }
+        .timeout(WATCH_SECONDS);
+        let task = follow(api, config, scope, watch.trim, Arc::clone(&sink));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(task));
+    }
+    cache
+}
+
+type Listener<K> = dyn Fn(&Cache<K>, Change<'_, K>) + Send + Sync;
+
+/// Where the watches of one kind put what they see. Several scopes share one store.
+struct Sink<K>
+where
+    K: Resource + Lookup + Clone + 'static,
+    <K as Lookup>::DynamicType: Eq + Hash + Default + Clone,
+{
+    writer: Mutex<Writer<K>>,
+    cache: Cache<K>,
+    listener: Box<Listener<K>>,
+}
+
+impl<K> Sink<K>
+where
+    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + 'static,
+    <K as Resource>::DynamicType: Eq + Hash + Default + Clone,
+{
+    fn store(&self, event: &Event<K>) {
+        self.writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apply_watcher_event(event);
+    }
+
+    /// Stores one `Apply` or `Delete`, then tells the listener: it must find the cache up to date.
+    fn touched(&self, event: &Event<K>) {
+        self.store(event);
+        if let Event::Apply(object) | Event::Delete(object) = event {
+            self.cache.delivered(object);
+            (self.listener)(&self.cache, Change::Touched(object));
+        }
+    }
+
+    /// Drops what a scope's fresh list no longer holds, and marks the scope as synced.
+    fn listed(&self, scope: Option<&str>, seen: &HashSet<ObjectRef<K>>) {
+        self.cache.relisted();
+        for object in self.cache.all() {
+            let key = ObjectRef::from_obj(object.as_ref());
+            let in_scope = scope.is_none() || key.namespace.as_deref() == scope;
+            if in_scope && !seen.contains(&key) {
+                self.store(&Event::Delete(object.as_ref().clone()));
+            }
+        }
+        self.cache.set_feed(scope, Feed::Synced);
+        (self.listener)(&self.cache, Change::Anything);
+    }
+
+    /// Records a failure. Returns whether the watch must begin anew with a list.
+    fn failed(&self, scope: Option<&str>, error: &watcher::Error) -> bool {
+        let Some((feed, must_relist)) = after(error) else {
+            tracing::debug!(kind = %kind::<K>(), ?scope, %error, "watch ended; it goes on");
+            return false;
+        };
+        if feed == Feed::NotServed {
+            self.forget(scope);
+        }
+        if self.cache.set_feed(scope, feed.clone()) {
+            if feed == Feed::NotServed {
+                tracing::info!(kind = %kind::<K>(), ?scope, "kind is not installed; will look again");
+            } else {
+                tracing::warn!(kind = %kind::<K>(), ?scope, %error, "watch failed; will retry");
+            }
+            (self.listener)(&self.cache, Change::Anything);
+        }
+        must_relist
+    }
+
+    /// Without its CRD, no object of the kind is left.
+    fn forget(&self, scope: Option<&str>) {
+        for object in self.cache.all() {
+            if scope.is_none() || object.meta().namespace.as_deref() == scope {
+                self.store(&Event::Delete(object.as_ref().clone()));
+            }
+        }
+        self.cache.relisted();
+    }
+}
+
+fn kind<K: Resource>() -> String
+where
+    K::DynamicType: Default,
+{
+    K::kind(&K::DynamicType::default()).into_owned()
+}
+
+/// Watches for ever.
+async fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    scope: Option<String>,
+    trim: fn(&mut K),
+    sink: Arc<Sink<K>>,
+) where
+    K: Resource
+        + Lookup<DynamicType = <K as Resource>::DynamicType>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+    <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Send + Sync,
+{
+    let mut pauses = Exponential::new(RETRY.0, RETRY.1);
+    loop {
+        let events = watch(api.clone(), config.clone())
+            .backoff(Exponential::new(RETRY.0, RETRY.1))
+            .boxed();
+        follow_until_refused(events, scope.as_deref(), trim, &sink).await;
+        tokio::time::sleep(pauses.next().unwrap_or(RETRY.1)).await;
+    }
+}
+
+async fn follow_until_refused<K>(
+    mut events: BoxStream<'_, watcher::Result<Event<K>>>,
+    scope: Option<&str>,
+    trim: fn(&mut K),
+    sink: &Sink<K>,
+) where
+    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + 'static,
+    <K as Resource>::DynamicType: Eq + Hash + Default + Clone,
+{
+    let mut seen = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => seen.clear(),
+            Ok(Event::InitApply(mut object)) => {
+                trim(&mut object);
+                seen.insert(ObjectRef::from_obj(&object));
+                sink.store(&Event::Apply(object));
+            }
+            Ok(Event::InitDone) => {
+                sink.listed(scope, &seen);
+                seen.clear();
+            }
+            Ok(Event::Apply(mut object)) => {
+                trim(&mut object);
+                sink.touched(&Event::Apply(object));
+            }
+            Ok(Event::Delete(mut object)) => {
+                trim(&mut object);
+                sink.touched(&Event::Delete(object));
+            }
+            Err(error) if sink.failed(scope, &error) => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// What a failure says of the cache, and whether the watch must begin anew with a list. `None` if it says nothing.
+///
+/// A failed list leaves the cache unknown. A watch that ends or cannot be reached goes on from where it was, without
+/// another list and without an event that would tell so; what the cache holds is still the last that could be known.
+/// A watch that is *refused* is different: the kind has gone, or the right to it.
+fn after(error: &watcher::Error) -> Option<(Feed, bool)> {
+    let (source, must_relist) = match error {
+        watcher::Error::InitialListFailed(source) => (source, false),
+        watcher::Error::WatchStartFailed(source) if is_refusal(source) => (source, true),
+        _ => return None,
+    };
+    match source {
+        kube::Error::Api(status) if status.code == 404 => Some((Feed::NotServed, must_relist)),
+        _ => Some((Feed::Failing(error.to_string()), must_relist)),
+    }
+}
+
+fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403 | 404))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn api_error(code: u16) -> kube::Error {
+        kube::Error::Api(
+            Status {
+                code,
+                ..Status::default()
+            }
+            .boxed(),
+        )
+    }
+
+    #[test]
+    fn a_list_that_fails_leaves_the_cache_unknown() {
+        let failing = after(&watcher::Error::InitialListFailed(api_error(500)));
+        assert!(matches!(failing, Some((Feed::Failing(_), false))));
+        let absent = after(&watcher::Error::InitialListFailed(api_error(404)));
+        assert_eq!(absent, Some((Feed::NotServed, false)));
+    }
+
+    #[test]
+    fn a_watch_that_is_interrupted_leaves_the_cache_as_it_is() {
+        for code in [429, 500, 503] {
+            assert_eq!(
+                after(&watcher::Error::WatchStartFailed(api_error(code))),
+                None,
+                "{code}"
+            );
+        }
+        assert_eq!(after(&watcher::Error::WatchFailed(api_error(404))), None);
+    }
+
+    #[test]
+    fn a_watch_that_is_refused_begins_anew_with_a_list() {
+        assert_eq!(
+            after(&watcher::Error::WatchStartFailed(api_error(404))),
+            Some((Feed::NotServed, true))
+        );
+        let forbidden = after(&watcher::Error::WatchStartFailed(api_error(403)));
+        assert!(matches!(forbidden, Some((Feed::Failing(_), true))));
+    }
+}

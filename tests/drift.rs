@@ -1,0 +1,164 @@
+//! What somebody else does to a child.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{ListParams, ObjectMeta};
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+
+use crate::support::{World, fixtures, wait};
+
+async fn comes_back<K>(world: &World, name: &str)
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + Send
+        + 'static,
+    K::DynamicType: Default,
+{
+    let before = world.get::<K>(name).await.meta().uid.clone();
+    world.delete::<K>(name).await;
+    wait::until(world.api::<K>(), name, "created anew", |object| {
+        object.meta().uid != before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deleted_child_comes_back() {
+    let world = World::new("deleted").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    comes_back::<ConfigMap>(&world, "files-config").await;
+    comes_back::<Service>(&world, "files-headless").await;
+    comes_back::<Service>(&world, "files-api").await;
+    comes_back::<NetworkPolicy>(&world, "files-baseline").await;
+    comes_back::<StatefulSet>(&world, "files").await;
+    world.ready("files").await;
+}
+
+#[tokio::test]
+async fn an_edited_child_is_put_back_and_the_fields_of_others_are_left_alone() {
+    let world = World::new("edited").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let edit =
+        json!({"metadata": {"annotations": {"mesh": "on"}}, "data": {"config.yaml": "nonsense: true"}});
+    world.merge::<ConfigMap>("files-config", edit).await;
+    wait::until(world.api::<ConfigMap>(), "files-config", "put back", |config| {
+        config
+            .data
+            .as_ref()
+            .is_some_and(|data| data["config.yaml"].contains("controlplane"))
+            && config
+                .annotations()
+                .get("mesh")
+                .is_some_and(|value| value == "on")
+    })
+    .await;
+    world
+        .merge::<Service>("files-api", json!({"spec": {"selector": {"instance": "other"}}}))
+        .await;
+    wait::until(world.api::<Service>(), "files-api", "put back", |service| {
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        selector.is_some_and(|selector| selector["instance"] == "files")
+    })
+    .await;
+    world
+        .merge::<StatefulSet>(
+            "files",
+            json!({"metadata": {"ownerReferences": null, "labels": null}}),
+        )
+        .await;
+    wait::until(world.api::<StatefulSet>(), "files", "owned again", |set| {
+        !set.owner_references().is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rollout_restart_by_kubectl_is_not_undone() {
+    let world = World::new("restart").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let before = world.get::<Pod>("files-0").await.uid();
+    let restart = ["-n", &world.namespace, "rollout", "restart", "statefulset/files"];
+    assert!(
+        world
+            .control_plane()
+            .kubectl()
+            .args(restart)
+            .status()
+            .expect("kubectl runs")
+            .success()
+    );
+    wait::until(world.api::<Pod>(), "files-0", "another pod", |pod| {
+        pod.uid() != before
+    })
+    .await;
+    world.ready("files").await;
+    let set: StatefulSet = world.get("files").await;
+    let template = set
+        .spec
+        .and_then(|spec| spec.template.metadata)
+        .unwrap_or_default();
+    assert!(
+        template
+            .annotations
+            .unwrap_or_default()
+            .contains_key("kubectl.kubernetes.io/restartedAt")
+    );
+}
+
+#[tokio::test]
+async fn an_object_of_the_same_name_that_is_somebody_elses_is_refused_and_not_touched() {
+    let world = World::new("foreign").await;
+    let foreign = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some("files-config".into()),
+            ..ObjectMeta::default()
+        },
+        data: Some([("mine".to_owned(), "yes".to_owned())].into()),
+        ..ConfigMap::default()
+    };
+    let before = world.create(&foreign).await;
+    world.create(&fixtures::minimal("files")).await;
+    let server = world
+        .server_until("files", "refused", |server| {
+            wait::condition(server, "ConfigReady")
+                .is_some_and(|ready| ready.status == "False" && ready.message.contains("files-config"))
+        })
+        .await;
+    assert!(wait::condition(&server, "Ready").is_some_and(|ready| ready.status == "False"));
+    let after: ConfigMap = world.get("files-config").await;
+    assert_eq!(
+        after.resource_version(),
+        before.resource_version(),
+        "it was not written"
+    );
+    assert!(
+        world
+            .api::<StatefulSet>()
+            .get_opt("files")
+            .await
+            .expect("a read")
+            .is_none(),
+        "no pod without its configuration"
+    );
+    let params = ListParams::default().fields("involvedObject.name=files,type=Warning");
+    let warnings = world.api::<Event>().list(&params).await.expect("events").items;
+    assert!(warnings.iter().any(|event| {
+        event
+            .message
+            .as_deref()
+            .unwrap_or_default()
+            .contains("files-config")
+    }));
+
+    world.delete::<ConfigMap>("files-config").await;
+    world.ready("files").await;
+}

@@ -1,0 +1,170 @@
+//! The operator keeps working when the cluster around it does not.
+
+use dittofs_operator::api::{self, DittoServer};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Resource};
+use local_control_plane::{Component, percona};
+use serde_json::json;
+
+use crate::support::{World, fixtures, install_crd, own_control_plane, wait};
+
+/// A world on a control plane of its own, with the DittoServer CRD and nothing else.
+async fn own_world(name: &str) -> World {
+    let world = World::on(own_control_plane().await, name).await;
+    install_crd(&world.client, api::crd()).await;
+    world
+}
+
+#[tokio::test]
+async fn without_perconas_crd_everything_else_works_and_it_is_picked_up_when_installed() {
+    let mut world = own_world("nocrd").await;
+    world.start_operator().await;
+    world
+        .create(&fixtures::server("wants", json!({"percona": {"enabled": true}})))
+        .await;
+    world.create(&fixtures::minimal("plain")).await;
+    let told = world.server_until("wants", "told what to install", |server| {
+        wait::condition(server, "DatabaseReady")
+            .is_some_and(|ready| ready.status == "False" && ready.message.contains("install"))
+    });
+    told.await;
+    let _ = wait::until(world.api::<StatefulSet>(), "plain", "there", |_| true).await;
+    let _: Service = world.get("wants-api").await;
+    let _: ConfigMap = world.get("wants-config").await;
+
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
+    let _simulator = world.percona().await;
+    world
+        .server_until("wants", "on its database", |server| {
+            wait::is(server, "DatabaseReady", "True", "PerconaReady")
+        })
+        .await;
+    wait::until(world.api::<StatefulSet>(), "wants", "there", |_| true).await;
+}
+
+#[tokio::test]
+async fn a_forbidden_kind_is_told_and_does_not_hold_up_the_others() {
+    let mut world = own_world("forbidden").await;
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
+    let mut config = world.control_plane().client_config();
+    config.auth_info.impersonate = Some(limited_user(&world).await);
+    world.start_operator_unsynced(config);
+    world.create(&fixtures::minimal("files")).await;
+    let _ = wait::until(world.api::<StatefulSet>(), "files", "there", |_| true).await;
+    let server = world.server_until("files", "telling what failed", |server| {
+        wait::condition(server, "Ready")
+            .is_some_and(|ready| ready.status != "True" && ready.message.contains("NetworkPolicy"))
+    });
+    server.await;
+}
+
+/// A user who may do all that the operator needs, but nothing with NetworkPolicies.
+async fn limited_user(world: &World) -> String {
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "limited"},
+        "rules": [
+            {"apiGroups": [""], "resources": ["configmaps", "secrets", "services", "events"], "verbs": ["*"]},
+            {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["*"]},
+            {"apiGroups": ["dittofs.dittofs.com"], "resources": ["*"], "verbs": ["*"]},
+            {"apiGroups": ["pgv2.percona.com"], "resources": ["*"], "verbs": ["*"]},
+            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["*"]},
+        ],
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "limited"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "limited"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "limited"}],
+    });
+    let role: ClusterRole = serde_json::from_value(role).expect("a role");
+    let binding: ClusterRoleBinding = serde_json::from_value(binding).expect("a binding");
+    let params = PostParams::default();
+    Api::all(world.client.clone())
+        .create(&params, &role)
+        .await
+        .expect("the role is created");
+    Api::all(world.client.clone())
+        .create(&params, &binding)
+        .await
+        .expect("the binding is created");
+    "limited".into()
+}
+
+#[tokio::test]
+async fn a_restart_of_the_api_server_is_survived() {
+    let mut world = own_world("apirestart").await;
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
+    world.start_operator().await;
+    world.create(&fixtures::minimal("before")).await;
+    wait::until(world.api::<StatefulSet>(), "before", "there", |_| true).await;
+    world
+        .control_plane()
+        .restart(Component::ApiServer)
+        .await
+        .expect("the API server comes back");
+    world.create(&fixtures::minimal("after")).await;
+    wait::until(world.api::<StatefulSet>(), "after", "there", |_| true).await;
+    let uid = world.get::<ConfigMap>("before-config").await.metadata.uid;
+    world.delete::<ConfigMap>("before-config").await;
+    wait::until(
+        world.api::<ConfigMap>(),
+        "before-config",
+        "created anew",
+        |config| config.meta().uid != uid,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
+    let mut world = World::on(own_control_plane().await, "unparsable").await;
+    install_crd(&world.client, without_schema(api::crd())).await;
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "dittofs.dittofs.com",
+        "v1alpha1",
+        "DittoServer",
+    ));
+    let servers: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let bad = DynamicObject::new("bad", &resource).data(json!({"spec": {"storage": "a lot"}}));
+    servers
+        .create(&PostParams::default(), &bad)
+        .await
+        .expect("without a schema it is stored");
+    world.start_operator().await;
+    world.create(&fixtures::minimal("good")).await;
+    wait::until(world.api::<StatefulSet>(), "good", "there", |_| true).await;
+    wait::until(servers, "bad", "told that it does not parse", |bad| {
+        bad.data["status"]["conditions"]
+            .as_array()
+            .is_some_and(|conditions| {
+                conditions
+                    .iter()
+                    .any(|condition| condition["type"] == "Ready" && condition["status"] == "False")
+            })
+    })
+    .await;
+    let _: DittoServer = world.get("good").await;
+}
+
+/// The CRD as an older version might have had it: anything goes.
+fn without_schema(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let anything =
+        json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    for version in &mut crd.spec.versions {
+        version.schema = serde_json::from_value(anything.clone()).ok();
+    }
+    crd
+}

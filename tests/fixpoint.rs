@@ -1,0 +1,82 @@
+//! With no change in the cluster, nothing is written.
+
+use dittofs_operator::api::DittoServer;
+use serde_json::json;
+
+use crate::support::{World, audit, fixtures};
+
+/// Writes since `before` calls.
+fn since(world: &World, before: usize) -> Vec<audit::Call> {
+    audit::writes(world.control_plane(), &world.namespace).split_off(before)
+}
+
+/// Makes one harmless change and waits until the operator has answered it: everything before it has been worked through.
+async fn fence(world: &World, value: &str) {
+    let edit = json!({"spec": {"adapterDiscovery": {"pollingInterval": value}}});
+    let generation = world
+        .merge::<DittoServer>("files", edit)
+        .await
+        .metadata
+        .generation;
+    world
+        .server_until("files", "observed", |server| {
+            server
+                .status
+                .as_ref()
+                .is_some_and(|status| status.observed_generation >= generation)
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_annotation_or_label_on_a_server_causes_no_write() {
+    let world = World::new("fixpoint").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    fence(&world, "31s").await;
+    let before = audit::writes(world.control_plane(), &world.namespace).len();
+    for value in 0..5 {
+        let edit = json!({"metadata": {"annotations": {"n": value.to_string()}, "labels": {"n": value.to_string()}}});
+        world.merge::<DittoServer>("files", edit).await;
+    }
+    fence(&world, "32s").await;
+    let writes = since(&world, before);
+    assert_eq!(
+        audit::count(&writes),
+        [("patch dittoservers/status".to_owned(), 1)].into(),
+        "only the fence's status"
+    );
+}
+
+#[tokio::test]
+async fn a_restarted_operator_writes_nothing_to_a_settled_server() {
+    let mut world = World::new("again").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    fence(&world, "31s").await;
+    world.stop_operator().await;
+    let before = audit::writes(world.control_plane(), &world.namespace).len();
+    world.start_operator().await;
+    fence(&world, "32s").await;
+    let writes = since(&world, before);
+    assert_eq!(
+        audit::count(&writes),
+        [("patch dittoservers/status".to_owned(), 1)].into()
+    );
+}
+
+#[tokio::test]
+async fn two_operators_at_once_agree() {
+    let world = World::new("two").await;
+    let config = world.control_plane().client_config();
+    let second = crate::support::Operator::start(config, vec![world.namespace.clone()]).await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    fence(&world, "31s").await;
+    let writes = audit::writes(world.control_plane(), &world.namespace);
+    let created = writes
+        .iter()
+        .filter(|call| call.verb == "create" && call.code == 201 && call.resource == "secrets");
+    assert_eq!(created.count(), 2, "no Secret was generated twice");
+    second.stop().await;
+}

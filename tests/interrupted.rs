@@ -1,0 +1,158 @@
+//! The operator is killed in the middle of a first reconcile.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::ResourceExt;
+use kube::api::ListParams;
+
+use crate::support::{World, fixtures, wait};
+
+/// The real binary, killed when dropped.
+struct Process(Child);
+
+impl Process {
+    fn start(world: &World) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
+            .args([
+                "run",
+                "--bind-address",
+                "0",
+                "--watch-namespace",
+                &world.namespace,
+            ])
+            .env("KUBECONFIG", world.control_plane().kubeconfig())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the operator starts");
+        Self(child)
+    }
+}
+
+impl Drop for Process {
+    /// `kill -9`: nothing is finished.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn an_operator_killed_at_any_moment_of_a_first_reconcile_is_followed_by_the_same_end_state() {
+    for moment in [
+        "files-jwt-secret",
+        "files-config",
+        "files-api",
+        "files-baseline",
+        "files",
+    ] {
+        let world = World::without_operator("killed").await;
+        let operator = Process::start(&world);
+        world.create(&fixtures::minimal("files")).await;
+        appears(&world, moment).await;
+        drop(operator);
+        let at_kill = secrets(&world).await;
+
+        let _operator = Process::start(&world);
+        world.ready("files").await;
+        let at_end = secrets(&world).await;
+        let names: Vec<&String> = at_end.keys().collect();
+        assert_eq!(
+            names,
+            ["files-admin-bootstrap-credentials", "files-jwt-secret"],
+            "killed at {moment}"
+        );
+        for (name, secret) in at_kill {
+            assert_eq!(
+                at_end[&name], secret,
+                "{name} was not generated again, killed at {moment}"
+            );
+        }
+        let children = children(&world).await;
+        assert_eq!(
+            children,
+            [
+                "files",
+                "files-api",
+                "files-baseline",
+                "files-config",
+                "files-headless"
+            ],
+            "killed at {moment}"
+        );
+    }
+}
+
+/// UID and version of every Secret: both stay the same unless it is written.
+async fn secrets(world: &World) -> BTreeMap<String, (Option<String>, Option<String>)> {
+    let secrets = world
+        .api::<Secret>()
+        .list(&ListParams::default())
+        .await
+        .expect("a list")
+        .items;
+    secrets
+        .iter()
+        .map(|secret| (secret.name_any(), (secret.uid(), secret.resource_version())))
+        .collect()
+}
+
+/// The names of the other children, sorted.
+async fn children(world: &World) -> Vec<String> {
+    let params = ListParams::default().labels("app=dittofs-server");
+    let mut names = Vec::new();
+    names.extend(
+        world
+            .api::<ConfigMap>()
+            .list(&params)
+            .await
+            .expect("a list")
+            .iter()
+            .map(ResourceExt::name_any),
+    );
+    names.extend(
+        world
+            .api::<Service>()
+            .list(&params)
+            .await
+            .expect("a list")
+            .iter()
+            .map(ResourceExt::name_any),
+    );
+    names.extend(
+        world
+            .api::<NetworkPolicy>()
+            .list(&params)
+            .await
+            .expect("a list")
+            .iter()
+            .map(ResourceExt::name_any),
+    );
+    names.extend(
+        world
+            .api::<StatefulSet>()
+            .list(&params)
+            .await
+            .expect("a list")
+            .iter()
+            .map(ResourceExt::name_any),
+    );
+    names.sort();
+    names
+}
+
+/// Waits until a child of this name exists.
+async fn appears(world: &World, name: &str) {
+    match name {
+        "files-jwt-secret" => drop(wait::until(world.api::<Secret>(), name, "there", |_| true).await),
+        "files-config" => drop(wait::until(world.api::<ConfigMap>(), name, "there", |_| true).await),
+        "files-api" => drop(wait::until(world.api::<Service>(), name, "there", |_| true).await),
+        "files-baseline" => drop(wait::until(world.api::<NetworkPolicy>(), name, "there", |_| true).await),
+        _ => drop(wait::until(world.api::<StatefulSet>(), name, "there", |_| true).await),
+    }
+}

@@ -1,0 +1,72 @@
+//! What the operator called, read from the API server's audit log.
+
+use std::collections::BTreeMap;
+
+use local_control_plane::ControlPlane;
+use serde_json::Value;
+
+/// One finished call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// create, patch, get, list, watch, …
+    pub verb: String,
+    /// Resource and subresource: `dittoservers/status`.
+    pub resource: String,
+    /// Name of the object, if the call has one.
+    pub name: String,
+    /// HTTP status code of the answer.
+    pub code: i64,
+}
+
+impl Call {
+    /// Whether the call could change something.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.verb.as_str(), "get" | "list" | "watch")
+    }
+}
+
+/// Every finished call that the operator made in a namespace, in the order of the log.
+pub fn calls(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
+    let text = std::fs::read_to_string(control_plane.audit_log()).expect("an audit log");
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter_map(|event| call(&event, namespace))
+        .collect()
+}
+
+fn call(event: &Value, namespace: &str) -> Option<Call> {
+    let text = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
+    let by_operator = text(&event["userAgent"]).starts_with("dittofs-operator/");
+    let object = &event["objectRef"];
+    if !by_operator || event["stage"] != "ResponseComplete" || object["namespace"] != namespace {
+        return None;
+    }
+    let subresource = object["subresource"]
+        .as_str()
+        .map(|name| format!("/{name}"))
+        .unwrap_or_default();
+    Some(Call {
+        verb: text(&event["verb"]),
+        resource: format!("{}{subresource}", text(&object["resource"])),
+        name: text(&object["name"]),
+        code: event["responseStatus"]["code"].as_i64().unwrap_or_default(),
+    })
+}
+
+/// The writes among them, events left out: they tell of writes and change no desired state.
+pub fn writes(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
+    let mut calls = calls(control_plane, namespace);
+    calls.retain(|call| call.is_write() && call.resource != "events");
+    calls
+}
+
+/// How many calls of each verb and resource.
+pub fn count(calls: &[Call]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for call in calls {
+        *counts
+            .entry(format!("{} {}", call.verb, call.resource))
+            .or_insert(0) += 1;
+    }
+    counts
+}

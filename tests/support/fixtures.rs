@@ -1,0 +1,42 @@
+//! Objects that many tests use.
+
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
+use serde_json::{Value, json};
+
+/// A DittoServer with this spec, laid over the smallest one.
+pub fn server(name: &str, spec: Value) -> DittoServer {
+    let mut merged = json!({"storage": {"metadataSize": "1Gi"}});
+    if let (Some(merged), Value::Object(spec)) = (merged.as_object_mut(), spec) {
+        merged.extend(spec);
+    }
+    let object = json!({
+        "apiVersion": "dittofs.dittofs.com/v1alpha1",
+        "kind": "DittoServer",
+        "metadata": {"name": name},
+        "spec": merged,
+    });
+    serde_json::from_value(object).expect("a DittoServer")
+}
+
+/// The smallest DittoServer.
+pub fn minimal(name: &str) -> DittoServer {
+    server(name, json!({}))
+}
+
+/// A Secret.
+pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name.into()),
+            ..ObjectMeta::default()
+        },
+        string_data: Some(
+            data.iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect(),
+        ),
+        ..Secret::default()
+    }
+}

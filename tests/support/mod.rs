@@ -1,0 +1,285 @@
+//! A namespace with an operator in it, on a shared control plane.
+//!
+//! The control plane starts with the first test and ends with the process. Each test has a namespace and an operator of
+//! its own that watches this namespace only, so tests run side by side. Waiting is always on a condition of an object.
+
+pub mod audit;
+pub mod fixtures;
+pub mod wait;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dittofs_operator::api::{self, DittoServer};
+use dittofs_operator::controller::{self, Options as OperatorOptions};
+use dittofs_operator::desired::Settings;
+use dittofs_operator::telemetry::{self, LogFormat};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use local_control_plane::percona::{self, PerconaSimulator, SimulatorOptions};
+use local_control_plane::{ControlPlane, Options};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{OnceCell, watch};
+use tokio_util::sync::CancellationToken;
+
+/// The full control plane that most tests share, with both CRDs installed.
+pub async fn control_plane() -> Arc<ControlPlane> {
+    static SHARED: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
+    let start = || async {
+        let control_plane = ControlPlane::start(Options::full())
+            .await
+            .expect("the control plane starts");
+        let client = control_plane.client().expect("a client");
+        install_crd(&client, api::crd()).await;
+        percona::install_crd(&client).await.expect("the CRD is installed");
+        Arc::new(control_plane)
+    };
+    Arc::clone(SHARED.get_or_init(start).await)
+}
+
+/// A control plane for one test that breaks it: the API server only, with no CRD installed.
+pub async fn own_control_plane() -> Arc<ControlPlane> {
+    Arc::new(
+        ControlPlane::start(Options::default())
+            .await
+            .expect("the control plane starts"),
+    )
+}
+
+/// Installs a CRD and waits until it is served.
+pub async fn install_crd(client: &Client, crd: CustomResourceDefinition) {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let name = crd.name_any();
+    let params = PatchParams::apply("tests").force();
+    api.patch(&name, &params, &Patch::Apply(&crd))
+        .await
+        .expect("the API server accepts the CRD");
+    let established = await_condition(api, &name, conditions::is_crd_established());
+    tokio::time::timeout(wait::LONGEST, established)
+        .await
+        .expect("the CRD is established in time")
+        .expect("a watch");
+}
+
+/// One test's namespace and operator.
+pub struct World {
+    /// The namespace.
+    pub namespace: String,
+    /// An administrator's client.
+    pub client: Client,
+    control_plane: Arc<ControlPlane>,
+    operator: Option<Operator>,
+}
+
+/// An operator that runs inside the test process.
+pub struct Operator {
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl World {
+    /// A namespace without operator. `name` is part of the namespace's name.
+    pub async fn without_operator(name: &str) -> Self {
+        Self::on(control_plane().await, name).await
+    }
+
+    /// A namespace without operator, on this control plane.
+    pub async fn on(control_plane: Arc<ControlPlane>, name: &str) -> Self {
+        // `RUST_LOG=dittofs_operator=debug cargo test …` shows the operator's log. A second test finds it set up.
+        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into());
+        let _ = telemetry::init(&filter, LogFormat::Text);
+        let client = control_plane.client().expect("a client");
+        let namespace = create_namespace(&client, name).await;
+        Self {
+            namespace,
+            client,
+            control_plane,
+            operator: None,
+        }
+    }
+
+    /// A namespace with a running operator.
+    pub async fn new(name: &str) -> Self {
+        let mut world = Self::without_operator(name).await;
+        world.start_operator().await;
+        world
+    }
+
+    /// Starts an operator and waits until its caches have synced.
+    pub async fn start_operator(&mut self) {
+        self.start_operator_as(self.control_plane.client_config()).await;
+    }
+
+    /// Starts an operator that calls the API server with this configuration.
+    pub async fn start_operator_as(&mut self, config: kube::Config) {
+        self.operator = Some(Operator::start(config, vec![self.namespace.clone()]).await);
+    }
+
+    /// As [`Self::start_operator_as`], for an operator whose caches can never all sync.
+    pub fn start_operator_unsynced(&mut self, config: kube::Config) {
+        self.operator = Some(Operator::spawn(config, vec![self.namespace.clone()]).0);
+    }
+
+    /// Stops the operator gracefully.
+    pub async fn stop_operator(&mut self) {
+        if let Some(operator) = self.operator.take() {
+            operator.stop().await;
+        }
+    }
+
+    /// The control plane below.
+    pub fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
+    }
+
+    /// A Percona simulator for this namespace.
+    pub async fn percona(&self) -> PerconaSimulator {
+        let options = SimulatorOptions {
+            namespaces: Some(vec![self.namespace.clone()]),
+            install_crd: false,
+            ..SimulatorOptions::default()
+        };
+        PerconaSimulator::start(self.control_plane.client_config(), options)
+            .await
+            .expect("the simulator starts")
+    }
+
+    /// An API handle in the namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates an object in the namespace.
+    pub async fn create<K>(&self, object: &K) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+        K::DynamicType: Default,
+    {
+        self.api()
+            .create(&PostParams::default(), object)
+            .await
+            .expect("the API server accepts the object")
+    }
+
+    /// Reads an object of the namespace.
+    pub async fn get<K>(&self, name: &str) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
+        K::DynamicType: Default,
+    {
+        self.api().get(name).await.expect("the object exists")
+    }
+
+    /// Merges `patch` into an object, as `kubectl patch --type=merge` does.
+    pub async fn merge<K>(&self, name: &str, patch: serde_json::Value) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
+        K::DynamicType: Default,
+    {
+        self.api()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("the API server accepts the patch")
+    }
+
+    /// Deletes an object of the namespace.
+    pub async fn delete<K>(&self, name: &str)
+    where
+        K: Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
+        K::DynamicType: Default,
+    {
+        self.api::<K>()
+            .delete(name, &kube::api::DeleteParams::default())
+            .await
+            .expect("the object can be deleted");
+    }
+
+    /// Waits until a server's status satisfies `holds`.
+    pub async fn server_until(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&DittoServer) -> bool,
+    ) -> DittoServer {
+        wait::until(self.api(), name, what, holds).await
+    }
+
+    /// Waits until a server is Ready for its present generation.
+    pub async fn ready(&self, name: &str) -> DittoServer {
+        self.server_until(name, "Ready", |server| {
+            wait::condition(server, "Ready").is_some_and(|ready| {
+                ready.status == "True" && ready.observed_generation == server.metadata.generation
+            })
+        })
+        .await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            wait::dump(&self.control_plane, &self.namespace);
+        }
+        if let Some(operator) = &self.operator {
+            operator.stop.cancel();
+        }
+    }
+}
+
+impl Operator {
+    /// Starts an operator and waits until its caches have synced.
+    pub async fn start(config: kube::Config, namespaces: Vec<String>) -> Self {
+        let (operator, mut is_ready) = Self::spawn(config, namespaces);
+        let synced = is_ready.wait_for(|ready| *ready);
+        tokio::time::timeout(wait::LONGEST, synced)
+            .await
+            .expect("caches sync in time")
+            .expect("the operator lives");
+        operator
+    }
+
+    fn spawn(config: kube::Config, namespaces: Vec<String>) -> (Self, watch::Receiver<bool>) {
+        let stop = CancellationToken::new();
+        let (ready, is_ready) = watch::channel(false);
+        let options = OperatorOptions {
+            namespaces,
+            concurrency: 16,
+            settings: Settings::default(),
+        };
+        let running = controller::run(config, options, ready, stop.clone());
+        let task = tokio::spawn(async move { running.await.expect("the operator runs") });
+        (Self { stop, task }, is_ready)
+    }
+
+    /// Stops it and waits for its end.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("the operator ends without a panic");
+    }
+}
+
+async fn create_namespace(client: &Client, name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let namespace = Namespace {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            ..ObjectMeta::default()
+        },
+        ..Namespace::default()
+    };
+    let api: Api<Namespace> = Api::all(client.clone());
+    api.create(&PostParams::default(), &namespace)
+        .await
+        .expect("a namespace");
+    name
+}
