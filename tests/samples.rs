@@ -33,7 +33,7 @@ async fn every_sample_is_accepted_and_its_children_are_those_that_render_shows()
     let simulator = world.percona().await;
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a sample");
-        create(&world, &text).await;
+        create(&world, &text);
         for document in documents(&text)
             .iter()
             .filter(|document| document["kind"] == *DittoServer::kind(&()))
@@ -49,7 +49,7 @@ async fn every_sample_is_accepted_and_its_children_are_those_that_render_shows()
 }
 
 /// As `kubectl create --validate=strict`: an unknown field is an error.
-async fn create(world: &World, text: &str) {
+fn create(world: &World, text: &str) {
     let mut kubectl = world.control_plane().kubectl();
     kubectl
         .args(["-n", &world.namespace, "create", "--validate=strict", "-f", "-"])
