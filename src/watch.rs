@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Exponential;
-use crate::cache::{Cache, Feed};
+use crate::cache::{Cache, Feed, Remembered};
 
 /// Seconds after which the API server ends a watch. Below 200: an idle watch can die unnoticed behind a NAT or a load
 /// balancer, and the client notices only after this time.
@@ -122,12 +122,14 @@ where
     }
 
     /// Drops what a scope's fresh list no longer holds, and marks the scope as synced.
-    fn listed(&self, scope: Option<&str>, seen: &HashSet<ObjectRef<K>>) {
-        self.cache.relisted();
+    fn listed(&self, scope: Option<&str>, list: &List<K>) {
+        if let Some(remembered) = &list.remembered {
+            self.cache.relisted(remembered);
+        }
         for object in self.cache.all() {
             let key = ObjectRef::from_obj(object.as_ref());
             let in_scope = scope.is_none() || key.namespace.as_deref() == scope;
-            if in_scope && !seen.contains(&key) {
+            if in_scope && !list.seen.contains(&key) {
                 self.store(&Event::Delete(object.as_ref().clone()));
             }
         }
@@ -162,8 +164,20 @@ where
                 self.store(&Event::Delete(object.as_ref().clone()));
             }
         }
-        self.cache.relisted();
+        self.cache.relisted(&self.cache.remembered(scope));
     }
+}
+
+/// A list that is being received.
+struct List<K>
+where
+    K: Resource + Lookup + 'static,
+    <K as Lookup>::DynamicType: Eq + Hash + Default + Clone,
+{
+    /// The objects in it so far.
+    seen: HashSet<ObjectRef<K>>,
+    /// What the cache remembered of our writes when the list was asked for. `None` before the first list.
+    remembered: Option<Remembered<K>>,
 }
 
 fn kind<K: Resource>() -> String
@@ -210,18 +224,25 @@ async fn follow_until_refused<K>(
     K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Default + Clone,
 {
-    let mut seen = HashSet::new();
+    let mut list = List {
+        seen: HashSet::new(),
+        remembered: None,
+    };
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => seen.clear(),
+            Ok(Event::Init) => {
+                list.seen.clear();
+                list.remembered = Some(sink.cache.remembered(scope));
+            }
             Ok(Event::InitApply(mut object)) => {
                 trim(&mut object);
-                seen.insert(ObjectRef::from_obj(&object));
+                list.seen.insert(ObjectRef::from_obj(&object));
                 sink.store(&Event::Apply(object));
             }
             Ok(Event::InitDone) => {
-                sink.listed(scope, &seen);
-                seen.clear();
+                sink.listed(scope, &list);
+                list.seen.clear();
+                list.remembered = None;
             }
             Ok(Event::Apply(mut object)) => {
                 trim(&mut object);
