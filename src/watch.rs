@@ -14,6 +14,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup, ObjectRef};
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Resource};
@@ -29,6 +30,9 @@ const WATCH_SECONDS: u32 = 180;
 /// First and longest pause between two attempts of a failing watch. The longest one bounds how late a newly installed
 /// CRD is noticed.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// Time without a failure after which the pauses start over. Longer than the longest pause, so that a watch that fails
+/// each time never starts over.
+const RECOVERED: Duration = Duration::from_secs(60);
 
 /// What a watch tells its listener.
 pub enum Change<'a, K> {
@@ -187,6 +191,33 @@ where
     K::kind(&K::DynamicType::default()).into_owned()
 }
 
+/// Pauses between the attempts of one watch.
+///
+/// A success does not end them, because none can be told from an attempt: a watcher says `Init` before it lists, even if
+/// each list fails, and kube takes that for a success. Time without a failure does.
+struct Pauses(ResetTimerBackoff<Exponential>);
+
+impl Pauses {
+    fn new() -> Self {
+        Self(ResetTimerBackoff::new(
+            Exponential::new(RETRY.0, RETRY.1),
+            RECOVERED,
+        ))
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next()
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {}
+}
+
 /// Watches for ever.
 async fn follow<K>(
     api: Api<K>,
@@ -205,11 +236,9 @@ async fn follow<K>(
         + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Send + Sync,
 {
-    let mut pauses = Exponential::new(RETRY.0, RETRY.1);
+    let mut pauses = Pauses::new();
     loop {
-        let events = watch(api.clone(), config.clone())
-            .backoff(Exponential::new(RETRY.0, RETRY.1))
-            .boxed();
+        let events = watch(api.clone(), config.clone()).backoff(Pauses::new()).boxed();
         follow_until_refused(events, scope.as_deref(), trim, &sink).await;
         tokio::time::sleep(pauses.next().unwrap_or(RETRY.1)).await;
     }
@@ -293,6 +322,18 @@ mod tests {
             }
             .boxed(),
         )
+    }
+
+    #[test]
+    fn the_pauses_of_a_watch_that_always_fails_grow_although_each_attempt_begins_with_an_event() {
+        let mut pauses = Pauses::new();
+        let mut last = None;
+        for _ in 0..8 {
+            // As kube's `StreamBackoff` does on `Ok(Event::Init)`.
+            Backoff::reset(&mut pauses);
+            last = pauses.next();
+        }
+        assert!(last >= Some(RETRY.1 * 3 / 4), "{last:?}");
     }
 
     #[test]
