@@ -109,18 +109,27 @@ pub async fn run(
         ready.send_replace(true);
     }));
     let config = ControllerConfig::default().concurrency(options.concurrency);
+    let finished = Arc::clone(&context);
     Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
         .with_config(config)
         .reconcile_on(queued)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile_stored, retry_later, context)
-        .for_each(|result| async {
+        .for_each(|result| {
             match result {
                 Err(ControllerError::QueueError(error)) => tracing::error!(%error, "the queue failed"),
                 Err(ControllerError::RunnerError(error)) => tracing::error!(%error, "the runner failed"),
-                // Failed reconciles are logged where they fail; a key whose object is gone is no error.
-                Ok(_) | Err(ControllerError::ReconcilerFailed(..) | ControllerError::ObjectNotFound(_)) => {}
+                // No error: the object is gone. One that is created anew under this name starts without its failures.
+                Err(ControllerError::ObjectNotFound(gone)) => {
+                    let namespace = gone.namespace.unwrap_or_default();
+                    finished
+                        .backoff
+                        .forget(&ObjectRef::new(&gone.name).within(&namespace));
+                }
+                // Failed reconciles are logged where they fail.
+                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
             }
+            std::future::ready(())
         })
         .await;
     Ok(())
