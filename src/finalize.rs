@@ -33,12 +33,13 @@ pub async fn finalize(context: &Context, server: &ObjectMeta) -> Result<Action, 
     // The tests guard against another server of this name, and against a change of the list meanwhile. A resource version
     // would do too, but this pass has just written the status.
     let path = format!("/metadata/finalizers/{index}");
-    let patch = json!([
+    let operations = json!([
         {"op": "test", "path": "/metadata/uid", "value": server.uid},
         {"op": "test", "path": path, "value": names::FINALIZER},
         {"op": "remove", "path": path},
     ]);
-    let patch = serde_json::from_value(patch).map_err(|error| Box::new(kube::Error::SerdeError(error)))?;
+    let operations =
+        serde_json::from_value(operations).map_err(|error| Box::new(kube::Error::SerdeError(error)))?;
     let (namespace, name) = (
         server.namespace.as_deref().unwrap_or_default(),
         server.name.as_deref().unwrap_or_default(),
@@ -49,7 +50,10 @@ pub async fn finalize(context: &Context, server: &ObjectMeta) -> Result<Action, 
         field_manager: Some(FIELD_MANAGER.into()),
         ..PatchParams::default()
     };
-    match api.patch_metadata(name, &params, &Patch::Json::<()>(patch)).await {
+    match api
+        .patch_metadata(name, &params, &Patch::Json::<()>(operations))
+        .await
+    {
         Ok(_) => Ok(Action::await_change()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Action::await_change()),
         Err(error) => Err(Error(Box::new(error))),
