@@ -36,6 +36,13 @@ pub enum Lookedup<K> {
 }
 
 type Overlay<K> = HashMap<ObjectRef<K>, Arc<K>>;
+
+/// What a cache remembered of its process's writes at one moment.
+pub struct Remembered<K>(Overlay<K>)
+where
+    K: Resource + Lookup + 'static,
+    <K as Lookup>::DynamicType: Eq + std::hash::Hash + Default + Clone;
+
 /// The state of each watch. A scope is a namespace, or `None` for all of them.
 type Feeds = BTreeMap<Option<String>, Feed>;
 
@@ -131,9 +138,25 @@ where
         }
     }
 
-    /// Forgets every remembered object: a fresh list holds them all, or they are gone.
-    pub fn relisted(&self) {
-        lock(&self.overlay).clear();
+    /// What is remembered of a scope now. To be taken before a list is asked for, and given to [`Self::relisted`] after.
+    #[must_use]
+    pub fn remembered(&self, scope: Option<&str>) -> Remembered<K> {
+        let overlay = lock(&self.overlay);
+        let in_scope = overlay
+            .iter()
+            .filter(|(key, _)| scope.is_none() || key.namespace.as_deref() == scope);
+        Remembered(
+            in_scope
+                .map(|(key, object)| (key.clone(), Arc::clone(object)))
+                .collect(),
+        )
+    }
+
+    /// Forgets what was remembered before a fresh list: the list holds it, or it is gone. What was written since then
+    /// stays, because the list may be older; so does what lies in other scopes, which the list does not cover.
+    pub fn relisted(&self, before: &Remembered<K>) {
+        lock(&self.overlay)
+            .retain(|key, object| before.0.get(key).is_none_or(|held| !Arc::ptr_eq(held, object)));
     }
 
     /// The state of the watch that covers `namespace`.
@@ -162,10 +185,15 @@ where
         self.until(|feed| *feed != Feed::Starting).await;
     }
 
-    /// Waits until every watch has listed its objects, or its kind is not served at all.
+    /// Waits until every watch has listed its objects.
     pub async fn synced(&self) {
-        self.until(|feed| matches!(feed, Feed::Synced | Feed::NotServed))
-            .await;
+        self.until(|feed| *feed == Feed::Synced).await;
+    }
+
+    /// Whether some watch said that the kind is not installed.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.feeds.borrow().values().any(|feed| *feed == Feed::NotServed)
     }
 
     async fn until(&self, holds: impl Fn(&Feed) -> bool) {
@@ -249,6 +277,36 @@ mod tests {
         cache.wrote(config_map("10"));
         cache.delivered(&config_map("12"));
         assert_eq!(cache.get("ns", "a"), Lookedup::Missing);
+    }
+
+    #[test]
+    fn a_list_ends_the_memory_of_what_was_written_before_it_was_asked_for() {
+        let (store, _writer) = reflector::store();
+        let cache = Cache::new(store, &[None]);
+        cache.set_feed(None, Feed::Synced);
+        cache.wrote(config_map("10"));
+        cache.relisted(&cache.remembered(None));
+        assert_eq!(cache.get("ns", "a"), Lookedup::Missing);
+    }
+
+    #[test]
+    fn a_list_that_was_under_way_does_not_undo_a_write() {
+        let (store, _writer) = reflector::store();
+        let cache = Cache::new(store, &[None]);
+        cache.wrote(config_map("10"));
+        let before = cache.remembered(None);
+        cache.wrote(config_map("11"));
+        cache.relisted(&before);
+        assert_eq!(found(&cache), Some("11".into()));
+    }
+
+    #[test]
+    fn a_list_of_one_namespace_does_not_undo_a_write_in_another() {
+        let (store, _writer) = reflector::store();
+        let cache = Cache::new(store, &[Some("ns".into()), Some("other".into())]);
+        cache.wrote(config_map("10"));
+        cache.relisted(&cache.remembered(Some("other")));
+        assert_eq!(found(&cache), Some("10".into()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::{Action, Error as ControllerError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Config as ControllerConfig, Controller};
@@ -109,18 +110,27 @@ pub async fn run(
         ready.send_replace(true);
     }));
     let config = ControllerConfig::default().concurrency(options.concurrency);
+    let finished = Arc::clone(&context);
     Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
         .with_config(config)
         .reconcile_on(queued)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile_stored, retry_later, context)
-        .for_each(|result| async {
+        .for_each(|result| {
             match result {
                 Err(ControllerError::QueueError(error)) => tracing::error!(%error, "the queue failed"),
                 Err(ControllerError::RunnerError(error)) => tracing::error!(%error, "the runner failed"),
-                // Failed reconciles are logged where they fail; a key whose object is gone is no error.
-                Ok(_) | Err(ControllerError::ReconcilerFailed(..) | ControllerError::ObjectNotFound(_)) => {}
+                // No error: the object is gone. One that is created anew under this name starts without its failures.
+                Err(ControllerError::ObjectNotFound(gone)) => {
+                    let namespace = gone.namespace.unwrap_or_default();
+                    finished
+                        .backoff
+                        .forget(&ObjectRef::new(&gone.name).within(&namespace));
+                }
+                // Failed reconciles are logged where they fail.
+                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
             }
+            std::future::ready(())
         })
         .await;
     Ok(())
@@ -137,8 +147,7 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
             Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), &context)).await,
             Err(invalid) => {
                 tracing::warn!(error = %invalid.error, "the stored DittoServer does not parse; it is left alone");
-                status::report_unparsable(&context, invalid).await.map_err(Error::from)?;
-                Ok(Action::await_change())
+                leave_alone(invalid, &context).await
             }
         };
         match &result {
@@ -149,6 +158,15 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
     }
     .instrument(span)
     .await
+}
+
+/// Says in its status that a server does not parse, and lets it go if it is being deleted.
+async fn leave_alone(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
+    status::report_unparsable(context, invalid).await?;
+    if invalid.metadata.deletion_timestamp.is_some() {
+        return Ok(finalize::finalize(context, &invalid.metadata).await?);
+    }
+    Ok(Action::await_change())
 }
 
 /// One reconcile.
@@ -177,11 +195,14 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let after = status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
     events::publish(context, server, &events::story(&before, &after, &applied)).await;
+    if is_deleting {
+        // First, because a status that cannot be written must not keep the server from going.
+        let action = finalize::finalize(context, &server.metadata).await?;
+        written?;
+        return Ok(action);
+    }
     desired?;
     written?;
-    if is_deleting {
-        return Ok(finalize::finalize(context, server).await?);
-    }
     if applied.is_complete() {
         Ok(Action::requeue(context.resync))
     } else {

@@ -25,6 +25,8 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -53,7 +55,7 @@ pub struct Settings {
 /// Every child of one server.
 ///
 /// `apply` takes this apart without `..`, so that a forgotten child does not compile.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Desired {
     /// Managed Secrets that do not exist yet. Created, never updated.
     pub secrets: Vec<Secret>,
@@ -71,6 +73,34 @@ pub struct Desired {
     pub database: Option<PerconaPGCluster>,
     /// The pod.
     pub workload: Workload,
+}
+
+/// Shows the names of the Secrets, never their values.
+impl fmt::Debug for Desired {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            secrets,
+            config_map,
+            headless_service,
+            api_service,
+            metrics_service,
+            network_policy,
+            database,
+            workload,
+        } = self;
+        let names: Vec<_> = secrets.iter().map(|secret| &secret.metadata.name).collect();
+        formatter
+            .debug_struct("Desired")
+            .field("secrets", &names)
+            .field("config_map", config_map)
+            .field("headless_service", headless_service)
+            .field("api_service", api_service)
+            .field("metrics_service", metrics_service)
+            .field("network_policy", network_policy)
+            .field("database", database)
+            .field("workload", workload)
+            .finish()
+    }
 }
 
 /// What to do with the StatefulSet.

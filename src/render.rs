@@ -81,12 +81,13 @@ fn read(file: &Path) -> Result<String, Error> {
 /// # Errors
 /// When the text does not parse, or the API server would refuse a manifest.
 pub fn manifests(text: &str, settings: &Settings) -> Result<String, Error> {
+    // The error's own snippet of the input is left out: it may show a Secret.
     let documents: Vec<Value> =
-        serde_yaml::from_multiple(text).map_err(|error| Error::Parse(error.to_string()))?;
+        serde_yaml::from_multiple(text).map_err(|error| Error::Parse(error.without_snippet().to_string()))?;
     let of_kind = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
     let mut given = BTreeMap::new();
     for document in of_kind("Secret") {
-        let secret: Secret = parse(document)?;
+        let secret = parse_secret(document)?;
         given.insert((namespace_of(&secret), secret.name_any()), data_of(&secret));
     }
     let mut output = String::new();
@@ -106,6 +107,16 @@ fn parse<K: serde::de::DeserializeOwned>(document: &Value) -> Result<K, Error> {
     let name = format!("{} {}", document["kind"], document["metadata"]["name"]);
     serde_json::from_value(document.clone())
         .map_err(|error| Error::Parse(format!("{name} does not parse: {error}")))
+}
+
+/// As [`parse`], without the reason: it would quote the value that does not fit.
+fn parse_secret(document: &Value) -> Result<Secret, Error> {
+    serde_json::from_value(document.clone()).map_err(|_| {
+        let name = &document["metadata"]["name"];
+        Error::Parse(format!(
+            "Secret {name} does not parse: every value under stringData must be text, and under data base64"
+        ))
+    })
 }
 
 /// The server, if the API server would take it.
@@ -269,4 +280,31 @@ fn append<K: serde::Serialize>(output: &mut String, comment: Option<&str>, child
         .map(|comment| format!("# {comment}\n"))
         .unwrap_or_default();
     write!(output, "---\n{comment}{yaml}").map_err(|error| Error::Encode(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_does_not_parse_is_not_quoted() {
+        let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s}";
+        let broken = [
+            format!("{secret}, stringData: {{password: 98765432}}}}"),
+            format!("{secret}, data: {{password: 98765432}}}}"),
+            format!("{secret}, data: 98765432}}"),
+            format!("{secret}, stringData: {{password: \"98765432\n---\n"),
+            "apiVersion: v1\nkind: Secret\nstringData:\n  password: 98765432: x\n".into(),
+        ];
+        for text in broken {
+            let error = manifests(&text, &Settings::default())
+                .expect_err(&text)
+                .to_string();
+            assert!(!error.contains("98765432"), "{error}");
+            assert!(
+                error.contains("Secret \"s\"") || error.contains("line"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -14,6 +14,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup, ObjectRef};
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Resource};
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Exponential;
-use crate::cache::{Cache, Feed};
+use crate::cache::{Cache, Feed, Remembered};
 use crate::client;
 
 /// Seconds after which the API server ends a watch. Below 200: an idle watch can die unnoticed behind a NAT or a load
@@ -30,6 +31,9 @@ const WATCH_SECONDS: u32 = 180;
 /// First and longest pause between two attempts of a failing watch. The longest one bounds how late a newly installed
 /// CRD is noticed.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// Time without a failure after which the pauses start over. Longer than the longest pause, so that a watch that fails
+/// each time never starts over.
+const RECOVERED: Duration = Duration::from_secs(60);
 
 /// What a watch tells its listener.
 pub enum Change<'a, K> {
@@ -123,12 +127,14 @@ where
     }
 
     /// Drops what a scope's fresh list no longer holds, and marks the scope as synced.
-    fn listed(&self, scope: Option<&str>, seen: &HashSet<ObjectRef<K>>) {
-        self.cache.relisted();
+    fn listed(&self, scope: Option<&str>, list: &List<K>) {
+        if let Some(remembered) = &list.remembered {
+            self.cache.relisted(remembered);
+        }
         for object in self.cache.all() {
             let key = ObjectRef::from_obj(object.as_ref());
             let in_scope = scope.is_none() || key.namespace.as_deref() == scope;
-            if in_scope && !seen.contains(&key) {
+            if in_scope && !list.seen.contains(&key) {
                 self.store(&Event::Delete(object.as_ref().clone()));
             }
         }
@@ -163,8 +169,20 @@ where
                 self.store(&Event::Delete(object.as_ref().clone()));
             }
         }
-        self.cache.relisted();
+        self.cache.relisted(&self.cache.remembered(scope));
     }
+}
+
+/// A list that is being received.
+struct List<K>
+where
+    K: Resource + Lookup + 'static,
+    <K as Lookup>::DynamicType: Eq + Hash + Default + Clone,
+{
+    /// The objects in it so far.
+    seen: HashSet<ObjectRef<K>>,
+    /// What the cache remembered of our writes when the list was asked for. `None` before the first list.
+    remembered: Option<Remembered<K>>,
 }
 
 fn kind<K: Resource>() -> String
@@ -172,6 +190,33 @@ where
     K::DynamicType: Default,
 {
     K::kind(&K::DynamicType::default()).into_owned()
+}
+
+/// Pauses between the attempts of one watch.
+///
+/// A success does not end them, because none can be told from an attempt: a watcher says `Init` before it lists, even if
+/// each list fails, and kube takes that for a success. Time without a failure does.
+struct Pauses(ResetTimerBackoff<Exponential>);
+
+impl Pauses {
+    fn new() -> Self {
+        Self(ResetTimerBackoff::new(
+            Exponential::new(RETRY.0, RETRY.1),
+            RECOVERED,
+        ))
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next()
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {}
 }
 
 /// Watches for ever.
@@ -192,11 +237,9 @@ async fn follow<K>(
         + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Send + Sync,
 {
-    let mut pauses = Exponential::new(RETRY.0, RETRY.1);
+    let mut pauses = Pauses::new();
     loop {
-        let events = watch(api.clone(), config.clone())
-            .backoff(Exponential::new(RETRY.0, RETRY.1))
-            .boxed();
+        let events = watch(api.clone(), config.clone()).backoff(Pauses::new()).boxed();
         follow_until_refused(events, scope.as_deref(), trim, &sink).await;
         tokio::time::sleep(pauses.next().unwrap_or(RETRY.1)).await;
     }
@@ -211,18 +254,25 @@ async fn follow_until_refused<K>(
     K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Default + Clone,
 {
-    let mut seen = HashSet::new();
+    let mut list = List {
+        seen: HashSet::new(),
+        remembered: None,
+    };
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => seen.clear(),
+            Ok(Event::Init) => {
+                list.seen.clear();
+                list.remembered = Some(sink.cache.remembered(scope));
+            }
             Ok(Event::InitApply(mut object)) => {
                 trim(&mut object);
-                seen.insert(ObjectRef::from_obj(&object));
+                list.seen.insert(ObjectRef::from_obj(&object));
                 sink.store(&Event::Apply(object));
             }
             Ok(Event::InitDone) => {
-                sink.listed(scope, &seen);
-                seen.clear();
+                sink.listed(scope, &list);
+                list.seen.clear();
+                list.remembered = None;
             }
             Ok(Event::Apply(mut object)) => {
                 trim(&mut object);
@@ -273,6 +323,18 @@ mod tests {
             }
             .boxed(),
         )
+    }
+
+    #[test]
+    fn the_pauses_of_a_watch_that_always_fails_grow_although_each_attempt_begins_with_an_event() {
+        let mut pauses = Pauses::new();
+        let mut last = None;
+        for _ in 0..8 {
+            // As kube's `StreamBackoff` does on `Ok(Event::Init)`.
+            Backoff::reset(&mut pauses);
+            last = pauses.next();
+        }
+        assert!(last >= Some(RETRY.1 * 3 / 4), "{last:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What somebody else does to a child.
 
+use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -161,4 +162,28 @@ async fn an_object_of_the_same_name_that_is_somebody_elses_is_refused_and_not_to
 
     world.delete::<ConfigMap>("files-config").await;
     world.ready("files").await;
+}
+
+#[tokio::test]
+async fn the_metrics_service_goes_with_the_metrics_and_one_of_somebody_else_stays() {
+    let world = World::new("metrics").await;
+    world
+        .create(&fixtures::server("files", json!({"metrics": {"enabled": true}})))
+        .await;
+    let foreign: Service = serde_json::from_value(json!({
+        "metadata": {"name": "other-metrics", "labels": {"app": "dittofs-server", "instance": "other"}},
+        "spec": {"ports": [{"port": 1}]},
+    }))
+    .expect("a Service");
+    world.create(&foreign).await;
+    world.create(&fixtures::minimal("other")).await;
+    world.ready("files").await;
+    world.ready("other").await;
+    let ours = world.get::<Service>("files-metrics").await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"metrics": {"enabled": false}}}))
+        .await;
+    wait::until_gone(world.api::<Service>(), "files-metrics", ours.uid()).await;
+    world.ready("files").await;
+    let _: Service = world.get("other-metrics").await;
 }

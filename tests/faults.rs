@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Resource};
 use local_control_plane::{Component, percona};
@@ -161,15 +161,16 @@ async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
         "DittoServer",
     ));
     let servers: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
-    let bad = DynamicObject::new("bad", &resource).data(json!({"spec": {"storage": "a lot"}}));
-    servers
+    let mut bad = DynamicObject::new("bad", &resource).data(json!({"spec": {"storage": "a lot"}}));
+    bad.metadata.finalizers = Some(vec!["dittofs.dittofs.com/finalizer".into()]);
+    let bad = servers
         .create(&PostParams::default(), &bad)
         .await
         .expect("without a schema it is stored");
     world.start_operator().await;
     world.create(&fixtures::minimal("good")).await;
     wait::until(world.api::<StatefulSet>(), "good", "there", |_| true).await;
-    wait::until(servers, "bad", "told that it does not parse", |bad| {
+    wait::until(servers.clone(), "bad", "told that it does not parse", |bad| {
         bad.data["status"]["conditions"]
             .as_array()
             .is_some_and(|conditions| {
@@ -180,6 +181,13 @@ async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
     })
     .await;
     let _: DittoServer = world.get("good").await;
+
+    // The Go operator set a finalizer on every server; this one must be able to go as well.
+    servers
+        .delete("bad", &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    wait::until_gone(servers, "bad", bad.metadata.uid).await;
 }
 
 /// The CRD as an older version might have had it: anything goes.

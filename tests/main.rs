@@ -7,13 +7,16 @@
 )]
 
 mod admission;
+mod canary;
 mod database;
 mod drift;
 mod faults;
 mod first_reconcile;
 mod fixpoint;
 mod interrupted;
+mod purity;
 mod restarts;
 mod samples;
 mod secrets;
 mod support;
+mod takeover;

@@ -81,7 +81,8 @@ pub struct PerconaSpec {
     #[serde(default)]
     pub delete_with_server: bool,
 
-    /// Use a PerconaPGCluster `<name>-postgres` that exists already and that this operator did not make.
+    /// Use a PerconaPGCluster `<name>-postgres` that exists already and that this operator did not make. It then follows
+    /// this block, but keeps its standbys, and what the block does not speak of (images, backups).
     /// Default: false, such a cluster is left alone and a condition says so.
     #[serde(default)]
     pub adopt_existing: bool,

@@ -370,3 +370,6 @@ fn stamped<K: Child>(desired: K) -> Result<Value, Error> {
     value["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION] = json!(format!("{hash:016x}"));
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

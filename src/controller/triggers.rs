@@ -179,6 +179,13 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
     } = &context.caches;
     let secrets = context.secrets.metadata();
     // Without the list of servers there is nothing to reconcile, however long that takes.
+    servers.answered().await;
+    if servers.is_absent() {
+        tracing::warn!(
+            "DittoServers are not installed in this cluster: run `dittofs-operator crd | kubectl apply --server-side -f -`; \
+             waiting for it"
+        );
+    }
     servers.synced().await;
     let others = async {
         stateful_sets.answered().await;

@@ -68,7 +68,7 @@ fn cluster(
                     replicas: Some(pg_bouncer_replicas(live)),
                 }),
             }),
-            backups: Some(backups(server, percona, images.pg_back_rest)),
+            backups: Some(backups(server, percona, live, images.pg_back_rest)),
             ..PerconaPGClusterSpec::default()
         },
         status: None,
@@ -98,9 +98,18 @@ fn instances(percona: &PerconaSpec, live: Option<&PerconaPGClusterSpec>) -> Inst
     let size = larger(percona.storage_size(), live_size);
     InstanceSet {
         name: Some(name.to_owned()),
-        replicas: Some(percona.replicas()),
+        replicas: Some(replicas(percona, set)),
         data_volume_claim_spec: Some(claims::claim_spec(size, percona.storage_class_name())),
     }
+}
+
+/// The number of instances. The API server fills in 1 where the user said nothing, so a cluster that the user made keeps
+/// what it has beyond the spec: adopting it must not take its standbys away.
+fn replicas(percona: &PerconaSpec, live: Option<&InstanceSet>) -> i32 {
+    let kept = live
+        .filter(|_| percona.adopt_existing)
+        .and_then(|set| set.replicas);
+    percona.replicas().max(kept.unwrap_or(0))
 }
 
 /// Volumes never shrink, so a cluster that is larger than the spec says keeps its size.
@@ -109,8 +118,18 @@ fn larger<'q>(wanted: &'q str, live: Option<&'q str>) -> &'q str {
         .unwrap_or(wanted)
 }
 
-fn backups(server: &DittoServer, percona: &PerconaSpec, image: Option<String>) -> Backups {
+fn backups(
+    server: &DittoServer,
+    percona: &PerconaSpec,
+    live: Option<&PerconaPGClusterSpec>,
+    image: Option<String>,
+) -> Backups {
     let backup = percona.backup();
+    // The backups of a cluster that the user made go on, unless the spec speaks of backups.
+    let is_silent = percona.adopt_existing && percona.backup.is_none();
+    let as_live = live
+        .filter(|_| is_silent)
+        .and_then(|live| live.backups.as_ref()?.enabled);
     let pgbackrest = match backup {
         Some(backup) => PgBackRest {
             image,
@@ -122,7 +141,7 @@ fn backups(server: &DittoServer, percona: &PerconaSpec, image: Option<String>) -
         },
     };
     Backups {
-        enabled: Some(backup.is_some()),
+        enabled: Some(as_live.unwrap_or(backup.is_some())),
         pgbackrest: Some(pgbackrest),
     }
 }

@@ -20,7 +20,7 @@ impl Images {
     /// that the cluster has.
     ///
     /// There is no default image of another PostgreSQL version: the data would not open. Such a cluster also keeps the
-    /// other two images if it has any, because it was made by an older release.
+    /// other two images if it has any, because it was made by an older release; and so does one that the user made.
     pub(super) fn choose(
         percona: &PerconaSpec,
         settings: &Settings,
@@ -28,7 +28,7 @@ impl Images {
         live: Option<&PerconaPGClusterSpec>,
     ) -> Self {
         let is_default_version = version == defaults::PERCONA_POSTGRES_VERSION;
-        let live = live.filter(|_| !is_default_version);
+        let live = live.filter(|_| !is_default_version || percona.adopt_existing);
         let live_pg_bouncer = live.and_then(|live| live.proxy.as_ref()?.pg_bouncer.as_ref()?.image.clone());
         let live_pg_back_rest =
             live.and_then(|live| live.backups.as_ref()?.pgbackrest.as_ref()?.image.clone());
@@ -37,13 +37,15 @@ impl Images {
                 .or(live)
                 .or_else(|| Some(from_registry(default, settings)))
         };
-        let postgres = percona.postgres_image().map(str::to_owned);
+        let live_postgres = live.and_then(|live| live.image.clone());
+        let default_postgres =
+            is_default_version.then(|| from_registry(defaults::PERCONA_POSTGRES_IMAGE, settings));
         Self {
-            postgres: match postgres {
-                None if is_default_version => Some(from_registry(defaults::PERCONA_POSTGRES_IMAGE, settings)),
-                None => live.and_then(|live| live.image.clone()),
-                own => own,
-            },
+            postgres: percona
+                .postgres_image()
+                .map(str::to_owned)
+                .or(live_postgres)
+                .or(default_postgres),
             pg_bouncer: chosen(
                 percona.pg_bouncer_image(),
                 live_pg_bouncer,

@@ -54,15 +54,15 @@ pub async fn write(
         .as_ref()
         .is_some_and(|status| changed(status, after))
     {
-        written = drop_stale_conditions(&api, &written, after).await?;
+        written = drop_stale(&api, &written, after).await?;
     }
     context.caches.servers.wrote(DeserializeGuard(Ok(written)));
     Ok(true)
 }
 
-/// Server-side apply cannot remove a condition that another field manager wrote, such as those that the Go operator left
-/// behind. This does, and keeps the conditions of third parties. The resource version guards against their changes.
-async fn drop_stale_conditions(
+/// Server-side apply cannot remove what another field manager wrote, such as conditions and fields that the Go operator
+/// left behind. This does, and keeps the conditions of third parties. The resource version guards against their changes.
+async fn drop_stale(
     api: &Api<DittoServer>,
     written: &DittoServer,
     after: &DittoServerStatus,
@@ -72,7 +72,12 @@ async fn drop_stale_conditions(
     let conditions: Vec<&Condition> = after.conditions.iter().chain(of_others).collect();
     let body = json!({
         "metadata": {"uid": written.uid(), "resourceVersion": written.resource_version()},
-        "status": {"conditions": conditions},
+        // `null` removes a field.
+        "status": {
+            "conditions": conditions,
+            "configHash": after.config_hash,
+            "perconaClusterName": after.percona_cluster_name,
+        },
     });
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),

@@ -155,6 +155,21 @@ fn an_adopted_cluster_gets_no_second_instance_set() {
 }
 
 #[test]
+fn an_adopted_cluster_keeps_its_standbys_backups_and_images_unless_the_spec_speaks_of_them() {
+    let live = "{postgresVersion: 17, image: own, instances: [{name: a, replicas: 3}], \
+                proxy: {pgBouncer: {image: b}}, backups: {enabled: true, pgbackrest: {image: c}}}";
+    let silent = cluster("{enabled: true, adoptExisting: true, replicas: 1}", Some(live));
+    assert_eq!(images(&silent), [Some("own"), Some("b"), Some("c")]);
+    assert_eq!(silent["spec"]["instances"][0]["replicas"], 3);
+    assert_eq!(silent["spec"]["backups"]["enabled"], true);
+    let told = cluster(
+        "{enabled: true, adoptExisting: true, backup: {enabled: false}}",
+        Some(live),
+    );
+    assert_eq!(told["spec"]["backups"]["enabled"], false);
+}
+
+#[test]
 fn retention_is_in_days() {
     let backup =
         "{enabled: true, bucket: b, endpoint: e, credentialsSecretRef: {name: s}, retentionDays: 30}";

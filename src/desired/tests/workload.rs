@@ -160,3 +160,17 @@ fn no_child_holds_a_secrets_value() {
         assert!(!children.contains(&value), "{used:?}");
     }
 }
+
+#[test]
+fn a_generated_value_is_not_printed_with_the_children() {
+    let observed = testing::nothing("");
+    let children = children(&observed, PodGate::Closed);
+    let printed = format!("{children:?}");
+    assert!(printed.contains("files-jwt-secret"));
+    for secret in &children.secrets {
+        for value in secret.data.iter().flatten().map(|(_, value)| value) {
+            assert!(!printed.contains(&format!("{value:?}")));
+        }
+    }
+    assert!(!printed.contains(&observed.fresh.jwt_key));
+}

@@ -1,0 +1,164 @@
+//! What the writes say to the API server, seen by a client that records them.
+
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::task::{Context as Poll, Poll as Answer};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::{Method, Request, Response};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::Client;
+use kube::client::Body;
+use kube::runtime::reflector;
+use tower::Service as Transport;
+
+use super::*;
+use crate::backoff::PerObject;
+use crate::context::Caches;
+use crate::desired::Settings;
+use crate::observe::SecretReader;
+use crate::{events, finalize, testing};
+
+type Calls = Arc<Mutex<Vec<(Method, Value)>>>;
+
+/// Records each call, and answers it with one object.
+#[derive(Clone)]
+struct Recorder {
+    calls: Calls,
+    answer: Value,
+}
+
+impl Transport<Request<Body>> for Recorder {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Poll<'_>) -> Answer<Result<(), Self::Error>> {
+        Answer::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Self { calls, answer } = self.clone();
+        Box::pin(async move {
+            let method = request.method().clone();
+            let bytes = request.into_body().collect_bytes().await.unwrap_or_default();
+            let body = serde_json::from_slice(&bytes).unwrap_or_default();
+            calls.lock().unwrap().push((method, body));
+            Ok(Response::new(Body::from(answer.to_string().into_bytes())))
+        })
+    }
+}
+
+fn empty<K>() -> Cache<K>
+where
+    K: Resource + reflector::Lookup + Clone + 'static,
+    <K as reflector::Lookup>::DynamicType: Eq + std::hash::Hash + Default + Clone,
+{
+    Cache::new(reflector::store().0, &[None])
+}
+
+/// A context whose API server answers everything with `answer`, and the calls that it got.
+fn context(answer: Value) -> (Context, Calls) {
+    let calls = Calls::default();
+    let client = Client::new(
+        Recorder {
+            calls: Arc::clone(&calls),
+            answer,
+        },
+        "storage",
+    );
+    let context = Context {
+        recorder: events::recorder(&client),
+        secrets: SecretReader::new(client.clone(), empty()),
+        caches: Caches {
+            servers: empty(),
+            stateful_sets: empty(),
+            config_maps: empty(),
+            services: empty(),
+            network_policies: empty(),
+            databases: empty(),
+        },
+        client,
+        settings: Settings::default(),
+        backoff: PerObject::new(Duration::ZERO, Duration::ZERO),
+        resync: Duration::ZERO,
+    };
+    (context, calls)
+}
+
+/// A child of `server`, as the API server holds it.
+fn live(server: &DittoServer, kind: &str, name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": kind, "metadata": {
+        "name": name, "namespace": "storage", "uid": "looked-at", "resourceVersion": "7",
+        "ownerReferences": [server.controller_owner_ref(&()).expect("a UID")],
+    }})
+}
+
+fn only(calls: &Calls, method: &Method) -> Value {
+    let calls = calls.lock().unwrap();
+    let mut bodies = calls.iter().filter(|(called, _)| called == method);
+    let (Some((_, body)), None) = (bodies.next(), bodies.next()) else {
+        panic!("not one {method}: {calls:?}");
+    };
+    body.clone()
+}
+
+#[tokio::test]
+async fn a_delete_names_the_uid_that_was_looked_at() {
+    let server = testing::server("");
+    let object = live(&server, "Service", "files-metrics");
+    let (context, calls) = context(object.clone());
+    let cache = &context.caches.services;
+    cache.wrote(serde_json::from_value(object).expect("a Service"));
+    let writer = Writer::new(&context, &server);
+    assert!(writer.remove::<Service>(cache, "files-metrics").await.is_some());
+    assert_eq!(only(&calls, &Method::DELETE)["preconditions"]["uid"], "looked-at");
+}
+
+#[tokio::test]
+async fn an_apply_names_the_uid_that_was_looked_at() {
+    let server = testing::server("");
+    let (context, calls) = context(live(&server, "ConfigMap", "files-config"));
+    let desired: ConfigMap =
+        serde_json::from_value(live(&server, "ConfigMap", "files-config")).expect("a ConfigMap");
+    let desired = ConfigMap {
+        data: Some([("config.yaml".to_owned(), "{}".to_owned())].into()),
+        metadata: kube::api::ObjectMeta {
+            uid: None,
+            resource_version: None,
+            ..desired.metadata
+        },
+        ..desired
+    };
+    let cache = &context.caches.config_maps;
+    let written = Writer::new(&context, &server)
+        .child(cache, "files-config", desired)
+        .await;
+    assert!(
+        matches!(written.outcome, Outcome::Updated),
+        "{:?}",
+        written.outcome
+    );
+    assert_eq!(only(&calls, &Method::PATCH)["metadata"]["uid"], "looked-at");
+}
+
+#[tokio::test]
+async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
+    let mut server = testing::server("");
+    server.metadata.uid = Some("looked-at".into());
+    server.metadata.finalizers = Some(vec!["example.org/other".into(), names::FINALIZER.into()]);
+    let (context, calls) = context(live(&server, "DittoServer", "files"));
+    finalize::finalize(&context, &server.metadata)
+        .await
+        .expect("an answer");
+    let path = "/metadata/finalizers/1";
+    assert_eq!(
+        only(&calls, &Method::PATCH),
+        json!([
+            {"op": "test", "path": "/metadata/uid", "value": "looked-at"},
+            {"op": "test", "path": path, "value": names::FINALIZER},
+            {"op": "remove", "path": path},
+        ])
+    );
+}

@@ -1,0 +1,200 @@
+//! No value of a Secret leaves it: not to another object, not to an event, not to a log at the most talkative level.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
+use local_control_plane::percona::Behaviour;
+use serde_json::{Value, json};
+
+use crate::support::{World, fixtures, wait};
+
+/// The real binary at its most talkative, and what it says.
+struct Talkative {
+    process: Child,
+    output: [Option<JoinHandle<String>>; 2],
+}
+
+fn listen(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("the operator's output");
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Talkative {
+    fn start(world: &World) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
+            .args([
+                "run",
+                "--bind-address",
+                "0",
+                "--watch-namespace",
+                &world.namespace,
+            ])
+            .env("KUBECONFIG", world.control_plane().kubeconfig())
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the operator starts");
+        let output = [
+            process.stdout.take().map(listen),
+            process.stderr.take().map(listen),
+        ];
+        Self { process, output }
+    }
+
+    /// Stops it, and returns all that it said.
+    fn stop(mut self) -> String {
+        self.process.kill().expect("the operator runs");
+        let said = self.output.iter_mut().filter_map(Option::take);
+        said.map(|output| output.join().expect("a reader")).collect()
+    }
+}
+
+impl Drop for Talkative {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A server that uses a Secret for all that a Secret can be used for without TLS and Kerberos.
+fn server() -> DittoServer {
+    let key = |key: &str| json!({"name": "canary", "key": key});
+    fixtures::server(
+        "files",
+        json!({
+            "identity": {
+                "jwt": {"secretRef": key("jwt")},
+                "admin": {"passwordSecretRef": key("admin")},
+                "ldap": {"enabled": true, "url": "ldaps://ldap.example.org", "baseDN": "dc=org", "bindDN": "cn=a",
+                         "bindPasswordSecretRef": key("ldap")},
+            },
+            "metrics": {"enabled": true, "bearerTokenSecret": key("token")},
+            "percona": {"enabled": true},
+        }),
+    )
+}
+
+fn canary(generation: u8) -> Secret {
+    let value = |name: &str| format!("canary-{name}-{generation}-0123456789012345678901234567890");
+    let values = ["jwt", "admin", "ldap", "token"].map(|name| (name, value(name)));
+    let data: Vec<(&str, &str)> = values
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    fixtures::secret("canary", &data)
+}
+
+/// Every value of every Secret in the namespace, plain and in base64. Short ones say nothing: a port, a name.
+async fn values(world: &World) -> Vec<String> {
+    let secrets = world
+        .api::<Secret>()
+        .list(&ListParams::default())
+        .await
+        .expect("a list");
+    let data = secrets
+        .items
+        .into_iter()
+        .flat_map(|secret| secret.data.unwrap_or_default());
+    let secret_keys = [
+        "jwt",
+        "admin",
+        "ldap",
+        "token",
+        "broken",
+        "password",
+        "jwt-secret",
+        "verifier",
+        "uri",
+    ];
+    data.filter(|(key, _)| secret_keys.contains(&key.as_str()))
+        .flat_map(|(_, value)| {
+            [
+                String::from_utf8_lossy(&value.0).into_owned(),
+                STANDARD.encode(&value.0),
+            ]
+        })
+        .filter(|value| value.len() >= 8)
+        .collect()
+}
+
+/// All that is in the namespace but the Secrets, as text.
+fn everything_else(world: &World) -> String {
+    let kinds = "configmaps,dittoservers,events,statefulsets,pods,services,networkpolicies,perconapgclusters,controllerrevisions";
+    let output = world
+        .control_plane()
+        .kubectl()
+        .args(["-n", &world.namespace, "get", kinds, "-o", "json"])
+        .output()
+        .expect("kubectl runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(list["items"].as_array().is_some_and(|items| items.len() > 8));
+    list.to_string()
+}
+
+#[tokio::test]
+async fn no_value_of_a_secret_is_in_another_object_or_in_the_log_at_trace_level() {
+    let world = World::without_operator("canary").await;
+    let simulator = world.percona().await;
+    world.create(&canary(1)).await;
+    let operator = Talkative::start(&world);
+    world.create(&server()).await;
+    world.create(&fixtures::minimal("generated")).await;
+    world.ready("files").await;
+    world.ready("generated").await;
+    let mut canaries = values(&world).await;
+
+    // A bad value, a rotation and an outage: each has a message of its own.
+    world
+        .merge::<Secret>("canary", json!({"stringData": {"jwt": "canary-short"}}))
+        .await;
+    canaries.push("canary-short".into());
+    world
+        .server_until("files", "refusing the key", |server| {
+            wait::is(server, "ConfigReady", "False", "JwtKeyTooShort")
+        })
+        .await;
+    let rotated = canary(2).string_data.expect("values");
+    world
+        .merge::<Secret>("canary", json!({"stringData": rotated}))
+        .await;
+    world.ready("files").await;
+    simulator.set_behaviour(&world.namespace, "files-postgres", Behaviour::Stuck);
+    world
+        .server_until("files", "without database", |server| {
+            wait::condition(server, "DatabaseReady").is_some_and(|ready| ready.status == "False")
+        })
+        .await;
+    canaries.extend(values(&world).await);
+
+    let log = operator.stop();
+    assert!(
+        log.contains("\"level\":\"TRACE\"") && log.contains("HTTP"),
+        "the log is at trace level"
+    );
+    let objects = everything_else(&world);
+    assert!(
+        canaries.len() >= 20,
+        "there is something to look for: {}",
+        canaries.len()
+    );
+    for canary in canaries {
+        assert!(!log.contains(&canary), "the log has {canary}");
+        assert!(!objects.contains(&canary), "an object has {canary}");
+    }
+}
