@@ -3,23 +3,28 @@
 //! Prints what a first reconcile would create, so that a change of a manifest can be reviewed as a change of its
 //! children. What only the cluster knows is assumed to be in order: the Secrets exist, the database is ready.
 
+mod input;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::api::admission::Admission;
+use crate::api::admission::{Admission, Violation, without_nulls};
 use crate::api::{DittoServer, names};
 use crate::desired::{self, Desired, Settings, Workload, desired};
 use crate::observe::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::secrets::{self, Origin, SecretData, SecretUse};
 use crate::validate::{PodGate, Valid};
+
+use self::input::Document;
 
 /// Stands for a value that only the cluster holds. It is never printed.
 const ABSENT: &[u8] = b"(in the cluster)";
@@ -33,16 +38,28 @@ const DEFAULT_NAMESPACE: &str = "default";
 pub enum Error {
     /// A file cannot be read.
     #[error("cannot read {0}: {1}")]
-    Read(PathBuf, std::io::Error),
+    Read(String, std::io::Error),
     /// The text is no YAML, or not that of the kind it claims.
-    #[error("{0}")]
-    Parse(String),
+    #[error("{input}: {detail}")]
+    Parse {
+        /// The file, or `standard input`.
+        input: String,
+        /// What is wrong, and where.
+        detail: String,
+    },
     /// There is nothing to render.
     #[error("no DittoServer in the input (apiVersion: dittofs.dittofs.com/v1alpha1, kind: DittoServer)")]
     NoServer,
     /// The API server would refuse the manifest.
-    #[error("DittoServer {0} would be refused:\n{1}")]
-    Refused(String, String),
+    #[error("{input}: {title} would be refused:\n{violations}")]
+    Refused {
+        /// The file, or `standard input`.
+        input: String,
+        /// Kind and name.
+        title: String,
+        /// One line for each field.
+        violations: String,
+    },
     /// The children could not be built.
     #[error(transparent)]
     Desired(#[from] desired::Error),
@@ -56,43 +73,28 @@ pub enum Error {
 /// # Errors
 /// When a file cannot be read or parsed, or the API server would refuse a manifest.
 pub fn files(files: &[PathBuf], percona_registry: Option<String>) -> Result<String, Error> {
-    let mut text = String::new();
-    for file in files {
-        text.push_str("\n---\n");
-        text.push_str(&read(file)?);
-    }
-    manifests(&text, &Settings { percona_registry })
-}
-
-fn read(file: &Path) -> Result<String, Error> {
-    let mut text = String::new();
-    let result = if file == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(drop)
-    } else {
-        std::fs::read_to_string(file).map(|read| text = read)
-    };
-    result.map_err(|error| Error::Read(file.into(), error))?;
-    Ok(text)
+    all(&input::read(files)?, &Settings { percona_registry })
 }
 
 /// Renders the children of all DittoServers in a YAML stream. Secrets in it are used for the config hash; other kinds are
-/// passed over.
+/// passed over, and a `List` is read as its items.
 ///
 /// # Errors
 /// When the text does not parse, or the API server would refuse a manifest.
 pub fn manifests(text: &str, settings: &Settings) -> Result<String, Error> {
-    // The error's own snippet of the input is left out: it may show a Secret.
-    let documents: Vec<Value> =
-        serde_yaml::from_multiple(text).map_err(|error| Error::Parse(error.without_snippet().to_string()))?;
-    let of_kind = |kind: &'static str| documents.iter().filter(move |document| document["kind"] == kind);
+    all(&input::documents("manifest", text)?, settings)
+}
+
+fn all(documents: &[Document], settings: &Settings) -> Result<String, Error> {
     let mut given = BTreeMap::new();
-    for document in of_kind("Secret") {
-        let secret = parse_secret(document)?;
+    for document in documents.iter().filter(|document| document.is("Secret")) {
+        let secret = secret(document)?;
         given.insert((namespace_of(&secret), secret.name_any()), data_of(&secret));
     }
     let mut output = String::new();
     let admission = Admission::new();
-    for document in of_kind("DittoServer") {
+    let kind = DittoServer::kind(&());
+    for document in documents.iter().filter(|document| document.is(&kind)) {
         let server = admitted(&admission, document)?;
         render(&server, &given, settings, &mut output)?;
     }
@@ -103,38 +105,53 @@ pub fn manifests(text: &str, settings: &Settings) -> Result<String, Error> {
     }
 }
 
-fn parse<K: serde::de::DeserializeOwned>(document: &Value) -> Result<K, Error> {
-    let name = format!("{} {}", document["kind"], document["metadata"]["name"]);
-    serde_json::from_value(document.clone())
-        .map_err(|error| Error::Parse(format!("{name} does not parse: {error}")))
-}
-
-/// As [`parse`], without the reason: it would quote the value that does not fit.
-fn parse_secret(document: &Value) -> Result<Secret, Error> {
-    serde_json::from_value(document.clone()).map_err(|_| {
-        let name = &document["metadata"]["name"];
-        Error::Parse(format!(
-            "Secret {name} does not parse: every value under stringData must be text, and under data base64"
-        ))
+/// The parser's own words would repeat a value, so they are left out.
+fn secret(document: &Document) -> Result<Secret, Error> {
+    serde_json::from_value(without_nulls(&document.value)).map_err(|_| Error::Parse {
+        input: document.file.clone(),
+        detail: format!(
+            "{} is no Secret: it needs apiVersion v1, base64 in each value of data, and text in each value of stringData",
+            document.title()
+        ),
     })
 }
 
 /// The server, if the API server would take it.
-fn admitted(admission: &Admission, document: &Value) -> Result<DittoServer, Error> {
-    let mut server: DittoServer = parse(document)?;
-    let violations = admission.violations(document, None);
+fn admitted(admission: &Admission, document: &Document) -> Result<DittoServer, Error> {
+    let violations: Vec<String> = wrong_api_version(&document.value)
+        .into_iter()
+        .chain(admission.violations(&document.value, None))
+        .map(|violation| format!("  {violation}"))
+        .collect();
     if !violations.is_empty() {
-        let lines: Vec<String> = violations
-            .iter()
-            .map(|violation| format!("  {violation}"))
-            .collect();
-        return Err(Error::Refused(server.name_any(), lines.join("\n")));
+        return Err(Error::Refused {
+            input: document.file.clone(),
+            title: document.title(),
+            violations: violations.join("\n"),
+        });
     }
+    let mut server: DittoServer =
+        serde_json::from_value(without_nulls(&document.value)).map_err(|error| Error::Parse {
+            input: document.file.clone(),
+            detail: format!("{} does not parse: {error}", document.title()),
+        })?;
     server
         .metadata
         .namespace
         .get_or_insert_with(|| DEFAULT_NAMESPACE.into());
     Ok(server)
+}
+
+fn wrong_api_version(document: &Value) -> Option<Violation> {
+    let wanted = DittoServer::api_version(&());
+    let found = &document["apiVersion"];
+    let is = found
+        .as_str()
+        .map_or_else(|| "is missing".to_owned(), |found| format!("is {found}"));
+    (*found != *wanted).then(|| Violation {
+        field: "apiVersion".to_owned(),
+        message: format!("{is}, and only one version is served: write {wanted}"),
+    })
 }
 
 fn namespace_of(secret: &Secret) -> String {
@@ -280,31 +297,4 @@ fn append<K: serde::Serialize>(output: &mut String, comment: Option<&str>, child
         .map(|comment| format!("# {comment}\n"))
         .unwrap_or_default();
     write!(output, "---\n{comment}{yaml}").map_err(|error| Error::Encode(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_that_does_not_parse_is_not_quoted() {
-        let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s}";
-        let broken = [
-            format!("{secret}, stringData: {{password: 98765432}}}}"),
-            format!("{secret}, data: {{password: 98765432}}}}"),
-            format!("{secret}, data: 98765432}}"),
-            format!("{secret}, stringData: {{password: \"98765432\n---\n"),
-            "apiVersion: v1\nkind: Secret\nstringData:\n  password: 98765432: x\n".into(),
-        ];
-        for text in broken {
-            let error = manifests(&text, &Settings::default())
-                .expect_err(&text)
-                .to_string();
-            assert!(!error.contains("98765432"), "{error}");
-            assert!(
-                error.contains("Secret \"s\"") || error.contains("line"),
-                "{error}"
-            );
-        }
-    }
 }

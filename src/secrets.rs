@@ -18,6 +18,8 @@ use crate::api::{DatabaseBackend, DittoServer, names};
 pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
 /// Key of the private key in a Secret of type `kubernetes.io/tls`.
 pub const TLS_PRIVATE_KEY_KEY: &str = "tls.key";
+/// Variable of the server's container with `sslmode` of the database connection.
+pub const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
 /// Key of a CA certificate.
 pub const CA_KEY: &str = "ca.crt";
 
@@ -69,6 +71,31 @@ impl Purpose {
     #[must_use]
     pub fn is_read_at_start(self) -> bool {
         !matches!(self, Self::AdminPassword | Self::TlsCertificate | Self::TlsKey)
+    }
+
+    /// The variable from which the server takes a value; `None` if it reads a file.
+    #[must_use]
+    pub fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::JwtKey => Some("DITTOFS_CONTROLPLANE_SECRET"),
+            Self::AdminPassword => Some("DITTOFS_ADMIN_INITIAL_PASSWORD"),
+            Self::LdapBindPassword => Some("DITTOFS_LDAP_BIND_PASSWORD"),
+            Self::MachineAccountSecret => Some("DITTOFS_KERBEROS_MACHINE_ACCOUNT_SECRET"),
+            Self::DatabaseHost => Some("DITTOFS_DATABASE_POSTGRES_HOST"),
+            Self::DatabasePort => Some("DITTOFS_DATABASE_POSTGRES_PORT"),
+            Self::DatabaseName => Some("DITTOFS_DATABASE_POSTGRES_DATABASE"),
+            Self::DatabaseUser => Some("DITTOFS_DATABASE_POSTGRES_USER"),
+            Self::DatabasePassword => Some("DITTOFS_DATABASE_POSTGRES_PASSWORD"),
+            Self::DatabaseSslMode => Some(SSL_MODE_VARIABLE),
+            Self::Keytab
+            | Self::Krb5Conf
+            | Self::MachineAccountKeytab
+            | Self::MetricsToken
+            | Self::TlsCertificate
+            | Self::TlsKey
+            | Self::ClientCa
+            | Self::DatabaseCa => None,
+        }
     }
 }
 

@@ -41,12 +41,15 @@ pub struct DatabaseSpec {
 }
 
 /// Settings of the SQLite database.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqliteSpec {
-    /// File of the database, on a mounted volume. Default: `/data/controlplane/controlplane.db`.
+    /// File of the database, on a mounted volume: below `/data/controlplane/`, `/data/store/metadata/`, or with
+    /// `storage.contentSize` `/data/store/block/`. Default: `/data/controlplane/controlplane.db`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::SQLITE_PATH))]
+    #[schemars(length(max = 4096))]
+    #[x_kube(validation = rules::sqlite_path())]
     pub path: Option<String>,
 }
 
@@ -109,6 +112,7 @@ pub struct PerconaSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::PERCONA_DATABASE_NAME))]
     #[schemars(length(max = 63))]
+    #[x_kube(validation = rules::database_name())]
     pub database_name: Option<String>,
 
     /// Backups of the cluster to S3 with pgBackRest.

@@ -53,10 +53,16 @@ pub const PASSWORD_KEY: &str = "password";
 pub const CONTAINER: &str = "dittofs";
 /// Volume claim template of file metadata.
 pub const METADATA_VOLUME: &str = "metadata";
+/// Where the server finds that volume.
+pub const METADATA_MOUNT: &str = "/data/store/metadata";
 /// Volume claim template of file content.
 pub const CONTENT_VOLUME: &str = "content";
+/// Where the server finds that volume.
+pub const CONTENT_MOUNT: &str = "/data/store/block";
 /// Volume claim template of the control-plane database.
 pub const CONTROL_PLANE_VOLUME: &str = "controlplane";
+/// Where the server finds that volume.
+pub const CONTROL_PLANE_MOUNT: &str = "/data/controlplane";
 
 /// PostgreSQL user, and its place in the name of its Secret.
 pub const PERCONA_USER: &str = "dittofs";

@@ -41,6 +41,7 @@ pub struct ControlPlaneSpec {
     /// Port of the REST API, 1 to 65535, different from `spec.metrics.port`. Default: 8080.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::API_PORT), range(min = 1, max = 65535))]
+    #[x_kube(validation = rules::api_port())]
     pub port: Option<i32>,
 
     /// The operator speaks https to the API although the server itself has no certificate, because something

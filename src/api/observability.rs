@@ -13,6 +13,7 @@ use super::{defaults, rules, schema};
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::metrics_token_named())]
+#[x_kube(validation = rules::metrics_port())]
 pub struct MetricsSpec {
     /// Serve metrics, behind the Service `<name>-metrics`. Default: false.
     #[serde(default)]

@@ -10,9 +10,14 @@
 //! A message completes the sentence "`<field>`: …", because the API server puts the field in front of it. It says
 //! what is wanted and what to do. Rules across fields name every field in full.
 
+mod formats;
+
 use kube::core::{Message, Rule};
 
-use super::defaults::{API_PORT, METRICS_PORT, PERCONA_POSTGRES_VERSION};
+use super::defaults::{API_PORT, METRICS_PORT, PERCONA_POSTGRES_VERSION, SQLITE_PATH};
+use formats::{ABOVE_ZERO, ABSOLUTE_FILE, COUNTABLE, GO_DURATION, IMAGE, SERVER_PORTS, SUBDOMAIN};
+
+use super::names::{CONTENT_MOUNT, CONTROL_PLANE_MOUNT, METADATA_MOUNT};
 
 /// Longest name of a `DittoServer`. The longest Service is `<name>-adapter-nfs` (or `-smb`), and a Service name
 /// has at most 63 characters. The StatefulSet's pods carry a label `<name>-<hash>` of at most 63 characters with
@@ -24,15 +29,6 @@ pub const NAME_MAX: usize = 63 - "-adapter-nfs".len();
 /// characters in a label of at most 63. Its schema says the same: cluster and instance set together have at most
 /// 46 characters.
 pub const NAME_MAX_WITH_PERCONA: usize = 46 - "instance1".len() - "-postgres".len();
-
-/// A DNS-1123 subdomain, the form of the names of a Secret and a StorageClass.
-const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-
-/// Durations that Go's `time.ParseDuration` reads, without a sign other than `+`.
-const GO_DURATION: &str = r"^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
-
-/// A Go duration above zero. Micro signs are spelled out for evaluators that do not know them.
-const ABOVE_ZERO: &str = "duration(self.replace('µs', 'us').replace('μs', 'us')) > duration('0s')";
 
 /// A rule across fields, which must hold for new objects and for edits that would newly break it.
 ///
@@ -97,16 +93,16 @@ pub fn spec_present() -> Rule {
 /// Size of a volume of the server, in the units that the Go operator takes.
 pub fn volume_size() -> Rule {
     field(
-        "self.matches('^[0-9]+(Gi|Mi|Ti)$') && quantity(self).isGreaterThan(quantity('0'))",
-        "must be a size above zero in Mi, Gi or Ti, for example 10Gi",
+        format!("self.matches('^[0-9]{{1,15}}(Gi|Mi|Ti)$') && {COUNTABLE}"),
+        "must be a size above zero in Mi, Gi or Ti, for example 10Gi, and below 8Ei, the end of what Kubernetes counts",
     )
 }
 
 /// Any size above zero.
 pub fn positive_quantity() -> Rule {
     field(
-        "self == '' || (isQuantity(self) && quantity(self).isGreaterThan(quantity('0')))",
-        "must be a size above zero, for example 10Gi",
+        format!("self == '' || (isQuantity(self) && {COUNTABLE})"),
+        "must be a size above zero, for example 10Gi, and below 8Ei, the end of what Kubernetes counts",
     )
 }
 
@@ -164,21 +160,25 @@ pub fn go_duration() -> Rule {
     )
 }
 
-/// A cron schedule as a `CronJob` takes it.
+/// A cron schedule as a `CronJob` takes it. Each number is in its range; that a range does not run backwards is left to
+/// Percona's operator.
 pub fn cron_schedule() -> Rule {
     field(
-        r"self == '' || self.matches('^\\s*([0-9A-Za-z*/,?-]+\\s+){4}[0-9A-Za-z*/,?-]+\\s*$') || self.matches('^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every [0-9a-z.]+)$')",
-        "must be a cron schedule of five fields such as '0 2 * * *', or @hourly, @daily, @weekly, @monthly, @yearly",
+        format!(
+            r"self == '' || self.matches('{}') || self.matches('^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every [0-9a-z.]+)$')",
+            formats::cron()
+        ),
+        "must be a cron schedule of five fields such as '0 2 * * *' (minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6), or @hourly, @daily, @weekly, @monthly, @yearly",
     )
 }
 
 // Single fields
 
-/// An image reference has no spaces.
+/// An image reference that a container runtime can read. Empty reads as absent.
 pub fn image() -> Rule {
     field(
-        r"!self.matches('\\s')",
-        "must be a container image without spaces, for example marmos91c/dittofs:v0.29.0",
+        format!("self == '' || self.matches('{IMAGE}')"),
+        "must be a container image without spaces and with its repository in lower case, for example marmos91c/dittofs:v0.29.0",
     )
 }
 
@@ -221,7 +221,55 @@ pub fn name_prefix() -> Rule {
     )
 }
 
+/// Name of a database that needs no quoting in a connection string. Percona's operator quotes it in SQL, so capitals and
+/// `-` work. Empty reads as absent.
+pub fn database_name() -> Rule {
+    field(
+        "self == '' || self.matches('^[A-Za-z0-9_][-A-Za-z0-9_]*$')",
+        "must be the name of a database: letters, digits, '_' and '-', for example dittofs",
+    )
+}
+
+/// Path of a file. Empty reads as absent.
+pub fn sqlite_path() -> Rule {
+    field(
+        format!("self == '' || self.matches('{ABSOLUTE_FILE}')"),
+        &format!(
+            "must be the absolute path of a file, without '//', '..' and '?', for example {SQLITE_PATH}"
+        ),
+    )
+}
+
+/// The API cannot take a port of the server's own protocols.
+pub fn api_port() -> Rule {
+    field(
+        format!("!(self in {SERVER_PORTS})"),
+        "must not be 12049, 1445 or 10111, where the server itself listens (NFS, SMB, portmapper): choose another, for example 8080",
+    )
+}
+
 // Across fields of spec
+
+/// The SQLite file lies on a volume, or each restart would lose it. A path that is not used is not judged.
+///
+/// Without regular expressions: the API server cannot bound the length of a text that lies this deep in the old object, and
+/// so refuses a rule whose cost depends on it.
+pub fn sqlite_on_volume() -> Rule {
+    let not_used = "!has(self.database) || !has(self.database.sqlite) || !has(self.database.sqlite.path) || !self.database.sqlite.path.startsWith('/') || has(self.database.postgresSecretRef) || (has(self.percona) && self.percona.enabled)";
+    let below = |mount: &str| format!("self.database.sqlite.path.startsWith('{mount}/')");
+    ratcheted(
+        &format!(
+            "{not_used} || {} || {} || (has(self.storage.contentSize) && {})",
+            below(CONTROL_PLANE_MOUNT),
+            below(METADATA_MOUNT),
+            below(CONTENT_MOUNT)
+        ),
+        ".database.sqlite.path",
+        &format!(
+            "spec.database.sqlite.path must be on a volume, or the database is lost when the pod restarts: choose a file below {CONTROL_PLANE_MOUNT}/ or {METADATA_MOUNT}/, or below {CONTENT_MOUNT}/ if spec.storage.contentSize is set, for example {SQLITE_PATH}"
+        ),
+    )
+}
 
 /// The API and the metrics cannot listen on the same port.
 pub fn ports_distinct() -> Rule {
@@ -277,6 +325,17 @@ pub fn client_ca_needs_certificate() -> Rule {
 }
 
 // Across fields of spec.metrics
+
+/// Nor can the metrics.
+pub fn metrics_port() -> Rule {
+    ratcheted(
+        &format!("!self.enabled || !has(self.port) || !(self.port in {SERVER_PORTS})"),
+        ".port",
+        &format!(
+            "spec.metrics.port must not be 12049, 1445 or 10111, where the server itself listens (NFS, SMB, portmapper): choose another, for example {METRICS_PORT}"
+        ),
+    )
+}
 
 /// A token in use names its Secret.
 pub fn metrics_token_named() -> Rule {

@@ -67,6 +67,7 @@ use super::{
 #[x_kube(validation = rules::ports_distinct())]
 #[x_kube(validation = rules::postgres_has_a_source())]
 #[x_kube(validation = rules::one_database())]
+#[x_kube(validation = rules::sqlite_on_volume())]
 pub struct DittoServerSpec {
     /// Container image of the DittoFS server. Pin a version in production, for example
     /// `marmos91c/dittofs:v0.29.0`. Default: `marmos91c/dittofs:latest`.

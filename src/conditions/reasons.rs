@@ -27,6 +27,9 @@ pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
 /// A Secret that the operator had generated is gone while its server exists. It is never generated anew, because the
 /// server's data knows the old value. Restore it, or create it by hand.
 pub const MANAGED_SECRET_LOST: &str = "ManagedSecretLost";
+/// A value that the server takes from a variable is no UTF-8, or has a NUL byte in it; no container could be made. Put text
+/// into the Secret, for example base64.
+pub const SECRET_VALUE_NOT_TEXT: &str = "SecretValueNotText";
 /// The key that signs tokens has fewer than 32 bytes; the server would exit. Put a longer one into the Secret.
 pub const JWT_KEY_TOO_SHORT: &str = "JwtKeyTooShort";
 /// The first password of `admin` has not 8 to 72 bytes; the server would exit. Put another one into the Secret.

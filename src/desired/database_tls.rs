@@ -5,9 +5,8 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 
-use super::env;
 use crate::api::names;
-use crate::secrets::Purpose;
+use crate::secrets::{Purpose, SSL_MODE_VARIABLE};
 use crate::validate::Valid;
 
 /// `sslmode` of the connection.
@@ -62,5 +61,7 @@ fn verifies(live: &StatefulSet) -> bool {
         .and_then(|server| server.env.as_ref())
         .into_iter()
         .flatten()
-        .any(|variable| variable.name == env::SSL_MODE && variable.value.as_deref() == Some("verify-full"))
+        .any(|variable| {
+            variable.name == SSL_MODE_VARIABLE && variable.value.as_deref() == Some("verify-full")
+        })
 }

@@ -1,15 +1,17 @@
 //! Paths in the server's container. The mounts and the configuration must agree on them (contract, section 2.3).
 
+use crate::api::names;
+
 /// Mount of the ConfigMap.
 pub(super) const CONFIG: &str = "/config";
 /// The configuration, as the server is told.
 pub(super) const CONFIG_FILE: &str = "/config/config.yaml";
 /// Mount of the volume `controlplane`.
-pub(super) const CONTROL_PLANE: &str = "/data/controlplane";
+pub(super) const CONTROL_PLANE: &str = names::CONTROL_PLANE_MOUNT;
 /// Mount of the volume `metadata`.
-pub(super) const METADATA: &str = "/data/store/metadata";
+pub(super) const METADATA: &str = names::METADATA_MOUNT;
 /// Mount of the volume `content`.
-pub(super) const CONTENT: &str = "/data/store/block";
+pub(super) const CONTENT: &str = names::CONTENT_MOUNT;
 /// Mount of the server's certificate.
 pub(super) const TLS: &str = "/tls";
 /// Mount of the CA of client certificates.

@@ -16,9 +16,9 @@ use crate::api::{DittoServer, PerconaSpec, names};
 use crate::apply::ownership::{Owner, owner};
 use crate::conditions::reasons;
 use crate::observe::{KindState, Observed, Read};
+use crate::secrets::SSL_MODE_VARIABLE;
 
 const HOST_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_HOST";
-const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
 const ROOT_CERT_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
 const CA_KEY: &str = "ca.crt";
 

@@ -159,6 +159,21 @@ fn a_secret_that_was_not_looked_for_is_unknown() {
 }
 
 #[test]
+fn a_signing_key_that_is_no_text_is_terminal_and_named() {
+    let bytes = [("signing".to_owned(), vec![0xff; 32])];
+    let data = crate::secrets::SecretData::new(bytes.into());
+    let observed = set(world(JWT), "tokens", Read::Found(data));
+    assert_eq!(
+        told(&observed),
+        (CLOSED, vec!["SecretValueNotText Terminal Config".into()])
+    );
+    assert!(
+        message(&observed)
+            .starts_with("Secret tokens, key signing (spec.identity.jwt.secretRef): the value is no text")
+    );
+}
+
+#[test]
 fn a_crashing_value_is_terminal_and_never_quoted() {
     let observed = set(world(JWT), "tokens", secret(&[("signing", "hunter2")]));
     assert_eq!(

@@ -14,6 +14,12 @@ const SSL_MODES: [&str; 4] = ["disable", "require", "verify-ca", "verify-full"];
 
 /// What is wrong with a value: the reason, and what to do.
 pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &'static str)> {
+    if purpose.variable().is_some() && !fits_variable(value) {
+        return Some((
+            reasons::SECRET_VALUE_NOT_TEXT,
+            "is no text, and the server takes it from an environment variable: put UTF-8 without NUL bytes there, for example base64",
+        ));
+    }
     let text = || std::str::from_utf8(value).unwrap_or_default();
     let (valid, reason, remedy) = match purpose {
         Purpose::JwtKey => (
@@ -72,6 +78,11 @@ pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &
         | Purpose::DatabasePassword => return None,
     };
     (!valid).then_some((reason, remedy))
+}
+
+/// Container runtimes take variables as UTF-8, and the kernel ends them at the first NUL byte.
+fn fits_variable(value: &[u8]) -> bool {
+    std::str::from_utf8(value).is_ok() && !value.contains(&0)
 }
 
 /// Go's TLS reads blocks of this type and passes over others.
@@ -167,6 +178,24 @@ mod tests {
     fn bytes_that_are_no_text_are_judged_too() {
         assert!(problem(Purpose::DatabasePort, b"\xff").is_some());
         assert!(problem(Purpose::TlsKey, b"\xff\xfe").is_some());
-        assert!(problem(Purpose::JwtKey, &[0xff; 32]).is_none());
+    }
+
+    #[test]
+    fn what_becomes_a_variable_must_be_utf8_without_nul() {
+        let reason = |purpose, value: &[u8]| problem(purpose, value).map(|(reason, _)| reason);
+        for purpose in [
+            Purpose::JwtKey,
+            Purpose::AdminPassword,
+            Purpose::LdapBindPassword,
+            Purpose::MachineAccountSecret,
+            Purpose::DatabasePassword,
+        ] {
+            let not_text = Some("SecretValueNotText");
+            assert_eq!(reason(purpose, &[0xff; 32]), not_text, "{purpose:?}");
+            assert_eq!(reason(purpose, &[0; 32]), not_text, "{purpose:?}");
+            assert_eq!(reason(purpose, "ä".repeat(16).as_bytes()), None, "{purpose:?}");
+        }
+        assert_eq!(reason(Purpose::Keytab, &[0x05, 0x02, 0x00, 0xff]), None);
+        assert_eq!(reason(Purpose::MetricsToken, &[0xff]), None);
     }
 }

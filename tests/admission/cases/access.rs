@@ -42,6 +42,56 @@ pub const NETWORK: &[Case] = &[
         ),
     ),
     create(
+        "the API on port 12049, which is the server's own, is refused",
+        "{storage: {metadataSize: 10Gi}, controlPlane: {port: 12049}}",
+        Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
+    ),
+    create(
+        "metrics on port 12049, which is the server's own, are refused",
+        "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 12049}}",
+        Refused(
+            "spec.metrics.port",
+            "spec.metrics.port must not be 12049, 1445 or 10111",
+        ),
+    ),
+    create(
+        "the API on port 1445, which is the server's own, is refused",
+        "{storage: {metadataSize: 10Gi}, controlPlane: {port: 1445}}",
+        Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
+    ),
+    create(
+        "metrics on port 1445, which is the server's own, are refused",
+        "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 1445}}",
+        Refused(
+            "spec.metrics.port",
+            "spec.metrics.port must not be 12049, 1445 or 10111",
+        ),
+    ),
+    create(
+        "the API on port 10111, which is the server's own, is refused",
+        "{storage: {metadataSize: 10Gi}, controlPlane: {port: 10111}}",
+        Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
+    ),
+    create(
+        "metrics on port 10111, which is the server's own, are refused",
+        "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 10111}}",
+        Refused(
+            "spec.metrics.port",
+            "spec.metrics.port must not be 12049, 1445 or 10111",
+        ),
+    ),
+    create(
+        "a port of the server's own for metrics that are off is accepted",
+        "{storage: {metadataSize: 10Gi}, metrics: {port: 12049}}",
+        Accepted,
+    ),
+    update(
+        "a stored port of the server's own does not stand in the way of another edit",
+        "{storage: {metadataSize: 10Gi}, controlPlane: {port: 1445}, metrics: {enabled: true, port: 12049}}",
+        "{storage: {metadataSize: 10Gi}, controlPlane: {port: 1445, tls: true}, metrics: {enabled: true, port: 12049, path: /m}}",
+        Accepted,
+    ),
+    create(
         "port 0 is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 0}}",
         RefusedBySchema("spec.controlPlane.port", "should be greater than or equal to 1"),

@@ -1,10 +1,11 @@
 //! What is accepted and what is refused, as a table.
 //!
-//! The table is judged twice: without a cluster by the CEL evaluator (unit tests of `src/api/admission.rs`), and
+//! The table is judged twice: without a cluster (unit tests of `src/api/admission.rs`), and
 //! by a real API server (`tests/admission.rs`).
 
 mod access;
 mod identity;
+mod percona;
 mod server;
 mod storage;
 
@@ -15,7 +16,8 @@ pub enum Expect {
     Accepted,
     /// A rule refuses it. The answer names this field and contains this text.
     Refused(&'static str, &'static str),
-    /// The plain schema (type, range, enum, required) refuses it, which only the API server checks.
+    /// The plain schema (type, range, enum, required) refuses it. The field is the same everywhere; the text is the API
+    /// server's.
     RefusedBySchema(&'static str, &'static str),
 }
 
@@ -71,7 +73,7 @@ pub fn all() -> Vec<Case> {
         server::POD,
         storage::STORAGE,
         storage::DATABASE,
-        storage::PERCONA,
+        percona::PERCONA,
         access::NETWORK,
         access::METRICS,
         access::SNAPSHOTS,

@@ -213,6 +213,61 @@ pub const POD: &[Case] = &[
         Refused("spec.image", "must be a container image without spaces"),
     ),
     create(
+        "the image Foo/BAR is refused",
+        "{image: 'Foo/BAR', storage: {metadataSize: 10Gi}}",
+        Refused("spec.image", "with its repository in lower case"),
+    ),
+    create(
+        "the image marmos91c/DittoFS:v1 is refused",
+        "{image: 'marmos91c/DittoFS:v1', storage: {metadataSize: 10Gi}}",
+        Refused("spec.image", "with its repository in lower case"),
+    ),
+    create(
+        "the image dittofs: is refused",
+        "{image: 'dittofs:', storage: {metadataSize: 10Gi}}",
+        Refused("spec.image", "with its repository in lower case"),
+    ),
+    create(
+        "the image dittofs@sha256:12 is refused",
+        "{image: 'dittofs@sha256:12', storage: {metadataSize: 10Gi}}",
+        Refused("spec.image", "with its repository in lower case"),
+    ),
+    create(
+        "the image /dittofs is refused",
+        "{image: '/dittofs', storage: {metadataSize: 10Gi}}",
+        Refused("spec.image", "with its repository in lower case"),
+    ),
+    create(
+        "the image https://example.com/dittofs is refused",
+        "{image: 'https://example.com/dittofs', storage: {metadataSize: 10Gi}}",
+        Refused("spec.image", "with its repository in lower case"),
+    ),
+    create(
+        "the image '' is accepted",
+        "{image: '', storage: {metadataSize: 10Gi}}",
+        Accepted,
+    ),
+    create(
+        "the image 'x:2' is accepted",
+        "{image: 'x:2', storage: {metadataSize: 10Gi}}",
+        Accepted,
+    ),
+    create(
+        "the image 'localhost:5000/a' is accepted",
+        "{image: 'localhost:5000/a', storage: {metadataSize: 10Gi}}",
+        Accepted,
+    ),
+    create(
+        "the image '[::1]:5000/a__b/c-d.e:V1' is accepted",
+        "{image: '[::1]:5000/a__b/c-d.e:V1', storage: {metadataSize: 10Gi}}",
+        Accepted,
+    ),
+    create(
+        "the image 'Registry.Example.com/a' is accepted",
+        "{image: 'Registry.Example.com/a', storage: {metadataSize: 10Gi}}",
+        Accepted,
+    ),
+    create(
         "an image by digest is accepted",
         "{image: 'registry.example.com:5000/a/b@sha256:0000000000000000000000000000000000000000000000000000000000000000', storage: {metadataSize: 1Gi}}",
         Accepted,

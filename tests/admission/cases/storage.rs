@@ -1,4 +1,4 @@
-//! Volumes and databases.
+//! Volumes, and which database.
 
 use super::Expect::{Accepted, Refused, RefusedBySchema};
 use super::{Case, MINIMAL, create, update};
@@ -42,6 +42,21 @@ pub const STORAGE: &[Case] = &[
         "a size as number is refused",
         "storage: {metadataSize: 10}",
         RefusedBySchema("spec.storage.metadataSize", "must be of type string"),
+    ),
+    create(
+        "a size beyond what Kubernetes counts is refused",
+        "storage: {metadataSize: 99999999999999999999Ti}",
+        Refused("spec.storage.metadataSize", "and below 8Ei"),
+    ),
+    create(
+        "a size of exactly 8Ei is refused",
+        "storage: {metadataSize: 8388608Ti}",
+        Refused("spec.storage.metadataSize", "and below 8Ei"),
+    ),
+    create(
+        "the largest size that Kubernetes counts is accepted",
+        "storage: {metadataSize: 8388607Ti}",
+        Accepted,
     ),
     create(
         "an empty content size is refused",
@@ -199,122 +214,84 @@ pub const DATABASE: &[Case] = &[
         "{storage: {metadataSize: 10Gi}, database: {postgresSecretRef: {name: pg, key: host}}, percona: {enabled: true, replicas: 2}}",
         Accepted,
     ),
-];
-
-/// The PostgreSQL cluster.
-pub const PERCONA: &[Case] = &[
     create(
-        "a cluster of six instances is refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, replicas: 6}}",
-        RefusedBySchema("spec.percona.replicas", "should be less than or equal to 5"),
+        "a SQLite file outside the volumes is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/etc/x.db'}}}",
+        Refused("spec.database.sqlite.path", "must be on a volume"),
     ),
     create(
-        "a database size of zero is refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '0'}}",
-        Refused("spec.percona.storageSize", "must be a size above zero"),
+        "a SQLite file beside the volumes is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/x.db'}}}",
+        Refused("spec.database.sqlite.path", "must be on a volume"),
     ),
     create(
-        "a negative database size is refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: -5Gi}}",
-        Refused("spec.percona.storageSize", "must be a size above zero"),
+        "a SQLite file that is relative is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: 'x.db'}}}",
+        Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
     ),
     create(
-        "a database size in any unit is accepted",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 1.5T}}",
+        "a SQLite file that climbs out of its volume is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane/../../etc/x.db'}}}",
+        Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
+    ),
+    create(
+        "a SQLite file with an empty element is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane//x.db'}}}",
+        Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
+    ),
+    create(
+        "a SQLite file that is a volume itself is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane/'}}}",
+        Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
+    ),
+    create(
+        "a SQLite file with parameters is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane/x.db?mode=memory'}}}",
+        Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
+    ),
+    create(
+        "a SQLite file on the content volume that is not there is refused",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/store/block/x.db'}}}",
+        Refused("spec.database.sqlite.path", "must be on a volume"),
+    ),
+    create(
+        "a SQLite file in a folder of the volume controlplane is accepted",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane/a/..b/.x.db'}}}",
+        Accepted,
+    ),
+    create(
+        "a SQLite file on the volume metadata is accepted",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/store/metadata/x.db'}}}",
+        Accepted,
+    ),
+    create(
+        "a SQLite file on the content volume is accepted",
+        "{storage: {metadataSize: 10Gi, contentSize: 1Gi}, database: {sqlite: {path: '/data/store/block/x.db'}}}",
+        Accepted,
+    ),
+    create(
+        "an empty SQLite path reads as absent",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: ''}}}",
+        Accepted,
+    ),
+    create(
+        "a SQLite path beside PostgreSQL is not judged",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: /tmp/x.db}}, percona: {enabled: true}}",
         Accepted,
     ),
     update(
-        "the database's volumes cannot shrink",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 20Gi}}",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true}}",
-        Refused("spec.percona.storageSize", "cannot shrink from 20Gi to 10Gi"),
-    ),
-    update(
-        "the database's volumes can grow",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true}}",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 10.5Gi}}",
+        "a stored SQLite file outside the volumes does not stand in the way of another edit",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/etc/x.db'}}}",
+        "{replicas: 0, storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/etc/x.db'}}}",
         Accepted,
     ),
     update(
-        "a cluster that is not there yet can be made smaller than the default",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: false}}",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 5Gi}}",
-        Accepted,
-    ),
-    create(
-        "backups without a bucket are refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, backup: {enabled: true, endpoint: e, credentialsSecretRef: {name: s}}}}",
-        Refused("spec.percona.backup.bucket", "the S3 bucket for backups"),
-    ),
-    create(
-        "backups without an endpoint are refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, backup: {enabled: true, bucket: b, credentialsSecretRef: {name: s}}}}",
+        "a stored SQLite file on a volume cannot be moved off it",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane/x.db'}}}",
+        "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/tmp/x.db'}}}",
         Refused(
-            "spec.percona.backup.endpoint",
-            "for example s3.eu-west-1.amazonaws.com",
-        ),
-    ),
-    create(
-        "backups without credentials are refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, backup: {enabled: true, bucket: b, endpoint: e}}}",
-        Refused(
-            "spec.percona.backup.credentialsSecretRef",
-            "a Secret with pgBackRest's S3 credentials",
-        ),
-    ),
-    create(
-        "backups that keep nothing are refused",
-        "{storage: {metadataSize: 10Gi}, percona: {backup: {retentionDays: 0}}}",
-        RefusedBySchema(
-            "spec.percona.backup.retentionDays",
-            "should be greater than or equal to 1",
-        ),
-    ),
-    create(
-        "an incomplete backup block of a disabled cluster is accepted",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: false, backup: {enabled: true}}}",
-        Accepted,
-    ),
-    create(
-        "a schedule of four fields is refused",
-        "{storage: {metadataSize: 10Gi}, percona: {backup: {fullSchedule: '0 2 * *'}}}",
-        Refused(
-            "spec.percona.backup.fullSchedule",
-            "must be a cron schedule of five fields",
-        ),
-    ),
-    create(
-        "schedules with names, steps and macros are accepted",
-        "{storage: {metadataSize: 10Gi}, percona: {backup: {fullSchedule: '*/15 2-4 1,15 JAN-MAR MON', incrSchedule: '@hourly'}}}",
-        Accepted,
-    ),
-    create(
-        "another PostgreSQL version without its image is refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, postgresVersion: 16}}",
-        Refused(
-            "spec.percona.postgresVersion",
-            "needs spec.percona.images.postgres",
-        ),
-    ),
-    create(
-        "another PostgreSQL version with its image is accepted",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, postgresVersion: 16, images: {postgres: 'docker.io/percona/percona-distribution-postgresql:16.11-2'}}}",
-        Accepted,
-    ),
-    create(
-        "a PostgreSQL version that Percona does not know is refused",
-        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, postgresVersion: 11, images: {postgres: x}}}",
-        RefusedBySchema(
-            "spec.percona.postgresVersion",
-            "should be greater than or equal to 12",
-        ),
-    ),
-    create(
-        "a database class name with a space is refused",
-        "{storage: {metadataSize: 10Gi}, percona: {storageClassName: 'fast ssd'}}",
-        Refused(
-            "spec.percona.storageClassName",
-            "must be the name of a StorageClass",
+            "spec.database.sqlite.path",
+            "for example /data/controlplane/controlplane.db",
         ),
     ),
 ];

@@ -1,0 +1,41 @@
+//! Forms of text and numbers that the rules ask for, in the notation of CEL: a backslash of a regular expression stands
+//! twice.
+
+/// A DNS-1123 subdomain, the form of the names of a Secret and a StorageClass.
+pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// Durations that Go's `time.ParseDuration` reads, without a sign other than `+`.
+pub(super) const GO_DURATION: &str = r"^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
+
+/// A Go duration above zero. Micro signs are spelled out for evaluators that do not know them.
+pub(super) const ABOVE_ZERO: &str = "duration(self.replace('µs', 'us').replace('μs', 'us')) > duration('0s')";
+
+/// A size above zero whose bytes an `int64` holds. Kubernetes takes a larger one as the largest.
+pub(super) const COUNTABLE: &str =
+    "quantity(self).isGreaterThan(quantity('0')) && quantity(self).isLessThan(quantity('8Ei'))";
+
+/// A repository with registry, tag and digest, as container runtimes read it
+/// (<https://pkg.go.dev/github.com/distribution/reference>). Only the registry may have capitals.
+pub(super) const IMAGE: &str = r"^([-.a-zA-Z0-9]+(:[0-9]+)?/|\\[[0-9a-fA-F:]+\\](:[0-9]+)?/)?[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][-.a-zA-Z0-9_]{0,127})?(@[a-z0-9]+([-+._][a-z0-9]+)*:[0-9a-fA-F]{32,})?$";
+
+/// Ports on which the server itself listens: NFS, SMB, portmapper (contract, section 3).
+pub(super) const SERVER_PORTS: &str = "[12049, 1445, 10111]";
+
+/// Absolute path of a file, without empty, `.` and `..` elements. `?` would begin the parameters of SQLite's connection string.
+pub(super) const ABSOLUTE_FILE: &str = r"^(/([^/?.][^/?]*|\\.[^/?.][^/?]*|\\.\\.[^/?]+))+$";
+
+/// Five fields of a cron schedule, as Kubernetes reads them (<https://pkg.go.dev/github.com/robfig/cron/v3>).
+pub(super) fn cron() -> String {
+    let fields = [
+        "[0-5]?[0-9]",
+        "([01]?[0-9]|2[0-3])",
+        "(0?[1-9]|[12][0-9]|3[01])",
+        "(0?[1-9]|1[0-2]|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))",
+        "(0?[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))",
+    ];
+    let fields = fields.map(|value| {
+        let element = format!("([*?]|{value}(-{value})?)(/0*[1-9][0-9]*)?");
+        format!("{element}(,{element})*")
+    });
+    format!(r"^\\s*{}\\s*$", fields.join(r"\\s+"))
+}
