@@ -51,3 +51,40 @@ fn introduce(config: &mut Config) {
     let agent = HeaderValue::from_static(concat!("dittofs-operator/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
 }
+
+/// What went wrong, for a person: the API server's own sentence where there is one. kube's text repeats it and adds the
+/// whole answer in Rust's notation.
+#[must_use]
+pub fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        kube::Error::Api(status) => format!("{} (HTTP {})", status.reason, status.code),
+        other => other.to_string(),
+    }
+}
+
+/// Whether the API server refused an object for what is in it: asking again without a change is in vain.
+#[must_use]
+pub fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 422))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_api_server_is_told_once_and_in_its_own_words() {
+        let status = Status {
+            code: 422,
+            reason: "Invalid".into(),
+            message: "spec.x: too long".into(),
+            ..Status::default()
+        };
+        let error = kube::Error::Api(status.boxed());
+        assert_eq!(explain(&error), "spec.x: too long");
+        assert!(is_invalid(&error));
+    }
+}

@@ -11,11 +11,12 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::api::{DittoServer, names};
+use crate::client;
 use crate::context::{Context, FIELD_MANAGER};
 
 /// Why a deletion could not be completed.
 #[derive(Debug, Error)]
-#[error("the finalizer could not be removed: {0}")]
+#[error("the finalizer could not be removed: {}", client::explain(.0))]
 pub struct Error(#[from] Box<kube::Error>);
 
 /// Lets a server go that is being deleted.

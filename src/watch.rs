@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Exponential;
 use crate::cache::{Cache, Feed};
+use crate::client;
 
 /// Seconds after which the API server ends a watch. Below 200: an idle watch can die unnoticed behind a NAT or a load
 /// balancer, and the client notices only after this time.
@@ -250,7 +251,7 @@ fn after(error: &watcher::Error) -> Option<(Feed, bool)> {
     };
     match source {
         kube::Error::Api(status) if status.code == 404 => Some((Feed::NotServed, must_relist)),
-        _ => Some((Feed::Failing(error.to_string()), must_relist)),
+        _ => Some((Feed::Failing(client::explain(source)), must_relist)),
     }
 }
 

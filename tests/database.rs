@@ -3,8 +3,9 @@
 use dittofs_operator::api::percona::PerconaPGCluster;
 use dittofs_operator::api::{DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Event, Pod, Secret};
 use kube::ResourceExt;
+use kube::api::ListParams;
 use local_control_plane::percona::Behaviour;
 use serde_json::{Value, json};
 
@@ -106,6 +107,18 @@ async fn the_server_waits_for_the_database_and_then_really_uses_it() {
     let pod = set.spec.and_then(|spec| spec.template.spec).expect("a pod");
     assert!(pod.init_containers.is_none_or(|containers| containers.is_empty()));
     simulator.check().expect("the database operator lives");
+
+    let params = ListParams::default().fields("involvedObject.name=files");
+    let events = world.api::<Event>().list(&params).await.expect("events").items;
+    let told = |what: &str| {
+        events
+            .iter()
+            .any(|event| event.message.as_deref().is_some_and(|note| note.contains(what)))
+    };
+    assert!(
+        told("PerconaPGCluster files-postgres") && told("Created StatefulSet files"),
+        "{events:#?}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The operator keeps working when the cluster around it does not.
 
-use dittofs_operator::api::{self, DittoServer};
+use dittofs_operator::api::{self, DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -96,6 +96,29 @@ async fn limited_user(world: &World) -> String {
         .await
         .expect("the binding is created");
     "limited".into()
+}
+
+#[tokio::test]
+async fn a_child_that_the_api_server_finds_invalid_is_told_in_its_own_words() {
+    let world = World::new("invalid").await;
+    let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
+    world
+        .create(&fixtures::server("files", json!({"resources": resources})))
+        .await;
+    let server = world
+        .server_until("files", "Failed", |server| {
+            server
+                .status
+                .as_ref()
+                .is_some_and(|status| status.phase == Some(Phase::Failed))
+        })
+        .await;
+    let message = &wait::condition(&server, "Ready").expect("a condition").message;
+    assert!(
+        message.contains("must be less than or equal to memory limit"),
+        "{message}"
+    );
+    assert!(!message.contains("Status {"), "{message}");
 }
 
 #[tokio::test]

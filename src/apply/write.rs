@@ -22,13 +22,14 @@ use super::ownership::{Owner, owner};
 use super::{Outcome, compare, managed_fields};
 use crate::api::{DittoServer, names};
 use crate::cache::{Cache, Lookedup};
+use crate::client;
 use crate::context::{Context, FIELD_MANAGER};
 
 /// Why a child could not be written.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The API server refused a call, or did not answer in time.
-    #[error("{verb} failed: {source}")]
+    #[error("{verb} failed: {}", client::explain(source))]
     Call {
         /// What was tried: create, read, apply, delete.
         verb: &'static str,
@@ -52,6 +53,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether only a person can end it: the API server refuses what is in the object.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Call { source, .. } if client::is_invalid(source))
+    }
+
     fn call(verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
         move |source| Self::Call {
             verb,

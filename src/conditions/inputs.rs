@@ -131,10 +131,13 @@ impl<'a> Inputs<'a> {
     /// Whether nothing will move without a person's help.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
+        let is_refused =
+            |step: &Step| matches!(&step.outcome, Outcome::Failed(error) if error.needs_a_person());
         let is_terminal = |violation: &Violation| violation.severity == Severity::Terminal;
         self.build_error.is_some()
             || self.conflict(|_| true).is_some()
             || self.violations.iter().any(is_terminal)
+            || self.steps.iter().any(is_refused)
     }
 
     pub(super) fn workload_status(&self) -> Option<&StatefulSetStatus> {

@@ -1,5 +1,7 @@
 //! The I/O half of events: hands them to the API server.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, Resource};
 
@@ -32,8 +34,45 @@ pub async fn publish(context: &Context, server: &DittoServer, story: &[Event]) {
     let reference = server.object_ref(&());
     for event in story {
         tracing::info!(reason = %event.reason, note = event.note.as_deref().unwrap_or_default(), "event");
-        if let Err(error) = context.recorder.publish(event, &reference).await {
+        if let Err(error) = context.recorder.publish(&foldable(event), &reference).await {
             tracing::warn!(%error, reason = %event.reason, "an event could not be written");
         }
+    }
+}
+
+/// The recorder folds events of one reason and action, whatever their notes say, and keeps the first note. So the action,
+/// which no tool shows, also tells the notes apart: only true repeats are folded.
+fn foldable(event: &Event) -> Event {
+    let mut hasher = DefaultHasher::new();
+    event.note.hash(&mut hasher);
+    Event {
+        type_: event.type_,
+        reason: event.reason.clone(),
+        action: format!("{}-{:08x}", event.action, hasher.finish() & 0xffff_ffff),
+        note: event.note.clone(),
+        secondary: event.secondary.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::events::EventType;
+
+    use super::*;
+
+    fn event(note: &str) -> Event {
+        Event {
+            type_: EventType::Normal,
+            reason: "Created".into(),
+            action: "Create".into(),
+            note: Some(note.into()),
+            secondary: None,
+        }
+    }
+
+    #[test]
+    fn only_true_repeats_are_folded() {
+        assert_eq!(foldable(&event("a")).action, foldable(&event("a")).action);
+        assert_ne!(foldable(&event("a")).action, foldable(&event("b")).action);
     }
 }

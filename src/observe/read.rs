@@ -14,6 +14,7 @@ use super::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::cache::{Cache, Feed, Lookedup};
+use crate::client;
 use crate::context::Context;
 use crate::secrets::{self, SecretData};
 
@@ -111,7 +112,7 @@ where
     {
         Ok(Some(object)) => Read::Found(Arc::new(object)),
         Ok(None) => Read::Missing,
-        Err(error) => Read::Unreadable(error.to_string()),
+        Err(error) => Read::Unreadable(client::explain(&error)),
     }
 }
 

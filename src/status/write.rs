@@ -9,11 +9,12 @@ use thiserror::Error;
 
 use super::{changed, is_ours};
 use crate::api::{DittoServer, DittoServerStatus};
+use crate::client;
 use crate::context::{Context, FIELD_MANAGER};
 
 /// Why a status could not be written.
 #[derive(Debug, Error)]
-#[error("the status could not be written: {0}")]
+#[error("the status could not be written: {}", client::explain(.0))]
 pub struct Error(#[from] Box<kube::Error>);
 
 /// Writes `after` by server-side apply, if it differs from what the server holds. Returns whether it wrote.
