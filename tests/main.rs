@@ -13,6 +13,7 @@ mod faults;
 mod first_reconcile;
 mod fixpoint;
 mod interrupted;
+mod model;
 mod restarts;
 mod samples;
 mod secrets;
