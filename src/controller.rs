@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::{Action, Error as ControllerError};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Config as ControllerConfig, Controller};
@@ -137,8 +138,7 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
             Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), &context)).await,
             Err(invalid) => {
                 tracing::warn!(error = %invalid.error, "the stored DittoServer does not parse; it is left alone");
-                status::report_unparsable(&context, invalid).await.map_err(Error::from)?;
-                Ok(Action::await_change())
+                reconcile_unparsable(invalid, &context).await
             }
         };
         match &result {
@@ -151,6 +151,14 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
     .await
 }
 
+/// Its status says why nothing happens; and it can be deleted.
+async fn reconcile_unparsable(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
+    if invalid.metadata.deletion_timestamp.is_none() {
+        status::report_unparsable(context, invalid).await?;
+    }
+    Ok(finalize::release_unparsable(context, invalid).await?)
+}
+
 /// One reconcile.
 async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action, Error> {
     let observed = observe(context, server).await;
@@ -161,27 +169,32 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let desired = buildable
         .map(|valid| desired(valid, &context.settings))
         .transpose();
+    let guarded = finalize::guard(context, &observed).await;
+    let cleanup = finalize::clean(context, &observed).await;
     let applied = match &desired {
         Ok(Some(desired)) => apply::apply(context, &observed, desired.clone()).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
-    let inputs = Inputs::new(
+    let mut inputs = Inputs::new(
         &observed,
         &verdict,
         desired.as_ref().map_err(ToString::to_string),
         &applied,
     );
+    inputs.left_to_clean = finalize::left(&cleanup);
     let before = server.status.clone().unwrap_or_default();
     let generation = server.metadata.generation.unwrap_or_default();
     let conditions = conditions(&inputs, &before.conditions, generation, Timestamp::now());
     let after = status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
     events::publish(context, server, &events::story(&before, &after, &applied)).await;
+    if is_deleting {
+        // It may be gone by now, and must go even if its status cannot be written.
+        return Ok(finalize::release(context, server, cleanup?).await?);
+    }
     desired?;
     written?;
-    if is_deleting {
-        return Ok(finalize::finalize(context, server).await?);
-    }
+    guarded?;
     if applied.is_complete() {
         Ok(Action::requeue(context.resync))
     } else {

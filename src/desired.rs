@@ -32,6 +32,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use thiserror::Error;
 
 use crate::api::percona::PerconaPGCluster;
+use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
 use crate::validate::{PodGate, Valid};
 
@@ -69,6 +70,8 @@ pub struct Desired {
     pub network_policy: NetworkPolicy,
     /// Database cluster, if Percona is on.
     pub database: Option<PerconaPGCluster>,
+    /// Volumes that are smaller than the spec.
+    pub growths: Vec<Growth>,
     /// The pod.
     pub workload: Workload,
 }
@@ -111,6 +114,7 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
         network_policy: network_policy::build(server),
         database: percona::build(observed, settings),
         secrets,
+        growths: growth::growths(observed),
         workload,
     })
 }

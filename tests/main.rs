@@ -8,10 +8,12 @@
 
 mod admission;
 mod database;
+mod deletion;
 mod drift;
 mod faults;
 mod first_reconcile;
 mod fixpoint;
+mod growth;
 mod interrupted;
 mod restarts;
 mod samples;
