@@ -17,9 +17,9 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 
+use self::ownership::{Owner, owner};
 pub use self::write::Error;
 pub(crate) use self::write::is_namespace_terminating;
-use self::ownership::{Owner, owner};
 use self::write::{Writer, Written};
 use crate::api::names;
 use crate::api::percona::PerconaPGCluster;

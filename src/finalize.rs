@@ -202,7 +202,8 @@ fn of_others(metadata: &ObjectMeta) -> Vec<String> {
 fn age(metadata: &ObjectMeta) -> Duration {
     let since = metadata.deletion_timestamp.as_ref().map(|time| time.0);
     let age = since.map(|since| Timestamp::now().duration_since(since));
-    age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default()
+    age.and_then(|age| Duration::try_from(age).ok())
+        .unwrap_or_default()
 }
 
 fn api(context: &Context, metadata: &ObjectMeta) -> Api<DittoServer> {

@@ -183,8 +183,8 @@ fn refused(claim: &str, size: &str, text: &str) -> Trouble {
 pub fn class_trouble(observed: &Observed) -> Option<Trouble> {
     let wanted = observed.server.spec.storage.storage_class_name()?;
     let claims = observed.claims.found().map(Vec::as_slice).unwrap_or_default();
-    let (_, claim, _) =
-        of_server(&observed.server, claims).find(|(_, claim, _)| class(claim).is_some_and(|class| class != wanted))?;
+    let (_, claim, _) = of_server(&observed.server, claims)
+        .find(|(_, claim, _)| class(claim).is_some_and(|class| class != wanted))?;
     let message = format!(
         "spec.storage.storageClassName is {wanted:?}, but PersistentVolumeClaim {} is of class {:?}, and a volume cannot change its class: set the field back, or move the data (docs/storage.md)",
         claim.name_any(),

@@ -39,15 +39,21 @@ async fn delete(world: &World, case: &str) -> Duration {
     let server: DittoServer = world.get("files").await;
     let start = Instant::now();
     world.delete::<DittoServer>("files").await;
-    let gone = await_condition(world.api::<DittoServer>(), "files", |object: Option<&DittoServer>| {
-        object.is_none_or(|object| object.uid() != server.uid())
-    });
+    let gone = await_condition(
+        world.api::<DittoServer>(),
+        "files",
+        |object: Option<&DittoServer>| object.is_none_or(|object| object.uid() != server.uid()),
+    );
     tokio::time::timeout(BOUND + wait::LONGEST, gone)
         .await
         .unwrap_or_else(|_| panic!("{case}: it did not end"))
         .expect("a watch");
     let took = start.elapsed();
-    println!("delete, {case}: {:.1} s; left: {}", took.as_secs_f32(), left(world).await.join(", "));
+    println!(
+        "delete, {case}: {:.1} s; left: {}",
+        took.as_secs_f32(),
+        left(world).await.join(", ")
+    );
     took
 }
 
@@ -60,13 +66,24 @@ async fn left(world: &World) -> Vec<String> {
             left.push(format!("{kind}/{}", metadata.name.unwrap_or_default()));
         }
     };
-    for claim in world.api::<PersistentVolumeClaim>().list(&params).await.expect("claims") {
+    for claim in world
+        .api::<PersistentVolumeClaim>()
+        .list(&params)
+        .await
+        .expect("claims")
+    {
         add("pvc", claim.metadata);
     }
     for secret in world.api::<Secret>().list(&params).await.expect("secrets") {
         add("secret", secret.metadata);
     }
-    for cluster in world.api::<PerconaPGCluster>().list(&params).await.into_iter().flatten() {
+    for cluster in world
+        .api::<PerconaPGCluster>()
+        .list(&params)
+        .await
+        .into_iter()
+        .flatten()
+    {
         add("database", cluster.metadata);
     }
     left.sort();
@@ -74,8 +91,14 @@ async fn left(world: &World) -> Vec<String> {
 }
 
 const VOLUMES: [&str; 2] = ["pvc/controlplane-files-0", "pvc/metadata-files-0"];
-const SECRETS: [&str; 2] = ["secret/files-admin-bootstrap-credentials", "secret/files-jwt-secret"];
-const DATABASE_SECRETS: [&str; 2] = ["secret/files-postgres-cluster-cert", "secret/files-postgres-pguser-dittofs"];
+const SECRETS: [&str; 2] = [
+    "secret/files-admin-bootstrap-credentials",
+    "secret/files-jwt-secret",
+];
+const DATABASE_SECRETS: [&str; 2] = [
+    "secret/files-postgres-cluster-cert",
+    "secret/files-postgres-pguser-dittofs",
+];
 
 /// Waits until the claims are really gone: their pod has to go first.
 async fn claims_go(world: &World) {
@@ -91,11 +114,16 @@ where
 {
     let gone = await_condition(api, name, |object: Option<&K>| object.is_none());
     let gone = tokio::time::timeout(wait::LONGEST, gone).await;
-    gone.unwrap_or_else(|_| panic!("{name} did not go in time")).expect("a watch");
+    gone.unwrap_or_else(|_| panic!("{name} did not go in time"))
+        .expect("a watch");
 }
 
 async fn reasons(world: &World) -> Vec<String> {
-    let events = world.api::<Event>().list(&ListParams::default()).await.expect("events");
+    let events = world
+        .api::<Event>()
+        .list(&ListParams::default())
+        .await
+        .expect("events");
     events.into_iter().filter_map(|event| event.reason).collect()
 }
 
@@ -111,7 +139,9 @@ async fn by_default_volumes_and_secrets_stay_and_no_finalizer_is_set() {
 #[tokio::test]
 async fn with_retention_delete_volumes_and_secrets_go_and_a_new_server_starts_afresh() {
     let world = World::new("delete").await;
-    world.create(&fixtures::server("files", json!({"storage": storage("Delete")}))).await;
+    world
+        .create(&fixtures::server("files", json!({"storage": storage("Delete")})))
+        .await;
     assert!(has_finalizer(&world.ready("files").await));
     let claim: PersistentVolumeClaim = world.get("metadata-files-0").await;
     let secret: Secret = world.get("files-jwt-secret").await;
@@ -121,7 +151,10 @@ async fn with_retention_delete_volumes_and_secrets_go_and_a_new_server_starts_af
     // At once, while the old claims and the old StatefulSet may still be on their way out.
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    assert_ne!(world.get::<PersistentVolumeClaim>("metadata-files-0").await.uid(), claim.uid());
+    assert_ne!(
+        world.get::<PersistentVolumeClaim>("metadata-files-0").await.uid(),
+        claim.uid()
+    );
     assert_ne!(world.get::<Secret>("files-jwt-secret").await.uid(), secret.uid());
     assert!(reasons(&world).await.iter().any(|reason| reason == "DataDeleted"));
 }
@@ -133,14 +166,22 @@ async fn the_finalizer_follows_the_policy_and_one_of_the_go_operator_is_taken_of
     server.metadata.finalizers = Some(vec![FINALIZER.into(), "example.com/other".into()]);
     world.create(&server).await;
     world.start_operator().await;
-    let server = world.server_until("files", "without the finalizer", |server| !has_finalizer(server)).await;
+    let server = world
+        .server_until("files", "without the finalizer", |server| !has_finalizer(server))
+        .await;
     assert_eq!(server.finalizers(), ["example.com/other"], "that of others stays");
     world.ready("files").await;
     for (retention, wanted) in [("Delete", true), ("Retain", false)] {
-        world.merge::<DittoServer>("files", json!({"spec": {"storage": {"retention": retention}}})).await;
-        world.server_until("files", retention, |server| has_finalizer(server) == wanted).await;
+        world
+            .merge::<DittoServer>("files", json!({"spec": {"storage": {"retention": retention}}}))
+            .await;
+        world
+            .server_until("files", retention, |server| has_finalizer(server) == wanted)
+            .await;
     }
-    world.merge::<DittoServer>("files", json!({"metadata": {"finalizers": null}})).await;
+    world
+        .merge::<DittoServer>("files", json!({"metadata": {"finalizers": null}}))
+        .await;
 }
 
 #[tokio::test]
@@ -151,10 +192,18 @@ async fn a_database_with_delete_with_server_goes_with_its_secrets() {
     world.create(&fixtures::server("files", spec)).await;
     assert!(has_finalizer(&world.ready("files").await));
     let cluster: PerconaPGCluster = world.get("files-postgres").await;
-    assert_eq!(cluster.finalizers(), ["percona.com/delete-pvc", "percona.com/delete-ssl"]);
+    assert_eq!(
+        cluster.finalizers(),
+        ["percona.com/delete-pvc", "percona.com/delete-ssl"]
+    );
     delete(&world, "deleteWithServer and retention: Delete").await;
     assert_eq!(left(&world).await, Vec::<String>::new());
-    assert!(reasons(&world).await.iter().any(|reason| reason == "PerconaDeleted"));
+    assert!(
+        reasons(&world)
+            .await
+            .iter()
+            .any(|reason| reason == "PerconaDeleted")
+    );
     simulator.check().expect("the database operator lives");
 }
 
@@ -175,13 +224,17 @@ async fn a_database_that_stays_keeps_the_secrets_that_it_knows() {
 async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_keeps_the_data() {
     let mut world = World::new("change").await;
     let simulator = world.percona().await;
-    world.create(&fixtures::server("files", json!({"percona": percona(true)}))).await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
     world.ready("files").await;
     let cluster: PerconaPGCluster = world.get("files-postgres").await;
     assert_eq!(cluster.owner_references().len(), 1);
     world.stop_operator().await;
 
-    world.merge::<DittoServer>("files", json!({"spec": {"percona": {"deleteWithServer": false}}})).await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"deleteWithServer": false}}}))
+        .await;
     let start = Instant::now();
     let server: DittoServer = world.get("files").await;
     world.delete::<DittoServer>("files").await;
@@ -197,9 +250,14 @@ async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_ke
     assert!(kept.metadata.deletion_timestamp.is_none());
     assert!(kept.owner_references().is_empty() && kept.finalizers().is_empty());
 
-    world.create(&fixtures::server("files", json!({"percona": percona(false)}))).await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(false)})))
+        .await;
     world.ready("files").await;
-    assert_eq!(world.get::<PerconaPGCluster>("files-postgres").await.uid(), cluster.uid());
+    assert_eq!(
+        world.get::<PerconaPGCluster>("files-postgres").await.uid(),
+        cluster.uid()
+    );
     simulator.check().expect("the database operator lives");
 }
 
@@ -208,7 +266,9 @@ async fn a_server_that_waits_for_its_stuck_database_can_be_deleted() {
     let world = World::new("stuck").await;
     let simulator = world.percona().await;
     simulator.set_behaviour(&world.namespace, "files-postgres", Behaviour::Stuck);
-    world.create(&fixtures::server("files", json!({"percona": percona(true)}))).await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
     world
         .server_until("files", "waiting", |server| {
             wait::is(server, "DatabaseReady", "False", "PerconaNotReady")
@@ -223,7 +283,9 @@ async fn without_perconas_operator_a_deletion_ends_after_its_bound_and_says_what
     let world = World::new("absent").await;
     {
         let _simulator = world.percona().await;
-        world.create(&fixtures::server("files", json!({"percona": percona(true)}))).await;
+        world
+            .create(&fixtures::server("files", json!({"percona": percona(true)})))
+            .await;
         world.ready("files").await;
     }
     world.delete::<DittoServer>("files").await;
@@ -233,10 +295,18 @@ async fn without_perconas_operator_a_deletion_ends_after_its_bound_and_says_what
                 .is_some_and(|progressing| progressing.message.contains("files-postgres"))
         })
         .await;
-    assert_eq!(server.status.and_then(|status| status.phase), Some(api::Phase::Deleting));
+    assert_eq!(
+        server.status.and_then(|status| status.phase),
+        Some(api::Phase::Deleting)
+    );
     let took = delete(&world, "database operator gone").await;
     assert!(took >= Duration::from_secs(30), "it was given time: {took:?}");
-    assert!(reasons(&world).await.iter().any(|reason| reason == "CleanupTimeout"));
+    assert!(
+        reasons(&world)
+            .await
+            .iter()
+            .any(|reason| reason == "CleanupTimeout")
+    );
     world
         .merge::<PerconaPGCluster>("files-postgres", json!({"metadata": {"finalizers": null}}))
         .await;
@@ -245,7 +315,9 @@ async fn without_perconas_operator_a_deletion_ends_after_its_bound_and_says_what
 #[tokio::test]
 async fn a_server_deleted_while_the_operator_is_down_is_cleaned_up_when_it_is_back() {
     let mut world = World::new("down").await;
-    world.create(&fixtures::server("files", json!({"storage": storage("Delete")}))).await;
+    world
+        .create(&fixtures::server("files", json!({"storage": storage("Delete")})))
+        .await;
     let server = world.ready("files").await;
     world.stop_operator().await;
     world.delete::<Secret>("files-jwt-secret").await;
@@ -285,11 +357,24 @@ async fn while_a_server_terminates_no_child_is_made_again() {
         .await;
     world
         .server_until("files", "looked at again", |server| {
-            server.status.as_ref().and_then(|status| status.observed_generation) == server.metadata.generation
+            server
+                .status
+                .as_ref()
+                .and_then(|status| status.observed_generation)
+                == server.metadata.generation
         })
         .await;
-    assert!(world.api::<ConfigMap>().get_opt("files-config").await.expect("a read").is_none());
-    world.merge::<DittoServer>("files", json!({"metadata": {"finalizers": null}})).await;
+    assert!(
+        world
+            .api::<ConfigMap>()
+            .get_opt("files-config")
+            .await
+            .expect("a read")
+            .is_none()
+    );
+    world
+        .merge::<DittoServer>("files", json!({"metadata": {"finalizers": null}}))
+        .await;
 }
 
 #[tokio::test]
@@ -308,12 +393,18 @@ async fn the_end_of_a_namespace_is_not_held_up_and_makes_no_noise() {
         .await
         .expect("it may be deleted");
     gone(world.api::<DittoServer>(), "files").await;
-    println!("delete, namespace terminating: {:.1} s", start.elapsed().as_secs_f32());
+    println!(
+        "delete, namespace terminating: {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
     let refused: Vec<_> = audit::calls(world.control_plane(), &world.namespace)
         .into_iter()
         .filter(|call| call.verb == "create" && call.code == 403)
         .collect();
-    println!("creates refused because the namespace terminates: {}", refused.len());
+    println!(
+        "creates refused because the namespace terminates: {}",
+        refused.len()
+    );
     assert!(refused.len() < 40, "no loop: {refused:?}");
     simulator.check().expect("the database operator lives");
 }
@@ -322,14 +413,19 @@ async fn the_end_of_a_namespace_is_not_held_up_and_makes_no_noise() {
 async fn a_removed_database_definition_does_not_hold_up_a_deletion() {
     let mut world = World::on(own_control_plane().await, "nocrd").await;
     install_crd(&world.client, api::crd()).await;
-    percona::install_crd(&world.client).await.expect("the CRD is installed");
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
     let simulator = world.percona().await;
     world.start_operator().await;
-    world.create(&fixtures::server("files", json!({"percona": percona(true)}))).await;
-    world.server_until("files", "on its database", |server| {
-        has_finalizer(server) && wait::is(server, "DatabaseReady", "True", "PerconaReady")
-    })
-    .await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world
+        .server_until("files", "on its database", |server| {
+            has_finalizer(server) && wait::is(server, "DatabaseReady", "True", "PerconaReady")
+        })
+        .await;
     percona::remove_crd(&world.client).await.expect("the CRD goes");
     delete(&world, "database definition removed").await;
     drop(simulator);
@@ -348,7 +444,7 @@ async fn a_stored_server_that_does_not_parse_can_be_deleted_and_loses_nothing() 
     let broken = json!({
         "apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer",
         "metadata": {"name": "files", "finalizers": [FINALIZER]},
-        "spec": {"storage": "ten gigabytes", "replicas": "many"},
+        "spec": {"storage": "ten gigabytes"},
     });
     untyped
         .patch("files", &PatchParams::apply("tests"), &Patch::Apply(&broken))
@@ -356,21 +452,35 @@ async fn a_stored_server_that_does_not_parse_can_be_deleted_and_loses_nothing() 
         .expect("a loose schema stores anything");
     world.start_operator().await;
     let start = Instant::now();
-    untyped.delete("files", &DeleteParams::default()).await.expect("it may be deleted");
+    untyped
+        .delete("files", &DeleteParams::default())
+        .await
+        .expect("it may be deleted");
     let metadata: Api<DittoServer> = world.api();
     let is_gone = async {
-        while metadata.get_metadata_opt("files").await.expect("a read").is_some() {
+        while metadata
+            .get_metadata_opt("files")
+            .await
+            .expect("a read")
+            .is_some()
+        {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(wait::LONGEST, is_gone).await.expect("in time");
-    println!("delete, stored spec does not parse: {:.1} s", start.elapsed().as_secs_f32());
+    tokio::time::timeout(wait::LONGEST, is_gone)
+        .await
+        .expect("in time");
+    println!(
+        "delete, stored spec does not parse: {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
 }
 
 #[tokio::test]
 async fn a_protected_server_is_refused_by_the_api_server_and_can_be_deleted_once_that_is_lifted() {
     let world = World::new("protected").await;
-    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/admission/deletion-protection.yaml");
+    let manifest =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/admission/deletion-protection.yaml");
     local_control_plane::apply::apply_files(&world.client, &[manifest])
         .await
         .expect("the policies are accepted");
@@ -385,7 +495,10 @@ async fn a_protected_server_is_refused_by_the_api_server_and_can_be_deleted_once
         async move { servers.delete("files", &params).await.map(drop) }
     })
     .await;
-    assert!(refusal.contains("kubectl annotate") && refusal.contains(PROTECTION), "{refusal}");
+    assert!(
+        refusal.contains("kubectl annotate") && refusal.contains(PROTECTION),
+        "{refusal}"
+    );
     println!("protected: {refusal}");
     let collection = world.api::<DittoServer>();
     let swept = collection
@@ -396,7 +509,11 @@ async fn a_protected_server_is_refused_by_the_api_server_and_can_be_deleted_once
     let namespaces = Api::<Namespace>::all(world.client.clone());
     let annotate = |value: Value| Patch::Merge(json!({"metadata": {"annotations": {PROTECTION: value}}}));
     namespaces
-        .patch(&world.namespace, &PatchParams::default(), &annotate(json!("enabled")))
+        .patch(
+            &world.namespace,
+            &PatchParams::default(),
+            &annotate(json!("enabled")),
+        )
         .await
         .expect("an annotation");
     let refusal = refused(|params| {
@@ -428,5 +545,7 @@ async fn refused<F: Future<Output = kube::Result<()>>>(delete: impl Fn(DeletePar
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(wait::LONGEST, asking).await.expect("the policy takes effect")
+    tokio::time::timeout(wait::LONGEST, asking)
+        .await
+        .expect("the policy takes effect")
 }

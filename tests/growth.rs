@@ -23,7 +23,16 @@ fn grow_to(size: &str) -> Value {
 }
 
 fn capacity(claim: &PersistentVolumeClaim) -> Option<&str> {
-    Some(claim.status.as_ref()?.capacity.as_ref()?.get("storage")?.0.as_str())
+    Some(
+        claim
+            .status
+            .as_ref()?
+            .capacity
+            .as_ref()?
+            .get("storage")?
+            .0
+            .as_str(),
+    )
 }
 
 fn request(claim: &PersistentVolumeClaim) -> Option<String> {
@@ -49,8 +58,7 @@ async fn told(world: &World, reason: &str) -> DittoServer {
     world
         .server_until("files", reason, |server| {
             wait::condition(server, "Progressing").is_some_and(|progressing| {
-                progressing.reason == reason
-                    && progressing.observed_generation == server.metadata.generation
+                progressing.reason == reason && progressing.observed_generation == server.metadata.generation
             })
         })
         .await
@@ -80,16 +88,23 @@ fn growth_writes(world: &World) -> usize {
 #[tokio::test]
 async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
     let world = World::new("grow").await;
-    world.create(&fixtures::server("files", on_class("standard"))).await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
     world.ready("files").await;
-    let (pod, claim) = (pod_uid(&world).await, world.get::<PersistentVolumeClaim>(CLAIM).await.uid());
+    let (pod, claim) = (
+        pod_uid(&world).await,
+        world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
+    );
     let set = world.get::<StatefulSet>("files").await.uid();
     // Somebody's annotation on the pod template is part of its revision: it must be carried over.
     let marked = json!({"spec": {"template": {"metadata": {"annotations": {"example.com/mark": "kept"}}}}});
     world.merge::<StatefulSet>("files", marked).await;
-    let pod = wait::until(world.api::<Pod>(), "files-0", "restarted by the mark", |new| new.uid() != pod)
-        .await
-        .uid();
+    let pod = wait::until(world.api::<Pod>(), "files-0", "restarted by the mark", |new| {
+        new.uid() != pod
+    })
+    .await
+    .uid();
     world.ready("files").await;
 
     let start = Instant::now();
@@ -103,14 +118,20 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
     })
     .await;
     world.ready("files").await;
-    println!("grown, followed and Ready after {:.1} s", start.elapsed().as_secs_f32());
+    println!(
+        "grown, followed and Ready after {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
     assert_eq!(grown.uid(), claim, "grown in place");
     assert_ne!(followed.uid(), set, "made again");
     assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
 
     // An ordinary edit of the new StatefulSet takes nothing from others, and restarts nothing.
     world
-        .merge::<DittoServer>("files", json!({"spec": {"service": {"annotations": {"a": "b"}}, "storage": {"metadataSize": "3Gi"}}}))
+        .merge::<DittoServer>(
+            "files",
+            json!({"spec": {"service": {"annotations": {"a": "b"}}, "storage": {"metadataSize": "3Gi"}}}),
+        )
         .await;
     wait::until(world.api::<StatefulSet>(), "files", "on the newest size", |set| {
         template(set, "metadata").as_deref() == Some("3Gi")
@@ -119,13 +140,21 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
     world.ready("files").await;
     let set: StatefulSet = world.get("files").await;
     let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    let annotations = template.and_then(|metadata| metadata.annotations.clone()).unwrap_or_default();
-    assert_eq!(annotations.get("example.com/mark").map(String::as_str), Some("kept"));
+    let annotations = template
+        .and_then(|metadata| metadata.annotations.clone())
+        .unwrap_or_default();
+    assert_eq!(
+        annotations.get("example.com/mark").map(String::as_str),
+        Some("kept")
+    );
     assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
     let is_applied = |entry: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry| {
         entry.manager.as_deref() == Some("dittofs-operator") && entry.operation.as_deref() == Some("Apply")
     };
-    assert!(set.managed_fields().iter().any(is_applied), "its fields are applied fields again");
+    assert!(
+        set.managed_fields().iter().any(is_applied),
+        "its fields are applied fields again"
+    );
 }
 
 #[tokio::test]
@@ -139,15 +168,27 @@ async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_stil
     world.merge::<DittoServer>("files", grow_to("2Gi")).await;
     let server = told(&world, "VolumeNotExpandable").await;
     let message = &wait::condition(&server, "Progressing").expect("told").message;
-    assert!(message.contains("allowVolumeExpansion") && message.contains(CLAIM), "{message}");
-    assert!(wait::is(&server, "Ready", "True", "AllConditionsMet"), "the server runs as before");
+    assert!(
+        message.contains("allowVolumeExpansion") && message.contains(CLAIM),
+        "{message}"
+    );
+    assert!(
+        wait::is(&server, "Ready", "True", "AllConditionsMet"),
+        "the server runs as before"
+    );
     warned(&world, "VolumeNotExpandable").await;
     assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
 
     world
-        .merge::<DittoServer>("files", json!({"spec": {"image": "docker.io/marmos91c/dittofs:v2"}}))
+        .merge::<DittoServer>(
+            "files",
+            json!({"spec": {"image": "docker.io/marmos91c/dittofs:v2"}}),
+        )
         .await;
-    wait::until(world.api::<Pod>(), "files-0", "of the new image", |new| new.uid() != pod).await;
+    wait::until(world.api::<Pod>(), "files-0", "of the new image", |new| {
+        new.uid() != pod
+    })
+    .await;
     world.ready("files").await;
     told(&world, "VolumeNotExpandable").await;
     assert_eq!(growth_writes(&world), before, "nothing was tried that cannot be");
@@ -168,25 +209,34 @@ async fn a_growth_beyond_the_quota_waits_for_the_quota() {
         quota.status.as_ref().is_some_and(|status| status.used.is_some())
     })
     .await;
-    world.create(&fixtures::server("files", on_class("standard"))).await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
     world.ready("files").await;
     let (pod, before) = (pod_uid(&world).await, growth_writes(&world));
 
     world.merge::<DittoServer>("files", grow_to("10Gi")).await;
     let server = told(&world, "VolumeQuotaExceeded").await;
-    assert!(wait::is(&server, "Ready", "True", "AllConditionsMet"), "the server runs as before");
+    assert!(
+        wait::is(&server, "Ready", "True", "AllConditionsMet"),
+        "the server runs as before"
+    );
     warned(&world, "VolumeQuotaExceeded").await;
     assert_eq!(growth_writes(&world), before, "it was asked by a dry run only");
 
     world.merge::<ResourceQuota>("small", quota("20Gi")).await;
     wait::until(world.api::<ResourceQuota>(), "small", "counted anew", |quota| {
         let hard = quota.status.as_ref().and_then(|status| status.hard.as_ref());
-        hard.and_then(|hard| hard.get("requests.storage")).is_some_and(|hard| hard.0 == "20Gi")
+        hard.and_then(|hard| hard.get("requests.storage"))
+            .is_some_and(|hard| hard.0 == "20Gi")
     })
     .await;
     // Any look at the server finds the quota raised.
     world
-        .merge::<DittoServer>("files", json!({"metadata": {"annotations": {"example.com/look": "again"}}}))
+        .merge::<DittoServer>(
+            "files",
+            json!({"metadata": {"annotations": {"example.com/look": "again"}}}),
+        )
         .await;
     wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
         capacity(claim) == Some("10Gi")
@@ -205,14 +255,27 @@ async fn a_content_volume_that_is_added_later_restarts_the_pod_once() {
     let world = World::new("content").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    let (pod, claim) = (pod_uid(&world).await, world.get::<PersistentVolumeClaim>(CLAIM).await.uid());
+    let (pod, claim) = (
+        pod_uid(&world).await,
+        world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
+    );
     world
         .merge::<DittoServer>("files", json!({"spec": {"storage": {"contentSize": "1Gi"}}}))
         .await;
-    let new = wait::until(world.api::<Pod>(), "files-0", "another pod", |new| new.uid() != pod).await;
+    let new = wait::until(world.api::<Pod>(), "files-0", "another pod", |new| {
+        new.uid() != pod
+    })
+    .await;
     world.ready("files").await;
-    let volumes = new.spec.as_ref().and_then(|spec| spec.volumes.clone()).unwrap_or_default();
-    assert!(volumes.iter().any(|volume| volume.name == "content"), "{volumes:?}");
+    let volumes = new
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.volumes.clone())
+        .unwrap_or_default();
+    assert!(
+        volumes.iter().any(|volume| volume.name == "content"),
+        "{volumes:?}"
+    );
     let content: PersistentVolumeClaim = world.get("content-files-0").await;
     assert_eq!(capacity(&content), Some("1Gi"));
     assert_eq!(world.get::<PersistentVolumeClaim>(CLAIM).await.uid(), claim);
@@ -222,7 +285,9 @@ async fn a_content_volume_that_is_added_later_restarts_the_pod_once() {
 #[tokio::test]
 async fn a_volume_grows_while_its_pod_is_not_ready() {
     let world = World::new("sick").await;
-    world.create(&fixtures::server("files", on_class("standard"))).await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
     world.ready("files").await;
     let sick = json!({"metadata": {"annotations": {"local-control-plane/ready": "false"}}});
     world.merge::<Pod>("files-0", sick).await;
@@ -246,7 +311,9 @@ async fn an_unreadable_storage_class_is_no_obstacle_and_another_class_in_the_spe
     let mut config = world.control_plane().client_config();
     config.auth_info.impersonate = Some(without_classes(&world).await);
     world.start_operator_as(config).await;
-    world.create(&fixtures::server("files", on_class("standard"))).await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
     world.ready("files").await;
     world.merge::<DittoServer>("files", grow_to("2Gi")).await;
     wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
@@ -256,10 +323,16 @@ async fn an_unreadable_storage_class_is_no_obstacle_and_another_class_in_the_spe
     world.ready("files").await;
 
     world
-        .merge::<DittoServer>("files", json!({"spec": {"storage": {"storageClassName": "fixed"}}}))
+        .merge::<DittoServer>(
+            "files",
+            json!({"spec": {"storage": {"storageClassName": "fixed"}}}),
+        )
         .await;
     let server = told(&world, "StorageClassImmutable").await;
-    assert!(wait::is(&server, "Ready", "True", "AllConditionsMet"), "the server runs as before");
+    assert!(
+        wait::is(&server, "Ready", "True", "AllConditionsMet"),
+        "the server runs as before"
+    );
     warned(&world, "StorageClassImmutable").await;
 }
 

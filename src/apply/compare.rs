@@ -106,7 +106,10 @@ mod tests {
     fn finalizers_of_others_do_not_count() {
         let live = json!({"metadata": {"finalizers": ["theirs", "ours"]}});
         assert!(holds(&live, &json!({"metadata": {"finalizers": ["ours"]}})));
-        assert!(!holds(&live, &json!({"metadata": {"finalizers": ["ours", "new"]}})));
+        assert!(!holds(
+            &live,
+            &json!({"metadata": {"finalizers": ["ours", "new"]}})
+        ));
     }
 
     #[test]

@@ -25,7 +25,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Whether a StatefulSet has other claim templates than it should.
 pub(super) fn templates_differ(live: &StatefulSet, desired: &StatefulSet) -> Result<bool, serde_json::Error> {
     let templates = |set: &StatefulSet| {
-        serde_json::to_value(set.spec.as_ref().and_then(|spec| spec.volume_claim_templates.as_ref()))
+        serde_json::to_value(
+            set.spec
+                .as_ref()
+                .and_then(|spec| spec.volume_claim_templates.as_ref()),
+        )
     };
     Ok(!compare::holds(&templates(live)?, &templates(desired)?))
 }
@@ -161,7 +165,12 @@ async fn orphan(api: &Api<StatefulSet>, name: &str, live: &StatefulSet) -> Resul
 
 async fn is_gone(api: &Api<StatefulSet>, name: &str) -> Result<bool, Error> {
     let gone = async {
-        while api.get_metadata_opt(name).await.map_err(Error::call("read"))?.is_some() {
+        while api
+            .get_metadata_opt(name)
+            .await
+            .map_err(Error::call("read"))?
+            .is_some()
+        {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(())

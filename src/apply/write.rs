@@ -373,7 +373,9 @@ pub(crate) fn is_namespace_terminating(error: &kube::Error) -> bool {
 
 fn says_namespace_terminating(status: &Status) -> bool {
     let causes = status.details.iter().flat_map(|details| &details.causes);
-    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 fn is_database<K: Child>() -> bool {

@@ -233,7 +233,10 @@ impl<'a> Inputs<'a> {
 }
 
 fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref());
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref());
     let is_true = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
     pod.metadata.deletion_timestamp.is_none() && conditions.unwrap_or_default().iter().any(is_true)
 }

@@ -191,7 +191,10 @@ mod tests {
     fn a_stateful_set_that_was_just_made_is_as_desired() {
         let storage = storage(Some("5Gi"));
         let wanted = build(&storage, None, grows);
-        assert_eq!(build(&storage, Some(&live(&stored(wanted.clone()))), grows), wanted);
+        assert_eq!(
+            build(&storage, Some(&live(&stored(wanted.clone()))), grows),
+            wanted
+        );
     }
 
     fn grows(_: &str) -> bool {
@@ -212,9 +215,21 @@ mod tests {
         };
         let grown = build(&with("7Gi"), Some(&before), grows);
         assert_eq!(size_of(&grown, "metadata"), Some("7Gi"));
-        assert_eq!(grown[0].spec.as_ref().and_then(|spec| spec.storage_class_name.as_ref()), None);
-        assert_eq!(size_of(&build(&with("7Gi"), Some(&before), |_| false), "metadata"), Some("1Gi"));
-        assert_eq!(size_of(&build(&with("1Mi"), Some(&before), grows), "metadata"), Some("1Gi"));
+        assert_eq!(
+            grown[0]
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.storage_class_name.as_ref()),
+            None
+        );
+        assert_eq!(
+            size_of(&build(&with("7Gi"), Some(&before), |_| false), "metadata"),
+            Some("1Gi")
+        );
+        assert_eq!(
+            size_of(&build(&with("1Mi"), Some(&before), grows), "metadata"),
+            Some("1Gi")
+        );
     }
 
     #[test]
@@ -228,6 +243,10 @@ mod tests {
     #[test]
     fn a_content_volume_that_left_the_spec_stays() {
         let before = build(&storage(Some("5Gi")), None, grows);
-        assert!(have_content(&build(&storage(None), Some(&live(&stored(before))), grows)));
+        assert!(have_content(&build(
+            &storage(None),
+            Some(&live(&stored(before))),
+            grows
+        )));
     }
 }

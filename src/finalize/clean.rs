@@ -78,7 +78,11 @@ impl Cleaner<'_> {
     async fn clean_database(&self, cluster: &PerconaPGCluster, plan: &Plan) -> Option<Task> {
         let bound = is_bound(cluster, self.server.uid().as_deref());
         if !plan.delete_database {
-            return if bound { Some(self.release(cluster).await) } else { None };
+            return if bound {
+                Some(self.release(cluster).await)
+            } else {
+                None
+            };
         }
         let is_ours = bound || matches!(owner(cluster.meta(), self.server), Owner::Us | Owner::Orphan);
         if !is_ours {

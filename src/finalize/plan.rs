@@ -64,7 +64,11 @@ impl Plan {
         ];
         Self {
             claims: volumes.map(|volume| names::claim(volume, &name)).into(),
-            secrets: if database_stays { Vec::new() } else { secrets.into() },
+            secrets: if database_stays {
+                Vec::new()
+            } else {
+                secrets.into()
+            },
             delete_database,
         }
     }
@@ -201,7 +205,11 @@ impl Cleanup {
             return Next::LetGoUnfinished(list(open));
         };
         let left = patience.saturating_sub(age);
-        Next::Again(if left.is_zero() { LOOK_AGAIN } else { left.min(LOOK_AGAIN) })
+        Next::Again(if left.is_zero() {
+            LOOK_AGAIN
+        } else {
+            left.min(LOOK_AGAIN)
+        })
     }
 
     /// What is still to be done, for the status. `None` if nothing is.

@@ -70,14 +70,27 @@ fn a_growth_that_is_refused_is_told_and_not_asked_for() {
     let smaller = || observed("20Gi", claim("10Gi", bound("10Gi")));
     let cases = [
         (Answer::Fixed("standard".into()), reasons::VOLUME_NOT_EXPANDABLE),
-        (Answer::Refused("exceeded quota: small".into()), reasons::VOLUME_QUOTA_EXCEEDED),
-        (Answer::Refused("the storageclass must support resize".into()), reasons::VOLUME_NOT_EXPANDABLE),
-        (Answer::Refused("a webhook says no".into()), reasons::VOLUME_GROWTH_REFUSED),
+        (
+            Answer::Refused("exceeded quota: small".into()),
+            reasons::VOLUME_QUOTA_EXCEEDED,
+        ),
+        (
+            Answer::Refused("the storageclass must support resize".into()),
+            reasons::VOLUME_NOT_EXPANDABLE,
+        ),
+        (
+            Answer::Refused("a webhook says no".into()),
+            reasons::VOLUME_GROWTH_REFUSED,
+        ),
     ];
     for (answer, reason) in cases {
         let trouble = trouble(&answered(smaller(), answer));
         assert_eq!(trouble.reason, reason);
-        assert!(trouble.message.contains("metadata-files-0"), "{}", trouble.message);
+        assert!(
+            trouble.message.contains("metadata-files-0"),
+            "{}",
+            trouble.message
+        );
     }
 }
 
@@ -98,7 +111,10 @@ fn a_claim_that_has_not_got_what_it_asks_for_is_under_way() {
 fn a_failed_resize_is_told_with_the_drivers_words() {
     let status = |extra: Value| {
         let mut status = bound("10Gi");
-        status.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        status
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         observed("20Gi", claim("20Gi", status))
     };
     let condition = |type_: &str| {
@@ -107,7 +123,11 @@ fn a_failed_resize_is_told_with_the_drivers_words() {
     for type_ in ["ControllerResizeError", "NodeResizeError"] {
         let trouble = trouble(&condition(type_));
         assert_eq!(trouble.reason, reasons::VOLUME_RESIZE_FAILED);
-        assert!(trouble.message.contains("disk full of bees"), "{}", trouble.message);
+        assert!(
+            trouble.message.contains("disk full of bees"),
+            "{}",
+            trouble.message
+        );
     }
     let infeasible = status(json!({"allocatedResourceStatuses": {"storage": "ControllerResizeInfeasible"}}));
     assert_eq!(trouble(&infeasible).reason, reasons::VOLUME_RESIZE_FAILED);
@@ -131,7 +151,10 @@ fn the_template_follows_the_claim_and_not_the_spec() {
     assert!(follows("20Gi"));
     let mut without = observed("20Gi", claim("10Gi", bound("10Gi")));
     without.claims = Read::Found(Vec::new());
-    assert!(template_may_follow(&without, "metadata"), "a new claim is made from it");
+    assert!(
+        template_may_follow(&without, "metadata"),
+        "a new claim is made from it"
+    );
     without.claims = Read::Unreadable("timed out".into());
     assert!(!template_may_follow(&without, "metadata"));
 }
@@ -146,7 +169,10 @@ fn another_storage_class_in_the_spec_is_told_and_the_default_written_out_is_not(
     };
     assert_eq!(with("standard"), None);
     assert_eq!(with("fast").unwrap().reason, reasons::STORAGE_CLASS_IMMUTABLE);
-    assert_eq!(class_trouble(&observed("10Gi", claim("10Gi", bound("10Gi")))), None);
+    assert_eq!(
+        class_trouble(&observed("10Gi", claim("10Gi", bound("10Gi")))),
+        None
+    );
 }
 
 #[test]
@@ -170,5 +196,8 @@ fn only_a_pod_of_the_set_that_lacks_one_of_its_volumes_is_to_go() {
     };
     assert!(pod_without_volume(&pod("s2", &["metadata"]), &set).is_some());
     assert!(pod_without_volume(&pod("s2", &["metadata", "content"]), &set).is_none());
-    assert!(pod_without_volume(&pod("s1", &["metadata"]), &set).is_none(), "not adopted yet");
+    assert!(
+        pod_without_volume(&pod("s1", &["metadata"]), &set).is_none(),
+        "not adopted yet"
+    );
 }

@@ -26,7 +26,10 @@ pub(super) async fn answers(
 ) -> BTreeMap<String, Answer> {
     let mut answers = BTreeMap::new();
     for (claim, size) in growth::questions(server, claims) {
-        let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
+        let class = claim
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.storage_class_name.as_deref());
         let answer = match class {
             Some(class) if is_fixed(client, class).await => Answer::Fixed(class.to_owned()),
             _ => ask(client, &claim, &size).await,
@@ -49,10 +52,8 @@ async fn is_fixed(client: &Client, name: &str) -> bool {
 }
 
 async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> Answer {
-    let claims = Api::<PersistentVolumeClaim>::namespaced(
-        client.clone(),
-        &claim.namespace().unwrap_or_default(),
-    );
+    let claims =
+        Api::<PersistentVolumeClaim>::namespaced(client.clone(), &claim.namespace().unwrap_or_default());
     let params = PatchParams {
         dry_run: true,
         field_manager: Some(FIELD_MANAGER.into()),

@@ -48,7 +48,11 @@ fn call(event: &Value, namespace: &str) -> Option<Call> {
         .map(|name| format!("/{name}"))
         .unwrap_or_default();
     Some(Call {
-        verb: if asks_only { "get".into() } else { text(&event["verb"]) },
+        verb: if asks_only {
+            "get".into()
+        } else {
+            text(&event["verb"])
+        },
         resource: format!("{}{subresource}", text(&object["resource"])),
         name: text(&object["name"]),
         code: event["responseStatus"]["code"].as_i64().unwrap_or_default(),

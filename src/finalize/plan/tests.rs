@@ -21,7 +21,10 @@ fn without_a_policy_nothing_is_deleted() {
 #[test]
 fn volumes_go_with_the_secrets_that_only_they_know() {
     let plan = plan(DELETE, false);
-    assert_eq!(plan.claims, ["metadata-files-0", "content-files-0", "controlplane-files-0"]);
+    assert_eq!(
+        plan.claims,
+        ["metadata-files-0", "content-files-0", "controlplane-files-0"]
+    );
     assert_eq!(plan.secrets.len(), 4);
     assert!(!plan.delete_database);
 }
@@ -38,7 +41,10 @@ fn secrets_stay_beside_a_database_that_stays() {
         let plan = plan(&spec, has_database);
         assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{spec}");
     }
-    let all = plan(&format!("{DELETE}, percona: {{enabled: true, deleteWithServer: true}}"), true);
+    let all = plan(
+        &format!("{DELETE}, percona: {{enabled: true, deleteWithServer: true}}"),
+        true,
+    );
     assert_eq!((all.secrets.len(), all.delete_database), (4, true));
 }
 
@@ -61,7 +67,10 @@ fn the_finalizer_is_needed_where_a_policy_deletes_and_while_the_database_is_boun
         "uid": observed.server.uid(), "controller": true}]);
     cluster.metadata.owner_references = serde_json::from_value(owner).unwrap();
     observed.database.cluster = Read::Found(Arc::new(cluster));
-    assert!(needs_finalizer(&observed), "the policy has changed, and the cluster does not know yet");
+    assert!(
+        needs_finalizer(&observed),
+        "the policy has changed, and the cluster does not know yet"
+    );
     observed.database.cluster = Read::Unreadable("timed out".into());
     assert!(!needs_finalizer(&observed), "as it is");
 }
@@ -123,7 +132,10 @@ fn the_finalizers_of_percona_are_added_to_those_that_are_there() {
     let mut cluster = testing::percona("{postgresVersion: 17}", &json!({}));
     cluster.metadata.finalizers = Some(vec!["theirs".into(), PERCONA_FINALIZERS[0].into()]);
     let finalizers = finalizers_for_removal(&cluster).unwrap();
-    assert_eq!(finalizers, ["theirs", PERCONA_FINALIZERS[0], PERCONA_FINALIZERS[1]]);
+    assert_eq!(
+        finalizers,
+        ["theirs", PERCONA_FINALIZERS[0], PERCONA_FINALIZERS[1]]
+    );
     cluster.metadata.finalizers = Some(finalizers);
     assert_eq!(finalizers_for_removal(&cluster), None);
 }

@@ -95,7 +95,10 @@ async fn the_finalizers_take_the_secrets_of_a_deleted_cluster_along_and_without_
     let secrets = Api::<Secret>::namespaced(percona.client.clone(), &percona.namespace);
     for (name, finalizers) in [
         ("kept", json!([])),
-        ("gone", json!(["percona.com/delete-pvc", "percona.com/delete-ssl"])),
+        (
+            "gone",
+            json!(["percona.com/delete-pvc", "percona.com/delete-ssl"]),
+        ),
     ] {
         percona.create(name, &good_spec()).await;
         percona.until_state(name, "ready").await;
@@ -111,7 +114,13 @@ async fn the_finalizers_take_the_secrets_of_a_deleted_cluster_along_and_without_
             .await
             .unwrap();
         eventually("the cluster is gone", || async {
-            percona.clusters.get_opt(name).await.unwrap().is_none().then_some(())
+            percona
+                .clusters
+                .get_opt(name)
+                .await
+                .unwrap()
+                .is_none()
+                .then_some(())
         })
         .await;
     }
