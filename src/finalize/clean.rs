@@ -63,7 +63,12 @@ impl Cleaner<'_> {
     /// `None` also where its kind is not served.
     async fn read_cluster(&self) -> kube::Result<Option<PerconaPGCluster>> {
         let name = names::percona_cluster(&self.server.name_any());
-        self.api::<PerconaPGCluster>().get_opt(&name).await
+        match self.api::<PerconaPGCluster>().get(&name).await {
+            Ok(cluster) => Ok(Some(cluster)),
+            // For a kind that is not served the answer is no Status object, so `get_opt` would not take it for a miss.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn cluster_task(&self, fate: Fate, is_vital: bool) -> Task {
