@@ -110,20 +110,20 @@ fn as_applied(
     }
     let name = live.metadata.name.as_deref().unwrap_or_default();
     let before = size(spec).and_then(quantity::nanos);
-    let takes = |wanted: &&str| match quantity::nanos(wanted).cmp(&before) {
+    let is_taken = |wanted: &&str| match quantity::nanos(wanted).cmp(&before) {
         Ordering::Less => false,
         Ordering::Equal => true,
         Ordering::Greater => may_grow(name),
     };
-    let taken = named(wanted, name)
+    let new_size = named(wanted, name)
         .and_then(|wanted| wanted.spec.as_ref())
         .and_then(size)
-        .filter(takes);
+        .filter(is_taken);
     let requests = spec
         .resources
         .as_mut()
         .and_then(|resources| resources.requests.as_mut());
-    if let (Some(size), Some(requests)) = (taken, requests) {
+    if let (Some(size), Some(requests)) = (new_size, requests) {
         requests.insert(STORAGE.to_owned(), Quantity(size.to_owned()));
     }
     template

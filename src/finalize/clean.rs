@@ -96,10 +96,10 @@ impl Cleaner<'_> {
         if cluster.metadata.deletion_timestamp.is_some() {
             return Some(self.cluster_task(Fate::Going, false));
         }
-        if let Some(finalizers) = finalizers_for_removal(cluster) {
-            if let Err(error) = self.write(cluster, json!({"finalizers": finalizers})).await {
-                return Some(self.cluster_task(fate_of(&error), false));
-            }
+        if let Some(finalizers) = finalizers_for_removal(cluster)
+            && let Err(error) = self.write(cluster, json!({"finalizers": finalizers})).await
+        {
+            return Some(self.cluster_task(fate_of(&error), false));
         }
         let fate = delete(&self.api::<PerconaPGCluster>(), cluster).await?;
         Some(self.cluster_task(fate, false))

@@ -6,7 +6,8 @@ use super::*;
 use crate::testing;
 
 /// A claim `metadata-files-0` of class `standard`.
-fn claim(request: &str, status: Value) -> Arc<PersistentVolumeClaim> {
+fn claim(request: &str, status: impl Into<Value>) -> Arc<PersistentVolumeClaim> {
+    let status: Value = status.into();
     let claim = json!({
         "metadata": {"name": "metadata-files-0", "uid": "c1", "labels": {"app": "dittofs-server", "instance": "files"}},
         "spec": {"storageClassName": "standard", "resources": {"requests": {"storage": request}}},
