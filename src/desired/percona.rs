@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
 use kube::ResourceExt;
 
 use super::percona_images::Images;
-use super::{Settings, claims, meta};
+use super::{Settings, claims, hibernation, meta};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
     PgBouncer, Proxy, S3Repo, User,
@@ -30,7 +30,9 @@ pub(super) fn build(observed: &Observed, settings: &Settings) -> Option<PerconaP
         Read::Missing => None,
         Read::Unreadable(_) => return None,
     };
-    Some(cluster(&observed.server, percona, settings, live))
+    let mut cluster = cluster(&observed.server, percona, settings, live);
+    cluster.spec.pause = hibernation::pause(observed, live);
+    Some(cluster)
 }
 
 fn cluster(
