@@ -143,19 +143,19 @@ async fn with_own_key(world: &World) {
 async fn twenty_edits_that_the_server_does_not_read_at_start_restart_it_zero_times() {
     let mut world = World::new("norestart").await;
     with_own_key(&world).await;
-    let restarts = Restarts::of(&world).await;
+    let restarts = Restarts::of(&world);
     let edits = edits_without_restart();
     assert_eq!(edits.len(), 20);
     for (number, (what, edit)) in edits.into_iter().enumerate() {
         world.merge::<DittoServer>("files", edit).await;
         fenced(&world, number).await;
-        assert_eq!(restarts.count().await, 0, "{what}");
+        assert_eq!(restarts.count(), 0, "{what}");
     }
     // Nor does another operator process.
     world.stop_operator().await;
     world.start_operator().await;
     fenced(&world, 100).await;
-    assert_eq!((restarts.count().await, revisions(&world).await), (0, 1));
+    assert_eq!((restarts.count(), revisions(&world).await), (0, 1));
     let service: Service = world.get("files-api").await;
     assert_eq!(service.spec.and_then(|spec| spec.type_), Some("NodePort".into()));
 }
@@ -164,14 +164,14 @@ async fn twenty_edits_that_the_server_does_not_read_at_start_restart_it_zero_tim
 async fn five_edits_that_the_server_reads_at_start_restart_it_once_each() {
     let world = World::new("restart").await;
     with_own_key(&world).await;
-    let restarts = Restarts::of(&world).await;
+    let restarts = Restarts::of(&world);
     let edits = edits_with_restart();
     assert_eq!(edits.len(), 5);
     for (number, (what, edit)) in edits.into_iter().enumerate() {
         world.merge::<DittoServer>("files", edit).await;
         world.ready("files").await;
         fenced(&world, number).await;
-        assert_eq!(restarts.count().await, number + 1, "{what}");
+        assert_eq!(restarts.count(), number + 1, "{what}");
         assert_eq!(revisions(&world).await, number + 2, "{what}");
     }
 }
