@@ -107,7 +107,8 @@ fn secrets_of(manifest: &str) -> String {
     let texts = data.into_iter().map(|(secret, data)| {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}, "stringData": data})
     });
-    texts.map(|secret| format!("---\n{secret}\n")).collect()
+    let texts: Vec<String> = texts.map(|secret| format!("---\n{secret}\n")).collect();
+    texts.concat()
 }
 
 /// The sections of a changelog, newest first: heading and text.

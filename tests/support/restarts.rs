@@ -21,7 +21,7 @@ impl Restarts {
     /// Starts to count.
     pub fn of(world: &World) -> Self {
         let mut restarts = Self {
-            audit_log: world.control_plane().audit_log(),
+            audit_log: world.control_plane().audit_log().to_path_buf(),
             namespace: world.namespace.clone(),
             before: 0,
         };
