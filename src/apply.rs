@@ -4,9 +4,11 @@
 //! the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
 //! that fails does not stop the others, except that no pod is written before its Secrets and its configuration.
 
+mod claim_mark;
 pub mod compare;
 pub mod managed_fields;
 pub mod ownership;
+mod secrets;
 mod write;
 
 use std::fmt;
@@ -33,6 +35,8 @@ pub enum Outcome {
     Created,
     /// It was changed: the spec moved on, or somebody had edited it.
     Updated,
+    /// The user asked for a new key, and it has one.
+    Rotated,
     /// It was deleted: the spec no longer wants it.
     Deleted,
     /// An object of this name belongs to somebody else. It was not touched. The text says whose it is.
@@ -51,7 +55,7 @@ impl Outcome {
     pub fn is_done(&self) -> bool {
         matches!(
             self,
-            Self::Unchanged | Self::Created | Self::Updated | Self::Deleted
+            Self::Unchanged | Self::Created | Self::Updated | Self::Rotated | Self::Deleted
         )
     }
 }
@@ -62,6 +66,7 @@ impl fmt::Display for Outcome {
             Self::Unchanged => formatter.write_str("unchanged"),
             Self::Created => formatter.write_str("created"),
             Self::Updated => formatter.write_str("updated"),
+            Self::Rotated => formatter.write_str("rotated"),
             Self::Deleted => formatter.write_str("deleted"),
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
             Self::Terminating => formatter.write_str("the previous one is still being deleted"),
@@ -144,6 +149,7 @@ impl Applied {
 pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> Applied {
     let Desired {
         secrets,
+        secret_changes,
         config_map,
         headless_service,
         api_service,
@@ -158,6 +164,14 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     let mut applied = Applied::nothing(observed);
     for secret in secrets {
         create_secret(&writer, &mut applied, secret).await;
+    }
+    for change in secret_changes {
+        let outcome = writer.change_secret(&change).await;
+        applied.steps.push(Step {
+            kind: "Secret",
+            name: change.name,
+            outcome,
+        });
     }
     if let Some(config_map) = config_map {
         let name = names::config_map(&own_name);
@@ -197,6 +211,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         pod_may_be_written,
     ))
     .await;
+    claim_mark::mark(&writer, &mut applied).await;
     applied
 }
 

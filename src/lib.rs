@@ -16,7 +16,7 @@
 //! | [`finalize`] | deletion | writes |
 //!
 //! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`cli`] and [`run`] (the command),
-//! [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
+//! [`migration`] (a server that stays on SQLite), [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
 
 pub mod admin;
 pub mod api;
@@ -31,6 +31,7 @@ pub mod controller;
 pub mod desired;
 pub mod events;
 pub mod finalize;
+pub mod migration;
 pub mod observe;
 pub mod quantity;
 pub mod render;

@@ -161,6 +161,7 @@ fn render(
     };
     let Desired {
         secrets,
+        secret_changes: _,
         config_map,
         headless_service,
         api_service,

@@ -1,4 +1,7 @@
 //! `DatabaseReady`: the PostgreSQL cluster serves, and its Secrets are there. Judged only while Percona is on.
+//!
+//! True also while the server stays on its SQLite file (`MigrationPending`): the database that it uses serves, and the
+//! server is not to look unfinished to kstatus until a person finds time to move the data (docs/adr/0008).
 
 use super::config_ready::told;
 use super::{Check, Inputs, Judgement, objection, reasons};
@@ -8,7 +11,10 @@ const KIND: &str = "PerconaPGCluster";
 const CHECKS: [Check; 4] = [conflict, failure, terminating, violation];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    let ready = || Judgement::yes(reasons::PERCONA_READY, "PostgreSQL cluster is ready");
+    let ready = || match &inputs.migration {
+        Some(message) => Judgement::yes(reasons::MIGRATION_PENDING, message),
+        None => Judgement::yes(reasons::PERCONA_READY, "PostgreSQL cluster is ready"),
+    };
     objection(&CHECKS, inputs).unwrap_or_else(ready)
 }
 

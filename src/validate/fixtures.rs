@@ -191,6 +191,7 @@ pub(crate) fn step(kind: &'static str, name: &str, outcome: Outcome) -> Step {
 /// A failed write.
 pub(crate) fn failed() -> Outcome {
     Outcome::Failed(crate::apply::Error::Secret {
+        verb: "create",
         reason: "Forbidden".into(),
         code: 403,
     })
@@ -222,6 +223,7 @@ pub(crate) fn config_map(server: &DittoServer, config: &str) -> ConfigMap {
 pub(crate) fn built(observed: &Observed) -> Desired {
     Desired {
         secrets: Vec::new(),
+        secret_changes: Vec::new(),
         config_map: Some(config_map(&observed.server, CONFIG)),
         headless_service: Service::default(),
         api_service: Service::default(),
