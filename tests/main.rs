@@ -14,6 +14,8 @@ mod first_reconcile;
 mod fixpoint;
 mod interrupted;
 mod restarts;
+mod rotation;
 mod samples;
 mod secrets;
 mod support;
+mod takeover;

@@ -60,7 +60,7 @@ pub const CONFLICTING_DATABASES: &str = "ConflictingDatabases";
 /// `DatabaseReady` True: the database cluster serves. Nothing to do.
 pub const PERCONA_READY: &str = "PerconaReady";
 /// `DatabaseReady` True: the spec asks for Percona, but the control-plane data is in the SQLite file, and the server stays
-/// on it. Move the data, then set the annotation `dittofs.dittofs.com/database-migrated: "true"` (docs/migrate.md).
+/// on it. Move the data, then set the annotation `dittofs.dittofs.com/database-migrated` to `true` (docs/migrate.md).
 pub const MIGRATION_PENDING: &str = "MigrationPending";
 /// The PerconaPGCluster is not there. It is made with the other children; if this stays, look at `Progressing`.
 pub const PERCONA_NOT_FOUND: &str = "PerconaNotFound";

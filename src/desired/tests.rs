@@ -2,6 +2,7 @@
 
 mod config;
 mod hash;
+mod managed_secrets;
 mod manifests;
 mod percona;
 mod pod;

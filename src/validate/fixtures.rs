@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
 use kube::ResourceExt;
@@ -177,6 +177,34 @@ pub(crate) fn uses_percona(stateful_set: &mut StatefulSet, sslmode: &str) {
         .as_mut()
         .expect("a pod");
     pod.containers[0].env = Some(env);
+}
+
+/// A pod of the server whose container runs.
+pub(crate) fn running_pod() -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": "files-0"},
+        "status": {"containerStatuses": [{
+            "name": "dittofs", "ready": true, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"running": {}},
+        }]},
+    }))
+    .expect("a Pod")
+}
+
+/// A claim of the server for a volume.
+pub(crate) fn claim(volume: &str, annotations: &[(&str, &str)]) -> PersistentVolumeClaim {
+    let annotations: BTreeMap<String, String> = annotations
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(names::claim(volume, "files")),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        ..PersistentVolumeClaim::default()
+    }
 }
 
 /// A step of an apply.
