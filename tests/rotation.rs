@@ -23,8 +23,9 @@ async fn key(world: &World, secret: &str) -> Option<std::collections::BTreeMap<S
 }
 
 async fn revisions(world: &World) -> usize {
-    let revisions = world.api::<ControllerRevision>().list(&ListParams::default());
-    revisions.await.expect("a list").items.len()
+    let params = ListParams::default();
+    let revisions = world.api::<ControllerRevision>().list(&params).await;
+    revisions.expect("a list").items.len()
 }
 
 /// Waits until the operator has worked through everything up to now, and the server is Ready.

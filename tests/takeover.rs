@@ -42,8 +42,9 @@ async fn variables(world: &World) -> Vec<String> {
 
 /// Each revision of the pod template is one start of the pod.
 async fn starts(world: &World) -> usize {
-    let revisions = world.api::<ControllerRevision>().list(&ListParams::default());
-    revisions.await.expect("a list").items.len()
+    let params = ListParams::default();
+    let revisions = world.api::<ControllerRevision>().list(&params).await;
+    revisions.expect("a list").items.len()
 }
 
 /// Waits until the operator has worked through everything up to now, and the server is Ready.
