@@ -28,7 +28,7 @@ pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
 /// it by hand; or stop the server (`spec.replicas: 0`), upon which a new key is generated and everybody signs in anew.
 pub const MANAGED_SECRET_LOST: &str = "ManagedSecretLost";
 /// The volume claims could not be read, so it is not known whether an earlier server left data. Nothing is started and no
-/// Secret is generated. Check the operator's permissions on PersistentVolumeClaims.
+/// Secret is generated. Check the operator's permissions on `PersistentVolumeClaims`.
 pub const VOLUME_CLAIMS_UNREADABLE: &str = "VolumeClaimsUnreadable";
 /// The key that signs tokens has fewer than 32 bytes; the server would exit. Put a longer one into the Secret.
 pub const JWT_KEY_TOO_SHORT: &str = "JwtKeyTooShort";
