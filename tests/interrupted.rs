@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::ResourceExt;
 use kube::api::ListParams;
+use kube::{Api, Resource, ResourceExt};
 
 use crate::support::{World, fixtures, wait};
 
@@ -104,46 +104,25 @@ async fn secrets(world: &World) -> BTreeMap<String, (Option<String>, Option<Stri
 
 /// The names of the other children, sorted.
 async fn children(world: &World) -> Vec<String> {
-    let params = ListParams::default().labels("app=dittofs-server");
-    let mut names = Vec::new();
-    names.extend(
-        world
-            .api::<ConfigMap>()
-            .list(&params)
-            .await
-            .expect("a list")
-            .iter()
-            .map(ResourceExt::name_any),
-    );
-    names.extend(
-        world
-            .api::<Service>()
-            .list(&params)
-            .await
-            .expect("a list")
-            .iter()
-            .map(ResourceExt::name_any),
-    );
-    names.extend(
-        world
-            .api::<NetworkPolicy>()
-            .list(&params)
-            .await
-            .expect("a list")
-            .iter()
-            .map(ResourceExt::name_any),
-    );
-    names.extend(
-        world
-            .api::<StatefulSet>()
-            .list(&params)
-            .await
-            .expect("a list")
-            .iter()
-            .map(ResourceExt::name_any),
-    );
+    let mut names = names_of(world.api::<ConfigMap>()).await;
+    names.extend(names_of(world.api::<Service>()).await);
+    names.extend(names_of(world.api::<NetworkPolicy>()).await);
+    names.extend(names_of(world.api::<StatefulSet>()).await);
     names.sort();
     names
+}
+
+async fn names_of<K>(api: Api<K>) -> Vec<String>
+where
+    K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let params = ListParams::default().labels("app=dittofs-server");
+    api.list(&params)
+        .await
+        .expect("a list")
+        .iter()
+        .map(ResourceExt::name_any)
+        .collect()
 }
 
 /// Waits until a child of this name exists.
