@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 
 pub use self::read::observe;
 pub use self::secret_reader::SecretReader;
@@ -48,6 +48,10 @@ pub struct Observed {
     pub config_map: Read<Arc<ConfigMap>>,
     /// Its StatefulSet.
     pub stateful_set: Read<Arc<StatefulSet>>,
+    /// Its pods: one, or none while it is stopped.
+    pub pods: Read<Vec<Arc<Pod>>>,
+    /// Its volume claims, also those that a predecessor of the same name left.
+    pub claims: Read<Vec<Arc<PersistentVolumeClaim>>>,
     /// The Secrets that its pod uses, by name.
     pub secrets: BTreeMap<String, Read<SecretData>>,
     /// Its database cluster.

@@ -244,6 +244,8 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
     Observed {
         server: Arc::new(server.clone()),
         config_map: Read::Missing,
+        pods: Read::Found(Vec::new()),
+        claims: Read::Found(Vec::new()),
         stateful_set: Read::Missing,
         secrets,
         database: Database {

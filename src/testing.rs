@@ -49,6 +49,8 @@ pub(crate) fn nothing(spec: &str) -> Observed {
     let server = server(spec);
     Observed {
         config_map: Read::Missing,
+        pods: Read::Found(Vec::new()),
+        claims: Read::Found(Vec::new()),
         stateful_set: Read::Missing,
         secrets: secrets::uses(&server)
             .into_iter()

@@ -14,6 +14,7 @@ mod faults;
 mod first_reconcile;
 mod fixpoint;
 mod interrupted;
+mod model;
 mod purity;
 mod restarts;
 mod samples;

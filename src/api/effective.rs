@@ -13,12 +13,13 @@ use super::defaults::{
     ACCESS_TOKEN_DURATION, ADMIN_USERNAME, API_PORT, BACKUP_FULL_SCHEDULE, BACKUP_INCR_SCHEDULE,
     BACKUP_REGION, BACKUP_RETENTION_DAYS, CONTROL_PLANE_SIZE, IMAGE, LOG_OUTPUT, METRICS_PATH, METRICS_PORT,
     PERCONA_DATABASE_NAME, PERCONA_POSTGRES_VERSION, PERCONA_REPLICAS, PERCONA_STORAGE_SIZE,
-    REFRESH_TOKEN_DURATION, REPLICAS, SQLITE_PATH, TERMINATION_GRACE_PERIOD_SECONDS,
+    PROGRESS_DEADLINE_SECONDS, REFRESH_TOKEN_DURATION, REPLICAS, SQLITE_PATH,
+    TERMINATION_GRACE_PERIOD_SECONDS,
 };
 use super::{
-    DatabaseBackend, DatabaseType, DittoServerSpec, KerberosSpec, LdapSpec, LogFormat, LogLevel,
-    MachineAccountSpec, PerconaBackupSpec, PerconaSpec, ServiceMonitorSpec, ServiceType, StorageSpec,
-    duration,
+    DatabaseBackend, DatabaseType, DittoServerSpec, Hibernate, KerberosSpec, LdapSpec, LogFormat, LogLevel,
+    MachineAccountSpec, PerconaBackupSpec, PerconaSpec, Retention, ServiceMonitorSpec, ServiceType,
+    StorageSpec, duration,
 };
 
 /// A text field that is absent or empty has no value. The Go operator does not tell the two apart.
@@ -94,6 +95,26 @@ impl DittoServerSpec {
 
 /// The REST API and the Services.
 impl DittoServerSpec {
+    /// Seconds within which a rollout must finish.
+    #[must_use]
+    pub fn progress_deadline_seconds(&self) -> i32 {
+        self.progress_deadline_seconds
+            .unwrap_or(PROGRESS_DEADLINE_SECONDS)
+    }
+
+    /// What becomes of the volumes when the server is deleted.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.storage.retention.unwrap_or_default()
+    }
+
+    /// Whether the database is to be paused now: the server is stopped, and the user wants them to stop together.
+    #[must_use]
+    pub fn hibernates(&self) -> bool {
+        let wanted = self.percona().and_then(|percona| percona.hibernate) == Some(Hibernate::WhenStopped);
+        wanted && self.desired_replicas() == 0
+    }
+
     /// Port of the REST API.
     #[must_use]
     pub fn api_port(&self) -> i32 {

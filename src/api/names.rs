@@ -7,6 +7,14 @@ use std::collections::BTreeMap;
 pub const GROUP: &str = "dittofs.dittofs.com";
 /// Finalizer on a `DittoServer`.
 pub const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
+/// Annotation by which a user protects a server, with the value [`PROTECTED`]: the API server then refuses its deletion.
+pub const DELETION_PROTECTION_ANNOTATION: &str = "dittofs.dittofs.com/deletion-protection";
+/// Value of [`DELETION_PROTECTION_ANNOTATION`].
+pub const PROTECTED: &str = "enabled";
+/// Annotation by which a user pauses the operator's work on a server, with the value `true`. Only the status is written.
+pub const PAUSED_ANNOTATION: &str = "dittofs.dittofs.com/paused";
+/// Annotation by which a user asks for new generated Secrets: any value that was not there before.
+pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets";
 /// Annotation in which the Go operator counted failed logins. Ours never writes it.
 pub const AUTH_RETRY_COUNT_ANNOTATION: &str = "dittofs.dittofs.com/auth-retry-count";
 /// Lease that the Go operator and ours share, so that only one of them acts.

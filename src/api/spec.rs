@@ -90,6 +90,12 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
 
+    /// Seconds within which a rollout must finish before `Progressing` says that it is stuck, and why. The rollout goes
+    /// on all the same. Default: 600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::PROGRESS_DEADLINE_SECONDS), range(min = 1, max = 86400))]
+    pub progress_deadline_seconds: Option<i32>,
+
     /// The server's REST API: port and TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_plane: Option<ControlPlaneSpec>,

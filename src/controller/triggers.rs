@@ -147,6 +147,8 @@ pub(super) fn start(
         config_maps: scope.children(&servers, &queue),
         services: scope.children(&servers, &queue),
         network_policies: scope.children(&servers, &queue),
+        pods: scope.children(&servers, &queue),
+        claims: scope.children(&servers, &queue),
         databases: scope.databases(&servers, &queue),
         servers: servers.clone(),
     };
@@ -175,6 +177,8 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
         config_maps,
         services,
         network_policies,
+        pods,
+        claims,
         databases,
     } = &context.caches;
     let secrets = context.secrets.metadata();
@@ -192,6 +196,8 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
         config_maps.answered().await;
         services.answered().await;
         network_policies.answered().await;
+        pods.answered().await;
+        claims.answered().await;
         databases.answered().await;
         secrets.answered().await;
     };
@@ -208,6 +214,8 @@ pub(super) async fn synced(context: Arc<Context>) {
         config_maps,
         services,
         network_policies,
+        pods,
+        claims,
         databases,
     } = &context.caches;
     servers.synced().await;
@@ -215,6 +223,8 @@ pub(super) async fn synced(context: Arc<Context>) {
     config_maps.synced().await;
     services.synced().await;
     network_policies.synced().await;
+    pods.synced().await;
+    claims.synced().await;
     databases.answered().await;
     context.secrets.metadata().synced().await;
 }

@@ -36,6 +36,8 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
             &names::stateful_set(&name),
         )
         .await,
+        pods: labelled(&caches.pods, &namespace, &name),
+        claims: labelled(&caches.claims, &namespace, &name),
         secrets: read_secrets(context, &server, &namespace).await,
         database: read_database(&caches.databases, &namespace, &name),
         fresh: draw(),
@@ -75,6 +77,26 @@ where
         Lookedup::Found(object) => Read::Found(object),
         Lookedup::Missing | Lookedup::Unknown(_) => live(client, namespace, name).await,
     }
+}
+
+/// The objects that carry the server's selector labels.
+fn labelled<K>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<Vec<Arc<K>>>
+where
+    K: Resource<DynamicType = ()> + reflector::Lookup<DynamicType = ()> + Clone + 'static,
+{
+    if let Feed::Failing(error) = cache.feed(namespace) {
+        return Read::Unreadable(error);
+    }
+    let is_of_server = |object: &Arc<K>| {
+        let metadata = object.meta();
+        let instance = metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(names::INSTANCE_LABEL));
+        metadata.namespace.as_deref() == Some(namespace)
+            && instance.is_some_and(|instance| instance == server)
+    };
+    Read::Found(cache.all().into_iter().filter(is_of_server).collect())
 }
 
 async fn live<K>(client: &Client, namespace: &str, name: &str) -> Read<Arc<K>>

@@ -50,6 +50,8 @@ pub(crate) fn world(spec: &str) -> Observed {
         Read::Missing
     };
     Observed {
+        pods: Read::Found(Vec::new()),
+        claims: Read::Found(Vec::new()),
         config_map: Read::Missing,
         stateful_set: Read::Missing,
         secrets: secrets
