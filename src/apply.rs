@@ -1,12 +1,13 @@
 //! Step 4, apply: writes the children, and says what became of each.
 //!
-//! The order is that of need. Secrets come first: the pod's hash speaks of their values. Then the configuration and what
-//! the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
+//! The order is that of need. Secrets come first: the pod's hash speaks of their values. Then the configuration, the
+//! growth of claims and what the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
 //! that fails does not stop the others, except that no pod is written before its Secrets and its configuration.
 
 pub mod compare;
 pub mod managed_fields;
 pub mod ownership;
+mod storage;
 mod write;
 
 use std::fmt;
@@ -16,12 +17,15 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 
+use self::ownership::{Owner, owner};
 pub use self::write::Error;
+pub(crate) use self::write::is_namespace_terminating;
 use self::write::{Writer, Written};
 use crate::api::names;
 use crate::api::percona::PerconaPGCluster;
 use crate::context::Context;
 use crate::desired::{Desired, Workload};
+use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
 
 /// What became of one child.
@@ -39,6 +43,8 @@ pub enum Outcome {
     Foreign(String),
     /// A previous one is still being deleted; its end triggers the next try.
     Terminating,
+    /// The namespace is being deleted, so it could not be made. There is nothing to try again.
+    NamespaceTerminating,
     /// An earlier child that it needs failed, so it was not written.
     Skipped,
     /// The API server refused, or did not answer in time.
@@ -46,12 +52,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the child is now as desired.
+    /// Whether the child is now as desired, or never will be.
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(
             self,
-            Self::Unchanged | Self::Created | Self::Updated | Self::Deleted
+            Self::Unchanged | Self::Created | Self::Updated | Self::Deleted | Self::NamespaceTerminating
         )
     }
 }
@@ -65,6 +71,7 @@ impl fmt::Display for Outcome {
             Self::Deleted => formatter.write_str("deleted"),
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
             Self::Terminating => formatter.write_str("the previous one is still being deleted"),
+            Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
             Self::Skipped => formatter.write_str("waits for an earlier child"),
             Self::Failed(error) => error.fmt(formatter),
         }
@@ -150,6 +157,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         metrics_service,
         network_policy,
         database,
+        growths,
         workload,
     } = desired;
     let own_name = observed.server.name_any();
@@ -166,6 +174,10 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         applied.config_map = applied.record("ConfigMap", name, written, before);
     }
     let pod_may_be_written = applied.is_complete();
+    // Neither waits for the other: a pod may start on a small volume, and a volume grows under any pod.
+    for growth in growths {
+        grow(&writer, &mut applied, growth).await;
+    }
     for service in [headless_service, api_service] {
         let name = service.metadata.name.clone().unwrap_or_default();
         let written = writer.child(&caches.services, &name, service).await;
@@ -197,7 +209,35 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         pod_may_be_written,
     ))
     .await;
+    restart_without_volume(&writer, &mut applied, observed).await;
     applied
+}
+
+async fn grow(writer: &Writer<'_>, applied: &mut Applied, growth: Growth) {
+    if let Growth::Ask { claim, size } = growth {
+        let outcome = writer.grow(&claim, &size).await;
+        applied.steps.push(Step {
+            kind: "PersistentVolumeClaim",
+            name: claim.name_any(),
+            outcome,
+        });
+    }
+}
+
+/// A volume that is added to a running server needs another pod.
+async fn restart_without_volume(writer: &Writer<'_>, applied: &mut Applied, observed: &Observed) {
+    let Some(stateful_set) = applied.stateful_set.found() else {
+        return;
+    };
+    let is_ours = owner(&stateful_set.metadata, writer.server) == Owner::Us;
+    if let Some(pod) = growth::pod_without_volume(&observed.pods, stateful_set).filter(|_| is_ours) {
+        let outcome = writer.restart(pod).await;
+        applied.steps.push(Step {
+            kind: "Pod",
+            name: pod.name_any(),
+            outcome,
+        });
+    }
 }
 
 async fn create_secret(writer: &Writer<'_>, applied: &mut Applied, secret: Secret) {
@@ -225,7 +265,12 @@ async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Wo
         Workload::Run {
             stateful_set,
             config_hash: _,
-        } => writer.child(cache, &name, *stateful_set).await,
+        } => match before.found() {
+            Some(live) if matches!(storage::templates_differ(live, &stateful_set), Ok(true)) => {
+                writer.replace(&name, *stateful_set).await
+            }
+            _ => writer.child(cache, &name, *stateful_set).await,
+        },
         Workload::Hold { replicas } => writer.scale(cache, &name, before.found(), replicas).await,
     };
     applied.stateful_set = applied.record("StatefulSet", name, written, before);

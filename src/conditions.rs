@@ -23,6 +23,7 @@ mod inputs;
 mod progressing;
 mod ready;
 pub mod reasons;
+mod storage;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

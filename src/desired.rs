@@ -34,6 +34,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use thiserror::Error;
 
 use crate::api::percona::PerconaPGCluster;
+use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
 use crate::validate::{PodGate, Valid};
 
@@ -71,6 +72,8 @@ pub struct Desired {
     pub network_policy: NetworkPolicy,
     /// Database cluster, if Percona is on.
     pub database: Option<PerconaPGCluster>,
+    /// Volumes that are smaller than the spec.
+    pub growths: Vec<Growth>,
     /// The pod.
     pub workload: Workload,
 }
@@ -141,6 +144,7 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
         network_policy: network_policy::build(server),
         database: percona::build(observed, settings),
         secrets,
+        growths: growth::growths(observed),
         workload,
     })
 }

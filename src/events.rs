@@ -175,10 +175,14 @@ fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
 /// controller has not seen lasts for a moment.
 fn progressing(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
     let message = || change.now.message.clone();
-    if !change.is_true() {
-        return None;
-    }
     match change.now.reason.as_str() {
+        reasons::VOLUME_NOT_EXPANDABLE
+        | reasons::VOLUME_QUOTA_EXCEEDED
+        | reasons::VOLUME_GROWTH_REFUSED
+        | reasons::VOLUME_RESIZE_FAILED
+        | reasons::STORAGE_CLASS_IMMUTABLE => warning_of(change.now, "GrowVolume"),
+        _ if !change.is_true() => None,
+        reasons::VOLUME_GROWING => Some(normal(reasons::VOLUME_GROWING, "GrowVolume", message())),
         reasons::ROLLOUT_IN_PROGRESS => Some(normal(ROLLING_OUT, "RollOut", message())),
         reasons::SCALING_REPLICAS => Some(normal(SCALING, "Scale", message())),
         reasons::DELETING => Some(normal(reasons::DELETING, "Delete", message())),
@@ -240,7 +244,7 @@ fn normal(reason: &str, action: &str, note: String) -> Event {
     event(EventType::Normal, reason, action, note)
 }
 
-fn event(type_: EventType, reason: &str, action: &str, note: String) -> Event {
+pub(crate) fn event(type_: EventType, reason: &str, action: &str, note: String) -> Event {
     Event {
         type_,
         reason: reason.to_owned(),

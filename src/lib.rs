@@ -15,7 +15,7 @@
 //! | [`events`] | what changed → a story | writes events |
 //! | [`finalize`] | deletion | writes |
 //!
-//! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`cli`] and [`run`] (the command),
+//! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes), [`cli`] and [`run`] (the command),
 //! [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
 
 pub mod admin;
@@ -31,6 +31,7 @@ pub mod controller;
 pub mod desired;
 pub mod events;
 pub mod finalize;
+pub mod growth;
 pub mod observe;
 pub mod quantity;
 pub mod render;

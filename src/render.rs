@@ -195,6 +195,7 @@ fn render(
         metrics_service,
         network_policy,
         database,
+        growths: _,
         workload,
     } = desired(&valid, settings)?;
     for mut secret in secrets {
@@ -242,6 +243,7 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
         secrets.insert(used.secret.clone(), Read::Missing);
     }
     Observed {
+        growth: BTreeMap::new(),
         server: Arc::new(server.clone()),
         config_map: Read::Missing,
         pods: Read::Found(Vec::new()),

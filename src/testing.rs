@@ -3,6 +3,7 @@
 //! The server is `files` in the namespace `storage`. Start from [`nothing`], [`ready`] or [`running`], change what the
 //! test is about, then look at the step's answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::ResourceExt;
@@ -51,6 +52,7 @@ pub(crate) fn nothing(spec: &str) -> Observed {
         config_map: Read::Missing,
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
+        growth: BTreeMap::new(),
         stateful_set: Read::Missing,
         secrets: secrets::uses(&server)
             .into_iter()

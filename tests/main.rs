@@ -9,10 +9,12 @@
 mod admission;
 mod canary;
 mod database;
+mod deletion;
 mod drift;
 mod faults;
 mod first_reconcile;
 mod fixpoint;
+mod growth;
 mod interrupted;
 mod model;
 mod purity;

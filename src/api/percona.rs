@@ -190,6 +190,9 @@ pub struct PerconaPGClusterStatus {
 }
 
 impl PerconaPGCluster {
+    /// The kind's name.
+    pub const KIND: &'static str = "PerconaPGCluster";
+
     /// Whether Percona's operator says that the cluster serves.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -5,11 +5,13 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Status;
 use kube::runtime::reflector;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -59,7 +61,7 @@ impl Error {
         matches!(self, Self::Call { source, .. } if client::is_invalid(source))
     }
 
-    fn call(verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
+    pub(super) fn call(verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
         move |source| Self::Call {
             verb,
             source: Box::new(source),
@@ -74,14 +76,14 @@ pub(super) struct Written<K> {
 }
 
 impl<K> Written<K> {
-    fn of(outcome: Outcome, object: impl Into<Arc<K>>) -> Self {
+    pub(super) fn of(outcome: Outcome, object: impl Into<Arc<K>>) -> Self {
         Self {
             outcome,
             object: Some(object.into()),
         }
     }
 
-    fn without(outcome: Outcome) -> Self {
+    pub(super) fn without(outcome: Outcome) -> Self {
         Self {
             outcome,
             object: None,
@@ -94,6 +96,8 @@ pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
     pub(super) server: &'a DittoServer,
     namespace: String,
+    /// Whether the namespace was found to be terminating: then no further child is tried.
+    is_closed: AtomicBool,
 }
 
 /// What every child kind can do. An alias for a long bound.
@@ -125,15 +129,19 @@ impl<'a> Writer<'a> {
             context,
             server,
             namespace: server.namespace().unwrap_or_default(),
+            is_closed: AtomicBool::new(false),
         }
     }
 
-    fn api<K: Child>(&self) -> Api<K> {
+    pub(super) fn api<K: Child>(&self) -> Api<K> {
         Api::namespaced(self.context.client.clone(), &self.namespace)
     }
 
     /// Brings one child to its desired state, with as few calls as that takes: none if the cache shows that it is so.
     pub(super) async fn child<K: Child>(&self, cache: &Cache<K>, name: &str, desired: K) -> Written<K> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Written::without(Outcome::NamespaceTerminating);
+        }
         let attempt = async {
             let desired = stamped(desired)?;
             match cache.get(&self.namespace, name) {
@@ -148,7 +156,18 @@ impl<'a> Writer<'a> {
         };
         attempt
             .await
-            .unwrap_or_else(|error| Written::without(Outcome::Failed(error)))
+            .unwrap_or_else(|error| Written::without(self.failed(error)))
+    }
+
+    /// A child that could not be made in a namespace that is being deleted did not fail.
+    fn failed(&self, error: Error) -> Outcome {
+        match &error {
+            Error::Call { source, .. } if is_namespace_terminating(source) => {
+                self.is_closed.store(true, Ordering::Relaxed);
+                Outcome::NamespaceTerminating
+            }
+            _ => Outcome::Failed(error),
+        }
     }
 
     fn is_current<K: Child>(&self, live: &K, desired: &Value) -> Result<bool, Error> {
@@ -199,7 +218,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Why an existing object must not be written now.
-    fn refusal<K: Child>(&self, live: &K) -> Option<Outcome> {
+    pub(super) fn refusal<K: Child>(&self, live: &K) -> Option<Outcome> {
         match owner(live.meta(), self.server) {
             Owner::Other(_) if self.may_adopt(live) => None,
             Owner::Other(who) => Some(Outcome::Foreign(who)),
@@ -251,7 +270,7 @@ impl<'a> Writer<'a> {
             .map_err(Error::call("apply"))
     }
 
-    async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
+    pub(super) async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
         let Some(entries) = managed_fields::upgraded(live.managed_fields(), FIELD_MANAGER) else {
             return Ok(());
         };
@@ -330,10 +349,17 @@ impl<'a> Writer<'a> {
 
     /// Creates a managed Secret. One that exists by now is never overwritten: the next pass reads it.
     pub(super) async fn create_secret(&self, secret: Secret) -> Outcome {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Outcome::NamespaceTerminating;
+        }
         match self.api::<Secret>().create(&post(), &secret).await {
             Ok(created) => {
                 self.context.secrets.wrote(&created);
                 Outcome::Created
+            }
+            Err(kube::Error::Api(status)) if says_namespace_terminating(&status) => {
+                self.is_closed.store(true, Ordering::Relaxed);
+                Outcome::NamespaceTerminating
             }
             Err(kube::Error::Api(status)) => Outcome::Failed(Error::Secret {
                 reason: status.reason,
@@ -347,11 +373,23 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Whether the API server refused because the namespace is being deleted.
+pub(crate) fn is_namespace_terminating(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if says_namespace_terminating(status))
+}
+
+fn says_namespace_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 fn is_database<K: Child>() -> bool {
     <K as Resource>::kind(&()) == "PerconaPGCluster"
 }
 
-fn post() -> PostParams {
+pub(super) fn post() -> PostParams {
     PostParams {
         field_manager: Some(FIELD_MANAGER.into()),
         ..PostParams::default()
@@ -360,7 +398,7 @@ fn post() -> PostParams {
 
 /// The child as JSON, with a hash of itself: a field that leaves the desired object changes the hash, and so is noticed
 /// although the live object still holds all that is desired.
-fn stamped<K: Child>(desired: K) -> Result<Value, Error> {
+pub(super) fn stamped<K: Child>(desired: K) -> Result<Value, Error> {
     let mut value = serde_json::to_value(desired)?;
     let digest = Sha256::digest(serde_json::to_vec(&value)?);
     let hash = digest

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodCondition};
 use kube::{Resource, ResourceExt};
 
 use crate::api::percona::PerconaPGCluster;
@@ -12,6 +12,7 @@ use crate::apply::ownership::{Owner, owner};
 use crate::apply::{Applied, Outcome, Step};
 use crate::conditions::reasons;
 use crate::desired::Desired;
+use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
 use crate::validate::{
     Concern, PodGate, Severity, Verdict, Violation, conflict_message, database_problem, most_telling_first,
@@ -72,6 +73,12 @@ pub struct Inputs<'a> {
     pub stateful_set: Child<StatefulSet>,
     /// What became of each child.
     pub steps: &'a [Step],
+    /// The server's pods.
+    pub pods: &'a Read<Vec<Arc<Pod>>>,
+    /// Volumes that are not as the spec asks.
+    pub growths: Vec<Growth>,
+    /// What a deleted server waits for.
+    pub left_to_clean: Option<String>,
 }
 
 impl<'a> Inputs<'a> {
@@ -99,6 +106,12 @@ impl<'a> Inputs<'a> {
             config_map: Child::of(&applied.config_map, server),
             stateful_set: Child::of(&applied.stateful_set, server),
             steps: &applied.steps,
+            pods: &observed.pods,
+            growths: growth::growths(observed)
+                .into_iter()
+                .chain(growth::class_trouble(observed).map(Growth::Stuck))
+                .collect(),
+            left_to_clean: None,
         }
     }
 
@@ -108,12 +121,22 @@ impl<'a> Inputs<'a> {
         self.server.spec.desired_replicas()
     }
 
-    /// Number of pods that are ready.
+    /// Number of pods that are ready. A StatefulSet that was just made again for other claim templates does not know its
+    /// pod yet; then the pod speaks for itself.
     #[must_use]
     pub fn ready_replicas(&self) -> i32 {
-        self.workload_status()
-            .and_then(|status| status.ready_replicas)
-            .unwrap_or(0)
+        let seen = |status: &&StatefulSetStatus| status.observed_generation.is_some_and(|seen| seen > 0);
+        match self.workload_status().filter(seen) {
+            Some(status) => status.ready_replicas.unwrap_or(0),
+            None if self.stateful_set.ours().is_some() => self.ready_pods(),
+            None => 0,
+        }
+    }
+
+    fn ready_pods(&self) -> i32 {
+        let pods = self.pods.found().map(Vec::as_slice).unwrap_or_default();
+        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+        i32::try_from(ready).unwrap_or(i32::MAX)
     }
 
     /// Whether there is a PostgreSQL cluster to speak of.
@@ -210,6 +233,15 @@ impl<'a> Inputs<'a> {
             step.kind, step.name
         ))
     }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref());
+    let is_true = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
+    pod.metadata.deletion_timestamp.is_none() && conditions.unwrap_or_default().iter().any(is_true)
 }
 
 /// The key `config.yaml` of a ConfigMap.

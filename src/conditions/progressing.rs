@@ -7,11 +7,14 @@
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 
 use super::available::unreadable;
+use super::storage;
 use super::{Check, Child, Inputs, Judgement, objection, reasons};
+use crate::apply::{Outcome, Step};
 use crate::validate::{Concern, PodGate, Severity, Violation};
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 13] = [
     deleting,
+    namespace_terminating,
     conflict,
     failure,
     terminating,
@@ -22,6 +25,7 @@ const CHECKS: [Check; 11] = [
     rolling_out,
     scaling,
     not_updated,
+    storage::growing,
 ];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
@@ -39,7 +43,8 @@ fn settled(inputs: &Inputs<'_>) -> Judgement {
             reasons::BLOCKED,
             format!("Nothing moves until this is corrected: {cause}"),
         ),
-        None => Judgement::no(reasons::RECONCILE_COMPLETE, "All resources are up to date"),
+        None => storage::stuck(inputs)
+            .unwrap_or_else(|| Judgement::no(reasons::RECONCILE_COMPLETE, "All resources are up to date")),
     }
 }
 
@@ -48,9 +53,23 @@ fn is_terminal(violation: &Violation) -> bool {
 }
 
 fn deleting(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = match &inputs.left_to_clean {
+        Some(left) => format!("DittoServer is being deleted; it waits for {left}"),
+        None => "DittoServer is being deleted".into(),
+    };
     inputs
         .is_deleting()
-        .then(|| Judgement::yes(reasons::DELETING, "DittoServer is being deleted"))
+        .then(|| Judgement::yes(reasons::DELETING, message))
+}
+
+fn namespace_terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let is_refused = |step: &Step| matches!(step.outcome, Outcome::NamespaceTerminating);
+    inputs.steps.iter().any(is_refused).then(|| {
+        Judgement::yes(
+            reasons::NAMESPACE_TERMINATING,
+            "The namespace is being deleted, and the DittoServer with it",
+        )
+    })
 }
 
 fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {

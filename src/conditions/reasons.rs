@@ -108,6 +108,28 @@ pub const SCALING_REPLICAS: &str = "ScalingReplicas";
 pub const WAITING_FOR_SECRETS: &str = "WaitingForSecrets";
 /// The pod template is held until the database is there. See `DatabaseReady`.
 pub const WAITING_FOR_DATABASE: &str = "WaitingForDatabase";
+/// A volume grows to the size in the spec. Wait; if this stays, look at the events of the `PersistentVolumeClaim`.
+pub const VOLUME_GROWING: &str = "VolumeGrowing";
+/// `Progressing` False: a volume is smaller than the spec asks, and its StorageClass does not let it grow. Set
+/// `allowVolumeExpansion` on the class if its driver can do it, or move the data. The server runs on.
+pub const VOLUME_NOT_EXPANDABLE: &str = "VolumeNotExpandable";
+/// `Progressing` False: a volume is smaller than the spec asks, and a `ResourceQuota` does not let it grow. Raise the quota;
+/// it is tried again within ten minutes. The server runs on.
+pub const VOLUME_QUOTA_EXCEEDED: &str = "VolumeQuotaExceeded";
+/// `Progressing` False: a volume is smaller than the spec asks, and the API server refuses its growth. The message has its
+/// answer; it is asked again within ten minutes. The server runs on.
+pub const VOLUME_GROWTH_REFUSED: &str = "VolumeGrowthRefused";
+/// `Progressing` False: the volume driver could not resize a volume. Look at the events of the `PersistentVolumeClaim` and
+/// at the driver; Kubernetes goes on trying. The server runs on.
+pub const VOLUME_RESIZE_FAILED: &str = "VolumeResizeFailed";
+/// `Progressing` False: a disk has grown and its file system has not. Most drivers do it within a minute; if it stays,
+/// delete the pod when it suits you: the driver does it at the start of a pod. The server runs on.
+pub const FILE_SYSTEM_RESIZE_PENDING: &str = "FileSystemResizePending";
+/// `Progressing` False: the spec names another StorageClass than that of the volumes, and a volume cannot change its class.
+/// Set the field back, or move the data. The server runs on.
+pub const STORAGE_CLASS_IMMUTABLE: &str = "StorageClassImmutable";
+/// The namespace is being deleted, and no child can be made in it. Wait.
+pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// The DittoServer is being deleted. Wait.
 pub const DELETING: &str = "Deleting";
 

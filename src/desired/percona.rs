@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
 use super::percona_images::Images;
 use super::{Settings, claims, meta};
@@ -10,6 +11,7 @@ use crate::api::percona::{
     PgBouncer, Proxy, S3Repo, User,
 };
 use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names};
+use crate::finalize::plan::PERCONA_FINALIZERS;
 use crate::observe::{KindState, Observed, Read};
 use crate::quantity;
 
@@ -49,7 +51,7 @@ fn cluster(
     PerconaPGCluster {
         // The data in the cluster outlives the server unless the user says otherwise.
         metadata: if percona.delete_with_server {
-            meta::owned(server, name)
+            going_with_data(meta::owned(server, name))
         } else {
             meta::kept(server, name)
         },
@@ -72,6 +74,14 @@ fn cluster(
             ..PerconaPGClusterSpec::default()
         },
         status: None,
+    }
+}
+
+/// Percona's operator then deletes the cluster's volumes, user Secrets and certificates with it.
+fn going_with_data(metadata: ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        finalizers: Some(PERCONA_FINALIZERS.map(str::to_owned).into()),
+        ..metadata
     }
 }
 

@@ -8,14 +8,18 @@ use kube::ResourceExt;
 
 use super::{claims, meta, pod};
 use crate::api::names;
+use crate::growth;
 use crate::validate::Valid;
 
-/// Builds the StatefulSet. `serviceName`, the selector and the claim templates are immutable in Kubernetes.
+/// Builds the StatefulSet. `serviceName`, the selector and the claim templates are immutable in Kubernetes; for other
+/// claim templates it is made anew (`apply/storage.rs`).
 pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
     let server = &valid.observed.server;
     let name = server.name_any();
     let live = valid.observed.stateful_set.found().map(AsRef::as_ref);
-    let claims = claims::build(&server.spec.storage, live);
+    let claims = claims::build(&server.spec.storage, live, |volume| {
+        growth::template_may_follow(valid.observed, volume)
+    });
     StatefulSet {
         metadata: meta::owned(server, names::stateful_set(&name)),
         spec: Some(StatefulSetSpec {

@@ -27,7 +27,9 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let caches = &context.caches;
     let client = &context.client;
+    let claims = labelled(&caches.claims, &namespace, &name);
     Observed {
+        growth: super::growth::answers(client, &server, &claims).await,
         config_map: cached(client, &caches.config_maps, &namespace, &names::config_map(&name)).await,
         stateful_set: confirmed(
             client,
@@ -37,7 +39,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         )
         .await,
         pods: labelled(&caches.pods, &namespace, &name),
-        claims: labelled(&caches.claims, &namespace, &name),
+        claims,
         secrets: read_secrets(context, &server, &namespace).await,
         database: read_database(&caches.databases, &namespace, &name),
         fresh: draw(),
@@ -96,7 +98,16 @@ where
         metadata.namespace.as_deref() == Some(namespace)
             && instance.is_some_and(|instance| instance == server)
     };
-    Read::Found(cache.all().into_iter().filter(is_of_server).collect())
+    // What this process has written may be newer than what the watch has delivered.
+    let newest = |object: Arc<K>| {
+        let name = object.meta().name.as_deref().unwrap_or_default();
+        match cache.get(namespace, name) {
+            Lookedup::Found(newer) => newer,
+            Lookedup::Missing | Lookedup::Unknown(_) => object,
+        }
+    };
+    let delivered = cache.all().into_iter().filter(is_of_server);
+    Read::Found(delivered.map(newest).collect())
 }
 
 async fn live<K>(client: &Client, namespace: &str, name: &str) -> Read<Arc<K>>

@@ -50,6 +50,7 @@ pub(crate) fn world(spec: &str) -> Observed {
         Read::Missing
     };
     Observed {
+        growth: BTreeMap::new(),
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
         config_map: Read::Missing,
@@ -221,6 +222,7 @@ pub(crate) fn config_map(server: &DittoServer, config: &str) -> ConfigMap {
 /// What `desired` would build, as far as the conditions read it.
 pub(crate) fn built(observed: &Observed) -> Desired {
     Desired {
+        growths: Vec::new(),
         secrets: Vec::new(),
         config_map: Some(config_map(&observed.server, CONFIG)),
         headless_service: Service::default(),
