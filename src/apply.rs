@@ -8,6 +8,7 @@ pub mod compare;
 pub mod managed_fields;
 pub mod ownership;
 mod storage;
+mod stuck_pod;
 mod write;
 
 use std::fmt;
@@ -45,6 +46,10 @@ pub enum Outcome {
     Terminating,
     /// The namespace is being deleted, so it could not be made. There is nothing to try again.
     NamespaceTerminating,
+    /// A pod that stood in the way of a rollout was deleted, so that its StatefulSet makes a new one. The text says why.
+    Replaced(String),
+    /// It is not as desired, and is not written, because the user has paused the server.
+    Withheld,
     /// An earlier child that it needs failed, so it was not written.
     Skipped,
     /// The API server refused, or did not answer in time.
@@ -52,13 +57,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the child is now as desired, or never will be.
+    /// Whether nothing is to be tried again: the child is now as desired, or is not to be.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(
-            self,
-            Self::Unchanged | Self::Created | Self::Updated | Self::Deleted | Self::NamespaceTerminating
-        )
+        match self {
+            Self::Unchanged
+            | Self::Created
+            | Self::Updated
+            | Self::Deleted
+            | Self::Replaced(_)
+            | Self::NamespaceTerminating
+            | Self::Withheld => true,
+            Self::Foreign(_) | Self::Terminating | Self::Skipped | Self::Failed(_) => false,
+        }
     }
 }
 
@@ -72,6 +83,8 @@ impl fmt::Display for Outcome {
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
             Self::Terminating => formatter.write_str("the previous one is still being deleted"),
             Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
+            Self::Replaced(why) => formatter.write_str(why),
+            Self::Withheld => formatter.write_str("not written while the server is paused"),
             Self::Skipped => formatter.write_str("waits for an earlier child"),
             Self::Failed(error) => error.fmt(formatter),
         }
@@ -256,6 +269,7 @@ async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Wo
         names::stateful_set(&writer.server.name_any()),
     );
     let before = applied.stateful_set.clone();
+    let runs = matches!(workload, Workload::Run { .. });
     let written = match workload {
         Workload::Await => return,
         Workload::Run { .. } if !allowed => Written {
@@ -273,5 +287,11 @@ async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Wo
         },
         Workload::Hold { replicas } => writer.scale(cache, &name, before.found(), replicas).await,
     };
+    let is_written = runs && written.outcome.is_done();
     applied.stateful_set = applied.record("StatefulSet", name, written, before);
+    if is_written {
+        applied
+            .steps
+            .extend(stuck_pod::replace(writer, &applied.stateful_set).await);
+    }
 }

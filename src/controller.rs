@@ -25,7 +25,7 @@ use crate::api::DittoServer;
 use crate::apply::{self, Applied};
 use crate::backoff::PerObject;
 use crate::cache::Lookedup;
-use crate::conditions::{Inputs, conditions};
+use crate::conditions::{Inputs, conditions, time_left};
 use crate::context::{Context, StoredServer};
 use crate::desired::{self, Settings, desired};
 use crate::observe::observe;
@@ -194,7 +194,9 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     inputs.left_to_clean = finalize::left(&cleanup);
     let before = server.status.clone().unwrap_or_default();
     let generation = server.metadata.generation.unwrap_or_default();
-    let conditions = conditions(&inputs, &before.conditions, generation, Timestamp::now());
+    let now = Timestamp::now();
+    let conditions = conditions(&inputs, &before.conditions, generation, now);
+    let deadline = time_left(&inputs, &conditions, now);
     let after = status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
     events::publish(context, server, &events::story(&before, &after, &applied)).await;
@@ -206,7 +208,10 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     written?;
     guarded?;
     if applied.is_complete() {
-        Ok(Action::requeue(context.resync))
+        // A deadline that passes changes nothing in the cluster that a watch would tell.
+        Ok(Action::requeue(
+            deadline.map_or(context.resync, |left| left.min(context.resync)),
+        ))
     } else {
         Err(Error::Incomplete(applied.summary()))
     }

@@ -9,6 +9,7 @@ mod config_map;
 mod database_tls;
 mod env;
 mod hash;
+mod hibernation;
 mod meta;
 mod network_policy;
 mod paths;
@@ -36,7 +37,7 @@ use thiserror::Error;
 use crate::api::percona::PerconaPGCluster;
 use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
-use crate::validate::{PodGate, Valid};
+use crate::validate::{PodGate, Valid, holds_start};
 
 /// Why the children could not be built.
 #[derive(Debug, Error)]
@@ -118,7 +119,7 @@ pub enum Workload {
     },
     /// It exists and its pod must not be touched; only the number of replicas follows the spec.
     Hold {
-        /// `spec.replicas` of the server.
+        /// `spec.replicas` of the server; 0 for a stopped one whose database does not serve yet.
         replicas: i32,
     },
     /// It does not exist, and the pod could not start.
@@ -154,7 +155,7 @@ fn workload(valid: &Valid<'_>, fresh: &[Secret], config: &str) -> Workload {
     match (valid.pod, &observed.stateful_set) {
         // One that cannot be read may exist: it must neither be awaited nor written.
         (_, Read::Unreadable(_)) | (PodGate::Closed, Read::Found(_)) => Workload::Hold {
-            replicas: observed.server.spec.desired_replicas(),
+            replicas: held_replicas(observed),
         },
         (PodGate::Closed, Read::Missing) => Workload::Await,
         (PodGate::Open, Read::Found(_) | Read::Missing) => {
@@ -168,6 +169,15 @@ fn workload(valid: &Valid<'_>, fresh: &[Secret], config: &str) -> Workload {
                 config_hash,
             }
         }
+    }
+}
+
+/// Scaling a held pod follows the spec, except that no server starts before its database.
+fn held_replicas(observed: &Observed) -> i32 {
+    if holds_start(observed) {
+        0
+    } else {
+        observed.server.spec.desired_replicas()
     }
 }
 

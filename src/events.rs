@@ -33,6 +33,10 @@ pub const ROLLING_OUT: &str = "RollingOut";
 pub const SCALING: &str = "Scaling";
 /// No pod serves any more, and no rollout explains it.
 pub const UNAVAILABLE: &str = "Unavailable";
+/// A pod that kept a rollout from going on was deleted. One event for each pod.
+pub const POD_REPLACED: &str = "PodReplaced";
+/// The user has removed the annotation that paused the server.
+pub const RESUMED: &str = "Resumed";
 /// A child could not be written; the Go operator's reason for it.
 pub const RECONCILE_FAILED: &str = "ReconcileFailed";
 
@@ -113,9 +117,14 @@ fn written(steps: &[Step]) -> Vec<Event> {
         (UPDATED, "Update", |outcome| matches!(outcome, Outcome::Updated)),
         (DELETED, "Delete", |outcome| matches!(outcome, Outcome::Deleted)),
     ];
+    let replaced = steps.iter().filter_map(|step| match &step.outcome {
+        Outcome::Replaced(why) => Some(event(EventType::Warning, POD_REPLACED, "Replace", why.clone())),
+        _ => None,
+    });
     verbs
         .into_iter()
         .filter_map(|(reason, action, did)| list(steps, reason, action, did))
+        .chain(replaced)
         .collect()
 }
 
@@ -151,6 +160,14 @@ fn config_ready(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
 
 fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
     let name = scene.after.percona_cluster_name.as_deref().unwrap_or_default();
+    let hibernation = [reasons::PERCONA_HIBERNATING, reasons::PERCONA_PAUSING];
+    if hibernation.contains(&change.now.reason.as_str()) {
+        return Some(normal(
+            &change.now.reason,
+            "Hibernate",
+            change.now.message.clone(),
+        ));
+    }
     if change.is_true() {
         return Some(normal(
             SERVER_DATABASE_READY,
@@ -175,6 +192,26 @@ fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
 /// controller has not seen lasts for a moment.
 fn progressing(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
     let message = || change.now.message.clone();
+    match change.now.reason.as_str() {
+        reasons::PROGRESS_DEADLINE_EXCEEDED => return warning_of(change.now, "RollOut"),
+        reasons::PAUSED => {
+            let was_paused = change
+                .before
+                .is_some_and(|before| before.reason == reasons::PAUSED);
+            return (!was_paused).then(|| normal(reasons::PAUSED, "Pause", message()));
+        }
+        _ => {}
+    }
+    let was_paused = change
+        .before
+        .is_some_and(|before| before.reason == reasons::PAUSED);
+    if was_paused && change.now.reason != reasons::DELETING {
+        return Some(normal(
+            RESUMED,
+            "Resume",
+            format!("No longer paused. {}", change.now.message),
+        ));
+    }
     match change.now.reason.as_str() {
         reasons::VOLUME_NOT_EXPANDABLE
         | reasons::VOLUME_QUOTA_EXCEEDED

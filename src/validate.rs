@@ -15,7 +15,7 @@ mod secret_uses;
 mod stored;
 mod values;
 
-pub(crate) use self::database::problem as database_problem;
+pub(crate) use self::database::{holds_start, problem as database_problem};
 use crate::observe::{Observed, Read};
 use crate::secrets::{self, SecretUse};
 

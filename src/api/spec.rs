@@ -173,6 +173,18 @@ impl<'de> Deserialize<'de> for DittoServerSpec {
     }
 }
 
+/// The metadata that the operator obeys.
+impl DittoServer {
+    /// Whether a user has paused the operator's work on the server. Its deletion is not held up by that.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations
+            .and_then(|annotations| annotations.get(super::names::PAUSED_ANNOTATION))
+            .is_some_and(|value| value == "true")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -95,6 +95,8 @@ impl<K> Written<K> {
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
     pub(super) server: &'a DittoServer,
+    /// Whether the user has paused the server: then everything is compared, and nothing is written.
+    pub(super) is_paused: bool,
     namespace: String,
     /// Whether the namespace was found to be terminating: then no further child is tried.
     is_closed: AtomicBool,
@@ -128,9 +130,14 @@ impl<'a> Writer<'a> {
         Self {
             context,
             server,
+            is_paused: server.is_paused(),
             namespace: server.namespace().unwrap_or_default(),
             is_closed: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     pub(super) fn api<K: Child>(&self) -> Api<K> {
@@ -183,6 +190,9 @@ impl<'a> Writer<'a> {
         name: &str,
         desired: &Value,
     ) -> Result<Written<K>, Error> {
+        if self.is_paused {
+            return Ok(Written::without(Outcome::Withheld));
+        }
         match self.create(cache, desired).await? {
             Some(created) => Ok(Written::of(Outcome::Created, created)),
             // This object was built for a world without one, and the watch of databases misses none: look again first.
@@ -200,6 +210,9 @@ impl<'a> Writer<'a> {
     ) -> Result<Written<K>, Error> {
         let live = self.api::<K>().get_opt(name).await.map_err(Error::call("read"))?;
         let Some(live) = live else {
+            if self.is_paused {
+                return Ok(Written::without(Outcome::Withheld));
+            }
             return Ok(match self.create(cache, desired).await? {
                 Some(created) => Written::of(Outcome::Created, created),
                 None => Written::without(Outcome::Terminating),
@@ -211,6 +224,9 @@ impl<'a> Writer<'a> {
         if self.is_current(&live, desired)? {
             cache.wrote(live.clone());
             return Ok(Written::of(Outcome::Unchanged, live));
+        }
+        if self.is_paused {
+            return Ok(Written::of(Outcome::Withheld, live));
         }
         let applied = self.apply(live, desired).await?;
         cache.wrote(applied.clone());
@@ -306,6 +322,9 @@ impl<'a> Writer<'a> {
         if live.spec.as_ref().and_then(|spec| spec.replicas) == Some(replicas) {
             return Written::of(Outcome::Unchanged, Arc::clone(live));
         }
+        if self.is_paused {
+            return Written::of(Outcome::Withheld, Arc::clone(live));
+        }
         let body = json!({"metadata": {"uid": live.metadata.uid}, "spec": {"replicas": replicas}});
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.into()),
@@ -332,6 +351,9 @@ impl<'a> Writer<'a> {
         if owner(live.meta(), self.server) != Owner::Us || live.meta().deletion_timestamp.is_some() {
             return None;
         }
+        if self.is_paused {
+            return Some(Written::without(Outcome::Withheld));
+        }
         let preconditions = Preconditions {
             uid: live.meta().uid.clone(),
             resource_version: None,
@@ -351,6 +373,9 @@ impl<'a> Writer<'a> {
     pub(super) async fn create_secret(&self, secret: Secret) -> Outcome {
         if self.is_closed.load(Ordering::Relaxed) {
             return Outcome::NamespaceTerminating;
+        }
+        if self.is_paused {
+            return Outcome::Withheld;
         }
         match self.api::<Secret>().create(&post(), &secret).await {
             Ok(created) => {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Resource, ResourceExt};
 
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::apply::ownership::{Owner, owner};
 use crate::apply::{Applied, Outcome, Step};
+use crate::conditions::pod_cause::{PodCause, pod_cause};
 use crate::conditions::reasons;
 use crate::desired::Desired;
 use crate::growth::{self, Growth};
@@ -71,6 +73,8 @@ pub struct Inputs<'a> {
     pub config_map: Child<ConfigMap>,
     /// The StatefulSet after the apply.
     pub stateful_set: Child<StatefulSet>,
+    /// The database cluster after the apply.
+    pub database: Option<Arc<PerconaPGCluster>>,
     /// What became of each child.
     pub steps: &'a [Step],
     /// The server's pods.
@@ -79,6 +83,12 @@ pub struct Inputs<'a> {
     pub growths: Vec<Growth>,
     /// What a deleted server waits for.
     pub left_to_clean: Option<String>,
+    /// Whether a user has paused the operator's work on the server. A deletion is work that goes on.
+    pub is_paused: bool,
+    /// Why the pod does not serve.
+    pub pod_cause: Option<PodCause>,
+    /// Since when the pod is there, or is to go.
+    pub pod_since: Option<Timestamp>,
 }
 
 impl<'a> Inputs<'a> {
@@ -105,6 +115,7 @@ impl<'a> Inputs<'a> {
                 .and_then(config),
             config_map: Child::of(&applied.config_map, server),
             stateful_set: Child::of(&applied.stateful_set, server),
+            database: applied.database.found().cloned(),
             steps: &applied.steps,
             pods: &observed.pods,
             growths: growth::growths(observed)
@@ -112,6 +123,9 @@ impl<'a> Inputs<'a> {
                 .chain(growth::class_trouble(observed).map(Growth::Stuck))
                 .collect(),
             left_to_clean: None,
+            is_paused: server.is_paused(),
+            pod_cause: pod_cause(observed),
+            pod_since: pod_since(observed),
         }
     }
 
@@ -135,7 +149,7 @@ impl<'a> Inputs<'a> {
 
     fn ready_pods(&self) -> i32 {
         let pods = self.pods.found().map(Vec::as_slice).unwrap_or_default();
-        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+        let ready = pods.iter().filter(|pod| serves(pod)).count();
         i32::try_from(ready).unwrap_or(i32::MAX)
     }
 
@@ -222,6 +236,25 @@ impl<'a> Inputs<'a> {
             })
     }
 
+    /// A message, with what keeps the pod from serving, if that is more than a start that takes its time.
+    pub(super) fn with_pod_fault(&self, message: String) -> String {
+        match &self.pod_cause {
+            Some(cause) if cause.is_fault => format!("{message}; {}", cause.message),
+            _ => message,
+        }
+    }
+
+    /// The children that differ from what is desired and are not written while the server is paused.
+    pub(super) fn withheld(&self) -> Vec<String> {
+        let withheld = self
+            .steps
+            .iter()
+            .filter(|step| matches!(step.outcome, Outcome::Withheld));
+        withheld
+            .map(|step| format!("{} {}", step.kind, step.name))
+            .collect()
+    }
+
     /// The first child of a chosen kind whose predecessor is still there.
     pub(super) fn terminating(&self, of_kind: impl Fn(&str) -> bool) -> Option<String> {
         let step = self
@@ -235,13 +268,19 @@ impl<'a> Inputs<'a> {
     }
 }
 
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
+/// When the present pod was made; for one that is being deleted, when it has to be gone.
+fn pod_since(observed: &Observed) -> Option<Timestamp> {
+    let name = names::pod(&observed.server.name_any());
+    let pods = observed.pods.found()?;
+    let metadata = &pods
+        .iter()
+        .find(|pod: &&Arc<Pod>| pod.name_any() == name)?
+        .metadata;
+    let time = metadata
+        .deletion_timestamp
         .as_ref()
-        .and_then(|status| status.conditions.as_deref());
-    let is_true = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
-    pod.metadata.deletion_timestamp.is_none() && conditions.unwrap_or_default().iter().any(is_true)
+        .or(metadata.creation_timestamp.as_ref());
+    time.map(|time| time.0)
 }
 
 /// The key `config.yaml` of a ConfigMap.

@@ -63,6 +63,11 @@ pub const PERCONA_READY: &str = "PerconaReady";
 pub const PERCONA_NOT_FOUND: &str = "PerconaNotFound";
 /// Percona's operator does not call the cluster ready. Wait, or look at the PerconaPGCluster and its pods.
 pub const PERCONA_NOT_READY: &str = "PerconaNotReady";
+/// `DatabaseReady` True: the server is stopped, and its database is paused with it (`percona.hibernate`). Nothing to do;
+/// the database is started before the server.
+pub const PERCONA_HIBERNATING: &str = "PerconaHibernating";
+/// The server is stopped, and its database is being paused. Wait; if this stays, look at the PerconaPGCluster.
+pub const PERCONA_PAUSING: &str = "PerconaPausing";
 /// The kind PerconaPGCluster is not served. Install the Percona Operator for PostgreSQL.
 pub const PERCONA_NOT_INSTALLED: &str = "PerconaNotInstalled";
 /// The API server did not say what becomes of the database. Check the operator's permissions on `PerconaPGCluster`.
@@ -104,6 +109,12 @@ pub const STATEFUL_SET_UPDATING: &str = "StatefulSetUpdating";
 pub const ROLLOUT_IN_PROGRESS: &str = "RolloutInProgress";
 /// The number of ready pods is not yet the wanted one. Wait; if this stays, look at the pod's events and logs.
 pub const SCALING_REPLICAS: &str = "ScalingReplicas";
+/// `Progressing` False: a start, a stop or a rollout did not finish within `spec.progressDeadlineSeconds`. The message says
+/// what is wrong with the pod. It goes on all the same; correct the cause, or restore the former spec.
+pub const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
+/// The annotation `dittofs.dittofs.com/paused` is `true`, and only the status is written. `Progressing` is Unknown while
+/// something is not done, and False otherwise. Remove the annotation to go on.
+pub const PAUSED: &str = "Paused";
 /// The pod template is held until a Secret is there. See `ConfigReady`.
 pub const WAITING_FOR_SECRETS: &str = "WaitingForSecrets";
 /// The pod template is held until the database is there. See `DatabaseReady`.

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::percona_images::Images;
-use super::{Settings, claims, meta};
+use super::{Settings, claims, hibernation, meta};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
     PgBouncer, Proxy, S3Repo, User,
@@ -32,7 +32,9 @@ pub(super) fn build(observed: &Observed, settings: &Settings) -> Option<PerconaP
         Read::Missing => None,
         Read::Unreadable(_) => return None,
     };
-    Some(cluster(&observed.server, percona, settings, live))
+    let mut cluster = cluster(&observed.server, percona, settings, live);
+    cluster.spec.pause = hibernation::pause(observed, live);
+    Some(cluster)
 }
 
 fn cluster(

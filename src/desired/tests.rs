@@ -2,6 +2,7 @@
 
 mod config;
 mod hash;
+mod hibernation;
 mod manifests;
 mod percona;
 mod pod;

@@ -284,3 +284,64 @@ fn notes_fit_the_api() {
         .collect();
     assert!(life.reconcile(&now)[0].len() < 1024);
 }
+
+#[test]
+fn a_rollout_that_runs_out_of_time_is_told_once() {
+    let mut life = Life::ready("progressDeadlineSeconds: 60");
+    let stuck = life.pod(&json!({"observedGeneration": 2, "replicas": 1}));
+    life.reconcile(&stuck);
+    life.seconds += 60;
+    let told = life.reconcile(&stuck);
+    let [overdue] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        overdue.starts_with("Warning ProgressDeadlineExceeded: Not finished within 60 s: Scaling: 0/1"),
+        "{overdue}"
+    );
+    life.seconds += 60;
+    assert_eq!(life.reconcile(&stuck), Vec::<String>::new());
+}
+
+#[test]
+fn a_pod_that_was_deleted_for_a_rollout_is_told() {
+    let mut life = Life::ready("");
+    let mut now = life.pod_ready();
+    let why = "Deleted pod files-0 of revision a".to_owned();
+    now.steps = vec![step("Pod", "files-0", Outcome::Replaced(why))];
+    assert_eq!(
+        life.reconcile(&now),
+        ["Warning PodReplaced: Deleted pod files-0 of revision a"]
+    );
+}
+
+#[test]
+fn a_pause_is_told_with_its_end() {
+    let mut life = Life::ready("");
+    let annotate = |life: &mut Life, value: &str| {
+        let annotation = ("dittofs.dittofs.com/paused".to_owned(), value.to_owned());
+        Arc::make_mut(&mut life.observed.server).metadata.annotations = Some([annotation].into());
+    };
+    annotate(&mut life, "true");
+    let now = life.pod_ready();
+    assert_eq!(
+        life.reconcile(&now),
+        ["Normal Paused: Paused by the annotation dittofs.dittofs.com/paused. All resources are up to date"]
+    );
+    let mut withheld = life.pod_ready();
+    withheld.steps = vec![step("Service", "files-api", Outcome::Withheld)];
+    assert_eq!(
+        life.reconcile(&withheld),
+        Vec::<String>::new(),
+        "it is paused still"
+    );
+    annotate(&mut life, "false");
+    let told = life.reconcile(&now);
+    assert_eq!(
+        told,
+        [
+            "Normal Resumed: No longer paused. All resources are up to date",
+            "Normal Ready: DittoServer is fully operational"
+        ]
+    );
+}

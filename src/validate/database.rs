@@ -27,12 +27,27 @@ pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
     let database = &observed.database;
     let cluster = problem(&observed.server, &database.kind, &database.cluster).map(|violation| Finding {
         violation,
-        holds_pod: !is_used_by_pod(observed),
+        holds_pod: !is_used_by_pod(observed) || is_stopped(observed),
     });
     cluster
         .into_iter()
         .chain(lost_certificate(observed).map(Finding::holding))
         .collect()
+}
+
+/// Whether a server that is stopped must stay so for now: its database does not serve yet. A hibernating one starts first.
+pub(crate) fn holds_start(observed: &Observed) -> bool {
+    let database = &observed.database;
+    is_stopped(observed) && problem(&observed.server, &database.kind, &database.cluster).is_some()
+}
+
+/// Whether the cluster runs no pod of the server, on purpose.
+fn is_stopped(observed: &Observed) -> bool {
+    let spec = observed
+        .stateful_set
+        .found()
+        .and_then(|stateful_set| stateful_set.spec.as_ref());
+    spec.is_some_and(|spec| spec.replicas == Some(0))
 }
 
 /// What is wrong with the cluster itself, if Percona is on. The first failing check tells.
@@ -112,7 +127,15 @@ fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violati
     // Garbage collection is about to remove what belonged to a deleted server of the same name.
     let is_going = cluster.metadata.deletion_timestamp.is_some()
         || owner(&cluster.metadata, server) == Owner::Predecessor;
-    if cluster.is_ready() && !is_going {
+    // One that is asked to stop may still say that it is ready.
+    let pauses = cluster.is_to_pause();
+    if !is_going
+        && (if pauses {
+            server.spec.hibernates()
+        } else {
+            cluster.is_ready()
+        })
+    {
         return None;
     }
     let state = if is_going {
