@@ -52,7 +52,8 @@ pub enum Error {
 }
 
 /// Sets the finalizer on a live server if it is needed, and takes it off if not. One patch of the metadata, on change
-/// only, and only if the server is as it was observed.
+/// only, and only if the server is as it was observed. A paused server is not written: what it has to clean up is then
+/// decided when its pause ends.
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time.
@@ -60,7 +61,7 @@ pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> 
     let server = &observed.server;
     let has_it = has_finalizer(&server.metadata);
     let is_needed = plan::needs_finalizer(observed);
-    if server.metadata.deletion_timestamp.is_some() || has_it == is_needed {
+    if server.metadata.deletion_timestamp.is_some() || server.is_paused() || has_it == is_needed {
         return Ok(());
     }
     let mut finalizers = of_others(&server.metadata);

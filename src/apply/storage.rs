@@ -37,6 +37,9 @@ pub(super) fn templates_differ(live: &StatefulSet, desired: &StatefulSet) -> Res
 impl Writer<'_> {
     /// Asks for a larger claim.
     pub(super) async fn grow(&self, claim: &PersistentVolumeClaim, size: &str) -> Outcome {
+        if self.is_paused {
+            return Outcome::Withheld;
+        }
         let body = Patch::Merge(claim_request(claim, size));
         let api = self.api::<PersistentVolumeClaim>();
         match api.patch(&claim.name_any(), &merge(), &body).await {
@@ -56,6 +59,9 @@ impl Writer<'_> {
     }
 
     async fn try_replace(&self, name: &str, desired: StatefulSet) -> Result<Written<StatefulSet>, Error> {
+        if self.is_paused {
+            return Ok(Written::without(Outcome::Withheld));
+        }
         let (api, desired) = (self.api::<StatefulSet>(), stamped(desired)?);
         let live = api.get(name).await.map_err(Error::call("read"))?;
         if let Some(outcome) = self.refusal(&live) {
@@ -78,6 +84,9 @@ impl Writer<'_> {
 
     /// Deletes a pod that its StatefulSet cannot bring up to date.
     pub(super) async fn restart(&self, pod: &Pod) -> Outcome {
+        if self.is_paused {
+            return Outcome::Withheld;
+        }
         let params = DeleteParams {
             preconditions: Some(exactly(pod)),
             ..DeleteParams::default()

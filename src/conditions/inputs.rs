@@ -11,7 +11,7 @@ use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::apply::ownership::{Owner, owner};
 use crate::apply::{Applied, Outcome, Step};
-use crate::conditions::pod_cause::{PodCause, pod_cause};
+use crate::conditions::pod_cause::{PodCause, is_ready, pod_cause};
 use crate::conditions::reasons;
 use crate::desired::Desired;
 use crate::growth::{self, Growth};
@@ -266,6 +266,11 @@ impl<'a> Inputs<'a> {
             step.kind, step.name
         ))
     }
+}
+
+/// Whether a pod is ready and stays.
+fn serves(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
 }
 
 /// When the present pod was made; for one that is being deleted, when it has to be gone.
