@@ -4,9 +4,11 @@
 //! growth of claims and what the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
 //! that fails does not stop the others, except that no pod is written before its Secrets and its configuration.
 
+mod claim_mark;
 pub mod compare;
 pub mod managed_fields;
 pub mod ownership;
+mod secrets;
 mod storage;
 mod stuck_pod;
 mod write;
@@ -38,6 +40,8 @@ pub enum Outcome {
     Created,
     /// It was changed: the spec moved on, or somebody had edited it.
     Updated,
+    /// The user asked for a new key, and it has one.
+    Rotated,
     /// It was deleted: the spec no longer wants it.
     Deleted,
     /// An object of this name belongs to somebody else. It was not touched. The text says whose it is.
@@ -65,6 +69,7 @@ impl Outcome {
             | Self::Created
             | Self::Updated
             | Self::Deleted
+            | Self::Rotated
             | Self::Replaced(_)
             | Self::NamespaceTerminating
             | Self::Withheld => true,
@@ -79,6 +84,7 @@ impl fmt::Display for Outcome {
             Self::Unchanged => formatter.write_str("unchanged"),
             Self::Created => formatter.write_str("created"),
             Self::Updated => formatter.write_str("updated"),
+            Self::Rotated => formatter.write_str("rotated"),
             Self::Deleted => formatter.write_str("deleted"),
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
             Self::Terminating => formatter.write_str("the previous one is still being deleted"),
@@ -164,6 +170,7 @@ impl Applied {
 pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> Applied {
     let Desired {
         secrets,
+        secret_changes,
         config_map,
         headless_service,
         api_service,
@@ -179,6 +186,14 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     let mut applied = Applied::nothing(observed);
     for secret in secrets {
         create_secret(&writer, &mut applied, secret).await;
+    }
+    for change in secret_changes {
+        let outcome = writer.change_secret(&change).await;
+        applied.steps.push(Step {
+            kind: "Secret",
+            name: change.name,
+            outcome,
+        });
     }
     if let Some(config_map) = config_map {
         let name = names::config_map(&own_name);
@@ -223,6 +238,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     ))
     .await;
     restart_without_volume(&writer, &mut applied, observed).await;
+    claim_mark::mark(&writer, &mut applied).await;
     applied
 }
 

@@ -34,8 +34,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use thiserror::Error;
 
+pub use self::secrets::{SecretAction, SecretChange};
 use crate::api::percona::PerconaPGCluster;
 use crate::growth::{self, Growth};
+use crate::migration;
 use crate::observe::{Observed, Read};
 use crate::validate::{PodGate, Valid, holds_start};
 
@@ -59,8 +61,10 @@ pub struct Settings {
 /// `apply` takes this apart without `..`, so that a forgotten child does not compile.
 #[derive(Clone, PartialEq)]
 pub struct Desired {
-    /// Managed Secrets that do not exist yet. Created, never updated.
+    /// Managed Secrets that do not exist yet.
     pub secrets: Vec<Secret>,
+    /// What becomes of managed Secrets that exist.
+    pub secret_changes: Vec<SecretChange>,
     /// Configuration of the server. `None` where the present one must stay beside a pod that is held.
     pub config_map: Option<ConfigMap>,
     /// Headless Service of the StatefulSet.
@@ -84,24 +88,28 @@ impl fmt::Debug for Desired {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             secrets,
+            secret_changes,
             config_map,
             headless_service,
             api_service,
             metrics_service,
             network_policy,
             database,
+            growths,
             workload,
         } = self;
         let names: Vec<_> = secrets.iter().map(|secret| &secret.metadata.name).collect();
         formatter
             .debug_struct("Desired")
             .field("secrets", &names)
+            .field("secret_changes", secret_changes)
             .field("config_map", config_map)
             .field("headless_service", headless_service)
             .field("api_service", api_service)
             .field("metrics_service", metrics_service)
             .field("network_policy", network_policy)
             .field("database", database)
+            .field("growths", growths)
             .field("workload", workload)
             .finish()
     }
@@ -134,8 +142,8 @@ pub enum Workload {
 pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error> {
     let observed = valid.observed;
     let server = &observed.server;
-    let config = config::render(&server.spec)?;
-    let secrets = secrets::build(observed, &valid.uses);
+    let config = config::render(&server.spec, migration::is_pending(observed))?;
+    let secrets = secrets::plan(valid);
     let workload = workload(valid, &secrets, &config);
     Ok(Desired {
         config_map: may_write_config(observed, &workload).then(|| config_map::build(server, config)),
@@ -144,13 +152,14 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
         metrics_service: services::metrics(server),
         network_policy: network_policy::build(server),
         database: percona::build(observed, settings),
-        secrets,
         growths: growth::growths(observed),
+        secrets: secrets.create,
+        secret_changes: secrets.change,
         workload,
     })
 }
 
-fn workload(valid: &Valid<'_>, fresh: &[Secret], config: &str) -> Workload {
+fn workload(valid: &Valid<'_>, planned: &secrets::Plan, config: &str) -> Workload {
     let observed = valid.observed;
     match (valid.pod, &observed.stateful_set) {
         // One that cannot be read may exist: it must neither be awaited nor written.
@@ -159,9 +168,9 @@ fn workload(valid: &Valid<'_>, fresh: &[Secret], config: &str) -> Workload {
         },
         (PodGate::Closed, Read::Missing) => Workload::Await,
         (PodGate::Open, Read::Found(_) | Read::Missing) => {
-            // A Secret that this pass creates counts with the value that it will have.
+            // A Secret that this pass writes counts with the value that it will have.
             let config_hash = hash::config_hash(config, &valid.uses, |used| {
-                observed.value(used).or_else(|| secrets::value(fresh, used))
+                planned.value(used).or_else(|| observed.value(used))
             });
             let stateful_set = Box::new(stateful_set::build(valid, &config_hash));
             Workload::Run {

@@ -23,6 +23,8 @@ pub const CREATED: &str = "Created";
 pub const UPDATED: &str = "Updated";
 /// Children that the spec no longer wants were deleted. One event for all of one pass.
 pub const DELETED: &str = "Deleted";
+/// The user asked for a new signing key, and the server restarts on it.
+pub const SECRETS_ROTATED: &str = "SecretsRotated";
 /// The server does all that is asked of it.
 pub const SERVER_READY: &str = "Ready";
 /// The database cluster serves.
@@ -125,7 +127,16 @@ fn written(steps: &[Step]) -> Vec<Event> {
         .into_iter()
         .filter_map(|(reason, action, did)| list(steps, reason, action, did))
         .chain(replaced)
+        .chain(steps.iter().filter_map(rotated))
         .collect()
+}
+
+fn rotated(step: &Step) -> Option<Event> {
+    let note = format!(
+        "Secret {} has a new signing key, as asked for; the server restarts on it once, and everybody signs in anew. The first admin password is not rotated, because a server that has started once ignores it: change it through the server",
+        step.name
+    );
+    matches!(step.outcome, Outcome::Rotated).then(|| normal(SECRETS_ROTATED, "Rotate", note))
 }
 
 fn list(steps: &[Step], reason: &str, action: &str, did: Did) -> Option<Event> {
@@ -167,6 +178,9 @@ fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
             "Hibernate",
             change.now.message.clone(),
         ));
+    }
+    if change.now.reason == reasons::MIGRATION_PENDING {
+        return warning_of(change.now, "WaitForDatabase");
     }
     if change.is_true() {
         return Some(normal(

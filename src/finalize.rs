@@ -158,7 +158,7 @@ pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> R
 }
 
 /// Takes the finalizer off. Metadata only: the answer may be a server that does not parse.
-async fn take_off(context: &Context, metadata: &ObjectMeta) -> Result<Action, Error> {
+pub(crate) async fn take_off(context: &Context, metadata: &ObjectMeta) -> Result<Action, Error> {
     let mut finalizers = metadata.finalizers.iter().flatten();
     let Some(index) = finalizers.position(|finalizer| finalizer == names::FINALIZER) else {
         return Ok(Action::await_change());

@@ -189,6 +189,7 @@ fn render(
     };
     let Desired {
         secrets,
+        secret_changes: _,
         config_map,
         headless_service,
         api_service,

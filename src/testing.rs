@@ -119,7 +119,7 @@ pub(crate) fn set(observed: &mut Observed, secret: &str, key: &str, value: &[u8]
 /// The observation as validated, with this gate.
 pub(crate) fn valid(observed: &Observed, pod: PodGate) -> Valid<'_> {
     Valid {
-        uses: secrets::uses(&observed.server),
+        uses: crate::migration::uses(observed),
         observed,
         pod,
     }

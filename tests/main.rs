@@ -23,6 +23,7 @@ mod pause;
 mod purity;
 mod restarts;
 mod rollouts;
+mod rotation;
 mod samples;
 mod secrets;
 mod support;

@@ -376,7 +376,9 @@ impl DittoServerSpec {
         }
     }
 
-    fn sqlite_path(&self) -> &str {
+    /// Path of the SQLite file, whether or not it is in use.
+    #[must_use]
+    pub fn sqlite_path(&self) -> &str {
         let database = self
             .database
             .as_ref()

@@ -38,9 +38,11 @@ pub enum Error {
         /// The client's error.
         source: Box<kube::Error>,
     },
-    /// A Secret could not be created. The API server's text is left out, since it may quote the object.
-    #[error("create failed: {reason} (HTTP {code})")]
+    /// A Secret could not be written. The API server's text is left out, since it may quote the object.
+    #[error("{verb} failed: {reason} (HTTP {code})")]
     Secret {
+        /// What was tried: create, update, delete.
+        verb: &'static str,
         /// The API server's machine-readable reason.
         reason: String,
         /// HTTP status code; 0 where there was no answer.
@@ -287,7 +289,14 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
-        let Some(entries) = managed_fields::upgraded(live.managed_fields(), FIELD_MANAGER) else {
+        // What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server.
+        let predecessor =
+            matches!(owner(live.meta(), self.server), Owner::Us).then_some(names::GO_FIELD_MANAGER);
+        let managers = managed_fields::Managers {
+            ours: FIELD_MANAGER,
+            predecessor,
+        };
+        let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
             return Ok(());
         };
         let body = json!({"metadata": {
@@ -387,10 +396,12 @@ impl<'a> Writer<'a> {
                 Outcome::NamespaceTerminating
             }
             Err(kube::Error::Api(status)) => Outcome::Failed(Error::Secret {
+                verb: "create",
                 reason: status.reason,
                 code: status.code,
             }),
             Err(_) => Outcome::Failed(Error::Secret {
+                verb: "create",
                 reason: "no answer".into(),
                 code: 0,
             }),

@@ -15,6 +15,7 @@ use crate::conditions::pod_cause::{PodCause, is_ready, pod_cause};
 use crate::conditions::reasons;
 use crate::desired::Desired;
 use crate::growth::{self, Growth};
+use crate::migration;
 use crate::observe::{Observed, Read};
 use crate::validate::{
     Concern, PodGate, Severity, Verdict, Violation, conflict_message, database_problem, most_telling_first,
@@ -67,6 +68,8 @@ pub struct Inputs<'a> {
     pub gate: Option<PodGate>,
     /// Why the children could not be built.
     pub build_error: Option<String>,
+    /// Why the server stays on SQLite although its spec asks for Percona, if it does.
+    pub migration: Option<String>,
     /// The configuration as it should be; `None` where the present one is to stay.
     pub rendered: Option<&'a str>,
     /// The ConfigMap after the apply.
@@ -110,6 +113,7 @@ impl<'a> Inputs<'a> {
             violations: violations_after(observed, verdict, &applied.database),
             gate: verdict.valid.as_ref().map(|valid| valid.pod),
             build_error,
+            migration: migration::is_pending(observed).then(|| pending_message(observed, &applied.database)),
             rendered: desired
                 .and_then(|desired| desired.config_map.as_ref())
                 .and_then(config),
@@ -297,6 +301,22 @@ pub(super) fn config(config_map: &ConfigMap) -> Option<&str> {
         .map(String::as_str)
 }
 
+/// What to do about data that is still in SQLite, and what the cluster does meanwhile.
+fn pending_message(observed: &Observed, database: &Read<Arc<PerconaPGCluster>>) -> String {
+    let name = observed.server.name_any();
+    let cluster = names::percona_cluster(&name);
+    let problem = database_problem(&observed.server, &observed.database.kind, database);
+    let state = problem.map_or_else(
+        || format!("PostgreSQL cluster {cluster} is ready"),
+        |problem| problem.message,
+    );
+    format!(
+        "The control-plane data (users, share definitions) is in the SQLite file on volume {}, and the server stays on it, although spec.percona is enabled. Move the data, then set the annotation {}: \"true\" (docs/migrate.md). Meanwhile: {state}",
+        names::claim(names::CONTROL_PLANE_VOLUME, &name),
+        names::DATABASE_MIGRATED_ANNOTATION,
+    )
+}
+
 /// The violations, with what is wrong with the database cluster judged anew: the apply may just have created it.
 fn violations_after(
     observed: &Observed,
@@ -304,6 +324,11 @@ fn violations_after(
     database: &Read<Arc<PerconaPGCluster>>,
 ) -> Vec<Violation> {
     let kind = &observed.database.kind;
+    if migration::is_pending(observed) {
+        // The pod does not use the cluster; `DatabaseReady` tells what is wrong with it.
+        let of_config = |violation: &&Violation| violation.concern == Concern::Config;
+        return verdict.violations.iter().filter(of_config).cloned().collect();
+    }
     let before = database_problem(&observed.server, kind, &observed.database.cluster);
     let after = database_problem(&observed.server, kind, database);
     // First among those of the same severity: without a cluster, the rest of the database cannot be.

@@ -24,12 +24,15 @@ pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
 pub const SECRET_KEY_MISSING: &str = "SecretKeyMissing";
 /// A Secret could not be read. The pod keeps what it has. Check the operator's permissions on Secrets.
 pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
-/// A Secret that the operator had generated is gone while its server exists. It is never generated anew, because the
-/// server's data knows the old value. Restore it, or create it by hand.
+/// The key that signs tokens, which the operator had generated, is gone while its server runs. Restore the Secret, or create
+/// it by hand; or stop the server (`spec.replicas: 0`), upon which a new key is generated and everybody signs in anew.
 pub const MANAGED_SECRET_LOST: &str = "ManagedSecretLost";
 /// A value that the server takes from a variable is no UTF-8, or has a NUL byte in it; no container could be made. Put text
 /// into the Secret, for example base64.
 pub const SECRET_VALUE_NOT_TEXT: &str = "SecretValueNotText";
+/// The volume claims could not be read, so it is not known whether an earlier server left data. Nothing is started and no
+/// Secret is generated. Check the operator's permissions on `PersistentVolumeClaims`.
+pub const VOLUME_CLAIMS_UNREADABLE: &str = "VolumeClaimsUnreadable";
 /// The key that signs tokens has fewer than 32 bytes; the server would exit. Put a longer one into the Secret.
 pub const JWT_KEY_TOO_SHORT: &str = "JwtKeyTooShort";
 /// The first password of `admin` has not 8 to 72 bytes; the server would exit. Put another one into the Secret.
@@ -59,6 +62,9 @@ pub const CONFLICTING_DATABASES: &str = "ConflictingDatabases";
 
 /// `DatabaseReady` True: the database cluster serves. Nothing to do.
 pub const PERCONA_READY: &str = "PerconaReady";
+/// `DatabaseReady` True: the spec asks for Percona, but the control-plane data is in the SQLite file, and the server stays
+/// on it. Move the data, then set the annotation `dittofs.dittofs.com/database-migrated` to `true` (docs/migrate.md).
+pub const MIGRATION_PENDING: &str = "MigrationPending";
 /// The PerconaPGCluster is not there. It is made with the other children; if this stays, look at `Progressing`.
 pub const PERCONA_NOT_FOUND: &str = "PerconaNotFound";
 /// Percona's operator does not call the cluster ready. Wait, or look at the PerconaPGCluster and its pods.

@@ -117,9 +117,9 @@ impl Scope<'_> {
             keep_identity,
             move |_, change: Change<'_, PartialObjectMeta<Secret>>| match change {
                 Change::Touched(secret) => push_users(&servers, &queue, secret, |server| {
-                    secrets::uses(server)
-                        .iter()
-                        .any(|used| used.secret == secret.name_any())
+                    let name = secret.name_any();
+                    let is_used = secrets::uses(server).iter().any(|used| used.secret == name);
+                    is_used || secrets::kept(server).contains(&name)
                 }),
                 Change::Anything => queue.push_all(&servers),
             },

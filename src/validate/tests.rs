@@ -2,7 +2,7 @@ mod database;
 
 use std::sync::Arc;
 
-use super::fixtures::{OWN_POSTGRES, PERCONA, running, secret, server, world};
+use super::fixtures::{OWN_POSTGRES, PERCONA, running, running_pod, secret, server, world};
 use super::*;
 use crate::api::DittoServer;
 
@@ -59,23 +59,44 @@ fn a_world_in_order_has_no_violation() {
 }
 
 #[test]
-fn missing_managed_secrets_are_fine_until_a_server_exists() {
+fn missing_managed_secrets_are_fine_until_a_server_runs() {
     let mut observed = world("");
     observed
         .secrets
         .values_mut()
         .for_each(|read| *read = Read::Missing);
     assert_eq!(told(&observed), (OPEN, vec![]));
-    let observed = with_pod(observed);
+    let mut observed = with_pod(observed);
+    assert_eq!(told(&observed), (OPEN, vec![]), "nothing runs");
+    observed.pods = Read::Found(vec![Arc::new(running_pod())]);
     assert_eq!(
         told(&observed),
         (CLOSED, vec!["ManagedSecretLost Terminal Config".into()])
     );
+    let mut unread = observed.clone();
+    unread.pods = Read::Unreadable("timeout".into());
+    assert_eq!(told(&unread), told(&observed), "it may run");
     let message = message(&observed);
     assert!(
         message.contains("files-jwt-secret") && message.contains("jwt-secret of at least 32 characters"),
         "{message}"
     );
+}
+
+#[test]
+fn nothing_is_started_while_it_is_not_known_whether_an_earlier_server_left_data() {
+    let mut observed = world("");
+    observed.claims = Read::Unreadable("forbidden".into());
+    assert_eq!(told(&observed), (OPEN, vec![]), "its Secrets are there");
+    observed
+        .secrets
+        .insert("files-admin-bootstrap-credentials".into(), Read::Missing);
+    let held = (CLOSED, vec!["VolumeClaimsUnreadable Unknown Config".into()]);
+    assert_eq!(told(&observed), held);
+    let mut percona = world(PERCONA);
+    percona.claims = Read::Unreadable("forbidden".into());
+    assert_eq!(told(&percona), held);
+    assert_eq!(told(&with_pod(observed)), (OPEN, vec![]), "the server exists");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::validate::PodGate;
 fn manifests(observed: &Observed) -> String {
     let Desired {
         secrets,
+        secret_changes: _,
         config_map,
         headless_service,
         api_service,
