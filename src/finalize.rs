@@ -153,7 +153,7 @@ pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> R
         client: context.client.clone(),
         server: &server,
     };
-    let cleanup = cleaner.pass(|_| Plan::keep_all()).await;
+    let cleanup = cleaner.pass(|_| Plan::keep_all(&server)).await;
     release(context, &server, Some(cleanup)).await
 }
 

@@ -91,8 +91,13 @@ pub fn uses_postgres(stateful_set: &StatefulSet) -> bool {
 /// The Secret from which the server's container takes the host of its database.
 #[must_use]
 pub fn database_secret(stateful_set: &StatefulSet) -> Option<&str> {
-    let host = variables(stateful_set).find(|variable| variable.name == HOST_VARIABLE)?;
-    Some(host.value_from.as_ref()?.secret_key_ref.as_ref()?.name.as_str())
+    secret_of(stateful_set, HOST_VARIABLE)
+}
+
+/// The Secret from which the server's container takes a variable.
+pub(crate) fn secret_of<'s>(stateful_set: &'s StatefulSet, variable: &str) -> Option<&'s str> {
+    let found = variables(stateful_set).find(|found| found.name == variable)?;
+    Some(found.value_from.as_ref()?.secret_key_ref.as_ref()?.name.as_str())
 }
 
 /// The variables of all containers in the pod template.

@@ -114,12 +114,9 @@ async fn a_server_that_is_created_paused_has_no_children_until_it_is_not() {
 #[tokio::test]
 async fn a_paused_server_can_be_deleted() {
     let world = World::new("pauseddelete").await;
-    let mut server = fixtures::minimal("files");
-    server
-        .finalizers_mut()
-        .push("dittofs.dittofs.com/finalizer".into());
-    world.create(&server).await;
-    world.ready("files").await;
+    let policy = json!({"storage": {"metadataSize": "1Gi", "retention": "Delete"}});
+    world.create(&fixtures::server("files", policy)).await;
+    assert!(!world.ready("files").await.finalizers().is_empty());
     world.merge::<DittoServer>("files", paused(&json!("true"))).await;
     let server = world
         .server_until("files", "paused", |server| says_paused(server, "False"))

@@ -170,7 +170,7 @@ async fn a_server_whose_first_image_is_bad_is_mended_by_a_good_one() {
         })
         .await;
     let restarts = Restarts::of(&world);
-    set_image(&world, "example.org/dittofs:unready2:crash").await;
+    set_image(&world, "example.org/dittofs:crash").await;
     set_image(&world, "example.org/dittofs:1").await;
     world.ready("files").await;
     assert_eq!(image(&world).await, "example.org/dittofs:1");

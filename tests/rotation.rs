@@ -152,22 +152,18 @@ async fn an_operator_killed_at_any_moment_of_a_rotation_rotates_once() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_deleted_is_made_anew_once_the_server_has_stopped() {
+async fn a_key_that_was_deleted_is_made_anew_only_on_request() {
     let world = World::new("lostkey").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     let pod = world.get::<Pod>("files-0").await.uid();
     world.delete::<Secret>(JWT).await;
-    let server = world
-        .server_until("files", "missing its key", |server| {
-            wait::is(server, "ConfigReady", "False", "ManagedSecretLost")
-        })
-        .await;
+    let server = lost(&world).await;
     let message = &wait::condition(&server, "ConfigReady")
         .expect("a condition")
         .message;
     assert!(
-        message.contains("replicas: 0") && message.contains(JWT),
+        message.contains("rotate-secrets") && message.contains(JWT),
         "the way out is told: {message}"
     );
     assert_eq!(
@@ -176,18 +172,26 @@ async fn a_key_that_was_deleted_is_made_anew_once_the_server_has_stopped() {
         "the running pod is left alone"
     );
 
+    world.merge::<DittoServer>("files", request("monday")).await;
+    rotated(&world, "monday").await;
+    settled(&world, "1").await;
+    assert_eq!(revisions(&world).await, 2, "one restart");
+
+    world.delete::<Secret>(JWT).await;
+    lost(&world).await;
+    assert_eq!(revisions(&world).await, 2, "that request has had its key");
+}
+
+async fn lost(world: &World) -> DittoServer {
     world
-        .merge::<DittoServer>("files", json!({"spec": {"replicas": 0}}))
-        .await;
-    wait::until(world.api::<Secret>(), JWT, "there", |_| true).await;
-    world
-        .merge::<DittoServer>("files", json!({"spec": {"replicas": 1}}))
-        .await;
-    world.ready("files").await;
+        .server_until("files", "missing its key", |server| {
+            wait::is(server, "ConfigReady", "False", "ManagedSecretLost")
+        })
+        .await
 }
 
 #[tokio::test]
-async fn a_first_password_that_was_deleted_is_not_made_up_beside_data_that_knows_another() {
+async fn nothing_that_was_deleted_is_made_up_beside_volumes() {
     let world = World::new("lostpassword").await;
     world.create(&fixtures::minimal("files")).await;
     let old = world.ready("files").await;
@@ -195,12 +199,39 @@ async fn a_first_password_that_was_deleted_is_not_made_up_beside_data_that_knows
     world.delete::<DittoServer>("files").await;
     wait::until_gone(world.api::<DittoServer>(), "files", old.uid()).await;
     wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+    let before = key(&world, JWT).await;
     world.delete::<Secret>(ADMIN).await;
-    world.delete::<Secret>(JWT).await;
 
     world.create(&fixtures::minimal("files")).await;
-    world.ready("files").await;
+    let second = world.ready("files").await;
+    assert_eq!(key(&world, JWT).await, before, "adopted again");
     let admin = world.api::<Secret>().get_opt(ADMIN).await.expect("a read");
     assert!(admin.is_none(), "the volume knows another password");
-    let _: Secret = world.get(JWT).await;
+
+    let set = world.get::<StatefulSet>("files").await.uid();
+    world.delete::<DittoServer>("files").await;
+    wait::until_gone(world.api::<DittoServer>(), "files", second.uid()).await;
+    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+    world.delete::<Secret>(JWT).await;
+    world.create(&fixtures::minimal("files")).await;
+    lost(&world).await;
+    world.merge::<DittoServer>("files", request("monday")).await;
+    world.ready("files").await;
+}
+
+#[tokio::test]
+async fn a_server_with_its_own_key_may_change_to_a_generated_one() {
+    let world = World::new("owntomanaged").await;
+    world
+        .create(&fixtures::secret("own", &[("jwt", &"k".repeat(32))]))
+        .await;
+    let spec = json!({"identity": {"jwt": {"secretRef": {"name": "own", "key": "jwt"}}}});
+    world.create(&fixtures::server("files", spec)).await;
+    world.ready("files").await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"identity": {"jwt": null}}}))
+        .await;
+    let _ = wait::until(world.api::<Secret>(), JWT, "there", |_| true).await;
+    settled(&world, "1").await;
+    assert_eq!(revisions(&world).await, 2, "one restart");
 }

@@ -15,6 +15,7 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use self::changes::{Change, changes, objects, print};
+use crate::interrupted::Process;
 use crate::support::{World, fixtures, wait};
 
 const MIGRATED: &str = "dittofs.dittofs.com/database-migrated";
@@ -322,4 +323,71 @@ async fn the_legacy_password_is_adopted_and_its_secret_goes() {
         .expect("data");
     assert_eq!(adopted["password"].0, b"legacy-password");
     assert_eq!(adopted["username"].0, b"admin");
+}
+
+#[tokio::test]
+async fn a_server_of_the_go_operator_that_is_deleted_before_it_is_taken_over_leaves_what_its_data_needs() {
+    let mut world = World::without_operator("deletedfirst").await;
+    go_operator::set_up(&world).await;
+    let before = objects(&world).await;
+    world.delete::<DittoServer>("files").await;
+    let server: DittoServer = world.get("files").await;
+    assert!(server.metadata.deletion_timestamp.is_some(), "its finalizer holds it");
+
+    let set = world.get::<StatefulSet>("files").await.uid();
+    world.start_operator().await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+    let changed = changes(&before, &objects(&world).await);
+    for kept in [
+        "Secret files-jwt-secret",
+        "Secret files-admin-bootstrap-credentials",
+        "Secret files-operator-credentials",
+        "PerconaPGCluster files-postgres",
+        "PersistentVolumeClaim controlplane-files-0",
+        "PersistentVolumeClaim metadata-files-0",
+    ] {
+        let change = find(&changed, kept);
+        assert!(change.uid_kept, "{kept} stays: {change:?}");
+        let owners = "-metadata.ownerReferences".to_owned();
+        assert_eq!(
+            change.paths.contains(&owners),
+            !kept.starts_with("PersistentVolumeClaim"),
+            "{kept}: {change:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operator_killed_at_any_moment_of_a_take_over_is_followed_by_the_same_end() {
+    for moment in ["Secret", "ConfigMap", "StatefulSet"] {
+        let world = World::without_operator("takeoverkilled").await;
+        go_operator::set_up(&world).await;
+        let before = objects(&world).await;
+        let operator = Process::start(&world);
+        taken_over(&world, moment).await;
+        drop(operator);
+
+        let _operator = Process::start(&world);
+        settled(&world).await;
+        let changed = changes(&before, &objects(&world).await);
+        let lost: Vec<_> = changed
+            .iter()
+            .filter(|change| !change.uid_kept && change.object != "Pod files-0")
+            .collect();
+        assert!(lost.is_empty(), "killed at the {moment}: {lost:?}");
+        assert_eq!(starts(&world).await, 2, "one restart, killed at the {moment}");
+    }
+}
+
+/// Waits until the first child of a kind is ours.
+async fn taken_over(world: &World, kind: &str) {
+    fn is_ours<K: ResourceExt>(object: &K) -> bool {
+        object.labels().contains_key("app.kubernetes.io/managed-by")
+    }
+    match kind {
+        "Secret" => drop(wait::until(world.api::<Secret>(), "files-jwt-secret", "ours", is_ours).await),
+        "ConfigMap" => drop(wait::until(world.api::<ConfigMap>(), "files-config", "ours", is_ours).await),
+        _ => drop(wait::until(world.api::<StatefulSet>(), "files", "ours", is_ours).await),
+    }
 }

@@ -24,8 +24,8 @@ pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
 pub const SECRET_KEY_MISSING: &str = "SecretKeyMissing";
 /// A Secret could not be read. The pod keeps what it has. Check the operator's permissions on Secrets.
 pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
-/// The key that signs tokens, which the operator had generated, is gone while its server runs. Restore the Secret, or create
-/// it by hand; or stop the server (`spec.replicas: 0`), upon which a new key is generated and everybody signs in anew.
+/// The key that signs tokens, which the operator had generated, is gone while its server or its volumes exist. Restore the
+/// Secret, or create it by hand; or ask for a new key with the annotation `dittofs.dittofs.com/rotate-secrets`.
 pub const MANAGED_SECRET_LOST: &str = "ManagedSecretLost";
 /// A value that the server takes from a variable is no UTF-8, or has a NUL byte in it; no container could be made. Put text
 /// into the Secret, for example base64.

@@ -88,7 +88,7 @@ fn created(observed: &Observed, used: &SecretUse) -> Option<Secret> {
         Purpose::AdminPassword => legacy_values(observed).or_else(|| fresh_password(observed, used))?,
         Purpose::JwtKey => {
             // A request that was there before the key needs no second key.
-            metadata.annotations = requested(&observed.server)
+            metadata.annotations = generation::requested(&observed.server)
                 .map(|value| BTreeMap::from([(names::ROTATED_FOR_ANNOTATION.to_owned(), value.to_owned())]));
             fresh_key(observed, used)?
         }
@@ -201,7 +201,7 @@ fn patch(valid: &Valid<'_>, name: &str, secret: &SecretData) -> Option<SecretAct
 
 /// The request that this key is yet to answer. The key and the restart go together, so a pod that is held keeps its key.
 fn rotation(valid: &Valid<'_>, used: &SecretUse, secret: &SecretData) -> Option<String> {
-    let asked = requested(&valid.observed.server)?;
+    let asked = generation::requested(&valid.observed.server)?;
     let annotations = secret.metadata().annotations.as_ref();
     let answered = annotations.and_then(|annotations| annotations.get(names::ROTATED_FOR_ANNOTATION));
     let is_due = used.purpose == Purpose::JwtKey
@@ -209,12 +209,6 @@ fn rotation(valid: &Valid<'_>, used: &SecretUse, secret: &SecretData) -> Option<
         && !valid.observed.fresh.jwt_key.is_empty()
         && answered.is_none_or(|answered| answered != asked);
     is_due.then(|| asked.to_owned())
-}
-
-/// The value by which the user asks for new Secrets.
-fn requested(server: &DittoServer) -> Option<&str> {
-    let value = server.annotations().get(names::ROTATE_SECRETS_ANNOTATION)?;
-    Some(value.as_str()).filter(|value| !value.is_empty())
 }
 
 /// The owner references without those to a DittoServer; `None` if there is none to take off.

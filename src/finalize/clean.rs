@@ -50,6 +50,9 @@ impl Cleaner<'_> {
         for name in plan.secrets {
             cleanup.tasks.extend(self.delete_secret(name).await);
         }
+        for name in plan.kept_secrets {
+            cleanup.tasks.extend(self.release_secret(name).await);
+        }
         cleanup
     }
 
@@ -81,7 +84,7 @@ impl Cleaner<'_> {
     }
 
     async fn clean_database(&self, cluster: &PerconaPGCluster, plan: &Plan) -> Option<Task> {
-        let bound = is_bound(cluster, self.server.uid().as_deref());
+        let bound = is_bound(&cluster.metadata, self.server.uid().as_deref());
         if !plan.delete_database {
             return if bound {
                 Some(self.release(cluster).await)
@@ -129,13 +132,9 @@ impl Cleaner<'_> {
     async fn write(&self, cluster: &PerconaPGCluster, mut metadata: serde_json::Value) -> kube::Result<()> {
         metadata["uid"] = json!(cluster.metadata.uid);
         metadata["resourceVersion"] = json!(cluster.metadata.resource_version);
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
         let patch = Patch::Merge(json!({"metadata": metadata}));
         let api = self.api::<PerconaPGCluster>();
-        match api.patch_metadata(&cluster.name_any(), &params, &patch).await {
+        match api.patch_metadata(&cluster.name_any(), &params(), &patch).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             result => result.map(drop),
         }
@@ -154,6 +153,46 @@ impl Cleaner<'_> {
             matches!(owner(&secret.metadata, self.server), Owner::Us | Owner::Orphan)
         })
         .await
+    }
+
+    /// Takes the owner reference off a Secret that stays. `None` where there is none to take off.
+    async fn release_secret(&self, name: String) -> Option<Task> {
+        let (api, uid) = (self.api::<Secret>(), self.server.uid());
+        let fate = match api.get_metadata_opt(&name).await {
+            Ok(Some(secret)) if is_bound(&secret.metadata, uid.as_deref()) => {
+                match api
+                    .patch_metadata(&name, &params(), &Patch::Merge(self.without_us(&secret)))
+                    .await
+                {
+                    Ok(_) => Fate::Released,
+                    Err(kube::Error::Api(status)) if status.code == 404 => return None,
+                    Err(error) => fate_of(&error),
+                }
+            }
+            Ok(_) => return None,
+            Err(error) => fate_of(&error),
+        };
+        Some(Task {
+            kind: "Secret",
+            name,
+            fate,
+            is_vital: true,
+        })
+    }
+
+    /// The metadata of an object, if it is still as it was read, without the server as owner.
+    fn without_us<K>(&self, object: &PartialObjectMeta<K>) -> serde_json::Value
+    where
+        K: Resource,
+    {
+        let uid = self.server.uid().unwrap_or_default();
+        let owners = object.metadata.owner_references.iter().flatten();
+        let others: Vec<_> = owners.filter(|owner| owner.uid != uid).collect();
+        json!({"metadata": {
+            "uid": object.metadata.uid,
+            "resourceVersion": object.metadata.resource_version,
+            "ownerReferences": others,
+        }})
     }
 
     /// Deletes an object of this name if it is ours. Reads its metadata only: a Secret's value is nobody's business here.
@@ -202,6 +241,13 @@ where
         // Gone, or another object by now, which is none of ours.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => None,
         Err(error) => Some(fate_of(&error)),
+    }
+}
+
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, DittoServerSpec, Retention, names};
 use crate::observe::{Observed, Read};
+use crate::secrets::{self, SecretData};
 
 /// How long a deleted server stays for the end of what was asked to go, and for what the API server refuses to delete.
 pub const LONGEST: Duration = Duration::from_secs(60);
@@ -22,6 +24,8 @@ pub struct Plan {
     pub claims: Vec<String>,
     /// Managed Secrets to delete, by name.
     pub secrets: Vec<String>,
+    /// Managed Secrets that stay, by name. One that the Go operator made has the server as owner, and would go with it.
+    pub kept_secrets: Vec<String>,
     /// Whether the database is to go. Otherwise nothing of this server may hold on to it.
     pub delete_database: bool,
 }
@@ -29,10 +33,11 @@ pub struct Plan {
 impl Plan {
     /// Nothing is deleted. So it is for a spec that cannot be read.
     #[must_use]
-    pub fn keep_all() -> Self {
+    pub fn keep_all(server: &DittoServer) -> Self {
         Self {
             claims: Vec::new(),
             secrets: Vec::new(),
+            kept_secrets: secrets::kept(server).into(),
             delete_database: false,
         }
     }
@@ -47,7 +52,7 @@ impl Plan {
         if spec.retention() == Retention::Retain {
             return Self {
                 delete_database,
-                ..Self::keep_all()
+                ..Self::keep_all(server)
             };
         }
         let volumes = [
@@ -56,19 +61,16 @@ impl Plan {
             names::CONTROL_PLANE_VOLUME,
         ];
         let database_stays = spec.postgres_secret_ref().is_some() || (has_database && !delete_database);
-        let secrets = [
-            names::jwt_secret(&name),
-            names::admin_bootstrap_secret(&name),
-            names::operator_credentials_secret(&name),
-            names::legacy_admin_secret(&name),
-        ];
+        let managed = Vec::from(secrets::kept(server));
+        let (kept_secrets, secrets) = if database_stays {
+            (managed, Vec::new())
+        } else {
+            (Vec::new(), managed)
+        };
         Self {
             claims: volumes.map(|volume| names::claim(volume, &name)).into(),
-            secrets: if database_stays {
-                Vec::new()
-            } else {
-                secrets.into()
-            },
+            secrets,
+            kept_secrets,
             delete_database,
         }
     }
@@ -80,8 +82,8 @@ fn deletes_database(spec: &DittoServerSpec) -> bool {
 
 /// Whether a live server needs the finalizer.
 ///
-/// It does while its policy deletes anything, and while the database would still follow it: a policy that was changed to
-/// keep the database must be carried out before the server can go.
+/// It does while its policy deletes anything, and while something that is to stay would still follow it: the database,
+/// after a change of policy; the Secrets that the Go operator made.
 #[must_use]
 pub fn needs_finalizer(observed: &Observed) -> bool {
     let server = &observed.server;
@@ -89,17 +91,24 @@ pub fn needs_finalizer(observed: &Observed) -> bool {
     if server.spec.retention() == Retention::Delete || deletes_database(&server.spec) {
         return true;
     }
+    let uid = server.uid();
+    let binds = |secret: &SecretData| is_bound(secret.metadata(), uid.as_deref());
+    let names = secrets::kept(server);
+    let mut kept = names.iter().filter_map(|name| observed.secrets.get(name));
+    if kept.any(|read| read.found().is_some_and(binds)) {
+        return true;
+    }
     match &observed.database.cluster {
-        Read::Found(cluster) => is_bound(cluster, server.uid().as_deref()),
+        Read::Found(cluster) => is_bound(&cluster.metadata, uid.as_deref()),
         Read::Missing => false,
         Read::Unreadable(_) => has_it(),
     }
 }
 
-/// Whether a database cluster would be collected with the server of this UID.
+/// Whether an object would be collected with the server of this UID.
 #[must_use]
-pub fn is_bound(cluster: &PerconaPGCluster, server_uid: Option<&str>) -> bool {
-    let mut owners = cluster.owner_references().iter();
+pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
     owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
 }
 

@@ -2,28 +2,53 @@
 //!
 //! | Secret | generated when it is missing and | because |
 //! |---|---|---|
-//! | signing key | no container of the server runs | Nothing but tokens knows it. A new one costs a sign-in; none costs the server. |
+//! | signing key | no server exists, and no volume of one; or the user asks for a new one | What signed yesterday's tokens is not replaced behind anybody's back. |
 //! | first admin password | no server exists, and no data of one | The data knows the password of its first start. A new one would be a lie. |
 
 use kube::ResourceExt;
 
 use super::{Origin, Purpose, SecretUse};
-use crate::api::names;
+use crate::api::{DittoServer, names};
 use crate::apply::ownership::{Owner, owner};
+use crate::migration;
 use crate::observe::{Observed, Read};
 
 /// Whether a missing Secret of this purpose may be generated now.
 #[must_use]
 pub fn is_allowed(observed: &Observed, purpose: Purpose) -> bool {
     match purpose {
-        Purpose::JwtKey => match observed.stateful_set {
-            Read::Missing => true,
-            Read::Found(_) => !runs(observed),
+        Purpose::JwtKey => match &observed.stateful_set {
+            Read::Missing => {
+                !has_claims(observed, &observed.server.name_any()) || requested(&observed.server).is_some()
+            }
+            Read::Found(_) => is_asked_for(observed) || had_another_key(observed),
             Read::Unreadable(_) => false,
         },
         Purpose::AdminPassword => matches!(observed.stateful_set, Read::Missing) && !has_data(observed),
         _ => false,
     }
+}
+
+/// The value by which the user asks for new Secrets ([`names::ROTATE_SECRETS_ANNOTATION`]).
+#[must_use]
+pub fn requested(server: &DittoServer) -> Option<&str> {
+    let value = server.annotations().get(names::ROTATE_SECRETS_ANNOTATION)?;
+    Some(value.as_str()).filter(|value| !value.is_empty())
+}
+
+/// Whether the request is one that the StatefulSet has not answered: the Secret that would say so is gone.
+fn is_asked_for(observed: &Observed) -> bool {
+    let annotations = observed.stateful_set.found().map(|live| live.annotations());
+    let answered = annotations.and_then(|annotations| annotations.get(names::ROTATED_FOR_ANNOTATION));
+    requested(&observed.server).is_some_and(|asked| answered.is_none_or(|answered| answered != asked))
+}
+
+/// Whether the server took its key from the user's own Secret until now: then none was ever generated.
+fn had_another_key(observed: &Observed) -> bool {
+    let generated = names::jwt_secret(&observed.server.name_any());
+    let live = observed.stateful_set.found();
+    let secret = live.and_then(|live| migration::secret_of(live, Purpose::JwtKey.variable()?));
+    secret.is_some_and(|secret| secret != generated)
 }
 
 /// The managed Secrets that are missing, by what they are used for.
@@ -32,22 +57,6 @@ pub fn missing<'u>(observed: &Observed, uses: &'u [SecretUse]) -> impl Iterator<
         used.origin == Origin::Managed && matches!(observed.secrets.get(&used.secret), Some(Read::Missing))
     };
     uses.iter().filter(is_missing)
-}
-
-/// Whether a container of the server runs. It does where that is not known.
-fn runs(observed: &Observed) -> bool {
-    let Read::Found(pods) = &observed.pods else {
-        return true;
-    };
-    pods.iter()
-        .filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref())
-        .flatten()
-        .any(|container| {
-            container
-                .state
-                .as_ref()
-                .is_some_and(|state| state.running.is_some())
-        })
 }
 
 /// Whether there is data of this server or of an earlier one of its name: a volume, a database cluster that is not

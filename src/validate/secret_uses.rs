@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use super::{Concern, Finding, Severity, Violation, values};
+use crate::api::names;
 use crate::conditions::reasons;
 use crate::observe::{Observed, Read};
 use crate::secrets::{Origin, Purpose, SecretData, SecretUse, generation};
@@ -90,11 +91,16 @@ fn missing_managed(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Opti
         let is_drawn = !observed.fresh.jwt_key.is_empty();
         return (!is_drawn).then(|| waiting(reasons::SECRET_NOT_FOUND, uses, message));
     }
-    // Unreadable: the StatefulSet's own conditions say so.
-    observed.stateful_set.found()?;
+    let left = match (&observed.stateful_set, &observed.claims) {
+        (Read::Found(_), _) => "its server exists (a running pod is left alone)",
+        (Read::Missing, Read::Found(_)) => "volumes of an earlier server exist",
+        // Said by the conditions of the StatefulSet, and by what is said of the claims.
+        (Read::Unreadable(_), _) | (Read::Missing, Read::Missing | Read::Unreadable(_)) => return None,
+    };
     let message = format!(
-        "Secret {name}, which this operator had generated, is gone while the server runs. It is not generated anew: restore it, or create it with {}; or stop the server (spec.replicas: 0), upon which a new key is generated and everybody signs in anew. The running pod is left alone",
-        keys_wanted(uses)
+        "Secret {name}, which this operator had generated, is gone while {left}. It is not generated anew unasked: restore it, or create it with {}; or set the annotation {} to a new value, upon which a new key is generated, the server starts with it, and everybody signs in anew",
+        keys_wanted(uses),
+        names::ROTATE_SECRETS_ANNOTATION
     );
     let severity = Severity::Terminal;
     Some(Violation {

@@ -1,12 +1,16 @@
 //! What is said of a database that is paused with its server.
 
 use super::*;
+use crate::api::names;
 
 /// `DatabaseReady` and `Ready` of a server with this spec and a cluster in this state.
 fn judged_with(replicas: i32, pause: Option<bool>, state: &str) -> (String, String) {
     let mut observed = world(&format!(
         "replicas: {replicas}\n  percona: {{enabled: true, hibernate: whenStopped}}"
     ));
+    // A server on SQLite would stay there.
+    let moved = (names::DATABASE_MIGRATED_ANNOTATION.to_owned(), "true".to_owned());
+    Arc::make_mut(&mut observed.server).metadata.annotations = Some([moved].into());
     let mut cluster = cluster(&observed.server, state);
     cluster.spec.pause = pause;
     observed.database.cluster = Read::Found(Arc::new(cluster));

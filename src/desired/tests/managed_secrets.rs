@@ -76,11 +76,14 @@ fn answered(value: &str) -> ObjectMeta {
 }
 
 #[test]
-fn beside_data_a_lost_key_is_made_anew_and_a_lost_password_is_not() {
+fn beside_volumes_nothing_is_made_anew_but_a_key_that_is_asked_for() {
     let mut observed = testing::nothing("");
     for volume in ["metadata", "content", "controlplane"] {
         observed.claims = Read::Found(vec![Arc::new(claim(volume, &[]))]);
-        assert_eq!(made(&observed), [JWT], "{volume}");
+        assert_eq!(made(&observed), Vec::<String>::new(), "{volume}");
+        let mut asked = observed.clone();
+        ask(&mut asked, "monday");
+        assert_eq!(made(&asked), [JWT], "{volume}");
     }
     observed.claims = Read::Found(vec![Arc::new(claim("scratch", &[]))]);
     assert_eq!(made(&observed), [JWT, ADMIN], "a claim of no volume of ours");

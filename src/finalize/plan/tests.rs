@@ -15,7 +15,13 @@ fn plan(spec: &str, has_database: bool) -> Plan {
 
 #[test]
 fn without_a_policy_nothing_is_deleted() {
-    assert_eq!(plan("percona: {enabled: true}", true), Plan::keep_all());
+    let server = testing::server("{percona: {enabled: true}}");
+    let plan = Plan::of(&server, true);
+    assert_eq!(plan, Plan::keep_all(&server));
+    assert_eq!(
+        (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
+        (0, 0, 4)
+    );
 }
 
 #[test]
@@ -40,6 +46,7 @@ fn secrets_stay_beside_a_database_that_stays() {
     ] {
         let plan = plan(&spec, has_database);
         assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{spec}");
+        assert_eq!(plan.kept_secrets.len(), 4, "{spec}");
     }
     let all = plan(
         &format!("{DELETE}, percona: {{enabled: true, deleteWithServer: true}}"),
@@ -73,6 +80,22 @@ fn the_finalizer_is_needed_where_a_policy_deletes_and_while_the_database_is_boun
     );
     observed.database.cluster = Read::Unreadable("timed out".into());
     assert!(!needs_finalizer(&observed), "as it is");
+}
+
+#[test]
+fn the_finalizer_stays_while_a_secret_that_is_to_stay_would_go_with_the_server() {
+    let mut observed = testing::ready("{}");
+    let owner = json!([{"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
+        "uid": observed.server.uid(), "controller": true}]);
+    let metadata = ObjectMeta {
+        owner_references: serde_json::from_value(owner).unwrap(),
+        ..ObjectMeta::default()
+    };
+    let bound = SecretData::default().with_metadata(metadata);
+    observed
+        .secrets
+        .insert("files-operator-credentials".into(), Read::Found(bound));
+    assert!(needs_finalizer(&observed));
 }
 
 fn task(kind: &'static str, fate: Fate) -> Task {
