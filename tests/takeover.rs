@@ -332,7 +332,10 @@ async fn a_server_of_the_go_operator_that_is_deleted_before_it_is_taken_over_lea
     let before = objects(&world).await;
     world.delete::<DittoServer>("files").await;
     let server: DittoServer = world.get("files").await;
-    assert!(server.metadata.deletion_timestamp.is_some(), "its finalizer holds it");
+    assert!(
+        server.metadata.deletion_timestamp.is_some(),
+        "its finalizer holds it"
+    );
 
     let set = world.get::<StatefulSet>("files").await.uid();
     world.start_operator().await;

@@ -94,8 +94,11 @@ impl Life {
         }
     }
 
-    pub async fn restart_operator(&mut self) {
+    pub async fn stop_operator(&mut self) {
         self.world.stop_operator().await;
+    }
+
+    pub async fn start_operator(&mut self) {
         self.world.start_operator().await;
     }
 
