@@ -31,7 +31,7 @@ async fn any_life_settles_to_a_fresh_create_of_the_final_spec_and_loses_no_data(
         let steps = sequence(seed);
         println!("model: seed {seed}: {steps:?}");
         let calm = live(seed, &steps, Operator::Runs).await;
-        let how = if seed % 2 == 0 { Operator::IsDown } else { Operator::Restarts };
+        let how = if seed.is_multiple_of(2) { Operator::IsDown } else { Operator::Restarts };
         let restarted = live(seed, &steps, how).await;
         assert_eq!(
             restarted, calm,

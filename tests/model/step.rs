@@ -46,7 +46,7 @@ impl Goal {
             "replicas": 1,
             "storage": {"metadataSize": "1Gi", "controlPlaneSize": "1Gi", "storageClassName": "standard"},
         });
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             spec["percona"] = json!({"enabled": true, "hibernate": "whenStopped"});
         }
         Self {
