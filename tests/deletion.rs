@@ -1,7 +1,7 @@
 //! What a deleted DittoServer takes along and what it leaves, under every policy and in every kind of weather.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod protection;
+
 use std::time::{Duration, Instant};
 
 use dittofs_operator::api::percona::PerconaPGCluster;
@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use crate::support::{World, audit, fixtures, install_crd, own_control_plane, wait};
 
 const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
-const PROTECTION: &str = "dittofs.dittofs.com/deletion-protection";
 /// The operator's bound, and time for the machine.
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -474,78 +473,4 @@ async fn a_stored_server_that_does_not_parse_can_be_deleted_and_loses_nothing() 
         "delete, stored spec does not parse: {:.1} s",
         start.elapsed().as_secs_f32()
     );
-}
-
-#[tokio::test]
-async fn a_protected_server_is_refused_by_the_api_server_and_can_be_deleted_once_that_is_lifted() {
-    let world = World::new("protected").await;
-    let manifest =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/admission/deletion-protection.yaml");
-    local_control_plane::apply::apply_files(&world.client, &[manifest])
-        .await
-        .expect("the policies are accepted");
-    let mut server = fixtures::server("files", json!({"storage": storage("Delete")}));
-    server.metadata.annotations = Some([(PROTECTION.to_owned(), "enabled".to_owned())].into());
-    world.create(&server).await;
-    world.ready("files").await;
-
-    let servers = Arc::new(world.api::<DittoServer>());
-    let refusal = refused(|params| {
-        let servers = Arc::clone(&servers);
-        async move { servers.delete("files", &params).await.map(drop) }
-    })
-    .await;
-    assert!(
-        refusal.contains("kubectl annotate") && refusal.contains(PROTECTION),
-        "{refusal}"
-    );
-    println!("protected: {refusal}");
-    let collection = world.api::<DittoServer>();
-    let swept = collection
-        .delete_collection(&DeleteParams::default(), &ListParams::default())
-        .await;
-    assert!(swept.is_err(), "kubectl delete --all is refused too");
-
-    let namespaces = Api::<Namespace>::all(world.client.clone());
-    let annotate = |value: Value| Patch::Merge(json!({"metadata": {"annotations": {PROTECTION: value}}}));
-    namespaces
-        .patch(
-            &world.namespace,
-            &PatchParams::default(),
-            &annotate(json!("enabled")),
-        )
-        .await
-        .expect("an annotation");
-    let refusal = refused(|params| {
-        let (namespaces, name) = (namespaces.clone(), world.namespace.clone());
-        async move { namespaces.delete(&name, &params).await.map(drop) }
-    })
-    .await;
-    assert!(refusal.contains("kubectl annotate namespace"), "{refusal}");
-
-    world
-        .merge::<DittoServer>("files", json!({"metadata": {"annotations": {PROTECTION: null}}}))
-        .await;
-    delete(&world, "protection lifted").await;
-    assert_eq!(left(&world).await, Vec::<String>::new());
-}
-
-/// Asks by dry runs until the API server refuses: a new policy takes effect after a moment. Gives its words.
-async fn refused<F: Future<Output = kube::Result<()>>>(delete: impl Fn(DeleteParams) -> F) -> String {
-    let params = DeleteParams {
-        dry_run: true,
-        ..DeleteParams::default()
-    };
-    let asking = async {
-        loop {
-            if let Err(kube::Error::Api(status)) = delete(params.clone()).await {
-                assert_eq!(status.code, 403, "{status:?}");
-                return status.message;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(wait::LONGEST, asking)
-        .await
-        .expect("the policy takes effect")
 }
