@@ -50,6 +50,10 @@ generate: ## Write the generated files anew
 	cargo run --quiet --locked -- crd > crds/dittoservers.yaml.new
 	mv crds/dittoservers.yaml.new crds/dittoservers.yaml
 
+.PHONY: golden
+golden: ## Write the pod templates of this version anew (tests/golden; not of a released version)
+	GOLDEN_WRITE=1 cargo test --quiet --locked --test behaviours -- golden::
+
 .PHONY: generated
 generated: ## Fail if a generated file is stale
 	@cargo run --quiet --locked -- crd | diff -u crds/dittoservers.yaml - \

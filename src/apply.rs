@@ -1,12 +1,16 @@
 //! Step 4, apply: writes the children, and says what became of each.
 //!
-//! The order is that of need. Secrets come first: the pod's hash speaks of their values. Then the configuration and what
-//! the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
+//! The order is that of need. Secrets come first: the pod's hash speaks of their values. Then the configuration, the
+//! growth of claims and what the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
 //! that fails does not stop the others, except that no pod is written before its Secrets and its configuration.
 
+mod claim_mark;
 pub mod compare;
 pub mod managed_fields;
 pub mod ownership;
+mod secrets;
+mod storage;
+mod stuck_pod;
 mod write;
 
 use std::fmt;
@@ -16,12 +20,15 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 
+use self::ownership::{Owner, owner};
 pub use self::write::Error;
+pub(crate) use self::write::is_namespace_terminating;
 use self::write::{Writer, Written};
 use crate::api::names;
 use crate::api::percona::PerconaPGCluster;
 use crate::context::Context;
 use crate::desired::{Desired, Workload};
+use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
 
 /// What became of one child.
@@ -33,12 +40,20 @@ pub enum Outcome {
     Created,
     /// It was changed: the spec moved on, or somebody had edited it.
     Updated,
+    /// The user asked for a new key, and it has one.
+    Rotated,
     /// It was deleted: the spec no longer wants it.
     Deleted,
     /// An object of this name belongs to somebody else. It was not touched. The text says whose it is.
     Foreign(String),
     /// A previous one is still being deleted; its end triggers the next try.
     Terminating,
+    /// The namespace is being deleted, so it could not be made. There is nothing to try again.
+    NamespaceTerminating,
+    /// A pod that stood in the way of a rollout was deleted, so that its StatefulSet makes a new one. The text says why.
+    Replaced(String),
+    /// It is not as desired, and is not written, because the user has paused the server.
+    Withheld,
     /// An earlier child that it needs failed, so it was not written.
     Skipped,
     /// The API server refused, or did not answer in time.
@@ -46,13 +61,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the child is now as desired.
+    /// Whether nothing is to be tried again: the child is now as desired, or is not to be.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(
-            self,
-            Self::Unchanged | Self::Created | Self::Updated | Self::Deleted
-        )
+        match self {
+            Self::Unchanged
+            | Self::Created
+            | Self::Updated
+            | Self::Deleted
+            | Self::Rotated
+            | Self::Replaced(_)
+            | Self::NamespaceTerminating
+            | Self::Withheld => true,
+            Self::Foreign(_) | Self::Terminating | Self::Skipped | Self::Failed(_) => false,
+        }
     }
 }
 
@@ -62,9 +84,13 @@ impl fmt::Display for Outcome {
             Self::Unchanged => formatter.write_str("unchanged"),
             Self::Created => formatter.write_str("created"),
             Self::Updated => formatter.write_str("updated"),
+            Self::Rotated => formatter.write_str("rotated"),
             Self::Deleted => formatter.write_str("deleted"),
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
             Self::Terminating => formatter.write_str("the previous one is still being deleted"),
+            Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
+            Self::Replaced(why) => formatter.write_str(why),
+            Self::Withheld => formatter.write_str("not written while the server is paused"),
             Self::Skipped => formatter.write_str("waits for an earlier child"),
             Self::Failed(error) => error.fmt(formatter),
         }
@@ -144,12 +170,14 @@ impl Applied {
 pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> Applied {
     let Desired {
         secrets,
+        secret_changes,
         config_map,
         headless_service,
         api_service,
         metrics_service,
         network_policy,
         database,
+        growths,
         workload,
     } = desired;
     let own_name = observed.server.name_any();
@@ -159,6 +187,14 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     for secret in secrets {
         create_secret(&writer, &mut applied, secret).await;
     }
+    for change in secret_changes {
+        let outcome = writer.change_secret(&change).await;
+        applied.steps.push(Step {
+            kind: "Secret",
+            name: change.name,
+            outcome,
+        });
+    }
     if let Some(config_map) = config_map {
         let name = names::config_map(&own_name);
         let written = writer.child(&caches.config_maps, &name, config_map).await;
@@ -166,6 +202,10 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         applied.config_map = applied.record("ConfigMap", name, written, before);
     }
     let pod_may_be_written = applied.is_complete();
+    // Neither waits for the other: a pod may start on a small volume, and a volume grows under any pod.
+    for growth in growths {
+        grow(&writer, &mut applied, growth).await;
+    }
     for service in [headless_service, api_service] {
         let name = service.metadata.name.clone().unwrap_or_default();
         let written = writer.child(&caches.services, &name, service).await;
@@ -197,7 +237,36 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         pod_may_be_written,
     ))
     .await;
+    restart_without_volume(&writer, &mut applied, observed).await;
+    claim_mark::mark(&writer, &mut applied).await;
     applied
+}
+
+async fn grow(writer: &Writer<'_>, applied: &mut Applied, growth: Growth) {
+    if let Growth::Ask { claim, size } = growth {
+        let outcome = writer.grow(&claim, &size).await;
+        applied.steps.push(Step {
+            kind: "PersistentVolumeClaim",
+            name: claim.name_any(),
+            outcome,
+        });
+    }
+}
+
+/// A volume that is added to a running server needs another pod.
+async fn restart_without_volume(writer: &Writer<'_>, applied: &mut Applied, observed: &Observed) {
+    let Some(stateful_set) = applied.stateful_set.found() else {
+        return;
+    };
+    let is_ours = owner(&stateful_set.metadata, writer.server) == Owner::Us;
+    if let Some(pod) = growth::pod_without_volume(&observed.pods, stateful_set).filter(|_| is_ours) {
+        let outcome = writer.restart(pod).await;
+        applied.steps.push(Step {
+            kind: "Pod",
+            name: pod.name_any(),
+            outcome,
+        });
+    }
 }
 
 async fn create_secret(writer: &Writer<'_>, applied: &mut Applied, secret: Secret) {
@@ -216,6 +285,7 @@ async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Wo
         names::stateful_set(&writer.server.name_any()),
     );
     let before = applied.stateful_set.clone();
+    let runs = matches!(workload, Workload::Run { .. });
     let written = match workload {
         Workload::Await => return,
         Workload::Run { .. } if !allowed => Written {
@@ -225,8 +295,19 @@ async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Wo
         Workload::Run {
             stateful_set,
             config_hash: _,
-        } => writer.child(cache, &name, *stateful_set).await,
+        } => match before.found() {
+            Some(live) if matches!(storage::templates_differ(live, &stateful_set), Ok(true)) => {
+                writer.replace(&name, *stateful_set).await
+            }
+            _ => writer.child(cache, &name, *stateful_set).await,
+        },
         Workload::Hold { replicas } => writer.scale(cache, &name, before.found(), replicas).await,
     };
+    let is_written = runs && written.outcome.is_done();
     applied.stateful_set = applied.record("StatefulSet", name, written, before);
+    if is_written {
+        applied
+            .steps
+            .extend(stuck_pod::replace(writer, &applied.stateful_set).await);
+    }
 }

@@ -12,6 +12,8 @@
 //! | `DatabaseReady` | the PostgreSQL cluster serves; absent while Percona is off | `database_ready.rs` |
 //! | `Progressing` | the cluster does not yet hold what the spec asks for, or the rollout is not done | `progressing.rs` |
 //!
+//! Why a pod does not serve is in `pod_cause.rs`, when a rollout has taken too long in `deadline.rs`.
+//!
 //! An object of somebody else under a child's name is told by `ConfigReady` for the ConfigMap, by `DatabaseReady` for the
 //! PerconaPGCluster, by `Available` for the StatefulSet, and for every kind by `Progressing`, which stays True: the work
 //! is not complete, and goes on by itself once the object is gone. So `Ready` is False in each case.
@@ -19,15 +21,20 @@
 mod available;
 mod config_ready;
 mod database_ready;
+mod deadline;
 mod inputs;
+pub(crate) mod pod_cause;
 mod progressing;
 mod ready;
 pub mod reasons;
+mod storage;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+pub use self::deadline::time_left;
 pub use self::inputs::{Child, Inputs};
+pub use self::pod_cause::PodCause;
 
 /// The server does all that is asked of it.
 pub const READY: &str = "Ready";
@@ -118,11 +125,22 @@ pub fn conditions(
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
+    let date = |type_, judgement| dated(type_, judgement, previous, generation, now);
+    let config = config_ready::judge(inputs);
+    let database = inputs.has_database().then(|| database_ready::judge(inputs));
+    let mut needs = vec![date(CONFIG_READY, config.clone())];
+    needs.extend(database.clone().map(|database| date(DATABASE_READY, database)));
+    let clock = deadline::Clock {
+        needs: &needs,
+        previous: previous.iter().find(|condition| condition.type_ == PROGRESSING),
+        generation,
+        now,
+    };
     let judged = ready::Judged {
-        config: config_ready::judge(inputs),
         available: available::judge(inputs),
-        database: inputs.has_database().then(|| database_ready::judge(inputs)),
-        progressing: progressing::judge(inputs),
+        progressing: deadline::judge(progressing::judge(inputs), inputs, &clock),
+        config,
+        database,
     };
     let ready = ready::judge(&judged, inputs.desired_replicas());
     let ready::Judged {
@@ -141,8 +159,7 @@ pub fn conditions(
     let told = told
         .into_iter()
         .filter_map(|(type_, judgement)| Some((type_, judgement?)));
-    told.map(|(type_, judgement)| dated(type_, judgement, previous, generation, now))
-        .collect()
+    told.map(|(type_, judgement)| date(type_, judgement)).collect()
 }
 
 /// The conditions of a stored object that does not parse as a DittoServer: nothing is known but that.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Client;
 use kube::core::DeserializeGuard;
@@ -36,6 +36,10 @@ pub struct Caches {
     pub services: Cache<Service>,
     /// Child NetworkPolicies.
     pub network_policies: Cache<NetworkPolicy>,
+    /// Pods of servers.
+    pub pods: Cache<Pod>,
+    /// Volume claims of servers.
+    pub claims: Cache<PersistentVolumeClaim>,
     /// Database clusters. The kind is optional.
     pub databases: Cache<PerconaPGCluster>,
 }

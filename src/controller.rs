@@ -25,7 +25,7 @@ use crate::api::DittoServer;
 use crate::apply::{self, Applied};
 use crate::backoff::PerObject;
 use crate::cache::Lookedup;
-use crate::conditions::{Inputs, conditions};
+use crate::conditions::{Inputs, conditions, time_left};
 use crate::context::{Context, StoredServer};
 use crate::desired::{self, Settings, desired};
 use crate::observe::observe;
@@ -162,11 +162,11 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
 
 /// Says in its status that a server does not parse, and lets it go if it is being deleted.
 async fn leave_alone(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
-    status::report_unparsable(context, invalid).await?;
-    if invalid.metadata.deletion_timestamp.is_some() {
-        return Ok(finalize::finalize(context, &invalid.metadata).await?);
-    }
-    Ok(Action::await_change())
+    let told = status::report_unparsable(context, invalid).await;
+    // Even if that fails: a status that cannot be written must not keep the server from going.
+    let action = finalize::release_unparsable(context, invalid).await?;
+    told?;
+    Ok(action)
 }
 
 /// One reconcile.
@@ -179,32 +179,39 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let desired = buildable
         .map(|valid| desired(valid, &context.settings))
         .transpose();
+    let guarded = finalize::guard(context, &observed).await;
+    let cleanup = finalize::clean(context, &observed).await;
     let applied = match &desired {
         Ok(Some(desired)) => apply::apply(context, &observed, desired.clone()).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
-    let inputs = Inputs::new(
+    let mut inputs = Inputs::new(
         &observed,
         &verdict,
         desired.as_ref().map_err(ToString::to_string),
         &applied,
     );
+    inputs.left_to_clean = finalize::left(&cleanup);
     let before = server.status.clone().unwrap_or_default();
     let generation = server.metadata.generation.unwrap_or_default();
-    let conditions = conditions(&inputs, &before.conditions, generation, Timestamp::now());
+    let now = Timestamp::now();
+    let conditions = conditions(&inputs, &before.conditions, generation, now);
+    let deadline = time_left(&inputs, &conditions, now);
     let after = status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
     events::publish(context, server, &events::story(&before, &after, &applied)).await;
     if is_deleting {
-        // First, because a status that cannot be written must not keep the server from going.
-        let action = finalize::finalize(context, &server.metadata).await?;
-        written?;
-        return Ok(action);
+        // It may be gone by now, and must go even if its status cannot be written.
+        return Ok(finalize::release(context, server, cleanup?).await?);
     }
     desired?;
     written?;
+    guarded?;
     if applied.is_complete() {
-        Ok(Action::requeue(context.resync))
+        // A deadline that passes changes nothing in the cluster that a watch would tell.
+        Ok(Action::requeue(
+            deadline.map_or(context.resync, |left| left.min(context.resync)),
+        ))
     } else {
         Err(Error::Incomplete(applied.summary()))
     }

@@ -9,6 +9,7 @@ mod config_map;
 mod database_tls;
 mod env;
 mod hash;
+mod hibernation;
 mod meta;
 mod network_policy;
 mod paths;
@@ -33,9 +34,12 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use thiserror::Error;
 
+pub use self::secrets::{SecretAction, SecretChange};
 use crate::api::percona::PerconaPGCluster;
+use crate::growth::{self, Growth};
+use crate::migration;
 use crate::observe::{Observed, Read};
-use crate::validate::{PodGate, Valid};
+use crate::validate::{PodGate, Valid, holds_start};
 
 /// Why the children could not be built.
 #[derive(Debug, Error)]
@@ -57,8 +61,10 @@ pub struct Settings {
 /// `apply` takes this apart without `..`, so that a forgotten child does not compile.
 #[derive(Clone, PartialEq)]
 pub struct Desired {
-    /// Managed Secrets that do not exist yet. Created, never updated.
+    /// Managed Secrets that do not exist yet.
     pub secrets: Vec<Secret>,
+    /// What becomes of managed Secrets that exist.
+    pub secret_changes: Vec<SecretChange>,
     /// Configuration of the server. `None` where the present one must stay beside a pod that is held.
     pub config_map: Option<ConfigMap>,
     /// Headless Service of the StatefulSet.
@@ -71,6 +77,8 @@ pub struct Desired {
     pub network_policy: NetworkPolicy,
     /// Database cluster, if Percona is on.
     pub database: Option<PerconaPGCluster>,
+    /// Volumes that are smaller than the spec.
+    pub growths: Vec<Growth>,
     /// The pod.
     pub workload: Workload,
 }
@@ -80,24 +88,28 @@ impl fmt::Debug for Desired {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             secrets,
+            secret_changes,
             config_map,
             headless_service,
             api_service,
             metrics_service,
             network_policy,
             database,
+            growths,
             workload,
         } = self;
         let names: Vec<_> = secrets.iter().map(|secret| &secret.metadata.name).collect();
         formatter
             .debug_struct("Desired")
             .field("secrets", &names)
+            .field("secret_changes", secret_changes)
             .field("config_map", config_map)
             .field("headless_service", headless_service)
             .field("api_service", api_service)
             .field("metrics_service", metrics_service)
             .field("network_policy", network_policy)
             .field("database", database)
+            .field("growths", growths)
             .field("workload", workload)
             .finish()
     }
@@ -115,7 +127,7 @@ pub enum Workload {
     },
     /// It exists and its pod must not be touched; only the number of replicas follows the spec.
     Hold {
-        /// `spec.replicas` of the server.
+        /// `spec.replicas` of the server; 0 for a stopped one whose database does not serve yet.
         replicas: i32,
     },
     /// It does not exist, and the pod could not start.
@@ -130,8 +142,8 @@ pub enum Workload {
 pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error> {
     let observed = valid.observed;
     let server = &observed.server;
-    let config = config::render(&server.spec)?;
-    let secrets = secrets::build(observed, &valid.uses);
+    let config = config::render(&server.spec, migration::is_pending(observed))?;
+    let secrets = secrets::plan(valid);
     let workload = workload(valid, &secrets, &config);
     Ok(Desired {
         config_map: may_write_config(observed, &workload).then(|| config_map::build(server, config)),
@@ -140,23 +152,25 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
         metrics_service: services::metrics(server),
         network_policy: network_policy::build(server),
         database: percona::build(observed, settings),
-        secrets,
+        growths: growth::growths(observed),
+        secrets: secrets.create,
+        secret_changes: secrets.change,
         workload,
     })
 }
 
-fn workload(valid: &Valid<'_>, fresh: &[Secret], config: &str) -> Workload {
+fn workload(valid: &Valid<'_>, planned: &secrets::Plan, config: &str) -> Workload {
     let observed = valid.observed;
     match (valid.pod, &observed.stateful_set) {
         // One that cannot be read may exist: it must neither be awaited nor written.
         (_, Read::Unreadable(_)) | (PodGate::Closed, Read::Found(_)) => Workload::Hold {
-            replicas: observed.server.spec.desired_replicas(),
+            replicas: held_replicas(observed),
         },
         (PodGate::Closed, Read::Missing) => Workload::Await,
         (PodGate::Open, Read::Found(_) | Read::Missing) => {
-            // A Secret that this pass creates counts with the value that it will have.
+            // A Secret that this pass writes counts with the value that it will have.
             let config_hash = hash::config_hash(config, &valid.uses, |used| {
-                observed.value(used).or_else(|| secrets::value(fresh, used))
+                planned.value(used).or_else(|| observed.value(used))
             });
             let stateful_set = Box::new(stateful_set::build(valid, &config_hash));
             Workload::Run {
@@ -164,6 +178,15 @@ fn workload(valid: &Valid<'_>, fresh: &[Secret], config: &str) -> Workload {
                 config_hash,
             }
         }
+    }
+}
+
+/// Scaling a held pod follows the spec, except that no server starts before its database.
+fn held_replicas(observed: &Observed) -> i32 {
+    if holds_start(observed) {
+        0
+    } else {
+        observed.server.spec.desired_replicas()
     }
 }
 

@@ -23,6 +23,8 @@ pub const CREATED: &str = "Created";
 pub const UPDATED: &str = "Updated";
 /// Children that the spec no longer wants were deleted. One event for all of one pass.
 pub const DELETED: &str = "Deleted";
+/// The user asked for a new signing key, and the server restarts on it.
+pub const SECRETS_ROTATED: &str = "SecretsRotated";
 /// The server does all that is asked of it.
 pub const SERVER_READY: &str = "Ready";
 /// The database cluster serves.
@@ -33,6 +35,10 @@ pub const ROLLING_OUT: &str = "RollingOut";
 pub const SCALING: &str = "Scaling";
 /// No pod serves any more, and no rollout explains it.
 pub const UNAVAILABLE: &str = "Unavailable";
+/// A pod that kept a rollout from going on was deleted. One event for each pod.
+pub const POD_REPLACED: &str = "PodReplaced";
+/// The user has removed the annotation that paused the server.
+pub const RESUMED: &str = "Resumed";
 /// A child could not be written; the Go operator's reason for it.
 pub const RECONCILE_FAILED: &str = "ReconcileFailed";
 
@@ -113,10 +119,24 @@ fn written(steps: &[Step]) -> Vec<Event> {
         (UPDATED, "Update", |outcome| matches!(outcome, Outcome::Updated)),
         (DELETED, "Delete", |outcome| matches!(outcome, Outcome::Deleted)),
     ];
+    let replaced = steps.iter().filter_map(|step| match &step.outcome {
+        Outcome::Replaced(why) => Some(event(EventType::Warning, POD_REPLACED, "Replace", why.clone())),
+        _ => None,
+    });
     verbs
         .into_iter()
         .filter_map(|(reason, action, did)| list(steps, reason, action, did))
+        .chain(replaced)
+        .chain(steps.iter().filter_map(rotated))
         .collect()
+}
+
+fn rotated(step: &Step) -> Option<Event> {
+    let note = format!(
+        "Secret {} has a new signing key, as asked for; the server restarts on it once, and everybody signs in anew. The first admin password is not rotated, because a server that has started once ignores it: change it through the server",
+        step.name
+    );
+    matches!(step.outcome, Outcome::Rotated).then(|| normal(SECRETS_ROTATED, "Rotate", note))
 }
 
 fn list(steps: &[Step], reason: &str, action: &str, did: Did) -> Option<Event> {
@@ -151,6 +171,17 @@ fn config_ready(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
 
 fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
     let name = scene.after.percona_cluster_name.as_deref().unwrap_or_default();
+    let hibernation = [reasons::PERCONA_HIBERNATING, reasons::PERCONA_PAUSING];
+    if hibernation.contains(&change.now.reason.as_str()) {
+        return Some(normal(
+            &change.now.reason,
+            "Hibernate",
+            change.now.message.clone(),
+        ));
+    }
+    if change.now.reason == reasons::MIGRATION_PENDING {
+        return warning_of(change.now, "WaitForDatabase");
+    }
     if change.is_true() {
         return Some(normal(
             SERVER_DATABASE_READY,
@@ -175,10 +206,34 @@ fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
 /// controller has not seen lasts for a moment.
 fn progressing(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
     let message = || change.now.message.clone();
-    if !change.is_true() {
-        return None;
+    match change.now.reason.as_str() {
+        reasons::PROGRESS_DEADLINE_EXCEEDED => return warning_of(change.now, "RollOut"),
+        reasons::PAUSED => {
+            let was_paused = change
+                .before
+                .is_some_and(|before| before.reason == reasons::PAUSED);
+            return (!was_paused).then(|| normal(reasons::PAUSED, "Pause", message()));
+        }
+        _ => {}
+    }
+    let was_paused = change
+        .before
+        .is_some_and(|before| before.reason == reasons::PAUSED);
+    if was_paused && change.now.reason != reasons::DELETING {
+        return Some(normal(
+            RESUMED,
+            "Resume",
+            format!("No longer paused. {}", change.now.message),
+        ));
     }
     match change.now.reason.as_str() {
+        reasons::VOLUME_NOT_EXPANDABLE
+        | reasons::VOLUME_QUOTA_EXCEEDED
+        | reasons::VOLUME_GROWTH_REFUSED
+        | reasons::VOLUME_RESIZE_FAILED
+        | reasons::STORAGE_CLASS_IMMUTABLE => warning_of(change.now, "GrowVolume"),
+        _ if !change.is_true() => None,
+        reasons::VOLUME_GROWING => Some(normal(reasons::VOLUME_GROWING, "GrowVolume", message())),
         reasons::ROLLOUT_IN_PROGRESS => Some(normal(ROLLING_OUT, "RollOut", message())),
         reasons::SCALING_REPLICAS => Some(normal(SCALING, "Scale", message())),
         reasons::DELETING => Some(normal(reasons::DELETING, "Delete", message())),
@@ -240,7 +295,7 @@ fn normal(reason: &str, action: &str, note: String) -> Event {
     event(EventType::Normal, reason, action, note)
 }
 
-fn event(type_: EventType, reason: &str, action: &str, note: String) -> Event {
+pub(crate) fn event(type_: EventType, reason: &str, action: &str, note: String) -> Event {
     Event {
         type_,
         reason: reason.to_owned(),

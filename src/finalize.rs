@@ -1,62 +1,229 @@
 //! Deletion: what is to be done before a server goes.
 //!
-//! Children go by garbage collection, and data that outlives the server has no owner reference; so nothing is left to
-//! clean up, and this operator sets no finalizer. The one that the Go operator set on every server is taken off, or the
-//! server could never go.
+//! Children go by garbage collection, and what outlives the server has no owner reference. So a finalizer is needed only
+//! where the user's policy deletes data (`storage.retention: Delete`, `percona.deleteWithServer`), and it is the one that
+//! the Go operator set on every server; where it is not needed, it is taken off ([`guard`]).
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `finalize/plan.rs` | what is cleaned up under which policy, and when it is enough; pure |
+//! | `finalize/clean.rs` | the calls |
+//! | `finalize/story.rs` | its events |
+//!
+//! A cleanup remembers nothing: each pass looks at what there is ([`clean`]), the status tells it, and only then does the
+//! server go ([`release`]). It ends in any case but one: while a database that is to stay would be collected with the
+//! server, the server stays.
 
-use kube::Api;
+mod clean;
+pub mod plan;
+mod story;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
 use kube::api::{ObjectMeta, Patch, PatchParams};
+use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
 use serde_json::json;
 use thiserror::Error;
 
-use crate::api::{DittoServer, names};
+use self::clean::Cleaner;
+use self::plan::{Cleanup, Next, Plan};
+use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::client;
 use crate::context::{Context, FIELD_MANAGER};
+use crate::events;
+use crate::observe::Observed;
 
-/// Why a deletion could not be completed.
+/// Why a deletion could not be completed, or prepared.
 #[derive(Debug, Error)]
-#[error("the finalizer could not be removed: {}", client::explain(.0))]
-pub struct Error(#[from] Box<kube::Error>);
+pub enum Error {
+    /// The finalizer could not be set or removed.
+    #[error("the finalizer could not be changed: {}", client::explain(.0))]
+    Finalizer(#[source] Box<kube::Error>),
+    /// The server could not be read.
+    #[error("the server could not be read before its cleanup: {}", client::explain(.0))]
+    Read(#[source] Box<kube::Error>),
+    /// What must be done before the server goes failed.
+    #[error("not cleaned up yet: {0}")]
+    Vital(String),
+}
 
-/// Lets a server go that is being deleted. Its metadata is enough, so one whose spec does not parse can go too.
+/// Sets the finalizer on a live server if it is needed, and takes it off if not. One patch of the metadata, on change
+/// only, and only if the server is as it was observed. A paused server is not written: what it has to clean up is then
+/// decided when its pause ends.
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time.
-pub async fn finalize(context: &Context, server: &ObjectMeta) -> Result<Action, Error> {
-    let finalizers = server.finalizers.as_deref().unwrap_or_default();
-    let Some(index) = finalizers
-        .iter()
-        .position(|finalizer| finalizer == names::FINALIZER)
-    else {
+pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> {
+    let server = &observed.server;
+    let has_it = has_finalizer(&server.metadata);
+    let is_needed = plan::needs_finalizer(observed);
+    if server.metadata.deletion_timestamp.is_some() || server.is_paused() || has_it == is_needed {
+        return Ok(());
+    }
+    let mut finalizers = of_others(&server.metadata);
+    if is_needed {
+        finalizers.push(names::FINALIZER.to_owned());
+    }
+    let body = finalizers_of(&server.metadata, &finalizers);
+    let written = api(context, &server.metadata)
+        .patch(&server.name_any(), &params(), &Patch::Merge(&body))
+        .await
+        .map_err(|error| Error::Finalizer(Box::new(error)))?;
+    context.caches.servers.wrote(DeserializeGuard(Ok(written)));
+    Ok(())
+}
+
+/// One pass of the cleanup of a server that is being deleted. `None` where there is nothing to do.
+///
+/// # Errors
+/// When the server itself cannot be read.
+pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Cleanup>, Error> {
+    let metadata = &observed.server.metadata;
+    if metadata.deletion_timestamp.is_none() || !has_finalizer(metadata) {
+        return Ok(None);
+    }
+    let read = api(context, metadata).get_opt(&observed.server.name_any()).await;
+    let live = read.map_err(|error| Error::Read(Box::new(error)))?;
+    // Gone, or another one of the name: then the cache is old, and the data is not this server's any more.
+    let Some(live) = live.filter(|live| live.uid() == metadata.uid && has_finalizer(&live.metadata)) else {
+        return Ok(None);
+    };
+    let cleaner = Cleaner {
+        client: context.client.clone(),
+        server: &live,
+    };
+    let cleanup = cleaner.pass(|has_database| Plan::of(&live, has_database)).await;
+    events::publish(context, &live, &story::of_pass(&cleanup)).await;
+    Ok(Some(cleanup))
+}
+
+/// What is still to be done, for the status.
+#[must_use]
+pub fn left(cleanup: &Result<Option<Cleanup>, Error>) -> Option<String> {
+    match cleanup {
+        Ok(cleanup) => cleanup.as_ref().and_then(Cleanup::left),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Lets a server go whose cleanup has come to its end, or says when to look again.
+///
+/// # Errors
+/// When the API server refuses, or does not answer in time; and while what must be done is not.
+pub async fn release(
+    context: &Context,
+    server: &DittoServer,
+    cleanup: Option<Cleanup>,
+) -> Result<Action, Error> {
+    let Some(cleanup) = cleanup else {
+        return Ok(Action::await_change());
+    };
+    match cleanup.next(age(&server.metadata)) {
+        Next::Again(_) if cleanup.tasks.iter().any(is_failed_and_vital) => {
+            return Err(Error::Vital(cleanup.left().unwrap_or_default()));
+        }
+        Next::Again(pause) => return Ok(Action::requeue(pause)),
+        Next::LetGoUnfinished(left) => {
+            events::publish(context, server, &[story::timed_out(&left)]).await;
+        }
+        Next::LetGo => {}
+    }
+    take_off(context, &server.metadata).await
+}
+
+fn is_failed_and_vital(task: &plan::Task) -> bool {
+    task.is_vital && matches!(task.fate, plan::Fate::Refused(_) | plan::Fate::Unanswered(_))
+}
+
+/// Lets a stored object go that is being deleted and does not parse. Its policy cannot be read, so everything stays.
+///
+/// # Errors
+/// As [`release`].
+pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> Result<Action, Error> {
+    let mut server = DittoServer::new("", DittoServerSpec::default());
+    server.metadata = invalid.metadata.clone();
+    if server.metadata.deletion_timestamp.is_none() || !has_finalizer(&server.metadata) {
+        return Ok(Action::await_change());
+    }
+    let cleaner = Cleaner {
+        client: context.client.clone(),
+        server: &server,
+    };
+    let cleanup = cleaner.pass(|_| Plan::keep_all(&server)).await;
+    release(context, &server, Some(cleanup)).await
+}
+
+/// Takes the finalizer off. Metadata only: the answer may be a server that does not parse.
+pub(crate) async fn take_off(context: &Context, metadata: &ObjectMeta) -> Result<Action, Error> {
+    let mut finalizers = metadata.finalizers.iter().flatten();
+    let Some(index) = finalizers.position(|finalizer| finalizer == names::FINALIZER) else {
         return Ok(Action::await_change());
     };
     // The tests guard against another server of this name, and against a change of the list meanwhile. A resource version
     // would do too, but this pass has just written the status.
     let path = format!("/metadata/finalizers/{index}");
     let operations = json!([
-        {"op": "test", "path": "/metadata/uid", "value": server.uid},
+        {"op": "test", "path": "/metadata/uid", "value": metadata.uid},
         {"op": "test", "path": path, "value": names::FINALIZER},
         {"op": "remove", "path": path},
     ]);
-    let operations =
-        serde_json::from_value(operations).map_err(|error| Box::new(kube::Error::SerdeError(error)))?;
-    let (namespace, name) = (
-        server.namespace.as_deref().unwrap_or_default(),
-        server.name.as_deref().unwrap_or_default(),
-    );
-    // Metadata only: the answer may be a server that does not parse.
-    let api: Api<DittoServer> = Api::namespaced(context.client.clone(), namespace);
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    };
-    match api
-        .patch_metadata(name, &params, &Patch::Json::<()>(operations))
-        .await
-    {
+    let operations = serde_json::from_value(operations)
+        .map_err(|error| Error::Finalizer(Box::new(kube::Error::SerdeError(error))))?;
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let patched = api(context, metadata)
+        .patch_metadata(name, &params(), &Patch::Json::<()>(operations))
+        .await;
+    match patched {
         Ok(_) => Ok(Action::await_change()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Action::await_change()),
-        Err(error) => Err(Error(Box::new(error))),
+        Err(error) => Err(Error::Finalizer(Box::new(error))),
+    }
+}
+
+/// The resource version guards the list against a finalizer that somebody adds meanwhile.
+fn finalizers_of(metadata: &ObjectMeta, finalizers: &[String]) -> serde_json::Value {
+    json!({"metadata": {
+        "uid": metadata.uid,
+        "resourceVersion": metadata.resource_version,
+        "finalizers": finalizers,
+    }})
+}
+
+fn has_finalizer(metadata: &ObjectMeta) -> bool {
+    let finalizers = metadata.finalizers.as_deref().unwrap_or_default();
+    finalizers.iter().any(|finalizer| finalizer == names::FINALIZER)
+}
+
+fn of_others(metadata: &ObjectMeta) -> Vec<String> {
+    let finalizers = metadata.finalizers.iter().flatten();
+    finalizers
+        .filter(|finalizer| *finalizer != names::FINALIZER)
+        .cloned()
+        .collect()
+}
+
+/// Time since the deletion was asked for.
+fn age(metadata: &ObjectMeta) -> Duration {
+    let since = metadata.deletion_timestamp.as_ref().map(|time| time.0);
+    let age = since.map(|since| Timestamp::now().duration_since(since));
+    age.and_then(|age| Duration::try_from(age).ok())
+        .unwrap_or_default()
+}
+
+fn api(context: &Context, metadata: &ObjectMeta) -> Api<DittoServer> {
+    Api::namespaced(
+        context.client.clone(),
+        metadata.namespace.as_deref().unwrap_or_default(),
+    )
+}
+
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
     }
 }

@@ -15,8 +15,8 @@
 //! | [`events`] | what changed → a story | writes events |
 //! | [`finalize`] | deletion | writes |
 //!
-//! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`cli`] and [`run`] (the command),
-//! [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
+//! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes),
+//! [`migration`] (a server that stays on SQLite), [`cli`] and [`run`] (the command), [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
 
 pub mod admin;
 pub mod api;
@@ -31,6 +31,8 @@ pub mod controller;
 pub mod desired;
 pub mod events;
 pub mod finalize;
+pub mod growth;
+pub mod migration;
 pub mod observe;
 pub mod quantity;
 pub mod render;

@@ -3,6 +3,7 @@
 //! Reads come from caches first. Nothing here fails: what could not be read is [`Read::Unreadable`], so that every
 //! later step sees it and the status tells it. The reading itself is in `observe/read.rs`; this file is the data.
 
+mod growth;
 mod read;
 mod secret_reader;
 
@@ -10,12 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 
+pub(crate) use self::growth::request as claim_request;
 pub use self::read::observe;
 pub use self::secret_reader::SecretReader;
 use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
+use crate::growth::Answer;
 use crate::secrets::{SecretData, SecretUse};
 
 /// The outcome of reading one thing.
@@ -48,6 +51,12 @@ pub struct Observed {
     pub config_map: Read<Arc<ConfigMap>>,
     /// Its StatefulSet.
     pub stateful_set: Read<Arc<StatefulSet>>,
+    /// Its pods: one, or none while it is stopped.
+    pub pods: Read<Vec<Arc<Pod>>>,
+    /// Its volume claims, also those that a predecessor of the same name left.
+    pub claims: Read<Vec<Arc<PersistentVolumeClaim>>>,
+    /// What the API server says to the growth of those claims that are smaller than the spec, by name.
+    pub growth: BTreeMap<String, Answer>,
     /// The Secrets that its pod uses, by name.
     pub secrets: BTreeMap<String, Read<SecretData>>,
     /// Its database cluster.

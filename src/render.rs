@@ -189,12 +189,14 @@ fn render(
     };
     let Desired {
         secrets,
+        secret_changes: _,
         config_map,
         headless_service,
         api_service,
         metrics_service,
         network_policy,
         database,
+        growths: _,
         workload,
     } = desired(&valid, settings)?;
     for mut secret in secrets {
@@ -242,8 +244,11 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
         secrets.insert(used.secret.clone(), Read::Missing);
     }
     Observed {
+        growth: BTreeMap::new(),
         server: Arc::new(server.clone()),
         config_map: Read::Missing,
+        pods: Read::Found(Vec::new()),
+        claims: Read::Found(Vec::new()),
         stateful_set: Read::Missing,
         secrets,
         database: Database {

@@ -3,13 +3,16 @@
 //! One table serves every step: `observe` reads these Secrets and no other, `validate` checks them, `desired` hashes
 //! them, and the watch maps a touched Secret back to the servers that use it.
 
+pub mod generation;
+
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use k8s_openapi::api::core::v1::SecretKeySelector;
+use k8s_openapi::api::core::v1::{Secret, SecretKeySelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use crate::api::{DatabaseBackend, DittoServer, names};
@@ -137,6 +140,19 @@ pub fn uses(server: &DittoServer) -> Vec<SecretUse> {
     uses.extend(tls(server));
     uses.extend(identity_files(server));
     uses
+}
+
+/// The Secrets that are kept for a server beside those that its pod uses: everything that the Go operator or ours has
+/// generated for it, whether or not it is in use now.
+#[must_use]
+pub fn kept(server: &DittoServer) -> [String; 4] {
+    let name = server.name_any();
+    [
+        names::jwt_secret(&name),
+        names::admin_bootstrap_secret(&name),
+        names::legacy_admin_secret(&name),
+        names::operator_credentials_secret(&name),
+    ]
 }
 
 fn jwt_key(server: &DittoServer) -> SecretUse {
@@ -312,24 +328,69 @@ fn fixed(secret: &str, key: &str, purpose: Purpose, origin: Origin, optional: bo
     }
 }
 
-/// The data of a Secret. Never printed: `Debug` shows the keys only.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct SecretData(BTreeMap<String, Vec<u8>>);
+/// A Secret that was read: its data, and what of its metadata tells whose it is. Never printed: `Debug` shows the keys
+/// only.
+#[derive(Clone, Default, PartialEq)]
+pub struct SecretData {
+    values: BTreeMap<String, Vec<u8>>,
+    metadata: ObjectMeta,
+}
 
 impl SecretData {
     /// Wraps decoded data.
     #[must_use]
-    pub fn new(data: BTreeMap<String, Vec<u8>>) -> Self {
-        Self(data)
+    pub fn new(values: BTreeMap<String, Vec<u8>>) -> Self {
+        Self {
+            values,
+            metadata: ObjectMeta::default(),
+        }
+    }
+
+    /// Takes a Secret as it was read.
+    #[must_use]
+    pub fn of(secret: &Secret) -> Self {
+        let values = secret.data.iter().flatten();
+        Self {
+            values: values
+                .map(|(name, value)| (name.clone(), value.0.clone()))
+                .collect(),
+            metadata: identity(&secret.metadata),
+        }
     }
 
     /// The value of a key, if it is there and not empty.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&[u8]> {
-        self.0
+        self.values
             .get(key)
             .map(Vec::as_slice)
             .filter(|value| !value.is_empty())
+    }
+
+    /// Name, UID, version, labels and owners, and of the annotations the one that rotation writes.
+    #[must_use]
+    pub fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+}
+
+/// Other annotations may quote the data (`kubectl apply` does), and nobody reads them.
+fn identity(metadata: &ObjectMeta) -> ObjectMeta {
+    let rotated = metadata.annotations.iter().flatten();
+    ObjectMeta {
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        labels: metadata.labels.clone(),
+        owner_references: metadata.owner_references.clone(),
+        annotations: Some(
+            rotated
+                .filter(|(key, _)| *key == names::ROTATED_FOR_ANNOTATION)
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        ),
+        ..ObjectMeta::default()
     }
 }
 
@@ -337,12 +398,18 @@ impl SecretData {
 impl SecretData {
     /// Sets a value.
     pub(crate) fn set(&mut self, key: &str, value: &[u8]) {
-        self.0.insert(key.to_owned(), value.to_vec());
+        self.values.insert(key.to_owned(), value.to_vec());
+    }
+
+    /// Sets the metadata.
+    pub(crate) fn with_metadata(mut self, metadata: ObjectMeta) -> Self {
+        self.metadata = metadata;
+        self
     }
 }
 
 impl fmt::Debug for SecretData {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
+        formatter.debug_set().entries(self.values.keys()).finish()
     }
 }

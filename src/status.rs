@@ -10,7 +10,9 @@ use kube::ResourceExt;
 pub use self::unparsable::report_unparsable;
 pub use self::write::{Error as WriteError, write};
 use crate::api::{DittoServerStatus, Phase, names};
-use crate::conditions::{AVAILABLE, CONFIG_READY, Child, DATABASE_READY, Inputs, PROGRESSING, READY};
+use crate::conditions::{
+    AVAILABLE, CONFIG_READY, Child, DATABASE_READY, Inputs, PROGRESSING, READY, reasons,
+};
 
 /// A condition of the Go operator that ours does not have. Left on a server that was taken over, it would be stale for
 /// ever.
@@ -33,7 +35,7 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
         ready_replicas: ready,
         available_replicas: ready,
         selector: Some(names::selector(&name)),
-        phase: Some(phase(inputs, ready.unwrap_or(0))),
+        phase: Some(phase(inputs, &conditions, ready.unwrap_or(0))),
         config_hash: known.map_or_else(
             || inputs.stateful_set.ours().and_then(config_hash),
             |known| known.config_hash.clone(),
@@ -45,7 +47,7 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
 
 /// The first that fits, in this order: a stopped server is not failed, and a running one is not either, whatever keeps it
 /// from following its spec.
-fn phase(inputs: &Inputs<'_>, ready: i32) -> Phase {
+fn phase(inputs: &Inputs<'_>, conditions: &[Condition], ready: i32) -> Phase {
     let wanted = inputs.desired_replicas();
     if inputs.is_deleting() {
         Phase::Deleting
@@ -53,11 +55,17 @@ fn phase(inputs: &Inputs<'_>, ready: i32) -> Phase {
         Phase::Stopped
     } else if ready == wanted {
         Phase::Running
-    } else if inputs.needs_a_person() {
+    } else if inputs.needs_a_person() || is_overdue(conditions) {
         Phase::Failed
     } else {
         Phase::Pending
     }
+}
+
+/// Whether a start or a rollout ran out of time.
+fn is_overdue(conditions: &[Condition]) -> bool {
+    let is_overdue = |condition: &Condition| condition.reason == reasons::PROGRESS_DEADLINE_EXCEEDED;
+    conditions.iter().any(is_overdue)
 }
 
 /// The hash on the pod template that the cluster holds.

@@ -3,6 +3,7 @@
 //! The server is `files` in the namespace `storage`. Start from [`nothing`], [`ready`] or [`running`], change what the
 //! test is about, then look at the step's answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::ResourceExt;
@@ -49,6 +50,9 @@ pub(crate) fn nothing(spec: &str) -> Observed {
     let server = server(spec);
     Observed {
         config_map: Read::Missing,
+        pods: Read::Found(Vec::new()),
+        claims: Read::Found(Vec::new()),
+        growth: BTreeMap::new(),
         stateful_set: Read::Missing,
         secrets: secrets::uses(&server)
             .into_iter()
@@ -115,7 +119,7 @@ pub(crate) fn set(observed: &mut Observed, secret: &str, key: &str, value: &[u8]
 /// The observation as validated, with this gate.
 pub(crate) fn valid(observed: &Observed, pod: PodGate) -> Valid<'_> {
     Valid {
-        uses: secrets::uses(&observed.server),
+        uses: crate::migration::uses(observed),
         observed,
         pod,
     }

@@ -9,15 +9,18 @@
 //! | `validate/secret_uses.rs` | presence of Secrets and keys |
 //! | `validate/values.rs` | values that would crash the server |
 //! | `validate/database.rs` | the PostgreSQL cluster |
+//! | `validate/claims.rs` | whether it is known what volumes an earlier server left |
 
+mod claims;
 mod database;
 mod secret_uses;
 mod stored;
 mod values;
 
-pub(crate) use self::database::problem as database_problem;
+pub(crate) use self::database::{holds_start, problem as database_problem};
+use crate::migration;
 use crate::observe::{Observed, Read};
-use crate::secrets::{self, SecretUse};
+use crate::secrets::SecretUse;
 
 /// Something that keeps a server from running as its spec says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,10 +113,11 @@ pub fn validate(observed: &Observed) -> Verdict<'_> {
             violations: vec![violation],
         };
     }
-    let uses = secrets::uses(&observed.server);
+    let uses = migration::uses(observed);
     let mut findings = stored::findings(observed);
     findings.extend(database::findings(observed));
     findings.extend(secret_uses::findings(observed, &uses));
+    findings.extend(claims::findings(observed));
     // Whether a server exists decides whether Secrets may be generated: unread, nothing is started.
     let unknown_server = matches!(observed.stateful_set, Read::Unreadable(_));
     let closed = unknown_server || findings.iter().any(|finding| finding.holds_pod);

@@ -182,11 +182,12 @@ async fn a_new_object_has_its_defaults_and_is_not_yet_observed() {
     let wanted = json!({
         "image": "marmos91c/dittofs:latest",
         "replicas": 1,
-        "storage": {"metadataSize": "1Gi", "controlPlaneSize": "1Gi"},
+        "storage": {"metadataSize": "1Gi", "controlPlaneSize": "1Gi", "retention": "Retain"},
         "metrics": {"enabled": false, "port": 9090, "path": "/metrics"},
+        "progressDeadlineSeconds": 600,
         "percona": {
             "enabled": false, "deleteWithServer": false, "adoptExisting": false, "replicas": 1, "storageSize": "10Gi",
-            "databaseName": "dittofs",
+            "databaseName": "dittofs", "hibernate": "never",
             "backup": {
                 "enabled": false, "region": "eu-west-1", "fullSchedule": "0 2 * * *", "incrSchedule": "0 * * * *",
                 "retentionDays": 7,

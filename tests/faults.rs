@@ -73,6 +73,7 @@ async fn limited_user(world: &World) -> String {
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "limited"},
         "rules": [
             {"apiGroups": [""], "resources": ["configmaps", "secrets", "services", "events"], "verbs": ["*"]},
+            {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "list", "watch", "patch"]},
             {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["*"]},
             {"apiGroups": ["dittofs.dittofs.com"], "resources": ["*"], "verbs": ["*"]},
             {"apiGroups": ["pgv2.percona.com"], "resources": ["*"], "verbs": ["*"]},

@@ -12,10 +12,11 @@ use kube::{Api, Resource, ResourceExt};
 use crate::support::{World, fixtures, wait};
 
 /// The real binary, killed when dropped.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    fn start(world: &World) -> Self {
+    /// Starts it for one namespace.
+    pub fn start(world: &World) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
             .args([
                 "run",

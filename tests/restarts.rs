@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
-use crate::support::{World, fixtures, wait};
+use crate::support::{World, fixtures, restarts::Restarts, wait};
 
 async fn pod_uid(world: &World) -> Option<String> {
     world.get::<Pod>("files-0").await.uid()
@@ -38,55 +38,142 @@ async fn settled(world: &World) {
     world.ready("files").await;
 }
 
-/// Edits that the running server does not read at start.
+/// Waits until the operator has acted on everything up to now: it answers an edit that comes after it.
+async fn fenced(world: &World, fence: usize) {
+    let edit = json!({"spec": {"service": {"annotations": {"fence": fence.to_string()}}}});
+    world.merge::<DittoServer>("files", edit).await;
+    wait::until(world.api::<Service>(), "files-api", "fenced", |service| {
+        service.annotations().get("fence") == Some(&fence.to_string())
+    })
+    .await;
+    settled(world).await;
+}
+
+/// Twenty edits that change nothing that the running server reads at start. They build on each other.
 fn edits_without_restart() -> Vec<(&'static str, Value)> {
+    let spec = |spec: Value| json!({"spec": spec});
     vec![
         ("a label", json!({"metadata": {"labels": {"team": "storage"}}})),
         (
             "an annotation",
             json!({"metadata": {"annotations": {"note": "hello"}}}),
         ),
+        ("a label less", json!({"metadata": {"labels": {"team": null}}})),
         (
             "a Service annotation",
-            json!({"spec": {"service": {"annotations": {"lb": "internal"}}}}),
+            spec(json!({"service": {"annotations": {"lb": "internal"}}})),
         ),
+        ("the Service type", spec(json!({"service": {"type": "NodePort"}}))),
         (
-            "the Service type",
-            json!({"spec": {"service": {"type": "NodePort"}}}),
+            "a Service annotation less",
+            spec(json!({"service": {"annotations": {"lb": null}}})),
         ),
         (
             "adapter Services",
-            json!({"spec": {"adapterServices": {"type": "ClusterIP"}}}),
+            spec(json!({"adapterServices": {"type": "ClusterIP"}})),
+        ),
+        (
+            "annotations of adapter Services",
+            spec(json!({"adapterServices": {"annotations": {"a": "b"}}})),
         ),
         (
             "the polling interval",
-            json!({"spec": {"adapterDiscovery": {"pollingInterval": "1m"}}}),
+            spec(json!({"adapterDiscovery": {"pollingInterval": "1m"}})),
         ),
         (
             "a snapshot policy",
-            json!({"spec": {"snapshotPolicies": [{"share": "/a", "interval": "@daily"}]}}),
+            spec(json!({"snapshotPolicies": [{"share": "/a", "interval": "@daily"}]})),
+        ),
+        ("no snapshot policy", spec(json!({"snapshotPolicies": null}))),
+        (
+            "the progress deadline",
+            spec(json!({"progressDeadlineSeconds": 300})),
+        ),
+        ("the retention", spec(json!({"storage": {"retention": "Delete"}}))),
+        ("the default number of replicas", spec(json!({"replicas": 1}))),
+        (
+            "the default log level",
+            spec(json!({"logging": {"level": "INFO"}})),
+        ),
+        ("the default port", spec(json!({"controlPlane": {"port": 8080}}))),
+        (
+            "the default token duration",
+            spec(
+                json!({"identity": {"jwt": {"accessTokenDuration": "15m", "secretRef": {"name": "own", "key": "jwt"}}}}),
+            ),
+        ),
+        ("empty resources", spec(json!({"resources": {}}))),
+        (
+            "metrics that stay off",
+            spec(json!({"metrics": {"enabled": false, "port": 9999}})),
+        ),
+        (
+            "a database cluster that stays off",
+            spec(json!({"percona": {"enabled": false, "replicas": 3}})),
         ),
     ]
 }
 
-#[tokio::test]
-async fn edits_that_the_server_does_not_read_at_start_do_not_restart_the_pod() {
-    let world = World::new("norestart").await;
-    world.create(&fixtures::minimal("files")).await;
+/// Five edits of what the running server reads at start.
+fn edits_with_restart() -> Vec<(&'static str, Value)> {
+    let spec = |spec: Value| json!({"spec": spec});
+    vec![
+        ("the image", spec(json!({"image": "example.org/dittofs:2"}))),
+        ("the log level", spec(json!({"logging": {"level": "DEBUG"}}))),
+        (
+            "the resources",
+            spec(json!({"resources": {"requests": {"memory": "64Mi"}}})),
+        ),
+        ("metrics", spec(json!({"metrics": {"enabled": true}}))),
+        ("the API port", spec(json!({"controlPlane": {"port": 8081}}))),
+    ]
+}
+
+/// A server with a signing key of its own.
+async fn with_own_key(world: &World) {
+    world
+        .create(&fixtures::secret("own", &[("jwt", &"k".repeat(40))]))
+        .await;
+    let identity = json!({"identity": {"jwt": {"secretRef": {"name": "own", "key": "jwt"}}}});
+    world.create(&fixtures::server("files", identity)).await;
     world.ready("files").await;
-    let before = pod_uid(&world).await;
-    for (what, edit) in edits_without_restart() {
+}
+
+#[tokio::test]
+async fn twenty_edits_that_the_server_does_not_read_at_start_restart_it_zero_times() {
+    let mut world = World::new("norestart").await;
+    with_own_key(&world).await;
+    let restarts = Restarts::of(&world);
+    let edits = edits_without_restart();
+    assert_eq!(edits.len(), 20);
+    for (number, (what, edit)) in edits.into_iter().enumerate() {
         world.merge::<DittoServer>("files", edit).await;
-        settled(&world).await;
-        assert_eq!(pod_uid(&world).await, before, "{what}");
+        fenced(&world, number).await;
+        assert_eq!(restarts.count(), 0, "{what}");
     }
-    assert_eq!(revisions(&world).await, 1);
+    // Nor does another operator process.
+    world.stop_operator().await;
+    world.start_operator().await;
+    fenced(&world, 100).await;
+    assert_eq!((restarts.count(), revisions(&world).await), (0, 1));
     let service: Service = world.get("files-api").await;
     assert_eq!(service.spec.and_then(|spec| spec.type_), Some("NodePort".into()));
-    assert_eq!(
-        service.metadata.annotations.unwrap_or_default().get("lb"),
-        Some(&"internal".to_owned())
-    );
+}
+
+#[tokio::test]
+async fn five_edits_that_the_server_reads_at_start_restart_it_once_each() {
+    let world = World::new("restart").await;
+    with_own_key(&world).await;
+    let restarts = Restarts::of(&world);
+    let edits = edits_with_restart();
+    assert_eq!(edits.len(), 5);
+    for (number, (what, edit)) in edits.into_iter().enumerate() {
+        world.merge::<DittoServer>("files", edit).await;
+        world.ready("files").await;
+        fenced(&world, number).await;
+        assert_eq!(restarts.count(), number + 1, "{what}");
+        assert_eq!(revisions(&world).await, number + 2, "{what}");
+    }
 }
 
 #[tokio::test]

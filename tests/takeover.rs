@@ -1,80 +1,396 @@
-//! Servers that the Go operator ran before.
+//! Taking over from the Go operator, and staying on SQLite until the data has moved.
+
+mod changes;
+mod go_operator;
+mod status;
+
+use std::collections::BTreeMap;
 
 use dittofs_operator::api::DittoServer;
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use dittofs_operator::api::percona::PerconaPGCluster;
+use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Secret};
+use kube::ResourceExt;
+use kube::api::ListParams;
+use serde_json::{Value, json};
 
-use crate::support::{World, audit, fixtures, wait};
+use self::changes::{Change, changes, objects, print};
+use crate::interrupted::Process;
+use crate::support::{World, fixtures, wait};
 
-/// The Go operator's finalizer, which it set on every server.
-const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
+const MIGRATED: &str = "dittofs.dittofs.com/database-migrated";
 
-/// A status as the Go operator left it: a condition and a database that are no more.
-async fn leave_status(world: &World, name: &str) {
-    let status = json!({"status": {
-        "perconaClusterName": "files-postgres",
-        "conditions": [{
-            "type": "Authenticated", "status": "True", "reason": "AuthenticationSucceeded", "message": "",
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
-        }],
-    }});
-    world
-        .api::<DittoServer>()
-        .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
+fn is_pending(server: &DittoServer) -> bool {
+    wait::is(server, "DatabaseReady", "True", "MigrationPending")
+}
+
+/// The database section of the rendered configuration.
+async fn database(world: &World) -> Value {
+    let config: ConfigMap = world.get("files-config").await;
+    let config: Value = serde_yaml::from_str(&config.data.expect("data")["config.yaml"]).expect("YAML");
+    config["database"].clone()
+}
+
+/// Names of the pod's variables.
+async fn variables(world: &World) -> Vec<String> {
+    let set: Value = serde_json::to_value(world.get::<StatefulSet>("files").await).expect("JSON");
+    let container = &set["spec"]["template"]["spec"]["containers"][0];
+    let variables = container["env"].as_array().cloned().unwrap_or_default();
+    variables
+        .iter()
+        .map(|variable| variable["name"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// Each revision of the pod template is one start of the pod.
+async fn starts(world: &World) -> usize {
+    let params = ListParams::default();
+    let revisions = world.api::<ControllerRevision>().list(&params).await;
+    revisions.expect("a list").items.len()
+}
+
+/// Waits until the operator has worked through everything up to now, and the server is Ready.
+async fn settled(world: &World) -> DittoServer {
+    let fence = json!({"spec": {"adapterDiscovery": {"pollingInterval": "31s"}}});
+    world.merge::<DittoServer>("files", fence).await;
+    world.ready("files").await
+}
+
+async fn has_event(world: &World, reason: &str) -> bool {
+    let events = world
+        .api::<Event>()
+        .list(&ListParams::default())
         .await
-        .expect("the status is accepted");
+        .expect("a list");
+    events.iter().any(|event| event.reason.as_deref() == Some(reason))
+}
+
+fn find<'c>(changes: &'c [Change], object: &str) -> &'c Change {
+    changes
+        .iter()
+        .find(|change| change.object == object)
+        .unwrap_or_else(|| panic!("{object} was there"))
+}
+
+fn has(change: &Change, paths: &[&str]) {
+    for path in paths {
+        assert!(
+            change.paths.iter().any(|changed| changed == path),
+            "{path} in {change:#?}"
+        );
+    }
 }
 
 #[tokio::test]
-async fn what_the_go_operator_left_in_the_status_is_removed_once() {
-    let mut world = World::without_operator("stale").await;
-    world.create(&fixtures::minimal("files")).await;
-    leave_status(&world, "files").await;
-    world.start_operator().await;
-    let server = world.ready("files").await;
-    assert!(wait::condition(&server, "Authenticated").is_none());
-    let status = server.status.clone().expect("a status");
-    assert_eq!(status.percona_cluster_name, None);
+async fn the_go_operators_children_are_taken_over_in_place() {
+    let mut world = World::without_operator("takeover").await;
+    go_operator::set_up(&world).await;
+    let before = objects(&world).await;
+    assert_eq!(starts(&world).await, 1);
 
-    world.stop_operator().await;
-    let before = audit::writes(world.control_plane(), &world.namespace).len();
     world.start_operator().await;
     world
-        .merge::<DittoServer>(
-            "files",
-            json!({"spec": {"adapterDiscovery": {"pollingInterval": "31s"}}}),
-        )
+        .server_until("files", "taken over", |server| {
+            is_pending(server) && wait::condition(server, "Authenticated").is_none()
+        })
         .await;
-    world.ready("files").await;
-    let writes = audit::writes(world.control_plane(), &world.namespace).split_off(before);
+    let server = settled(&world).await;
+    let changed = changes(&before, &objects(&world).await);
+    print(&changed);
+    assert_eq!(starts(&world).await, 2, "one restart");
+    for change in &changed {
+        let may_change = change.object == "Pod files-0";
+        assert!(
+            change.uid_kept || may_change,
+            "{} is the same object",
+            change.object
+        );
+    }
+
+    let set = find(&changed, "StatefulSet files");
+    let pod = "spec.template.spec";
+    has(
+        set,
+        &[
+            &format!("-{pod}.initContainers"),
+            &format!("-{pod}.containers.dittofs.env.DATABASE_URL"),
+            &format!("-{pod}.containers.dittofs.ports.adapter-nfs"),
+            &format!("-{pod}.containers.dittofs.ports.adapter-mdns"),
+            &format!("-{pod}.containers.dittofs.lifecycle.preStop.exec"),
+            &format!("+{pod}.containers.dittofs.lifecycle.preStop.sleep"),
+        ],
+    );
+    assert!(
+        !set.paths.iter().any(|path| path.contains("volumeClaimTemplates")),
+        "{set:#?}"
+    );
+    for name in [
+        "files-jwt-secret",
+        "files-admin-bootstrap-credentials",
+        "files-operator-credentials",
+    ] {
+        let secret = find(&changed, &format!("Secret {name}"));
+        assert_eq!(
+            secret.paths,
+            ["-metadata.ownerReferences", "+metadata.labels"],
+            "{name}"
+        );
+    }
+    let cluster = find(&changed, "PerconaPGCluster files-postgres");
+    has(
+        cluster,
+        &[
+            "-metadata.ownerReferences",
+            "+spec.proxy",
+            "+spec.backups.pgbackrest",
+        ],
+    );
+    for untouched in ["postgresVersion", "crVersion", "instances", "users"] {
+        assert!(
+            !cluster.paths.iter().any(|path| path.contains(untouched)),
+            "{cluster:#?}"
+        );
+    }
+    for adapter in ["Service files-adapter-nfs", "NetworkPolicy files-adapter-nfs"] {
+        assert_eq!(
+            find(&changed, adapter).paths,
+            Vec::<String>::new(),
+            "{adapter} is left alone"
+        );
+    }
+    for volume in ["metadata", "content", "controlplane"] {
+        let claim = find(&changed, &format!("PersistentVolumeClaim {volume}-files-0"));
+        assert_eq!(claim.paths, Vec::<String>::new());
+    }
+
     assert_eq!(
-        audit::count(&writes),
-        [("patch dittoservers/status".to_owned(), 1)].into(),
-        "nothing is left to remove"
+        database(&world).await,
+        json!({"type": "sqlite", "sqlite": {"path": "/data/controlplane/controlplane.db"}}),
+        "the share definitions are there"
+    );
+    let condition = wait::condition(&server, "DatabaseReady").expect("a condition");
+    assert!(condition.message.contains(MIGRATED), "{}", condition.message);
+    assert!(has_event(&world, "MigrationPending").await);
+}
+
+#[tokio::test]
+async fn a_server_that_was_taken_over_moves_to_percona_when_the_user_says_so_and_stays_there() {
+    let mut world = World::without_operator("move").await;
+    go_operator::set_up(&world).await;
+    world.start_operator().await;
+    world.server_until("files", "on SQLite", is_pending).await;
+    settled(&world).await;
+    let _simulator = world.percona().await;
+    // The cluster is of PostgreSQL 16, of which there is no default image.
+    let image = "docker.io/percona/percona-distribution-postgresql:16.11-1";
+    let images = json!({"spec": {"percona": {"images": {"postgres": image}}}});
+    world.merge::<DittoServer>("files", images).await;
+    world
+        .server_until("files", "with a database that serves", |server| {
+            is_pending(server)
+                && wait::condition(server, "DatabaseReady")
+                    .is_some_and(|told| told.message.contains("is ready"))
+        })
+        .await;
+    assert_eq!(
+        starts(&world).await,
+        2,
+        "a database that comes up restarts nothing"
+    );
+
+    let claims = claims(&world).await;
+    world
+        .merge::<DittoServer>("files", json!({"metadata": {"annotations": {MIGRATED: "true"}}}))
+        .await;
+    world
+        .server_until("files", "on Percona", |server| {
+            wait::is(server, "DatabaseReady", "True", "PerconaReady")
+        })
+        .await;
+    settled(&world).await;
+    assert_eq!(starts(&world).await, 3, "one restart");
+    assert_eq!(database(&world).await, json!({"type": "postgres"}));
+    assert!(
+        variables(&world)
+            .await
+            .contains(&"DITTOFS_DATABASE_POSTGRES_HOST".to_owned())
+    );
+    wait::until(
+        world.api::<PersistentVolumeClaim>(),
+        "controlplane-files-0",
+        "marked",
+        |claim| {
+            claim
+                .annotations()
+                .get("dittofs.io/control-plane-database")
+                .is_some_and(|value| value == "postgres")
+        },
+    )
+    .await;
+
+    // A server of the same name, from a manifest that has no annotation, finds its data where it was.
+    let old: DittoServer = world.get("files").await;
+    world.delete::<DittoServer>("files").await;
+    wait::until_gone(world.api::<DittoServer>(), "files", old.uid()).await;
+    let again = json!({
+        "storage": {"metadataSize": "10Gi", "contentSize": "50Gi"},
+        "percona": {"enabled": true, "images": {"postgres": image}},
+    });
+    world.create(&fixtures::server("files", again)).await;
+    world.ready("files").await;
+    assert_eq!(database(&world).await, json!({"type": "postgres"}));
+    assert_eq!(self::claims(&world).await, claims, "the same volumes");
+}
+
+/// The UIDs of the volume claims, by name.
+async fn claims(world: &World) -> BTreeMap<String, Option<String>> {
+    let claims = world
+        .api::<PersistentVolumeClaim>()
+        .list(&ListParams::default())
+        .await
+        .expect("a list");
+    claims
+        .iter()
+        .map(|claim| (claim.name_any(), claim.uid()))
+        .collect()
+}
+
+#[tokio::test]
+async fn percona_switched_on_for_a_server_with_data_waits_for_the_user() {
+    let mut world = World::new("later").await;
+    let _simulator = world.percona().await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let pod = world.get::<Pod>("files-0").await.uid();
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": true}}}))
+        .await;
+    world.server_until("files", "on SQLite", is_pending).await;
+    let _: PerconaPGCluster = world.get("files-postgres").await;
+    world.stop_operator().await;
+    world.start_operator().await;
+    let server = settled(&world).await;
+    assert!(is_pending(&server), "a restarted operator knows it too");
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
+    assert_eq!(database(&world).await["type"], "sqlite");
+
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
+        .await;
+    let server = world.ready("files").await;
+    assert!(wait::condition(&server, "DatabaseReady").is_none());
+    assert_eq!(
+        world.get::<Pod>("files-0").await.uid(),
+        pod,
+        "nothing had changed for it"
     );
 }
 
 #[tokio::test]
-async fn a_server_with_the_go_operators_finalizer_can_be_deleted_and_other_finalizers_are_kept() {
-    let world = World::new("finalizer").await;
-    let mut server = fixtures::minimal("files");
-    server.metadata.finalizers = Some(vec!["example.org/before".into(), FINALIZER.into()]);
-    let uid = world.create(&server).await.metadata.uid;
-    world.ready("files").await;
+async fn a_server_recreated_with_percona_keeps_to_the_file_that_its_predecessor_left() {
+    let world = World::new("leftover").await;
+    let _simulator = world.percona().await;
+    world.create(&fixtures::minimal("files")).await;
+    let old = world.ready("files").await;
+    let set = world.get::<StatefulSet>("files").await.uid();
     world.delete::<DittoServer>("files").await;
-    let deleting = world
-        .server_until("files", "left to others", |server| {
-            server.metadata.finalizers.as_deref() == Some(&["example.org/before".to_owned()])
-        })
-        .await;
-    assert!(deleting.metadata.deletion_timestamp.is_some());
+    wait::until_gone(world.api::<DittoServer>(), "files", old.uid()).await;
+    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
     world
-        .server_until("files", "deleting", |server| {
-            wait::is(server, "Progressing", "True", "Deleting")
-        })
+        .create(&fixtures::server("files", json!({"percona": {"enabled": true}})))
         .await;
-    world
-        .merge::<DittoServer>("files", json!({"metadata": {"finalizers": null}}))
-        .await;
-    wait::until_gone(world.api::<DittoServer>(), "files", uid).await;
+    world.server_until("files", "on SQLite", is_pending).await;
+    world.ready("files").await;
+    assert_eq!(database(&world).await["type"], "sqlite");
+}
+
+#[tokio::test]
+async fn the_legacy_password_is_adopted_and_its_secret_goes() {
+    let mut world = World::without_operator("legacy").await;
+    let server = world.create(&fixtures::minimal("files")).await;
+    let mut legacy = fixtures::secret(
+        "files-admin-credentials",
+        &[("username", "admin"), ("password", "legacy-password")],
+    );
+    legacy.metadata.owner_references =
+        kube::Resource::controller_owner_ref(&server, &()).map(|owner| vec![owner]);
+    let legacy = world.create(&legacy).await;
+    world.start_operator().await;
+    world.ready("files").await;
+    wait::until_gone(world.api::<Secret>(), "files-admin-credentials", legacy.uid()).await;
+    let adopted = go_operator::values(&world, "files-admin-bootstrap-credentials")
+        .await
+        .expect("data");
+    assert_eq!(adopted["password"].0, b"legacy-password");
+    assert_eq!(adopted["username"].0, b"admin");
+}
+
+#[tokio::test]
+async fn a_server_of_the_go_operator_that_is_deleted_before_it_is_taken_over_leaves_what_its_data_needs() {
+    let mut world = World::without_operator("deletedfirst").await;
+    go_operator::set_up(&world).await;
+    let before = objects(&world).await;
+    world.delete::<DittoServer>("files").await;
+    let server: DittoServer = world.get("files").await;
+    assert!(
+        server.metadata.deletion_timestamp.is_some(),
+        "its finalizer holds it"
+    );
+
+    let set = world.get::<StatefulSet>("files").await.uid();
+    world.start_operator().await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+    let changed = changes(&before, &objects(&world).await);
+    for kept in [
+        "Secret files-jwt-secret",
+        "Secret files-admin-bootstrap-credentials",
+        "Secret files-operator-credentials",
+        "PerconaPGCluster files-postgres",
+        "PersistentVolumeClaim controlplane-files-0",
+        "PersistentVolumeClaim metadata-files-0",
+    ] {
+        let change = find(&changed, kept);
+        assert!(change.uid_kept, "{kept} stays: {change:?}");
+        let owners = "-metadata.ownerReferences".to_owned();
+        assert_eq!(
+            change.paths.contains(&owners),
+            !kept.starts_with("PersistentVolumeClaim"),
+            "{kept}: {change:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operator_killed_at_any_moment_of_a_take_over_is_followed_by_the_same_end() {
+    for moment in ["Secret", "ConfigMap", "StatefulSet"] {
+        let world = World::without_operator("takeoverkilled").await;
+        go_operator::set_up(&world).await;
+        let before = objects(&world).await;
+        let operator = Process::start(&world);
+        taken_over(&world, moment).await;
+        drop(operator);
+
+        let _operator = Process::start(&world);
+        settled(&world).await;
+        let changed = changes(&before, &objects(&world).await);
+        let lost: Vec<_> = changed
+            .iter()
+            .filter(|change| !change.uid_kept && change.object != "Pod files-0")
+            .collect();
+        assert!(lost.is_empty(), "killed at the {moment}: {lost:?}");
+        assert_eq!(starts(&world).await, 2, "one restart, killed at the {moment}");
+    }
+}
+
+/// Waits until the first child of a kind is ours.
+async fn taken_over(world: &World, kind: &str) {
+    fn is_ours<K: ResourceExt>(object: &K) -> bool {
+        object.labels().contains_key("app.kubernetes.io/managed-by")
+    }
+    match kind {
+        "Secret" => drop(wait::until(world.api::<Secret>(), "files-jwt-secret", "ours", is_ours).await),
+        "ConfigMap" => drop(wait::until(world.api::<ConfigMap>(), "files-config", "ours", is_ours).await),
+        _ => drop(wait::until(world.api::<StatefulSet>(), "files", "ours", is_ours).await),
+    }
 }

@@ -90,6 +90,12 @@ pub struct PerconaSpec {
     #[serde(default)]
     pub adopt_existing: bool,
 
+    /// Whether the database stops with the server: `never`, or `whenStopped`, which pauses the cluster while
+    /// `spec.replicas` is 0 and starts it before the server. Default: `never`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "never"))]
+    pub hibernate: Option<Hibernate>,
+
     /// Number of PostgreSQL instances, 1 to 5. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::PERCONA_REPLICAS), range(min = 1, max = 5))]
@@ -133,6 +139,17 @@ pub struct PerconaSpec {
     /// Images of the cluster. Absent: those that Percona ships with release 2.8.2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PerconaImages>,
+}
+
+/// When the database stops.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Hibernate {
+    /// It runs on while the server is stopped.
+    #[default]
+    Never,
+    /// It is paused while the server is stopped.
+    WhenStopped,
 }
 
 /// Images of a PostgreSQL cluster.

@@ -36,7 +36,8 @@ pub mod storage;
 pub use admission::{Admission, Violation};
 pub use crd::{crd, crd_yaml};
 pub use database::{
-    DatabaseBackend, DatabaseSpec, DatabaseType, PerconaBackupSpec, PerconaImages, PerconaSpec, SqliteSpec,
+    DatabaseBackend, DatabaseSpec, DatabaseType, Hibernate, PerconaBackupSpec, PerconaImages, PerconaSpec,
+    SqliteSpec,
 };
 pub use identity::{
     AdminSpec, IdentitySpec, IdentityType, Idmap, JwtSpec, KerberosSpec, LdapSpec, MachineAccountSpec,
@@ -47,4 +48,4 @@ pub use percona::{PerconaPGCluster, PerconaPGClusterSpec, PerconaPGClusterStatus
 pub use snapshots::SnapshotPolicySpec;
 pub use spec::{DittoServer, DittoServerSpec};
 pub use status::{DittoServerStatus, Phase};
-pub use storage::StorageSpec;
+pub use storage::{Retention, StorageSpec};

@@ -7,6 +7,17 @@ use std::collections::BTreeMap;
 pub const GROUP: &str = "dittofs.dittofs.com";
 /// Finalizer on a `DittoServer`.
 pub const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
+/// Annotation by which a user protects a server, with the value [`PROTECTED`]: the API server then refuses its deletion.
+pub const DELETION_PROTECTION_ANNOTATION: &str = "dittofs.dittofs.com/deletion-protection";
+/// Value of [`DELETION_PROTECTION_ANNOTATION`].
+pub const PROTECTED: &str = "enabled";
+/// Annotation by which a user pauses the operator's work on a server, with the value `true`. Only the status is written.
+pub const PAUSED_ANNOTATION: &str = "dittofs.dittofs.com/paused";
+/// Annotation by which a user asks for new generated Secrets: any value that was not there before.
+pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets";
+/// Annotation by which a user says, with the value `true`, that a server's control-plane data has moved from SQLite to
+/// the Percona database that its spec asks for, or that there is none to move.
+pub const DATABASE_MIGRATED_ANNOTATION: &str = "dittofs.dittofs.com/database-migrated";
 /// Annotation in which the Go operator counted failed logins. Ours never writes it.
 pub const AUTH_RETRY_COUNT_ANNOTATION: &str = "dittofs.dittofs.com/auth-retry-count";
 /// Lease that the Go operator and ours share, so that only one of them acts.
@@ -39,6 +50,15 @@ pub const MANAGED_ANNOTATIONS_ANNOTATION: &str = "dittofs.io/managed-annotations
 
 /// Annotation of every child: hash of what was last applied, so that a field that left the spec is noticed.
 pub const APPLIED_HASH_ANNOTATION: &str = "dittofs.io/applied-hash";
+/// Annotation of a generated Secret: the value of [`ROTATE_SECRETS_ANNOTATION`] for which it was last generated.
+pub const ROTATED_FOR_ANNOTATION: &str = "dittofs.io/rotated-for";
+/// Annotation of the claim `controlplane`, with the value [`POSTGRES`] while its server keeps its control-plane data in
+/// PostgreSQL. Without it, the volume may hold the SQLite file.
+pub const CONTROL_PLANE_DATABASE_ANNOTATION: &str = "dittofs.io/control-plane-database";
+/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`].
+pub const POSTGRES: &str = "postgres";
+/// Field manager under which the Go operator wrote, always with operation `Update`.
+pub const GO_FIELD_MANAGER: &str = "manager";
 
 /// Key of the configuration in the ConfigMap.
 pub const CONFIG_KEY: &str = "config.yaml";

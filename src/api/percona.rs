@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// State of a cluster that serves.
 pub const STATE_READY: &str = "ready";
+/// State of a cluster that is paused: its pods are gone, its volumes stay.
+pub const STATE_PAUSED: &str = "paused";
 
 /// The wanted cluster.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -190,10 +192,19 @@ pub struct PerconaPGClusterStatus {
 }
 
 impl PerconaPGCluster {
+    /// The kind's name.
+    pub const KIND: &'static str = "PerconaPGCluster";
+
     /// Whether Percona's operator says that the cluster serves.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.state() == Some(STATE_READY)
+    }
+
+    /// Whether the cluster is asked to stop, be it by `percona.hibernate` or by somebody's hand.
+    #[must_use]
+    pub fn is_to_pause(&self) -> bool {
+        self.spec.pause == Some(true)
     }
 
     /// What Percona's operator says of the cluster. `None` before it has seen it.

@@ -90,6 +90,12 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
 
+    /// Seconds within which a rollout must finish before `Progressing` says that it is stuck, and why. The rollout goes
+    /// on all the same. Default: 600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = defaults::PROGRESS_DEADLINE_SECONDS), range(min = 1, max = 86400))]
+    pub progress_deadline_seconds: Option<i32>,
+
     /// The server's REST API: port and TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_plane: Option<ControlPlaneSpec>,
@@ -164,6 +170,18 @@ impl<'de> Deserialize<'de> for DittoServerSpec {
 
         let present = Option::<Present>::deserialize(deserializer)?;
         Ok(present.map(|Present(spec)| spec).unwrap_or_default())
+    }
+}
+
+/// The metadata that the operator obeys.
+impl DittoServer {
+    /// Whether a user has paused the operator's work on the server. Its deletion is not held up by that.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations
+            .and_then(|annotations| annotations.get(super::names::PAUSED_ANNOTATION))
+            .is_some_and(|value| value == "true")
     }
 }
 

@@ -1,11 +1,22 @@
 //! `spec.storage`: the volumes of the server.
 
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{defaults, rules};
 
-/// Sizes and class of the server's volumes. Each is a `ReadWriteOnce` claim that outlives the `DittoServer`.
+/// What becomes of the volumes when the `DittoServer` is deleted.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retention {
+    /// They stay, with the Secrets that their data knows. A server of the same name takes them up again.
+    #[default]
+    Retain,
+    /// They are deleted, with all data in them.
+    Delete,
+}
+
+/// Sizes and class of the server's volumes, and what becomes of them. Each is a `ReadWriteOnce` claim.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::content_volume_stays())]
@@ -37,4 +48,10 @@ pub struct StorageSpec {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::storage_class_name())]
     pub storage_class_name: Option<String>,
+
+    /// What becomes of the volumes, and of the generated Secrets that their data knows, when the `DittoServer` is
+    /// deleted: `Retain` or `Delete`. Default: `Retain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "Retain"))]
+    pub retention: Option<Retention>,
 }

@@ -42,6 +42,10 @@ fn holds_object(live: &Map<String, Value>, desired: &Map<String, Value>, parent:
 }
 
 fn holds_list(live: &[Value], desired: &[Value], key: &str) -> bool {
+    // A set: others add theirs.
+    if key == "finalizers" {
+        return desired.iter().all(|finalizer| live.contains(finalizer));
+    }
     if let Some(names) = names(desired) {
         return names.iter().zip(desired).all(|(name, wanted)| {
             let found = live
@@ -96,6 +100,16 @@ mod tests {
     fn fields_of_others_do_not_count() {
         let live = json!({"spec": {"replicas": 1, "clusterIP": "10.0.0.1"}, "metadata": {"annotations": {"mesh": "on"}}});
         assert!(holds(&live, &json!({"spec": {"replicas": 1}})));
+    }
+
+    #[test]
+    fn finalizers_of_others_do_not_count() {
+        let live = json!({"metadata": {"finalizers": ["theirs", "ours"]}});
+        assert!(holds(&live, &json!({"metadata": {"finalizers": ["ours"]}})));
+        assert!(!holds(
+            &live,
+            &json!({"metadata": {"finalizers": ["ours", "new"]}})
+        ));
     }
 
     #[test]

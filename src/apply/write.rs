@@ -5,11 +5,13 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Status;
 use kube::runtime::reflector;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -36,9 +38,11 @@ pub enum Error {
         /// The client's error.
         source: Box<kube::Error>,
     },
-    /// A Secret could not be created. The API server's text is left out, since it may quote the object.
-    #[error("create failed: {reason} (HTTP {code})")]
+    /// A Secret could not be written. The API server's text is left out, since it may quote the object.
+    #[error("{verb} failed: {reason} (HTTP {code})")]
     Secret {
+        /// What was tried: create, update, delete.
+        verb: &'static str,
         /// The API server's machine-readable reason.
         reason: String,
         /// HTTP status code; 0 where there was no answer.
@@ -59,7 +63,7 @@ impl Error {
         matches!(self, Self::Call { source, .. } if client::is_invalid(source))
     }
 
-    fn call(verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
+    pub(super) fn call(verb: &'static str) -> impl FnOnce(kube::Error) -> Self {
         move |source| Self::Call {
             verb,
             source: Box::new(source),
@@ -74,14 +78,14 @@ pub(super) struct Written<K> {
 }
 
 impl<K> Written<K> {
-    fn of(outcome: Outcome, object: impl Into<Arc<K>>) -> Self {
+    pub(super) fn of(outcome: Outcome, object: impl Into<Arc<K>>) -> Self {
         Self {
             outcome,
             object: Some(object.into()),
         }
     }
 
-    fn without(outcome: Outcome) -> Self {
+    pub(super) fn without(outcome: Outcome) -> Self {
         Self {
             outcome,
             object: None,
@@ -93,7 +97,11 @@ impl<K> Written<K> {
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
     pub(super) server: &'a DittoServer,
+    /// Whether the user has paused the server: then everything is compared, and nothing is written.
+    pub(super) is_paused: bool,
     namespace: String,
+    /// Whether the namespace was found to be terminating: then no further child is tried.
+    is_closed: AtomicBool,
 }
 
 /// What every child kind can do. An alias for a long bound.
@@ -124,16 +132,25 @@ impl<'a> Writer<'a> {
         Self {
             context,
             server,
+            is_paused: server.is_paused(),
             namespace: server.namespace().unwrap_or_default(),
+            is_closed: AtomicBool::new(false),
         }
     }
 
-    fn api<K: Child>(&self) -> Api<K> {
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    pub(super) fn api<K: Child>(&self) -> Api<K> {
         Api::namespaced(self.context.client.clone(), &self.namespace)
     }
 
     /// Brings one child to its desired state, with as few calls as that takes: none if the cache shows that it is so.
     pub(super) async fn child<K: Child>(&self, cache: &Cache<K>, name: &str, desired: K) -> Written<K> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Written::without(Outcome::NamespaceTerminating);
+        }
         let attempt = async {
             let desired = stamped(desired)?;
             match cache.get(&self.namespace, name) {
@@ -148,7 +165,18 @@ impl<'a> Writer<'a> {
         };
         attempt
             .await
-            .unwrap_or_else(|error| Written::without(Outcome::Failed(error)))
+            .unwrap_or_else(|error| Written::without(self.failed(error)))
+    }
+
+    /// A child that could not be made in a namespace that is being deleted did not fail.
+    fn failed(&self, error: Error) -> Outcome {
+        match &error {
+            Error::Call { source, .. } if is_namespace_terminating(source) => {
+                self.is_closed.store(true, Ordering::Relaxed);
+                Outcome::NamespaceTerminating
+            }
+            _ => Outcome::Failed(error),
+        }
     }
 
     fn is_current<K: Child>(&self, live: &K, desired: &Value) -> Result<bool, Error> {
@@ -164,6 +192,9 @@ impl<'a> Writer<'a> {
         name: &str,
         desired: &Value,
     ) -> Result<Written<K>, Error> {
+        if self.is_paused {
+            return Ok(Written::without(Outcome::Withheld));
+        }
         match self.create(cache, desired).await? {
             Some(created) => Ok(Written::of(Outcome::Created, created)),
             // This object was built for a world without one, and the watch of databases misses none: look again first.
@@ -181,6 +212,9 @@ impl<'a> Writer<'a> {
     ) -> Result<Written<K>, Error> {
         let live = self.api::<K>().get_opt(name).await.map_err(Error::call("read"))?;
         let Some(live) = live else {
+            if self.is_paused {
+                return Ok(Written::without(Outcome::Withheld));
+            }
             return Ok(match self.create(cache, desired).await? {
                 Some(created) => Written::of(Outcome::Created, created),
                 None => Written::without(Outcome::Terminating),
@@ -193,13 +227,16 @@ impl<'a> Writer<'a> {
             cache.wrote(live.clone());
             return Ok(Written::of(Outcome::Unchanged, live));
         }
+        if self.is_paused {
+            return Ok(Written::of(Outcome::Withheld, live));
+        }
         let applied = self.apply(live, desired).await?;
         cache.wrote(applied.clone());
         Ok(Written::of(Outcome::Updated, applied))
     }
 
     /// Why an existing object must not be written now.
-    fn refusal<K: Child>(&self, live: &K) -> Option<Outcome> {
+    pub(super) fn refusal<K: Child>(&self, live: &K) -> Option<Outcome> {
         match owner(live.meta(), self.server) {
             Owner::Other(_) if self.may_adopt(live) => None,
             Owner::Other(who) => Some(Outcome::Foreign(who)),
@@ -251,8 +288,15 @@ impl<'a> Writer<'a> {
             .map_err(Error::call("apply"))
     }
 
-    async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
-        let Some(entries) = managed_fields::upgraded(live.managed_fields(), FIELD_MANAGER) else {
+    pub(super) async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
+        // What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server.
+        let predecessor =
+            matches!(owner(live.meta(), self.server), Owner::Us).then_some(names::GO_FIELD_MANAGER);
+        let managers = managed_fields::Managers {
+            ours: FIELD_MANAGER,
+            predecessor,
+        };
+        let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
             return Ok(());
         };
         let body = json!({"metadata": {
@@ -287,6 +331,9 @@ impl<'a> Writer<'a> {
         if live.spec.as_ref().and_then(|spec| spec.replicas) == Some(replicas) {
             return Written::of(Outcome::Unchanged, Arc::clone(live));
         }
+        if self.is_paused {
+            return Written::of(Outcome::Withheld, Arc::clone(live));
+        }
         let body = json!({"metadata": {"uid": live.metadata.uid}, "spec": {"replicas": replicas}});
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.into()),
@@ -313,6 +360,9 @@ impl<'a> Writer<'a> {
         if owner(live.meta(), self.server) != Owner::Us || live.meta().deletion_timestamp.is_some() {
             return None;
         }
+        if self.is_paused {
+            return Some(Written::without(Outcome::Withheld));
+        }
         let preconditions = Preconditions {
             uid: live.meta().uid.clone(),
             resource_version: None,
@@ -330,16 +380,28 @@ impl<'a> Writer<'a> {
 
     /// Creates a managed Secret. One that exists by now is never overwritten: the next pass reads it.
     pub(super) async fn create_secret(&self, secret: Secret) -> Outcome {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Outcome::NamespaceTerminating;
+        }
+        if self.is_paused {
+            return Outcome::Withheld;
+        }
         match self.api::<Secret>().create(&post(), &secret).await {
             Ok(created) => {
                 self.context.secrets.wrote(&created);
                 Outcome::Created
             }
+            Err(kube::Error::Api(status)) if says_namespace_terminating(&status) => {
+                self.is_closed.store(true, Ordering::Relaxed);
+                Outcome::NamespaceTerminating
+            }
             Err(kube::Error::Api(status)) => Outcome::Failed(Error::Secret {
+                verb: "create",
                 reason: status.reason,
                 code: status.code,
             }),
             Err(_) => Outcome::Failed(Error::Secret {
+                verb: "create",
                 reason: "no answer".into(),
                 code: 0,
             }),
@@ -347,11 +409,23 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Whether the API server refused because the namespace is being deleted.
+pub(crate) fn is_namespace_terminating(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if says_namespace_terminating(status))
+}
+
+fn says_namespace_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 fn is_database<K: Child>() -> bool {
     <K as Resource>::kind(&()) == "PerconaPGCluster"
 }
 
-fn post() -> PostParams {
+pub(super) fn post() -> PostParams {
     PostParams {
         field_manager: Some(FIELD_MANAGER.into()),
         ..PostParams::default()
@@ -360,7 +434,7 @@ fn post() -> PostParams {
 
 /// The child as JSON, with a hash of itself: a field that leaves the desired object changes the hash, and so is noticed
 /// although the live object still holds all that is desired.
-fn stamped<K: Child>(desired: K) -> Result<Value, Error> {
+pub(super) fn stamped<K: Child>(desired: K) -> Result<Value, Error> {
     let mut value = serde_json::to_value(desired)?;
     let digest = Sha256::digest(serde_json::to_vec(&value)?);
     let hash = digest

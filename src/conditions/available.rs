@@ -39,5 +39,6 @@ fn no_replicas(inputs: &Inputs<'_>) -> Option<Judgement> {
         Child::Foreign(_) | Child::Unreadable(_) => return None,
     };
     let message = format!("Waiting for replicas: {ready}/{wanted} ready{created}");
-    (wanted > 0 && ready < 1).then(|| Judgement::no(reasons::NO_REPLICAS_AVAILABLE, message))
+    (wanted > 0 && ready < 1)
+        .then(|| Judgement::no(reasons::NO_REPLICAS_AVAILABLE, inputs.with_pod_fault(message)))
 }

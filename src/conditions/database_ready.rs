@@ -1,15 +1,37 @@
 //! `DatabaseReady`: the PostgreSQL cluster serves, and its Secrets are there. Judged only while Percona is on.
+//!
+//! True also while the server stays on its SQLite file (`MigrationPending`): the database that it uses serves, and the
+//! server is not to look unfinished to kstatus until a person finds time to move the data (docs/adr/0008).
 
 use super::config_ready::told;
 use super::{Check, Inputs, Judgement, objection, reasons};
+use crate::api::percona::STATE_PAUSED;
 use crate::validate::Concern;
 
 const KIND: &str = "PerconaPGCluster";
 const CHECKS: [Check; 4] = [conflict, failure, terminating, violation];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    let ready = || Judgement::yes(reasons::PERCONA_READY, "PostgreSQL cluster is ready");
-    objection(&CHECKS, inputs).unwrap_or_else(ready)
+    objection(&CHECKS, inputs).unwrap_or_else(|| serving(inputs))
+}
+
+/// A database that is paused with its server is as the spec asks: docs/adr/0009-hibernation.md.
+fn serving(inputs: &Inputs<'_>) -> Judgement {
+    if let Some(message) = &inputs.migration {
+        return Judgement::yes(reasons::MIGRATION_PENDING, message);
+    }
+    let paused = inputs.database.as_ref().filter(|cluster| cluster.is_to_pause());
+    match paused.map(|cluster| cluster.state().unwrap_or("not reported yet")) {
+        None => Judgement::yes(reasons::PERCONA_READY, "PostgreSQL cluster is ready"),
+        Some(STATE_PAUSED) => Judgement::yes(
+            reasons::PERCONA_HIBERNATING,
+            "PostgreSQL cluster is paused with its server (percona.hibernate)",
+        ),
+        Some(state) => Judgement::no(
+            reasons::PERCONA_PAUSING,
+            format!("PostgreSQL cluster is being paused with its server; its state: {state}"),
+        ),
+    }
 }
 
 fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Resource, ResourceExt};
 
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::apply::ownership::{Owner, owner};
 use crate::apply::{Applied, Outcome, Step};
+use crate::conditions::pod_cause::{PodCause, is_ready, pod_cause};
 use crate::conditions::reasons;
 use crate::desired::Desired;
+use crate::growth::{self, Growth};
+use crate::migration;
 use crate::observe::{Observed, Read};
 use crate::validate::{
     Concern, PodGate, Severity, Verdict, Violation, conflict_message, database_problem, most_telling_first,
@@ -64,14 +68,30 @@ pub struct Inputs<'a> {
     pub gate: Option<PodGate>,
     /// Why the children could not be built.
     pub build_error: Option<String>,
+    /// Why the server stays on SQLite although its spec asks for Percona, if it does.
+    pub migration: Option<String>,
     /// The configuration as it should be; `None` where the present one is to stay.
     pub rendered: Option<&'a str>,
     /// The ConfigMap after the apply.
     pub config_map: Child<ConfigMap>,
     /// The StatefulSet after the apply.
     pub stateful_set: Child<StatefulSet>,
+    /// The database cluster after the apply.
+    pub database: Option<Arc<PerconaPGCluster>>,
     /// What became of each child.
     pub steps: &'a [Step],
+    /// The server's pods.
+    pub pods: &'a Read<Vec<Arc<Pod>>>,
+    /// Volumes that are not as the spec asks.
+    pub growths: Vec<Growth>,
+    /// What a deleted server waits for.
+    pub left_to_clean: Option<String>,
+    /// Whether a user has paused the operator's work on the server. A deletion is work that goes on.
+    pub is_paused: bool,
+    /// Why the pod does not serve.
+    pub pod_cause: Option<PodCause>,
+    /// Since when the pod is there, or is to go.
+    pub pod_since: Option<Timestamp>,
 }
 
 impl<'a> Inputs<'a> {
@@ -93,12 +113,23 @@ impl<'a> Inputs<'a> {
             violations: violations_after(observed, verdict, &applied.database),
             gate: verdict.valid.as_ref().map(|valid| valid.pod),
             build_error,
+            migration: migration::is_pending(observed).then(|| pending_message(observed, &applied.database)),
             rendered: desired
                 .and_then(|desired| desired.config_map.as_ref())
                 .and_then(config),
             config_map: Child::of(&applied.config_map, server),
             stateful_set: Child::of(&applied.stateful_set, server),
+            database: applied.database.found().cloned(),
             steps: &applied.steps,
+            pods: &observed.pods,
+            growths: growth::growths(observed)
+                .into_iter()
+                .chain(growth::class_trouble(observed).map(Growth::Stuck))
+                .collect(),
+            left_to_clean: None,
+            is_paused: server.is_paused(),
+            pod_cause: pod_cause(observed),
+            pod_since: pod_since(observed),
         }
     }
 
@@ -108,12 +139,22 @@ impl<'a> Inputs<'a> {
         self.server.spec.desired_replicas()
     }
 
-    /// Number of pods that are ready.
+    /// Number of pods that are ready. A StatefulSet that was just made again for other claim templates does not know its
+    /// pod yet; then the pod speaks for itself.
     #[must_use]
     pub fn ready_replicas(&self) -> i32 {
-        self.workload_status()
-            .and_then(|status| status.ready_replicas)
-            .unwrap_or(0)
+        let seen = |status: &&StatefulSetStatus| status.observed_generation.is_some_and(|seen| seen > 0);
+        match self.workload_status().filter(seen) {
+            Some(status) => status.ready_replicas.unwrap_or(0),
+            None if self.stateful_set.ours().is_some() => self.ready_pods(),
+            None => 0,
+        }
+    }
+
+    fn ready_pods(&self) -> i32 {
+        let pods = self.pods.found().map(Vec::as_slice).unwrap_or_default();
+        let ready = pods.iter().filter(|pod| serves(pod)).count();
+        i32::try_from(ready).unwrap_or(i32::MAX)
     }
 
     /// Whether there is a PostgreSQL cluster to speak of.
@@ -199,6 +240,25 @@ impl<'a> Inputs<'a> {
             })
     }
 
+    /// A message, with what keeps the pod from serving, if that is more than a start that takes its time.
+    pub(super) fn with_pod_fault(&self, message: String) -> String {
+        match &self.pod_cause {
+            Some(cause) if cause.is_fault => format!("{message}; {}", cause.message),
+            _ => message,
+        }
+    }
+
+    /// The children that differ from what is desired and are not written while the server is paused.
+    pub(super) fn withheld(&self) -> Vec<String> {
+        let withheld = self
+            .steps
+            .iter()
+            .filter(|step| matches!(step.outcome, Outcome::Withheld));
+        withheld
+            .map(|step| format!("{} {}", step.kind, step.name))
+            .collect()
+    }
+
     /// The first child of a chosen kind whose predecessor is still there.
     pub(super) fn terminating(&self, of_kind: impl Fn(&str) -> bool) -> Option<String> {
         let step = self
@@ -212,6 +272,26 @@ impl<'a> Inputs<'a> {
     }
 }
 
+/// Whether a pod is ready and stays.
+fn serves(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
+}
+
+/// When the present pod was made; for one that is being deleted, when it has to be gone.
+fn pod_since(observed: &Observed) -> Option<Timestamp> {
+    let name = names::pod(&observed.server.name_any());
+    let pods = observed.pods.found()?;
+    let metadata = &pods
+        .iter()
+        .find(|pod: &&Arc<Pod>| pod.name_any() == name)?
+        .metadata;
+    let time = metadata
+        .deletion_timestamp
+        .as_ref()
+        .or(metadata.creation_timestamp.as_ref());
+    time.map(|time| time.0)
+}
+
 /// The key `config.yaml` of a ConfigMap.
 pub(super) fn config(config_map: &ConfigMap) -> Option<&str> {
     config_map
@@ -221,6 +301,22 @@ pub(super) fn config(config_map: &ConfigMap) -> Option<&str> {
         .map(String::as_str)
 }
 
+/// What to do about data that is still in SQLite, and what the cluster does meanwhile.
+fn pending_message(observed: &Observed, database: &Read<Arc<PerconaPGCluster>>) -> String {
+    let name = observed.server.name_any();
+    let cluster = names::percona_cluster(&name);
+    let problem = database_problem(&observed.server, &observed.database.kind, database);
+    let state = problem.map_or_else(
+        || format!("PostgreSQL cluster {cluster} is ready"),
+        |problem| problem.message,
+    );
+    format!(
+        "The control-plane data (users, share definitions) is in the SQLite file on volume {}, and the server stays on it, although spec.percona is enabled. Move the data, then set the annotation {}: \"true\" (docs/migrate.md). Meanwhile: {state}",
+        names::claim(names::CONTROL_PLANE_VOLUME, &name),
+        names::DATABASE_MIGRATED_ANNOTATION,
+    )
+}
+
 /// The violations, with what is wrong with the database cluster judged anew: the apply may just have created it.
 fn violations_after(
     observed: &Observed,
@@ -228,6 +324,11 @@ fn violations_after(
     database: &Read<Arc<PerconaPGCluster>>,
 ) -> Vec<Violation> {
     let kind = &observed.database.kind;
+    if migration::is_pending(observed) {
+        // The pod does not use the cluster; `DatabaseReady` tells what is wrong with it.
+        let of_config = |violation: &&Violation| violation.concern == Concern::Config;
+        return verdict.violations.iter().filter(of_config).cloned().collect();
+    }
     let before = database_problem(&observed.server, kind, &observed.database.cluster);
     let after = database_problem(&observed.server, kind, database);
     // First among those of the same severity: without a cluster, the rest of the database cannot be.

@@ -3,15 +3,22 @@
 //! True also while a child cannot be written or its name is taken: the work is not complete and is tried again. False
 //! means complete (`ReconcileComplete`), or that nothing moves until a person acts (`Blocked`); another condition, and
 //! so `Ready`, is then not True.
+//!
+//! While a server is paused, the reason is `Paused`: `Unknown` while something is not done, for nobody knows when it will
+//! be (as in a paused Deployment), and False where the cluster holds what the spec asks for, so that `Ready` stays.
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 
 use super::available::unreadable;
-use super::{Check, Child, Inputs, Judgement, objection, reasons};
+use super::storage;
+use super::{Check, Child, Inputs, Judgement, Truth, objection, reasons};
+use crate::api::names;
+use crate::apply::{Outcome, Step};
 use crate::validate::{Concern, PodGate, Severity, Violation};
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 13] = [
     deleting,
+    namespace_terminating,
     conflict,
     failure,
     terminating,
@@ -22,10 +29,35 @@ const CHECKS: [Check; 11] = [
     rolling_out,
     scaling,
     not_updated,
+    storage::growing,
 ];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    objection(&CHECKS, inputs).unwrap_or_else(|| settled(inputs))
+    let judgement = objection(&CHECKS, inputs).unwrap_or_else(|| settled(inputs));
+    if inputs.is_paused && !inputs.is_deleting() {
+        paused(inputs, &judgement)
+    } else {
+        judgement
+    }
+}
+
+fn paused(inputs: &Inputs<'_>, judgement: &Judgement) -> Judgement {
+    let annotation = names::PAUSED_ANNOTATION;
+    let withheld = inputs.withheld();
+    if withheld.is_empty() && judgement.truth == Truth::False {
+        let message = format!("Paused by the annotation {annotation}. {}", judgement.message);
+        return Judgement::no(reasons::PAUSED, message);
+    }
+    let mut message = format!("Paused by the annotation {annotation}: only the status is written");
+    if !withheld.is_empty() {
+        message.push_str("; to be written: ");
+        message.push_str(&withheld.join(", "));
+    }
+    if judgement.reason != reasons::RECONCILE_COMPLETE {
+        message.push_str(". ");
+        message.push_str(&judgement.message);
+    }
+    Judgement::unknown(reasons::PAUSED, message)
 }
 
 fn settled(inputs: &Inputs<'_>) -> Judgement {
@@ -39,7 +71,8 @@ fn settled(inputs: &Inputs<'_>) -> Judgement {
             reasons::BLOCKED,
             format!("Nothing moves until this is corrected: {cause}"),
         ),
-        None => Judgement::no(reasons::RECONCILE_COMPLETE, "All resources are up to date"),
+        None => storage::stuck(inputs)
+            .unwrap_or_else(|| Judgement::no(reasons::RECONCILE_COMPLETE, "All resources are up to date")),
     }
 }
 
@@ -48,9 +81,23 @@ fn is_terminal(violation: &Violation) -> bool {
 }
 
 fn deleting(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = match &inputs.left_to_clean {
+        Some(left) => format!("DittoServer is being deleted; it waits for {left}"),
+        None => "DittoServer is being deleted".into(),
+    };
     inputs
         .is_deleting()
-        .then(|| Judgement::yes(reasons::DELETING, "DittoServer is being deleted"))
+        .then(|| Judgement::yes(reasons::DELETING, message))
+}
+
+fn namespace_terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let is_refused = |step: &Step| matches!(step.outcome, Outcome::NamespaceTerminating);
+    inputs.steps.iter().any(is_refused).then(|| {
+        Judgement::yes(
+            reasons::NAMESPACE_TERMINATING,
+            "The namespace is being deleted, and the DittoServer with it",
+        )
+    })
 }
 
 fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
@@ -123,21 +170,21 @@ fn rolling_out(inputs: &Inputs<'_>) -> Option<Judgement> {
         revision(status.current_revision.as_ref())?,
         revision(status.update_revision.as_ref())?,
     );
-    (wanted > 0 && current != update).then(|| rollout(status, wanted, update))
+    (wanted > 0 && current != update).then(|| rollout(inputs, status, wanted, update))
 }
 
 fn revision(name: Option<&String>) -> Option<&str> {
     name.map(String::as_str).filter(|name| !name.is_empty())
 }
 
-fn rollout(status: &StatefulSetStatus, wanted: i32, update: &str) -> Judgement {
+fn rollout(inputs: &Inputs<'_>, status: &StatefulSetStatus, wanted: i32, update: &str) -> Judgement {
     let (updated, ready) = (
         status.updated_replicas.unwrap_or(0),
         status.ready_replicas.unwrap_or(0),
     );
     let message =
         format!("Rolling out revision {update}: {updated}/{wanted} updated, {ready}/{wanted} ready");
-    Judgement::yes(reasons::ROLLOUT_IN_PROGRESS, message)
+    Judgement::yes(reasons::ROLLOUT_IN_PROGRESS, inputs.with_pod_fault(message))
 }
 
 fn scaling(inputs: &Inputs<'_>) -> Option<Judgement> {
@@ -146,7 +193,7 @@ fn scaling(inputs: &Inputs<'_>) -> Option<Judgement> {
     let existing = inputs.workload_status().map_or(0, |status| status.replicas);
     let is_settled = ready == wanted && existing == wanted && replicas(stateful_set) == wanted;
     let message = format!("Scaling: {ready}/{wanted} replicas ready");
-    (!is_settled).then(|| Judgement::yes(reasons::SCALING_REPLICAS, message))
+    (!is_settled).then(|| Judgement::yes(reasons::SCALING_REPLICAS, inputs.with_pod_fault(message)))
 }
 
 /// `spec.replicas`; the API server fills in 1.
@@ -163,5 +210,5 @@ fn not_updated(inputs: &Inputs<'_>) -> Option<Judgement> {
     let status = inputs.workload_status()?;
     let wanted = inputs.desired_replicas();
     let update = revision(status.update_revision.as_ref()).unwrap_or("not yet named");
-    (status.updated_replicas.unwrap_or(0) < wanted).then(|| rollout(status, wanted, update))
+    (status.updated_replicas.unwrap_or(0) < wanted).then(|| rollout(inputs, status, wanted, update))
 }

@@ -30,6 +30,11 @@ impl<'a> Conjunct<'a> {
         }
     }
 
+    /// A rollout that ran out of time moves no more, and is not done either.
+    fn is_met(&self) -> bool {
+        self.judgement.truth == self.wanted && self.judgement.reason != reasons::PROGRESS_DEADLINE_EXCEEDED
+    }
+
     fn is_unknown(&self) -> bool {
         self.judgement.truth == Truth::Unknown
     }
@@ -46,7 +51,7 @@ impl<'a> Conjunct<'a> {
 pub(super) fn judge(judged: &Judged, wanted_replicas: i32) -> Judgement {
     let open: Vec<Conjunct<'_>> = conjuncts(judged)
         .into_iter()
-        .filter(|conjunct| conjunct.judgement.truth != conjunct.wanted)
+        .filter(|conjunct| !conjunct.is_met())
         .collect();
     let Some(cause) = cause(judged, &open) else {
         let message = if wanted_replicas == 0 {

@@ -24,12 +24,15 @@ pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
 pub const SECRET_KEY_MISSING: &str = "SecretKeyMissing";
 /// A Secret could not be read. The pod keeps what it has. Check the operator's permissions on Secrets.
 pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
-/// A Secret that the operator had generated is gone while its server exists. It is never generated anew, because the
-/// server's data knows the old value. Restore it, or create it by hand.
+/// The key that signs tokens, which the operator had generated, is gone while its server or its volumes exist. Restore the
+/// Secret, or create it by hand; or ask for a new key with the annotation `dittofs.dittofs.com/rotate-secrets`.
 pub const MANAGED_SECRET_LOST: &str = "ManagedSecretLost";
 /// A value that the server takes from a variable is no UTF-8, or has a NUL byte in it; no container could be made. Put text
 /// into the Secret, for example base64.
 pub const SECRET_VALUE_NOT_TEXT: &str = "SecretValueNotText";
+/// The volume claims could not be read, so it is not known whether an earlier server left data. Nothing is started and no
+/// Secret is generated. Check the operator's permissions on `PersistentVolumeClaims`.
+pub const VOLUME_CLAIMS_UNREADABLE: &str = "VolumeClaimsUnreadable";
 /// The key that signs tokens has fewer than 32 bytes; the server would exit. Put a longer one into the Secret.
 pub const JWT_KEY_TOO_SHORT: &str = "JwtKeyTooShort";
 /// The first password of `admin` has not 8 to 72 bytes; the server would exit. Put another one into the Secret.
@@ -59,10 +62,18 @@ pub const CONFLICTING_DATABASES: &str = "ConflictingDatabases";
 
 /// `DatabaseReady` True: the database cluster serves. Nothing to do.
 pub const PERCONA_READY: &str = "PerconaReady";
+/// `DatabaseReady` True: the spec asks for Percona, but the control-plane data is in the SQLite file, and the server stays
+/// on it. Move the data, then set the annotation `dittofs.dittofs.com/database-migrated` to `true` (docs/migrate.md).
+pub const MIGRATION_PENDING: &str = "MigrationPending";
 /// The PerconaPGCluster is not there. It is made with the other children; if this stays, look at `Progressing`.
 pub const PERCONA_NOT_FOUND: &str = "PerconaNotFound";
 /// Percona's operator does not call the cluster ready. Wait, or look at the PerconaPGCluster and its pods.
 pub const PERCONA_NOT_READY: &str = "PerconaNotReady";
+/// `DatabaseReady` True: the server is stopped, and its database is paused with it (`percona.hibernate`). Nothing to do;
+/// the database is started before the server.
+pub const PERCONA_HIBERNATING: &str = "PerconaHibernating";
+/// The server is stopped, and its database is being paused. Wait; if this stays, look at the PerconaPGCluster.
+pub const PERCONA_PAUSING: &str = "PerconaPausing";
 /// The kind PerconaPGCluster is not served. Install the Percona Operator for PostgreSQL.
 pub const PERCONA_NOT_INSTALLED: &str = "PerconaNotInstalled";
 /// The API server did not say what becomes of the database. Check the operator's permissions on `PerconaPGCluster`.
@@ -104,10 +115,38 @@ pub const STATEFUL_SET_UPDATING: &str = "StatefulSetUpdating";
 pub const ROLLOUT_IN_PROGRESS: &str = "RolloutInProgress";
 /// The number of ready pods is not yet the wanted one. Wait; if this stays, look at the pod's events and logs.
 pub const SCALING_REPLICAS: &str = "ScalingReplicas";
+/// `Progressing` False: a start, a stop or a rollout did not finish within `spec.progressDeadlineSeconds`. The message says
+/// what is wrong with the pod. It goes on all the same; correct the cause, or restore the former spec.
+pub const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
+/// The annotation `dittofs.dittofs.com/paused` is `true`, and only the status is written. `Progressing` is Unknown while
+/// something is not done, and False otherwise. Remove the annotation to go on.
+pub const PAUSED: &str = "Paused";
 /// The pod template is held until a Secret is there. See `ConfigReady`.
 pub const WAITING_FOR_SECRETS: &str = "WaitingForSecrets";
 /// The pod template is held until the database is there. See `DatabaseReady`.
 pub const WAITING_FOR_DATABASE: &str = "WaitingForDatabase";
+/// A volume grows to the size in the spec. Wait; if this stays, look at the events of the `PersistentVolumeClaim`.
+pub const VOLUME_GROWING: &str = "VolumeGrowing";
+/// `Progressing` False: a volume is smaller than the spec asks, and its StorageClass does not let it grow. Set
+/// `allowVolumeExpansion` on the class if its driver can do it, or move the data. The server runs on.
+pub const VOLUME_NOT_EXPANDABLE: &str = "VolumeNotExpandable";
+/// `Progressing` False: a volume is smaller than the spec asks, and a `ResourceQuota` does not let it grow. Raise the quota;
+/// it is tried again within ten minutes. The server runs on.
+pub const VOLUME_QUOTA_EXCEEDED: &str = "VolumeQuotaExceeded";
+/// `Progressing` False: a volume is smaller than the spec asks, and the API server refuses its growth. The message has its
+/// answer; it is asked again within ten minutes. The server runs on.
+pub const VOLUME_GROWTH_REFUSED: &str = "VolumeGrowthRefused";
+/// `Progressing` False: the volume driver could not resize a volume. Look at the events of the `PersistentVolumeClaim` and
+/// at the driver; Kubernetes goes on trying. The server runs on.
+pub const VOLUME_RESIZE_FAILED: &str = "VolumeResizeFailed";
+/// `Progressing` False: a disk has grown and its file system has not. Most drivers do it within a minute; if it stays,
+/// delete the pod when it suits you: the driver does it at the start of a pod. The server runs on.
+pub const FILE_SYSTEM_RESIZE_PENDING: &str = "FileSystemResizePending";
+/// `Progressing` False: the spec names another StorageClass than that of the volumes, and a volume cannot change its class.
+/// Set the field back, or move the data. The server runs on.
+pub const STORAGE_CLASS_IMMUTABLE: &str = "StorageClassImmutable";
+/// The namespace is being deleted, and no child can be made in it. Wait.
+pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// The DittoServer is being deleted. Wait.
 pub const DELETING: &str = "Deleting";
 

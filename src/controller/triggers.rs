@@ -117,9 +117,9 @@ impl Scope<'_> {
             keep_identity,
             move |_, change: Change<'_, PartialObjectMeta<Secret>>| match change {
                 Change::Touched(secret) => push_users(&servers, &queue, secret, |server| {
-                    secrets::uses(server)
-                        .iter()
-                        .any(|used| used.secret == secret.name_any())
+                    let name = secret.name_any();
+                    let is_used = secrets::uses(server).iter().any(|used| used.secret == name);
+                    is_used || secrets::kept(server).contains(&name)
                 }),
                 Change::Anything => queue.push_all(&servers),
             },
@@ -147,6 +147,8 @@ pub(super) fn start(
         config_maps: scope.children(&servers, &queue),
         services: scope.children(&servers, &queue),
         network_policies: scope.children(&servers, &queue),
+        pods: scope.children(&servers, &queue),
+        claims: scope.children(&servers, &queue),
         databases: scope.databases(&servers, &queue),
         servers: servers.clone(),
     };
@@ -175,6 +177,8 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
         config_maps,
         services,
         network_policies,
+        pods,
+        claims,
         databases,
     } = &context.caches;
     let secrets = context.secrets.metadata();
@@ -192,6 +196,8 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
         config_maps.answered().await;
         services.answered().await;
         network_policies.answered().await;
+        pods.answered().await;
+        claims.answered().await;
         databases.answered().await;
         secrets.answered().await;
     };
@@ -208,6 +214,8 @@ pub(super) async fn synced(context: Arc<Context>) {
         config_maps,
         services,
         network_policies,
+        pods,
+        claims,
         databases,
     } = &context.caches;
     servers.synced().await;
@@ -215,6 +223,8 @@ pub(super) async fn synced(context: Arc<Context>) {
     config_maps.synced().await;
     services.synced().await;
     network_policies.synced().await;
+    pods.synced().await;
+    claims.synced().await;
     databases.answered().await;
     context.secrets.metadata().synced().await;
 }

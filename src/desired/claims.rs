@@ -1,8 +1,9 @@
 //! Volume claim templates of the StatefulSet.
 //!
-//! They are immutable, down to their order. A StatefulSet that exists keeps its own, whatever the spec says by now;
-//! growing a volume means growing its claims, which is not done here.
+//! They are immutable, down to their order, so they change only for a reason: a volume that grew, so that a claim made
+//! from its template has the size of the spec, and a volume that was added. Class and the volumes themselves stay.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -13,23 +14,31 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::api::ObjectMeta;
 
 use crate::api::{StorageSpec, names};
+use crate::growth::{self, STORAGE};
 use crate::quantity;
 
-/// Key of a claim's size.
-const STORAGE: &str = "storage";
-
-/// The templates: those of the live StatefulSet, or new ones from the spec.
-pub(super) fn build(storage: &StorageSpec, live: Option<&StatefulSet>) -> Vec<PersistentVolumeClaim> {
+/// The templates: those of the live StatefulSet, grown and added to as the spec says, or new ones from the spec.
+/// `may_grow` says whether the template of a volume may take the spec's size.
+pub(super) fn build(
+    storage: &StorageSpec,
+    live: Option<&StatefulSet>,
+    may_grow: impl Fn(&str) -> bool,
+) -> Vec<PersistentVolumeClaim> {
     let wanted = from_spec(storage);
-    match live.and_then(|live| live.spec.as_ref()) {
-        Some(live) => live
-            .volume_claim_templates
-            .iter()
-            .flatten()
-            .map(|template| as_applied(template, &wanted))
-            .collect(),
-        None => wanted,
+    let Some(live) = live.and_then(|live| live.spec.as_ref()) else {
+        return wanted;
+    };
+    let live = live.volume_claim_templates.iter().flatten();
+    let mut templates: Vec<_> = live
+        .map(|template| as_applied(template, &wanted, &may_grow))
+        .collect();
+    for (place, template) in wanted.into_iter().enumerate() {
+        let name = template.metadata.name.as_deref().unwrap_or_default();
+        if named(&templates, name).is_none() {
+            templates.insert(place.min(templates.len()), template);
+        }
     }
+    templates
 }
 
 /// Whether there is a claim for file content.
@@ -38,13 +47,7 @@ pub(super) fn have_content(claims: &[PersistentVolumeClaim]) -> bool {
 }
 
 fn from_spec(storage: &StorageSpec) -> Vec<PersistentVolumeClaim> {
-    let sizes = [
-        (names::METADATA_VOLUME, Some(storage.metadata_size.as_str())),
-        (names::CONTENT_VOLUME, storage.content_size()),
-        (names::CONTROL_PLANE_VOLUME, Some(storage.control_plane_size())),
-    ];
-    let present = sizes.into_iter().filter_map(|(name, size)| Some((name, size?)));
-    present
+    growth::volumes(storage)
         .map(|(name, size)| template(name, size, storage.storage_class_name()))
         .collect()
 }
@@ -88,8 +91,12 @@ pub(super) fn size(claim: &PersistentVolumeClaimSpec) -> Option<&str> {
 }
 
 /// A live template as it was applied: without what the API server added, and with the size in the spec's notation if it
-/// is the same. So the first look at a StatefulSet that was just made finds nothing to write.
-fn as_applied(live: &PersistentVolumeClaim, wanted: &[PersistentVolumeClaim]) -> PersistentVolumeClaim {
+/// is the same or is to grow. So the first look at a StatefulSet that was just made finds nothing to write.
+fn as_applied(
+    live: &PersistentVolumeClaim,
+    wanted: &[PersistentVolumeClaim],
+    may_grow: impl Fn(&str) -> bool,
+) -> PersistentVolumeClaim {
     let mut template = PersistentVolumeClaim {
         status: None,
         ..live.clone()
@@ -102,15 +109,21 @@ fn as_applied(live: &PersistentVolumeClaim, wanted: &[PersistentVolumeClaim]) ->
         spec.volume_mode = None;
     }
     let name = live.metadata.name.as_deref().unwrap_or_default();
-    let same_size = named(wanted, name)
+    let before = size(spec).and_then(quantity::nanos);
+    let is_taken = |wanted: &&str| match quantity::nanos(wanted).cmp(&before) {
+        Ordering::Less => false,
+        Ordering::Equal => true,
+        Ordering::Greater => may_grow(name),
+    };
+    let new_size = named(wanted, name)
         .and_then(|wanted| wanted.spec.as_ref())
         .and_then(size)
-        .filter(|wanted| size(spec).is_some_and(|size| quantity::nanos(size) == quantity::nanos(wanted)));
+        .filter(is_taken);
     let requests = spec
         .resources
         .as_mut()
         .and_then(|resources| resources.requests.as_mut());
-    if let (Some(size), Some(requests)) = (same_size, requests) {
+    if let (Some(size), Some(requests)) = (new_size, requests) {
         requests.insert(STORAGE.to_owned(), Quantity(size.to_owned()));
     }
     template
@@ -165,11 +178,11 @@ mod tests {
     #[test]
     fn the_order_is_metadata_content_controlplane() {
         assert_eq!(
-            names_of(&build(&storage(Some("5Gi")), None)),
+            names_of(&build(&storage(Some("5Gi")), None, grows)),
             ["metadata", "content", "controlplane"]
         );
         assert_eq!(
-            names_of(&build(&storage(None), None)),
+            names_of(&build(&storage(None), None, grows)),
             ["metadata", "controlplane"]
         );
     }
@@ -177,32 +190,63 @@ mod tests {
     #[test]
     fn a_stateful_set_that_was_just_made_is_as_desired() {
         let storage = storage(Some("5Gi"));
-        let wanted = build(&storage, None);
-        assert_eq!(build(&storage, Some(&live(&stored(wanted.clone())))), wanted);
+        let wanted = build(&storage, None, grows);
+        assert_eq!(
+            build(&storage, Some(&live(&stored(wanted.clone()))), grows),
+            wanted
+        );
+    }
+
+    fn grows(_: &str) -> bool {
+        true
+    }
+
+    fn size_of<'c>(claims: &'c [PersistentVolumeClaim], name: &str) -> Option<&'c str> {
+        size(named(claims, name)?.spec.as_ref()?)
     }
 
     #[test]
-    fn a_live_stateful_set_keeps_its_sizes_its_class_and_its_volumes() {
-        let before = build(&storage(None), None);
-        let changed = StorageSpec {
-            metadata_size: "7Gi".into(),
-            content_size: Some("9Gi".into()),
+    fn a_template_grows_when_it_may_never_shrinks_and_keeps_its_class() {
+        let before = live(&stored(build(&storage(None), None, grows)));
+        let with = |size: &str| StorageSpec {
+            metadata_size: size.into(),
             storage_class_name: Some("fast".into()),
             ..StorageSpec::default()
         };
-        let after = build(&changed, Some(&live(&stored(before))));
-        assert_eq!(names_of(&after), ["metadata", "controlplane"]);
-        assert!(!have_content(&after));
-        let metadata = after[0].spec.as_ref().unwrap();
+        let grown = build(&with("7Gi"), Some(&before), grows);
+        assert_eq!(size_of(&grown, "metadata"), Some("7Gi"));
         assert_eq!(
-            (size(metadata), metadata.storage_class_name.as_deref()),
-            (Some("1Gi"), None)
+            grown[0]
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.storage_class_name.as_ref()),
+            None
+        );
+        assert_eq!(
+            size_of(&build(&with("7Gi"), Some(&before), |_| false), "metadata"),
+            Some("1Gi")
+        );
+        assert_eq!(
+            size_of(&build(&with("1Mi"), Some(&before), grows), "metadata"),
+            Some("1Gi")
         );
     }
 
     #[test]
+    fn a_content_volume_that_is_added_takes_its_place_between_the_others() {
+        let before = live(&stored(build(&storage(None), None, grows)));
+        let after = build(&storage(Some("9Gi")), Some(&before), |_| false);
+        assert_eq!(names_of(&after), ["metadata", "content", "controlplane"]);
+        assert!(have_content(&after));
+    }
+
+    #[test]
     fn a_content_volume_that_left_the_spec_stays() {
-        let before = build(&storage(Some("5Gi")), None);
-        assert!(have_content(&build(&storage(None), Some(&live(&stored(before))))));
+        let before = build(&storage(Some("5Gi")), None, grows);
+        assert!(have_content(&build(
+            &storage(None),
+            Some(&live(&stored(before))),
+            grows
+        )));
     }
 }

@@ -19,9 +19,12 @@ const ANY_ADDRESS: &str = "0.0.0.0";
 ///
 /// Every text is quoted, so that none can be taken for a number, a boolean, a date or a second key, whichever YAML
 /// version the reader follows.
-pub(super) fn render(spec: &DittoServerSpec) -> Result<String, Error> {
+///
+/// `stays_on_sqlite` keeps the SQLite file whatever database the spec asks for ([`crate::migration`]).
+pub(super) fn render(spec: &DittoServerSpec, stays_on_sqlite: bool) -> Result<String, Error> {
     let options = serde_yaml::ser_options! { quote_all: true };
-    Ok(serde_yaml::to_string_with_options(&Config::of(spec), options)?)
+    let config = Config::of(spec, stays_on_sqlite);
+    Ok(serde_yaml::to_string_with_options(&config, options)?)
 }
 
 /// The file. Field order is key order.
@@ -160,7 +163,7 @@ struct MachineAccount<'a> {
 }
 
 impl<'a> Config<'a> {
-    fn of(spec: &'a DittoServerSpec) -> Self {
+    fn of(spec: &'a DittoServerSpec, stays_on_sqlite: bool) -> Self {
         Self {
             logging: Logging {
                 level: spec.log_level(),
@@ -168,7 +171,7 @@ impl<'a> Config<'a> {
                 output: spec.log_output(),
             },
             shutdown_timeout: format!("{}s", defaults::SHUTDOWN_TIMEOUT_SECONDS),
-            database: Database::of(spec),
+            database: Database::of(spec, stays_on_sqlite),
             controlplane: ControlPlane {
                 host: ANY_ADDRESS,
                 port: spec.api_port(),
@@ -191,8 +194,14 @@ impl<'a> Config<'a> {
 }
 
 impl<'a> Database<'a> {
-    fn of(spec: &'a DittoServerSpec) -> Self {
-        match spec.database_backend() {
+    fn of(spec: &'a DittoServerSpec, stays_on_sqlite: bool) -> Self {
+        let backend = match spec.database_backend() {
+            DatabaseBackend::Percona(_) if stays_on_sqlite => DatabaseBackend::Sqlite {
+                path: spec.sqlite_path(),
+            },
+            backend => backend,
+        };
+        match backend {
             DatabaseBackend::Sqlite { path } => Self {
                 r#type: DatabaseType::Sqlite,
                 sqlite: Some(Sqlite { path }),

@@ -2,14 +2,16 @@
 
 use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
 use super::percona_images::Images;
-use super::{Settings, claims, meta};
+use super::{Settings, claims, hibernation, meta};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
     PgBouncer, Proxy, S3Repo, User,
 };
 use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names};
+use crate::finalize::plan::PERCONA_FINALIZERS;
 use crate::observe::{KindState, Observed, Read};
 use crate::quantity;
 
@@ -30,7 +32,9 @@ pub(super) fn build(observed: &Observed, settings: &Settings) -> Option<PerconaP
         Read::Missing => None,
         Read::Unreadable(_) => return None,
     };
-    Some(cluster(&observed.server, percona, settings, live))
+    let mut cluster = cluster(&observed.server, percona, settings, live);
+    cluster.spec.pause = hibernation::pause(observed, live);
+    Some(cluster)
 }
 
 fn cluster(
@@ -49,7 +53,7 @@ fn cluster(
     PerconaPGCluster {
         // The data in the cluster outlives the server unless the user says otherwise.
         metadata: if percona.delete_with_server {
-            meta::owned(server, name)
+            going_with_data(meta::owned(server, name))
         } else {
             meta::kept(server, name)
         },
@@ -72,6 +76,14 @@ fn cluster(
             ..PerconaPGClusterSpec::default()
         },
         status: None,
+    }
+}
+
+/// Percona's operator then deletes the cluster's volumes, user Secrets and certificates with it.
+fn going_with_data(metadata: ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        finalizers: Some(PERCONA_FINALIZERS.map(str::to_owned).into()),
+        ..metadata
     }
 }
 

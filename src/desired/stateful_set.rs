@@ -1,23 +1,31 @@
 //! The StatefulSet of the server (contract, section 2.3).
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
 use super::{claims, meta, pod};
-use crate::api::names;
+use crate::api::{DittoServer, names};
+use crate::growth;
+use crate::secrets::generation;
 use crate::validate::Valid;
 
-/// Builds the StatefulSet. `serviceName`, the selector and the claim templates are immutable in Kubernetes.
+/// Builds the StatefulSet. `serviceName`, the selector and the claim templates are immutable in Kubernetes; for other
+/// claim templates it is made anew (`apply/storage.rs`).
 pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
     let server = &valid.observed.server;
     let name = server.name_any();
     let live = valid.observed.stateful_set.found().map(AsRef::as_ref);
-    let claims = claims::build(&server.spec.storage, live);
+    let claims = claims::build(&server.spec.storage, live, |volume| {
+        growth::template_may_follow(valid.observed, volume)
+    });
     StatefulSet {
-        metadata: meta::owned(server, names::stateful_set(&name)),
+        metadata: metadata(server, &name),
         spec: Some(StatefulSetSpec {
             replicas: Some(server.spec.desired_replicas()),
             service_name: Some(names::headless_service(&name)),
@@ -31,6 +39,16 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()
+    }
+}
+
+/// The request for new Secrets that has been answered is noted here too: it outlives a Secret that is lost.
+fn metadata(server: &DittoServer, name: &str) -> ObjectMeta {
+    let answered = generation::requested(server)
+        .map(|value| BTreeMap::from([(names::ROTATED_FOR_ANNOTATION.to_owned(), value.to_owned())]));
+    ObjectMeta {
+        annotations: answered,
+        ..meta::owned(server, names::stateful_set(name))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod config;
 mod hash;
+mod hibernation;
+mod managed_secrets;
 mod manifests;
 mod percona;
 mod pod;

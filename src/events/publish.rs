@@ -6,6 +6,7 @@ use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, Resource};
 
 use crate::api::DittoServer;
+use crate::apply::is_namespace_terminating;
 use crate::context::Context;
 
 /// Source component of every event; the Go operator's name, so that filters on it go on working.
@@ -35,6 +36,10 @@ pub async fn publish(context: &Context, server: &DittoServer, story: &[Event]) {
     for event in story {
         tracing::info!(reason = %event.reason, note = event.note.as_deref().unwrap_or_default(), "event");
         if let Err(error) = context.recorder.publish(&foldable(event), &reference).await {
+            // In a namespace that is being deleted nothing can be told any more.
+            if is_namespace_terminating(&error) {
+                return;
+            }
             tracing::warn!(%error, reason = %event.reason, "an event could not be written");
         }
     }

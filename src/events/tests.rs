@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::json;
 
 use super::*;
@@ -8,7 +9,8 @@ use crate::conditions::conditions;
 use crate::observe::{Observed, Read};
 use crate::status;
 use crate::validate::fixtures::{
-    PERCONA, applied, at, cluster, failed, running, secret, stateful_set, step, with_inputs, world,
+    PERCONA, applied, at, cluster, failed, running, secret, stateful_set, step, uses_percona, with_inputs,
+    world,
 };
 
 /// A server whose reconciles follow each other.
@@ -43,11 +45,19 @@ impl Life {
     }
 
     fn pod(&self, status: &serde_json::Value) -> Applied {
-        applied(&self.observed, Some(stateful_set(&self.observed.server, status)))
+        self.with_pod(stateful_set(&self.observed.server, status))
     }
 
     fn pod_ready(&self) -> Applied {
-        applied(&self.observed, Some(running(&self.observed.server)))
+        self.with_pod(running(&self.observed.server))
+    }
+
+    /// The pod uses the database that the spec asks for.
+    fn with_pod(&self, mut pod: StatefulSet) -> Applied {
+        if self.observed.server.spec.percona_enabled() {
+            uses_percona(&mut pod, "verify-full");
+        }
+        applied(&self.observed, Some(pod))
     }
 
     /// A server that has become ready.
@@ -101,9 +111,12 @@ fn a_start_on_percona_reads_as_a_story() {
     let mut told = Vec::new();
     for state in ["", "initializing", "ready"] {
         life.observed.database.cluster = Read::Found(Arc::new(cluster(&server, state)));
-        let pod = (state == "ready")
-            .then(|| stateful_set(&server, &json!({"observedGeneration": 2, "replicas": 1})));
-        told.extend(life.reconcile(&applied(&life.observed, pod)));
+        let now = if state == "ready" {
+            life.pod(&json!({"observedGeneration": 2, "replicas": 1}))
+        } else {
+            applied(&life.observed, None)
+        };
+        told.extend(life.reconcile(&now));
     }
     told.extend(life.reconcile(&life.pod_ready()));
     assert_eq!(
@@ -258,12 +271,10 @@ fn drift_that_is_put_back_is_told() {
 #[test]
 fn an_outage_of_the_database_is_told_with_its_end() {
     let mut life = Life::ready(PERCONA);
-    let mut pod = running(&life.observed.server);
-    crate::validate::fixtures::uses_percona(&mut pod, "verify-full");
     let mut told = Vec::new();
     for state in ["stopping", "stopping", "ready"] {
         life.observed.database.cluster = Read::Found(Arc::new(cluster(&life.observed.server, state)));
-        told.extend(life.reconcile(&applied(&life.observed, Some(pod.clone()))));
+        told.extend(life.reconcile(&life.pod_ready()));
     }
     assert_eq!(
         told,
@@ -283,4 +294,85 @@ fn notes_fit_the_api() {
         .map(|index| step("Service", &format!("files-{index}"), Outcome::Updated))
         .collect();
     assert!(life.reconcile(&now)[0].len() < 1024);
+}
+
+#[test]
+fn a_rollout_that_runs_out_of_time_is_told_once() {
+    let mut life = Life::ready("progressDeadlineSeconds: 60");
+    let stuck = life.pod(&json!({"observedGeneration": 2, "replicas": 1}));
+    life.reconcile(&stuck);
+    life.seconds += 60;
+    let told = life.reconcile(&stuck);
+    let [overdue] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        overdue.starts_with("Warning ProgressDeadlineExceeded: Not finished within 60 s: Scaling: 0/1"),
+        "{overdue}"
+    );
+    life.seconds += 60;
+    assert_eq!(life.reconcile(&stuck), Vec::<String>::new());
+}
+
+#[test]
+fn a_pod_that_was_deleted_for_a_rollout_is_told() {
+    let mut life = Life::ready("");
+    let mut now = life.pod_ready();
+    let why = "Deleted pod files-0 of revision a".to_owned();
+    now.steps = vec![step("Pod", "files-0", Outcome::Replaced(why))];
+    assert_eq!(
+        life.reconcile(&now),
+        ["Warning PodReplaced: Deleted pod files-0 of revision a"]
+    );
+}
+
+#[test]
+fn a_pause_is_told_with_its_end() {
+    let mut life = Life::ready("");
+    let annotate = |life: &mut Life, value: &str| {
+        let annotation = ("dittofs.dittofs.com/paused".to_owned(), value.to_owned());
+        Arc::make_mut(&mut life.observed.server).metadata.annotations = Some([annotation].into());
+    };
+    annotate(&mut life, "true");
+    let now = life.pod_ready();
+    assert_eq!(
+        life.reconcile(&now),
+        ["Normal Paused: Paused by the annotation dittofs.dittofs.com/paused. All resources are up to date"]
+    );
+    let mut withheld = life.pod_ready();
+    withheld.steps = vec![step("Service", "files-api", Outcome::Withheld)];
+    assert_eq!(
+        life.reconcile(&withheld),
+        Vec::<String>::new(),
+        "it is paused still"
+    );
+    annotate(&mut life, "false");
+    let told = life.reconcile(&now);
+    assert_eq!(
+        told,
+        [
+            "Normal Resumed: No longer paused. All resources are up to date",
+            "Normal Ready: DittoServer is fully operational"
+        ]
+    );
+}
+
+#[test]
+fn data_that_is_still_in_sqlite_is_told_once_and_so_is_a_new_key() {
+    let mut life = Life::new(PERCONA);
+    let mut on_sqlite = applied(&life.observed, Some(running(&life.observed.server)));
+    life.observed.stateful_set = on_sqlite.stateful_set.clone();
+    let told = life.reconcile(&on_sqlite);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("Warning MigrationPending: "), "{told:?}");
+    assert!(told[1].starts_with("Normal Ready: "), "{told:?}");
+    assert_eq!(life.reconcile(&on_sqlite), Vec::<String>::new());
+
+    on_sqlite.steps = vec![step("Secret", "files-jwt-secret", Outcome::Rotated)];
+    let told = life.reconcile(&on_sqlite);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("Normal SecretsRotated: Secret files-jwt-secret has a new signing key"),
+        "{told:?}"
+    );
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -27,15 +29,20 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let caches = &context.caches;
     let client = &context.client;
+    let stateful_set = confirmed(
+        client,
+        &caches.stateful_sets,
+        &namespace,
+        &names::stateful_set(&name),
+    )
+    .await;
+    let claims = labelled(&caches.claims, &namespace, &name);
     Observed {
-        config_map: cached(client, &caches.config_maps, &namespace, &names::config_map(&name)).await,
-        stateful_set: confirmed(
-            client,
-            &caches.stateful_sets,
-            &namespace,
-            &names::stateful_set(&name),
-        )
-        .await,
+        growth: super::growth::answers(client, &server, &claims).await,
+        config_map: read_config_map(context, &stateful_set, &namespace, &name).await,
+        stateful_set,
+        pods: labelled(&caches.pods, &namespace, &name),
+        claims,
         secrets: read_secrets(context, &server, &namespace).await,
         database: read_database(&caches.databases, &namespace, &name),
         fresh: draw(),
@@ -77,6 +84,53 @@ where
     }
 }
 
+/// The ConfigMap. That of a server which the Go operator made has no label, so where there is a server, a miss is confirmed.
+async fn read_config_map(
+    context: &Context,
+    stateful_set: &Read<Arc<StatefulSet>>,
+    namespace: &str,
+    server: &str,
+) -> Read<Arc<ConfigMap>> {
+    let (client, cache) = (&context.client, &context.caches.config_maps);
+    let name = names::config_map(server);
+    match stateful_set {
+        Read::Found(_) => confirmed(client, cache, namespace, &name).await,
+        Read::Missing | Read::Unreadable(_) => cached(client, cache, namespace, &name).await,
+    }
+}
+
+/// The objects that carry the server's selector labels.
+fn labelled<K>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<Vec<Arc<K>>>
+where
+    K: Resource<DynamicType = ()> + reflector::Lookup<DynamicType = ()> + Clone + 'static,
+{
+    match cache.feed(namespace) {
+        Feed::Synced => {}
+        Feed::Failing(error) => return Read::Unreadable(error),
+        // An incomplete list must not be taken for a complete one.
+        Feed::Starting | Feed::NotServed => return Read::Unreadable("not read yet".into()),
+    }
+    let is_of_server = |object: &Arc<K>| {
+        let metadata = object.meta();
+        let instance = metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(names::INSTANCE_LABEL));
+        metadata.namespace.as_deref() == Some(namespace)
+            && instance.is_some_and(|instance| instance == server)
+    };
+    // What this process has written may be newer than what the watch has delivered.
+    let newest = |object: Arc<K>| {
+        let name = object.meta().name.as_deref().unwrap_or_default();
+        match cache.get(namespace, name) {
+            Lookedup::Found(newer) => newer,
+            Lookedup::Missing | Lookedup::Unknown(_) => object,
+        }
+    };
+    let delivered = cache.all().into_iter().filter(is_of_server);
+    Read::Found(delivered.map(newest).collect())
+}
+
 async fn live<K>(client: &Client, namespace: &str, name: &str) -> Read<Arc<K>>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -102,6 +156,7 @@ async fn read_secrets(
     let used: BTreeSet<String> = secrets::uses(server)
         .into_iter()
         .map(|used| used.secret)
+        .chain(secrets::kept(server))
         .collect();
     let mut read = BTreeMap::new();
     for name in used {

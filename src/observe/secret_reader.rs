@@ -64,7 +64,7 @@ impl SecretReader {
         }
     }
 
-    /// Remembers a Secret that this process has just created.
+    /// Remembers a Secret that this process has just written.
     pub fn wrote(&self, secret: &Secret) {
         let key = (secret.namespace().unwrap_or_default(), secret.name_any());
         self.remember(key, secret);
@@ -88,13 +88,7 @@ impl SecretReader {
     }
 
     fn remember(&self, key: Key, secret: &Secret) -> SecretData {
-        let data = secret
-            .data
-            .iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.0.clone()))
-            .collect();
-        let data = SecretData::new(data);
+        let data = SecretData::of(secret);
         let resource_version = secret.metadata.resource_version.clone();
         self.versions().insert(
             key,

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::EnvVar;
 use kube::ResourceExt;
 
 use super::{Concern, Finding, Severity, Violation, conflict_message};
@@ -15,24 +14,46 @@ use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, PerconaSpec, names};
 use crate::apply::ownership::{Owner, owner};
 use crate::conditions::reasons;
+use crate::migration;
 use crate::observe::{KindState, Observed, Read};
 use crate::secrets::SSL_MODE_VARIABLE;
 
-const HOST_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_HOST";
 const ROOT_CERT_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
 const CA_KEY: &str = "ca.crt";
 
 /// Judges the cluster and what the pod needs of it beside its user's Secret.
+///
+/// While the server stays on SQLite, nothing of the cluster matters to its pod.
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
+    if migration::is_pending(observed) {
+        return Vec::new();
+    }
     let database = &observed.database;
     let cluster = problem(&observed.server, &database.kind, &database.cluster).map(|violation| Finding {
         violation,
-        holds_pod: !is_used_by_pod(observed),
+        holds_pod: !is_used_by_pod(observed) || is_stopped(observed),
     });
     cluster
         .into_iter()
         .chain(lost_certificate(observed).map(Finding::holding))
         .collect()
+}
+
+/// Whether a server that is stopped must stay so for now: its database does not serve yet. A hibernating one starts first.
+pub(crate) fn holds_start(observed: &Observed) -> bool {
+    let database = &observed.database;
+    !migration::is_pending(observed)
+        && is_stopped(observed)
+        && problem(&observed.server, &database.kind, &database.cluster).is_some()
+}
+
+/// Whether the cluster runs no pod of the server, on purpose.
+fn is_stopped(observed: &Observed) -> bool {
+    let spec = observed
+        .stateful_set
+        .found()
+        .and_then(|stateful_set| stateful_set.spec.as_ref());
+    spec.is_some_and(|spec| spec.replicas == Some(0))
 }
 
 /// What is wrong with the cluster itself, if Percona is on. The first failing check tells.
@@ -112,7 +133,15 @@ fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violati
     // Garbage collection is about to remove what belonged to a deleted server of the same name.
     let is_going = cluster.metadata.deletion_timestamp.is_some()
         || owner(&cluster.metadata, server) == Owner::Predecessor;
-    if cluster.is_ready() && !is_going {
+    // One that is asked to stop may still say that it is ready.
+    let pauses = cluster.is_to_pause();
+    if !is_going
+        && (if pauses {
+            server.spec.hibernates()
+        } else {
+            cluster.is_ready()
+        })
+    {
         return None;
     }
     let state = if is_going {
@@ -154,42 +183,24 @@ fn lost_certificate(observed: &Observed) -> Option<Violation> {
     })
 }
 
-/// Whether the pod template that the cluster holds points at this database.
+/// Whether the pod may go on whatever the database does: its template points at it already, or does not need it.
 pub(super) fn is_used_by_pod(observed: &Observed) -> bool {
-    observed
-        .stateful_set
-        .found()
-        .is_some_and(|stateful_set| uses_database(stateful_set, &observed.server))
+    migration::is_pending(observed)
+        || observed
+            .stateful_set
+            .found()
+            .is_some_and(|stateful_set| uses_database(stateful_set, &observed.server))
 }
 
 fn uses_database(stateful_set: &StatefulSet, server: &DittoServer) -> bool {
-    let secret = names::percona_user_secret(&server.name_any());
-    let refers = |variable: &EnvVar| {
-        let source = variable
-            .value_from
-            .as_ref()
-            .and_then(|source| source.secret_key_ref.as_ref());
-        source.is_some_and(|source| source.name == secret)
-    };
-    variables(stateful_set).any(|variable| variable.name == HOST_VARIABLE && refers(variable))
+    migration::database_secret(stateful_set) == Some(names::percona_user_secret(&server.name_any()).as_str())
 }
 
 fn verifies(stateful_set: &StatefulSet) -> bool {
-    variables(stateful_set).any(|variable| {
+    migration::variables(stateful_set).any(|variable| {
         let full = variable.name == SSL_MODE_VARIABLE && variable.value.as_deref() == Some("verify-full");
         full || variable.name == ROOT_CERT_VARIABLE
     })
-}
-
-fn variables(stateful_set: &StatefulSet) -> impl Iterator<Item = &EnvVar> {
-    let pod = stateful_set
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.spec.as_ref());
-    let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
-    containers
-        .iter()
-        .flat_map(|container| container.env.as_deref().unwrap_or_default())
 }
 
 fn terminal(reason: &'static str, message: String) -> Violation {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
 use kube::ResourceExt;
@@ -50,6 +50,9 @@ pub(crate) fn world(spec: &str) -> Observed {
         Read::Missing
     };
     Observed {
+        growth: BTreeMap::new(),
+        pods: Read::Found(Vec::new()),
+        claims: Read::Found(Vec::new()),
         config_map: Read::Missing,
         stateful_set: Read::Missing,
         secrets: secrets
@@ -177,6 +180,34 @@ pub(crate) fn uses_percona(stateful_set: &mut StatefulSet, sslmode: &str) {
     pod.containers[0].env = Some(env);
 }
 
+/// A pod of the server whose container runs.
+pub(crate) fn running_pod() -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": "files-0"},
+        "status": {"containerStatuses": [{
+            "name": "dittofs", "ready": true, "restartCount": 0, "image": "i", "imageID": "",
+            "state": {"running": {}},
+        }]},
+    }))
+    .expect("a Pod")
+}
+
+/// A claim of the server for a volume.
+pub(crate) fn claim(volume: &str, annotations: &[(&str, &str)]) -> PersistentVolumeClaim {
+    let annotations: BTreeMap<String, String> = annotations
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(names::claim(volume, "files")),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        ..PersistentVolumeClaim::default()
+    }
+}
+
 /// A step of an apply.
 pub(crate) fn step(kind: &'static str, name: &str, outcome: Outcome) -> Step {
     Step {
@@ -189,6 +220,7 @@ pub(crate) fn step(kind: &'static str, name: &str, outcome: Outcome) -> Step {
 /// A failed write.
 pub(crate) fn failed() -> Outcome {
     Outcome::Failed(crate::apply::Error::Secret {
+        verb: "create",
         reason: "Forbidden".into(),
         code: 403,
     })
@@ -219,7 +251,9 @@ pub(crate) fn config_map(server: &DittoServer, config: &str) -> ConfigMap {
 /// What `desired` would build, as far as the conditions read it.
 pub(crate) fn built(observed: &Observed) -> Desired {
     Desired {
+        growths: Vec::new(),
         secrets: Vec::new(),
+        secret_changes: Vec::new(),
         config_map: Some(config_map(&observed.server, CONFIG)),
         headless_service: Service::default(),
         api_service: Service::default(),

@@ -6,9 +6,10 @@
 use std::fmt::Write;
 
 use super::{Concern, Finding, Severity, Violation, values};
+use crate::api::names;
 use crate::conditions::reasons;
 use crate::observe::{Observed, Read};
-use crate::secrets::{Origin, Purpose, SecretData, SecretUse};
+use crate::secrets::{Origin, Purpose, SecretData, SecretUse, generation};
 
 /// The field whose `key` the Go operator documented as a connection string.
 const POSTGRES_REF: &str = "spec.database.postgresSecretRef";
@@ -80,31 +81,34 @@ fn missing_secret(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Optio
     }
 }
 
-/// A managed Secret may be generated while no server exists, and never after: the server's data knows the old value.
+/// Only the signing key comes here: the first password is optional to the pod.
 fn missing_managed(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Option<Violation> {
-    match observed.stateful_set {
-        Read::Found(_) => {
-            let message = format!(
-                "Secret {name}, which this operator had generated, is gone while the StatefulSet exists. It is not generated anew: restore it, or create it with {}. The running pod is left alone",
-                keys_wanted(uses)
-            );
-            let severity = Severity::Terminal;
-            Some(Violation {
-                reason: reasons::MANAGED_SECRET_LOST,
-                message,
-                concern: Concern::Config,
-                severity,
-            })
-        }
-        Read::Missing if observed.fresh.jwt_key.is_empty() => {
-            let message = format!(
-                "Secret {name} cannot be generated, because the operating system gives no random bytes; it is tried again"
-            );
-            Some(waiting(reasons::SECRET_NOT_FOUND, uses, message))
-        }
-        // Unreadable: the StatefulSet's own conditions say so.
-        Read::Missing | Read::Unreadable(_) => None,
+    let purpose = uses.first()?.purpose;
+    if generation::is_allowed(observed, purpose) {
+        let message = format!(
+            "Secret {name} cannot be generated, because the operating system gives no random bytes; it is tried again"
+        );
+        let is_drawn = !observed.fresh.jwt_key.is_empty();
+        return (!is_drawn).then(|| waiting(reasons::SECRET_NOT_FOUND, uses, message));
     }
+    let left = match (&observed.stateful_set, &observed.claims) {
+        (Read::Found(_), _) => "its server exists (a running pod is left alone)",
+        (Read::Missing, Read::Found(_)) => "volumes of an earlier server exist",
+        // Said by the conditions of the StatefulSet, and by what is said of the claims.
+        (Read::Unreadable(_), _) | (Read::Missing, Read::Missing | Read::Unreadable(_)) => return None,
+    };
+    let message = format!(
+        "Secret {name}, which this operator had generated, is gone while {left}. It is not generated anew unasked: restore it, or create it with {}; or set the annotation {} to a new value, upon which a new key is generated, the server starts with it, and everybody signs in anew",
+        keys_wanted(uses),
+        names::ROTATE_SECRETS_ANNOTATION
+    );
+    let severity = Severity::Terminal;
+    Some(Violation {
+        reason: reasons::MANAGED_SECRET_LOST,
+        message,
+        concern: Concern::Config,
+        severity,
+    })
 }
 
 fn missing_keys(

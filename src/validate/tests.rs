@@ -1,8 +1,9 @@
 mod database;
 
+use crate::api::names;
 use std::sync::Arc;
 
-use super::fixtures::{OWN_POSTGRES, PERCONA, running, secret, server, world};
+use super::fixtures::{OWN_POSTGRES, PERCONA, claim, running, secret, server, world};
 use super::*;
 use crate::api::DittoServer;
 
@@ -59,7 +60,7 @@ fn a_world_in_order_has_no_violation() {
 }
 
 #[test]
-fn missing_managed_secrets_are_fine_until_a_server_exists() {
+fn missing_managed_secrets_are_fine_until_a_server_runs() {
     let mut observed = world("");
     observed
         .secrets
@@ -67,15 +68,71 @@ fn missing_managed_secrets_are_fine_until_a_server_exists() {
         .for_each(|read| *read = Read::Missing);
     assert_eq!(told(&observed), (OPEN, vec![]));
     let observed = with_pod(observed);
-    assert_eq!(
-        told(&observed),
-        (CLOSED, vec!["ManagedSecretLost Terminal Config".into()])
-    );
+    let lost = (CLOSED, vec!["ManagedSecretLost Terminal Config".into()]);
+    assert_eq!(told(&observed), lost);
     let message = message(&observed);
     assert!(
         message.contains("files-jwt-secret") && message.contains("jwt-secret of at least 32 characters"),
         "{message}"
     );
+}
+
+#[test]
+fn a_lost_key_is_told_beside_volumes_too_and_a_request_for_a_new_one_ends_it() {
+    let lost = (CLOSED, vec!["ManagedSecretLost Terminal Config".into()]);
+    let mut left = world("");
+    left.secrets.insert("files-jwt-secret".into(), Read::Missing);
+    left.claims = Read::Found(vec![Arc::new(claim("metadata", &[]))]);
+    let mut asked_before = with_pod(left.clone());
+    for observed in [&mut left, &mut asked_before] {
+        assert_eq!(told(observed), lost);
+        ask(observed, "monday");
+        assert_eq!(told(observed), (OPEN, vec![]));
+    }
+    let Read::Found(live) = &mut asked_before.stateful_set else {
+        panic!("a StatefulSet");
+    };
+    let answered = ("dittofs.io/rotated-for".to_owned(), "monday".to_owned());
+    Arc::make_mut(live).metadata.annotations = Some([answered].into());
+    assert_eq!(told(&asked_before), lost, "this request has had its key");
+    ask(&mut asked_before, "tuesday");
+    assert_eq!(told(&asked_before), (OPEN, vec![]));
+}
+
+#[test]
+fn a_server_that_had_its_own_key_may_have_a_generated_one() {
+    let mut observed = with_pod(world(""));
+    observed.secrets.insert("files-jwt-secret".into(), Read::Missing);
+    let Read::Found(live) = &mut observed.stateful_set else {
+        panic!("a StatefulSet");
+    };
+    let template = serde_json::json!({"containers": [{"name": "dittofs", "env": [
+        {"name": "DITTOFS_CONTROLPLANE_SECRET", "valueFrom": {"secretKeyRef": {"name": "own", "key": "k"}}},
+    ]}]});
+    let spec = Arc::make_mut(live).spec.as_mut().expect("a spec");
+    spec.template.spec = serde_json::from_value(template).ok();
+    assert_eq!(told(&observed), (OPEN, vec![]));
+}
+
+fn ask(observed: &mut Observed, value: &str) {
+    let annotation = (names::ROTATE_SECRETS_ANNOTATION.to_owned(), value.to_owned());
+    Arc::make_mut(&mut observed.server).metadata.annotations = Some([annotation].into());
+}
+
+#[test]
+fn nothing_is_started_while_it_is_not_known_whether_an_earlier_server_left_data() {
+    let mut observed = world("");
+    observed.claims = Read::Unreadable("forbidden".into());
+    assert_eq!(told(&observed), (OPEN, vec![]), "its Secrets are there");
+    observed
+        .secrets
+        .insert("files-admin-bootstrap-credentials".into(), Read::Missing);
+    let held = (CLOSED, vec!["VolumeClaimsUnreadable Unknown Config".into()]);
+    assert_eq!(told(&observed), held);
+    let mut percona = world(PERCONA);
+    percona.claims = Read::Unreadable("forbidden".into());
+    assert_eq!(told(&percona), held);
+    assert_eq!(told(&with_pod(observed)), (OPEN, vec![]), "the server exists");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub fn calls(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
 
 fn call(event: &Value, namespace: &str) -> Option<Call> {
     let text = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
+    // A dry run asks and changes nothing.
+    let asks_only = text(&event["requestURI"]).contains("dryRun=All");
     let by_operator = text(&event["userAgent"]).starts_with("dittofs-operator/");
     let object = &event["objectRef"];
     if !by_operator || event["stage"] != "ResponseComplete" || object["namespace"] != namespace {
@@ -46,7 +48,11 @@ fn call(event: &Value, namespace: &str) -> Option<Call> {
         .map(|name| format!("/{name}"))
         .unwrap_or_default();
     Some(Call {
-        verb: text(&event["verb"]),
+        verb: if asks_only {
+            "get".into()
+        } else {
+            text(&event["verb"])
+        },
         resource: format!("{}{subresource}", text(&object["resource"])),
         name: text(&object["name"]),
         code: event["responseStatus"]["code"].as_i64().unwrap_or_default(),

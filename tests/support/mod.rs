@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod fixtures;
+pub mod restarts;
 pub mod wait;
 
 use std::sync::Arc;

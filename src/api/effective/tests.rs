@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::super::{Admission, duration};
 use super::*;
+use crate::api::defaults::SQLITE_PATH;
+use crate::api::{DatabaseBackend, PerconaBackupSpec, PerconaSpec};
 
 fn spec(value: Value) -> DittoServerSpec {
     serde_json::from_value(value).unwrap()

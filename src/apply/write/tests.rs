@@ -78,6 +78,8 @@ fn context(answer: Value) -> (Context, Calls) {
             services: empty(),
             network_policies: empty(),
             databases: empty(),
+            pods: empty(),
+            claims: empty(),
         },
         client,
         settings: Settings::default(),
@@ -149,7 +151,7 @@ async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
     server.metadata.uid = Some("looked-at".into());
     server.metadata.finalizers = Some(vec!["example.org/other".into(), names::FINALIZER.into()]);
     let (context, calls) = context(live(&server, "DittoServer", "files"));
-    finalize::finalize(&context, &server.metadata)
+    finalize::take_off(&context, &server.metadata)
         .await
         .expect("an answer");
     let path = "/metadata/finalizers/1";

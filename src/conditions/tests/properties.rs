@@ -142,8 +142,13 @@ proptest! {
     #[test]
     fn the_same_inputs_give_the_same_conditions((observed, applied) in any_world()) {
         let first = judged(&observed, &applied);
-        let again = with_inputs(&observed, &applied, |inputs| conditions(inputs, &first, 3, at(999)));
-        prop_assert_eq!(first, again);
+        let at_time = |previous: &[Condition], seconds| {
+            with_inputs(&observed, &applied, |inputs| conditions(inputs, previous, 3, at(seconds)))
+        };
+        prop_assert_eq!(&first, &at_time(&first, 599));
+        // A deadline passes once.
+        let late = at_time(&first, 601);
+        prop_assert_eq!(&late, &at_time(&late, 99_999));
     }
 
     #[test]

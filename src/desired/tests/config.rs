@@ -12,12 +12,12 @@ fn parsed(yaml: &str) -> Value {
 }
 
 fn config(spec: &str) -> Value {
-    parsed(&render(&testing::server(spec).spec).expect("a configuration"))
+    parsed(&render(&testing::server(spec).spec, false).expect("a configuration"))
 }
 
 #[test]
 fn the_keys_of_a_minimal_configuration_stand_in_the_order_of_the_contract() {
-    let yaml = render(&testing::server("").spec).unwrap();
+    let yaml = render(&testing::server("").spec, false).unwrap();
     let top: Vec<&str> = yaml
         .lines()
         .filter(|line| !line.starts_with(' '))
@@ -102,7 +102,7 @@ fn a_kerberos_configuration_from_a_secret_wins_over_a_path() {
 
 #[test]
 fn every_text_is_quoted() {
-    let yaml = render(&testing::server(EVERYTHING).spec).unwrap();
+    let yaml = render(&testing::server(EVERYTHING).spec, false).unwrap();
     for line in yaml.lines() {
         let item = line.trim_start().strip_prefix("- ");
         let value = item
@@ -164,7 +164,7 @@ fn config_with(texts: &[String]) -> Value {
 }
 
 fn rendered(texts: &[String]) -> String {
-    render(&serde_json::from_value(spec_with(texts)).expect("a spec")).expect("a configuration")
+    render(&serde_json::from_value(spec_with(texts)).expect("a spec"), false).expect("a configuration")
 }
 
 fn key(line: &str) -> &str {

@@ -11,12 +11,14 @@ use crate::validate::PodGate;
 fn manifests(observed: &Observed) -> String {
     let Desired {
         secrets,
+        secret_changes: _,
         config_map,
         headless_service,
         api_service,
         metrics_service,
         network_policy,
         database,
+        growths: _,
         workload,
     } = desired(&valid(observed, PodGate::Open), &Settings::default()).expect("children");
     let stateful_set = match workload {

@@ -138,9 +138,10 @@ fn a_managed_secret_that_cannot_be_read_is_not_made() {
 }
 
 #[test]
-fn no_managed_secret_is_made_while_a_server_exists_or_may_exist() {
+fn no_managed_secret_is_made_while_a_server_runs_or_may_run() {
     let mut observed = testing::nothing("");
     observed.stateful_set = Read::Found(Arc::default());
+    observed.pods = Read::Found(vec![Arc::new(crate::validate::fixtures::running_pod())]);
     assert_eq!(children(&observed, PodGate::Closed).secrets, []);
     observed.stateful_set = unreadable();
     assert_eq!(children(&observed, PodGate::Closed).secrets, []);

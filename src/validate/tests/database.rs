@@ -80,6 +80,16 @@ fn an_outage_of_the_database_leaves_its_pod_alone() {
 #[test]
 fn a_server_that_moves_to_percona_keeps_its_pod_until_the_cluster_is_ready() {
     let mut observed = with_pod(world(PERCONA));
+    assert_eq!(
+        told(&observed),
+        (OPEN, vec![]),
+        "it stays on SQLite until its data has moved"
+    );
+    let annotations = [(
+        "dittofs.dittofs.com/database-migrated".to_owned(),
+        "true".to_owned(),
+    )];
+    Arc::make_mut(&mut observed.server).metadata.annotations = Some(annotations.into());
     observed.database.cluster = Read::Found(Arc::new(cluster(&observed.server, "initializing")));
     assert_eq!(told(&observed).0, CLOSED);
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::support::{Percona, eventually, good_spec};
@@ -87,4 +87,51 @@ async fn an_existing_secret_is_kept_and_a_deleted_one_comes_back_with_another_pa
     })
     .await;
     assert_ne!(value(&fresh, "password"), "mine");
+}
+
+#[tokio::test]
+async fn the_finalizers_take_the_secrets_of_a_deleted_cluster_along_and_without_them_they_stay() {
+    let percona = Percona::start().await;
+    let secrets = Api::<Secret>::namespaced(percona.client.clone(), &percona.namespace);
+    for (name, finalizers) in [
+        ("kept", json!([])),
+        (
+            "gone",
+            json!(["percona.com/delete-pvc", "percona.com/delete-ssl"]),
+        ),
+    ] {
+        percona.create(name, &good_spec()).await;
+        percona.until_state(name, "ready").await;
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+        percona
+            .clusters
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+        percona
+            .clusters
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+        eventually("the cluster is gone", || async {
+            percona
+                .clusters
+                .get_opt(name)
+                .await
+                .unwrap()
+                .is_none()
+                .then_some(())
+        })
+        .await;
+    }
+    let mut names: Vec<_> = secrets
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .iter()
+        .map(ResourceExt::name_any)
+        .collect();
+    names.sort();
+    assert_eq!(names, ["kept-cluster-cert", "kept-pguser-dittofs"]);
+    percona.simulator.check().unwrap();
 }

@@ -8,6 +8,8 @@
 //!
 //! - an object without `spec.proxy.pgBouncer` panics it, for every cluster that it manages:
 //!   [`PerconaSimulator::check`] returns the [`Violation`];
+//! - its finalizers `percona.com/delete-pvc` and `percona.com/delete-ssl` take the users' Secrets and the certificates
+//!   of a deleted cluster along; without them those stay;
 //! - without its three images a cluster gets a Warning event `MissingRequiredImage` and is never ready.
 //!
 //! One state does not exist there: `error`, from [`Behaviour::Failing`]. 2.8.2 shows a failing cluster as

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
@@ -17,6 +17,10 @@ use super::{BEHAVIOUR_ANNOTATION, Behaviour, FIELD_MANAGER, SimulatorOptions, se
 
 /// The release that is played.
 const CR_VERSION: &str = "2.8.2";
+/// With this finalizer a cluster's volumes (the simulator makes none) and its users' Secrets go with it.
+const DELETE_PVC: &str = "percona.com/delete-pvc";
+/// With this one its certificates do.
+const DELETE_SSL: &str = "percona.com/delete-ssl";
 
 /// How looking at a cluster ended, if not well.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +124,8 @@ impl World {
             return Err(violation.into());
         }
         if known.object.metadata.deletion_timestamp.is_some() {
+            let object = known.object.clone();
+            self.finalize(key, &object).await?;
             return Ok(None);
         }
         self.fill_in_version(key).await?;
@@ -128,6 +134,36 @@ impl World {
         }
         self.ensure_secrets(key).await?;
         self.advance(key).await
+    }
+
+    /// Deletes what the finalizers of a cluster ask for, then takes them off.
+    async fn finalize(&self, key: &Key, object: &PerconaPGCluster) -> Result<(), Failure> {
+        let has = |finalizer: &str| object.finalizers().iter().any(|there| there == finalizer);
+        let mut secrets = Vec::new();
+        if has(DELETE_PVC) {
+            let users = secrets::users(object);
+            secrets.extend(users.iter().map(|user| secrets::user_secret_name(object, user)));
+        }
+        if has(DELETE_SSL) {
+            secrets.push(secrets::certificate_secret_name(object));
+        }
+        let secret_api = Api::<Secret>::namespaced(self.client.clone(), &key.0);
+        for name in secrets {
+            unless_gone(secret_api.delete(&name, &DeleteParams::default()).await)?;
+        }
+        let left: Vec<_> = object
+            .finalizers()
+            .iter()
+            .filter(|finalizer| ![DELETE_PVC, DELETE_SSL].contains(&finalizer.as_str()))
+            .collect();
+        if left.len() < object.finalizers().len() {
+            let metadata = json!({
+                "uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": left,
+            });
+            let patch = Patch::Merge(json!({ "metadata": metadata }));
+            unless_gone(api(&self.client, key).patch(&key.1, &params(), &patch).await)?;
+        }
+        Ok(())
     }
 
     async fn fill_in_version(&mut self, key: &Key) -> Result<(), Failure> {
@@ -243,6 +279,13 @@ impl World {
                 .await?;
         }
         Ok(())
+    }
+}
+
+fn unless_gone<T>(result: kube::Result<T>) -> kube::Result<()> {
+    match result {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        result => result.map(drop),
     }
 }
 

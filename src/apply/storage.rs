@@ -1,0 +1,230 @@
+//! The writes by which volumes grow.
+//!
+//! A claim asks for its new size in place. The claim templates of a StatefulSet are immutable, so it is deleted with its
+//! pod orphaned, and made again with the new templates and otherwise as it was; the pod is adopted and runs on.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::{Value, json};
+
+use super::write::{Error, Writer, Written, post, stamped};
+use super::{Outcome, compare};
+use crate::context::FIELD_MANAGER;
+use crate::observe::claim_request;
+
+/// How long a reconcile waits for the garbage collector to orphan the pod. It takes a moment; if it takes longer, the end
+/// of the StatefulSet triggers the next reconcile, which makes the new one.
+const ORPHANED_WITHIN: Duration = Duration::from_secs(10);
+/// Pause between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Whether a StatefulSet has other claim templates than it should.
+pub(super) fn templates_differ(live: &StatefulSet, desired: &StatefulSet) -> Result<bool, serde_json::Error> {
+    let templates = |set: &StatefulSet| {
+        serde_json::to_value(
+            set.spec
+                .as_ref()
+                .and_then(|spec| spec.volume_claim_templates.as_ref()),
+        )
+    };
+    Ok(!compare::holds(&templates(live)?, &templates(desired)?))
+}
+
+impl Writer<'_> {
+    /// Asks for a larger claim.
+    pub(super) async fn grow(&self, claim: &PersistentVolumeClaim, size: &str) -> Outcome {
+        if self.is_paused {
+            return Outcome::Withheld;
+        }
+        let body = Patch::Merge(claim_request(claim, size));
+        let api = self.api::<PersistentVolumeClaim>();
+        match api.patch(&claim.name_any(), &merge(), &body).await {
+            Ok(grown) => {
+                self.context.caches.claims.wrote(grown);
+                Outcome::Updated
+            }
+            Err(error) => Outcome::Failed(Error::call("grow")(error)),
+        }
+    }
+
+    /// Gives a StatefulSet other claim templates.
+    pub(super) async fn replace(&self, name: &str, desired: StatefulSet) -> Written<StatefulSet> {
+        Box::pin(self.try_replace(name, desired))
+            .await
+            .unwrap_or_else(|error| Written::without(Outcome::Failed(error)))
+    }
+
+    async fn try_replace(&self, name: &str, desired: StatefulSet) -> Result<Written<StatefulSet>, Error> {
+        if self.is_paused {
+            return Ok(Written::without(Outcome::Withheld));
+        }
+        let (api, desired) = (self.api::<StatefulSet>(), stamped(desired)?);
+        let live = api.get(name).await.map_err(Error::call("read"))?;
+        if let Some(outcome) = self.refusal(&live) {
+            return Ok(Written::without(outcome));
+        }
+        self.take_over_fields(&api, &live).await?;
+        let merged = merged(&api, name, &live, &desired).await?;
+        orphan(&api, name, &live).await?;
+        if !is_gone(&api, name).await? {
+            return Ok(Written::without(Outcome::Terminating));
+        }
+        let made = api
+            .create(&post(), &like(&merged, &desired)?)
+            .await
+            .map_err(Error::call("create"))?;
+        let made = keep_field_owners(&api, &made, &merged).await?;
+        self.context.caches.stateful_sets.wrote(made.clone());
+        Ok(Written::of(Outcome::Updated, made))
+    }
+
+    /// Deletes a pod that its StatefulSet cannot bring up to date.
+    pub(super) async fn restart(&self, pod: &Pod) -> Outcome {
+        if self.is_paused {
+            return Outcome::Withheld;
+        }
+        let params = DeleteParams {
+            preconditions: Some(exactly(pod)),
+            ..DeleteParams::default()
+        };
+        match self.api::<Pod>().delete(&pod.name_any(), &params).await {
+            Ok(_) => Outcome::Deleted,
+            // Gone, or another pod by now.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Outcome::Unchanged,
+            Err(error) => Outcome::Failed(Error::call("delete")(error)),
+        }
+    }
+}
+
+fn merge() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    }
+}
+
+fn exactly<K: Resource>(object: &K) -> Preconditions {
+    Preconditions {
+        uid: object.meta().uid.clone(),
+        resource_version: None,
+    }
+}
+
+/// What the live StatefulSet would be after an ordinary apply: what others added to it stays (a restart by `kubectl
+/// rollout restart`, a mesh), or its pod would restart. The API server says so in a dry run.
+///
+/// It refuses a mount without volume, so a volume that the live templates lack has an empty one in its place meanwhile.
+async fn merged(
+    api: &Api<StatefulSet>,
+    name: &str,
+    live: &StatefulSet,
+    desired: &Value,
+) -> Result<StatefulSet, Error> {
+    let templates = serde_json::to_value(live)?["spec"]["volumeClaimTemplates"].take();
+    let added = added(&templates, &desired["spec"]["volumeClaimTemplates"]);
+    let mut body = desired.clone();
+    body["metadata"]["uid"] = json!(live.metadata.uid);
+    body["spec"]["volumeClaimTemplates"] = templates;
+    if let Some(volumes) = body["spec"]["template"]["spec"]["volumes"].as_array_mut() {
+        volumes.extend(added.iter().map(|name| json!({"name": name, "emptyDir": {}})));
+    }
+    let params = PatchParams {
+        dry_run: true,
+        ..PatchParams::apply(FIELD_MANAGER).force()
+    };
+    let mut merged = api
+        .patch(name, &params, &Patch::Apply(&body))
+        .await
+        .map_err(Error::call("apply"))?;
+    let pod = merged.spec.as_mut().and_then(|spec| spec.template.spec.as_mut());
+    if let Some(volumes) = pod.and_then(|pod| pod.volumes.as_mut()) {
+        volumes.retain(|volume| !added.contains(&volume.name));
+    }
+    Ok(merged)
+}
+
+/// The names of the desired claim templates that are not among the live ones.
+fn added(live: &Value, desired: &Value) -> Vec<String> {
+    let names = |templates: &Value| -> Vec<String> {
+        let templates = templates.as_array().map(Vec::as_slice).unwrap_or_default();
+        templates
+            .iter()
+            .filter_map(|template| template["metadata"]["name"].as_str().map(str::to_owned))
+            .collect()
+    };
+    let live = names(live);
+    let mut desired = names(desired);
+    desired.retain(|name| !live.contains(name));
+    desired
+}
+
+async fn orphan(api: &Api<StatefulSet>, name: &str, live: &StatefulSet) -> Result<(), Error> {
+    let params = DeleteParams {
+        preconditions: Some(exactly(live)),
+        propagation_policy: Some(PropagationPolicy::Orphan),
+        ..DeleteParams::default()
+    };
+    api.delete(name, &params).await.map_err(Error::call("delete"))?;
+    Ok(())
+}
+
+async fn is_gone(api: &Api<StatefulSet>, name: &str) -> Result<bool, Error> {
+    let gone = async {
+        while api
+            .get_metadata_opt(name)
+            .await
+            .map_err(Error::call("read"))?
+            .is_some()
+        {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(ORPHANED_WITHIN, gone).await {
+        Ok(result) => result.map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// A new StatefulSet like the merged one, with the desired templates.
+fn like(merged: &StatefulSet, desired: &Value) -> Result<StatefulSet, Error> {
+    let mut set = merged.clone();
+    let metadata = &merged.metadata;
+    set.status = None;
+    set.metadata = kube::api::ObjectMeta {
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        labels: metadata.labels.clone(),
+        annotations: metadata.annotations.clone(),
+        owner_references: metadata.owner_references.clone(),
+        ..kube::api::ObjectMeta::default()
+    };
+    if let Some(spec) = &mut set.spec {
+        spec.volume_claim_templates =
+            serde_json::from_value(desired["spec"]["volumeClaimTemplates"].clone())?;
+    }
+    Ok(set)
+}
+
+/// The create made every field ours; what others had added is theirs again, or our next apply would drop it.
+async fn keep_field_owners(
+    api: &Api<StatefulSet>,
+    made: &StatefulSet,
+    merged: &StatefulSet,
+) -> Result<StatefulSet, Error> {
+    let of_spec = merged
+        .managed_fields()
+        .iter()
+        .filter(|entry| entry.subresource.is_none());
+    let body = json!({"metadata": {
+        "uid": made.metadata.uid,
+        "managedFields": of_spec.collect::<Vec<_>>(),
+    }});
+    api.patch(&made.name_any(), &merge(), &Patch::Merge(&body))
+        .await
+        .map_err(Error::call("apply"))
+}

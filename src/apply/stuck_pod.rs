@@ -1,0 +1,211 @@
+//! Replaces a pod that keeps its StatefulSet from rolling out.
+//!
+//! A StatefulSet with the default pod management waits until its pod is ready before it replaces it. A pod that cannot become
+//! ready, say of an image that does not exist, is so never replaced, not even by the spec that would mend it: Kubernetes
+//! documents this as "forced rollback", by hand. Here it is done for the user: a pod of another revision than the one that is
+//! wanted, and that is not ready, is deleted. It serves nobody, and the rollout would delete it anyway.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Preconditions};
+
+use std::sync::Arc;
+
+use super::write::{Error, Writer};
+use super::{Outcome, Step};
+use crate::api::names;
+use crate::cache::Lookedup;
+use crate::conditions::pod_cause;
+use crate::observe::Read;
+
+/// Label of a pod: the revision of its StatefulSet that it was made of.
+const REVISION_LABEL: &str = "controller-revision-hash";
+
+/// Deletes the pod of a StatefulSet if it stands in the way. `None` if there is nothing to do.
+///
+/// The UID and the resource version of the pod that was looked at are named. So a pod is deleted at most once, and never
+/// one that has become ready in the meantime: then the API server refuses, and the change of the pod asks for another look.
+pub(super) async fn replace(writer: &Writer<'_>, stateful_set: &Read<Arc<StatefulSet>>) -> Option<Step> {
+    let name = names::pod(&writer.server.name_any());
+    let cache = &writer.context.caches.pods;
+    let Lookedup::Found(pod) = cache.get(writer.namespace(), &name) else {
+        return None;
+    };
+    let why = reason(stateful_set.found()?, &pod)?;
+    let outcome = if writer.is_paused {
+        Outcome::Withheld
+    } else {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: pod.uid(),
+                resource_version: pod.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        match writer.api::<Pod>().delete(&name, &params).await {
+            Ok(deleted) => {
+                // A pod goes gracefully: until the watch shows it, the cache must not show it as it was.
+                if let Some(going) = deleted.left() {
+                    cache.wrote(going);
+                }
+                Outcome::Replaced(why)
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return None,
+            Err(error) => Outcome::Failed(Error::call("delete")(error)),
+        }
+    };
+    Some(Step {
+        kind: "Pod",
+        name,
+        outcome,
+    })
+}
+
+/// Why a pod is to be deleted, if it is.
+fn reason(stateful_set: &StatefulSet, pod: &Pod) -> Option<String> {
+    let spec = stateful_set.spec.as_ref()?;
+    let status = stateful_set.status.as_ref()?;
+    let is_known = status.observed_generation >= stateful_set.metadata.generation;
+    let wanted = status
+        .update_revision
+        .as_deref()
+        .filter(|revision| !revision.is_empty())?;
+    let present = pod.labels().get(REVISION_LABEL)?;
+    let is_owned = pod.owner_references().iter().any(|owner| {
+        owner.controller == Some(true) && Some(&owner.uid) == stateful_set.metadata.uid.as_ref()
+    });
+    let is_in_the_way = is_known
+        && is_owned
+        && spec.replicas != Some(0)
+        && rolls_by_itself(stateful_set)
+        && present != wanted
+        && pod.metadata.deletion_timestamp.is_none()
+        && !pod_cause::is_ready(pod);
+    is_in_the_way.then(|| {
+        format!("Deleted pod {} of revision {present}, which was not ready and kept revision {wanted} from being rolled out", pod.name_any())
+    })
+}
+
+/// Somebody who chose `OnDelete`, or holds the rollout by a partition, wants to decide by hand.
+fn rolls_by_itself(stateful_set: &StatefulSet) -> bool {
+    let strategy = stateful_set
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.update_strategy.as_ref());
+    strategy.is_none_or(|strategy| {
+        let partition = strategy
+            .rolling_update
+            .as_ref()
+            .and_then(|rolling| rolling.partition);
+        strategy.type_.as_deref() != Some("OnDelete") && partition.unwrap_or(0) == 0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A StatefulSet in the middle of a rollout to `files-b`, and its pod of `files-a`, each with changes.
+    fn judged(set: &Value, pod: &Value) -> Option<String> {
+        let mut stateful_set = json!({
+            "metadata": {"uid": "s1", "generation": 2},
+            "spec": {"replicas": 1, "serviceName": "files-headless", "selector": {}, "template": {},
+                "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}},
+            "status": {"replicas": 1, "observedGeneration": 2, "updateRevision": "files-b"},
+        });
+        let mut stuck = json!({
+            "metadata": {
+                "name": "files-0", "labels": {"controller-revision-hash": "files-a"},
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": "s1", "controller": true}],
+            },
+            "status": {"conditions": [{"type": "Ready", "status": "False"}]},
+        });
+        json_patch(&mut stateful_set, set);
+        json_patch(&mut stuck, pod);
+        let read = |value| serde_json::from_value(value);
+        reason(
+            &read(stateful_set).expect("a StatefulSet"),
+            &serde_json::from_value(stuck).expect("a pod"),
+        )
+    }
+
+    /// RFC 7396.
+    fn json_patch(target: &mut Value, patch: &Value) {
+        let Value::Object(patch) = patch else {
+            *target = patch.clone();
+            return;
+        };
+        for (key, value) in patch {
+            json_patch(&mut target[key], value);
+        }
+    }
+
+    #[test]
+    fn a_pod_of_another_revision_that_is_not_ready_is_deleted() {
+        let why = judged(&json!({}), &json!({})).expect("it stands in the way");
+        assert_eq!(
+            why,
+            "Deleted pod files-0 of revision files-a, which was not ready and kept revision files-b from being rolled out"
+        );
+        let without_status = json!({"status": {"conditions": []}});
+        assert!(
+            judged(&json!({}), &without_status).is_some(),
+            "the kubelet has not said that it is ready"
+        );
+    }
+
+    #[test]
+    fn every_other_pod_is_left_alone() {
+        let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        let table = [
+            ("a ready pod", json!({}), ready),
+            (
+                "a pod of the wanted revision",
+                json!({}),
+                json!({"metadata": {"labels": {"controller-revision-hash": "files-b"}}}),
+            ),
+            (
+                "a pod without revision",
+                json!({}),
+                json!({"metadata": {"labels": null}}),
+            ),
+            (
+                "a pod that is going",
+                json!({}),
+                json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            ),
+            (
+                "somebody else's pod",
+                json!({}),
+                json!({"metadata": {"ownerReferences": null}}),
+            ),
+            (
+                "a template that the controller has not seen",
+                json!({"status": {"observedGeneration": 1}}),
+                json!({}),
+            ),
+            (
+                "a revision without name",
+                json!({"status": {"updateRevision": null}}),
+                json!({}),
+            ),
+            ("a stopped server", json!({"spec": {"replicas": 0}}), json!({})),
+            (
+                "a partition",
+                json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}}}),
+                json!({}),
+            ),
+            (
+                "an update by hand",
+                json!({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}}),
+                json!({}),
+            ),
+        ];
+        for (what, set, pod) in table {
+            assert_eq!(judged(&set, &pod), None, "{what}");
+        }
+    }
+}

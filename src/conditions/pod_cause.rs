@@ -1,0 +1,309 @@
+//! Why a server's pod does not serve, in one line, read from the pod's status. Pure.
+//!
+//! The first that fits, from what stands in the way of a pod at all to what its container does: it does not exist, it is
+//! being deleted, it was evicted, its image cannot be pulled, its container cannot be created or crashes, its volumes are
+//! not bound, no node takes it, it runs and is not ready.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateTerminated, ContainerStatus, PersistentVolumeClaim, Pod, PodStatus,
+};
+use kube::ResourceExt;
+
+use super::bounded;
+use crate::api::names;
+use crate::observe::{Observed, Read};
+use crate::secrets::{self, Purpose};
+
+/// Longest quote, in bytes, of a text that somebody else wrote: the kubelet, the scheduler, the container itself.
+const QUOTE_MAX: usize = 240;
+/// A value shorter than this is too common a text to be taken for a password.
+const SECRET_MIN: usize = 4;
+/// Reasons for which the kubelet does not get an image.
+const IMAGE_REASONS: [&str; 7] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
+/// Reasons for which the kubelet cannot make a container of an image.
+const CREATE_REASONS: [&str; 4] = [
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "PostStartHookError",
+];
+const CRASH_REASON: &str = "CrashLoopBackOff";
+
+/// What keeps a pod from serving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodCause {
+    /// One line that begins with the pod's name.
+    pub message: String,
+    /// Whether something is wrong. What any start and any stop goes through is not worth telling before it takes too long.
+    pub is_fault: bool,
+}
+
+/// Why the pod of a server is not ready. `None` while it is, and where none is wanted and none is left.
+#[must_use]
+pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
+    let wanted = observed.server.spec.desired_replicas() > 0;
+    let name = names::pod(&observed.server.name_any());
+    let (message, is_fault) = match &observed.pods {
+        Read::Unreadable(error) => (format!("its status cannot be read: {error}"), false),
+        Read::Missing => return None,
+        Read::Found(pods) => match pods.iter().find(|pod| pod.name_any() == name) {
+            Some(pod) => Witness::of(observed).of_pod(pod)?,
+            None if wanted => (
+                "does not exist yet; if this stays, the events of the StatefulSet say why".into(),
+                false,
+            ),
+            None => return None,
+        },
+    };
+    Some(PodCause {
+        message: format!("pod {name}: {message}"),
+        is_fault,
+    })
+}
+
+/// Whether the kubelet says that the pod is ready.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
+}
+
+/// Reads a pod's status. Knows what must not be repeated of it.
+struct Witness<'a> {
+    claims: &'a [Arc<PersistentVolumeClaim>],
+    /// Passwords, keys and tokens that the pod knows.
+    confidential: Vec<&'a str>,
+}
+
+impl<'a> Witness<'a> {
+    fn of(observed: &'a Observed) -> Self {
+        let uses = secrets::uses(&observed.server);
+        let confidential = uses.iter().filter(|used| is_confidential(used.purpose));
+        let confidential = confidential.filter_map(|used| std::str::from_utf8(observed.value(used)?).ok());
+        Self {
+            claims: observed.claims.found().map(Vec::as_slice).unwrap_or_default(),
+            confidential: confidential
+                .map(str::trim)
+                .filter(|value| value.len() >= SECRET_MIN)
+                .collect(),
+        }
+    }
+
+    fn of_pod(&self, pod: &Pod) -> Option<(String, bool)> {
+        if pod.metadata.deletion_timestamp.is_some() {
+            return Some(("is being deleted".into(), false));
+        }
+        if is_ready(pod) {
+            return None;
+        }
+        let Some(status) = &pod.status else {
+            return Some(("has no status yet".into(), false));
+        };
+        let fault = self
+            .evicted(status)
+            .or_else(|| statuses(status).find_map(|container| self.fault(container)))
+            .or_else(|| self.unscheduled(pod));
+        if let Some(fault) = fault {
+            return Some((fault, true));
+        }
+        let waiting = statuses(status).find(|container| !runs(container));
+        Some(match waiting {
+            Some(container) => (format!("container {} is being started", container.name), false),
+            None if status.container_statuses.as_ref().is_none_or(Vec::is_empty) => {
+                ("its containers are not started yet".into(), false)
+            }
+            None => (not_ready(status), true),
+        })
+    }
+
+    /// A pod that ended as a whole: evicted, or refused by its node.
+    fn evicted(&self, status: &PodStatus) -> Option<String> {
+        if status.phase.as_deref() != Some("Failed") {
+            return None;
+        }
+        let reason = status.reason.as_deref().unwrap_or("no reason given");
+        Some(format!(
+            "has failed ({reason}){}",
+            self.after_colon(status.message.as_deref())
+        ))
+    }
+
+    fn fault(&self, container: &ContainerStatus) -> Option<String> {
+        let state = container.state.as_ref()?;
+        let waiting = state.waiting.as_ref();
+        let reason = waiting
+            .and_then(|waiting| waiting.reason.as_deref())
+            .unwrap_or_default();
+        let message = self.after_colon(waiting.and_then(|waiting| waiting.message.as_deref()));
+        let name = &container.name;
+        if IMAGE_REASONS.contains(&reason) {
+            return Some(format!(
+                "image {} cannot be pulled ({reason}){message}",
+                container.image
+            ));
+        }
+        if CREATE_REASONS.contains(&reason) {
+            return Some(format!("container {name} cannot be created ({reason}){message}"));
+        }
+        self.crashed(container, state, reason == CRASH_REASON)
+    }
+
+    /// A container that exited and is not running again: its exit code and its last words.
+    fn crashed(&self, container: &ContainerStatus, state: &ContainerState, loops: bool) -> Option<String> {
+        let last = || {
+            container
+                .last_state
+                .as_ref()
+                .and_then(|last| last.terminated.as_ref())
+        };
+        let ended = state.terminated.as_ref().or_else(last);
+        if state.running.is_some() || (ended.is_none() && !loops) {
+            return None;
+        }
+        let name = &container.name;
+        let how = if loops {
+            "crashes in a loop (CrashLoopBackOff)"
+        } else {
+            "has exited"
+        };
+        let end = ended.map(|ended| self.exit(ended)).unwrap_or_default();
+        Some(format!("container {name} {how}{end}{}", restarts(container)))
+    }
+
+    fn exit(&self, ended: &ContainerStateTerminated) -> String {
+        let signal = ended.signal.filter(|signal| *signal != 0);
+        let signal = signal
+            .map(|signal| format!(", signal {signal}"))
+            .unwrap_or_default();
+        let reason = ended.reason.as_deref().filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let message = self.quote(ended.message.as_deref());
+        let message = message
+            .map(|line| format!(", last message \"{line}\""))
+            .unwrap_or_default();
+        format!(", exit code {}{signal}{reason}{message}", ended.exit_code)
+    }
+
+    fn unscheduled(&self, pod: &Pod) -> Option<String> {
+        let (status, message) = condition(pod, "PodScheduled")?;
+        if status != "False" {
+            return None;
+        }
+        let message = self.after_colon(message);
+        let unbound = self.unbound_claims(pod);
+        if unbound.is_empty() {
+            return Some(format!("no node takes it (Unschedulable){message}"));
+        }
+        let unbound = unbound.join(", ");
+        Some(format!("volume claims are not bound: {unbound}{message}"))
+    }
+
+    /// The claims of a pod that exist and have no volume.
+    fn unbound_claims(&self, pod: &Pod) -> Vec<String> {
+        let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+        let used = volumes.filter_map(|volume| Some(&volume.persistent_volume_claim.as_ref()?.claim_name));
+        let is_unbound = |name: &&String| {
+            let claim = self.claims.iter().find(|claim| claim.name_any() == **name);
+            claim.is_some_and(|claim| {
+                let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+                phase != Some("Bound")
+            })
+        };
+        used.filter(is_unbound).cloned().collect()
+    }
+
+    fn after_colon(&self, text: Option<&str>) -> String {
+        self.quote(text)
+            .map(|line| format!(": {line}"))
+            .unwrap_or_default()
+    }
+
+    /// A text of somebody else as one short line. A container may say anything as it dies, and what the server's Secrets
+    /// hold must not leave them that way; so they go before the line is cut.
+    fn quote(&self, text: Option<&str>) -> Option<String> {
+        let mut text = text?.to_owned();
+        for value in &self.confidential {
+            text = text.replace(value, "(secret)");
+        }
+        let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        (!words.is_empty()).then(|| bounded(words.join(" "), QUOTE_MAX))
+    }
+}
+
+/// Whether a value is known to nobody but who may read the Secret. Hosts, names and certificates are not.
+fn is_confidential(purpose: Purpose) -> bool {
+    matches!(
+        purpose,
+        Purpose::JwtKey
+            | Purpose::AdminPassword
+            | Purpose::LdapBindPassword
+            | Purpose::MachineAccountSecret
+            | Purpose::MetricsToken
+            | Purpose::DatabasePassword
+            | Purpose::TlsKey
+    )
+}
+
+/// Init containers come first: the others wait for them.
+fn statuses(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
+    let init = status.init_container_statuses.iter().flatten();
+    init.filter(|container| !has_completed(container))
+        .chain(status.container_statuses.iter().flatten())
+}
+
+fn has_completed(container: &ContainerStatus) -> bool {
+    let ended = container
+        .state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref());
+    ended.is_some_and(|ended| ended.exit_code == 0)
+}
+
+fn runs(container: &ContainerStatus) -> bool {
+    container
+        .state
+        .as_ref()
+        .is_some_and(|state| state.running.is_some())
+}
+
+fn restarts(container: &ContainerStatus) -> String {
+    match container.restart_count {
+        0 => String::new(),
+        1 => ", restarted once".into(),
+        count => format!(", restarted {count} times"),
+    }
+}
+
+fn not_ready(status: &PodStatus) -> String {
+    let unready = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|container| !container.ready);
+    unready.map_or_else(
+        || "its containers run and it is not ready".into(),
+        |container| {
+            let restarts = restarts(container);
+            format!("container {} runs and is not ready{restarts}", container.name)
+        },
+    )
+}
+
+/// Status and message of a condition.
+fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, Option<&'a str>)> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let found = conditions.iter().find(|condition| condition.type_ == type_)?;
+    Some((&found.status, found.message.as_deref()))
+}
+
+#[cfg(test)]
+mod tests;

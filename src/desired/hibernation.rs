@@ -1,0 +1,36 @@
+//! Whether the database is paused with its server (`percona.hibernate: whenStopped`).
+//!
+//! They stop in one order and start in the other: the database is paused once the server's pod is gone, and the server stays
+//! stopped until the database serves again (`validate::holds_start`). Otherwise `spec.pause` is left out, so that it is not
+//! ours: whoever pauses the cluster by hand is not overruled.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+
+use crate::api::percona::PerconaPGClusterSpec;
+use crate::observe::{Observed, Read};
+
+/// `spec.pause` of the cluster, which has this spec now.
+pub(super) fn pause(observed: &Observed, live: Option<&PerconaPGClusterSpec>) -> Option<bool> {
+    if !observed.server.spec.hibernates() {
+        return None;
+    }
+    let is_paused = live.and_then(|live| live.pause) == Some(true);
+    let has_stopped = match (&observed.stateful_set, &observed.pods) {
+        (Read::Found(stateful_set), Read::Found(pods)) => pods.is_empty() && runs_nothing(stateful_set),
+        // Nobody knows whether a pod is left. What is paused stays so.
+        (Read::Unreadable(_), _) | (_, Read::Unreadable(_)) => is_paused,
+        // A server that was never there: its database is made first, and pauses once the StatefulSet exists.
+        (Read::Missing, _) | (_, Read::Missing) => false,
+    };
+    has_stopped.then_some(true)
+}
+
+/// Whether the StatefulSet wants no pod, and its controller knows.
+fn runs_nothing(stateful_set: &StatefulSet) -> bool {
+    let wants_none = stateful_set.spec.as_ref().and_then(|spec| spec.replicas) == Some(0);
+    let status = stateful_set.status.as_ref();
+    let has_none = status.is_some_and(|status| {
+        status.replicas == 0 && status.observed_generation >= stateful_set.metadata.generation
+    });
+    wants_none && has_none
+}

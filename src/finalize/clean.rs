@@ -1,0 +1,262 @@
+//! The calls of a cleanup. Each pass starts from what the API server holds, so a restart forgets nothing.
+//!
+//! Every delete names the UID that was just read, and the server itself is read first: an operator whose cache is old
+//! does nothing to a new server's data.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::plan::{
+    Cleanup, Fate, PERCONA_FINALIZERS, Plan, Task, finalizers_for_removal, is_bound, is_claim_of,
+};
+use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, names};
+use crate::apply::ownership::{Owner, owner};
+use crate::context::FIELD_MANAGER;
+
+/// One server's cleanup.
+pub(super) struct Cleaner<'a> {
+    pub(super) client: Client,
+    /// The server that is being deleted, as just read. Of one whose spec cannot be read, only the metadata counts.
+    pub(super) server: &'a DittoServer,
+}
+
+impl Cleaner<'_> {
+    /// One pass. `plan` gets whether a database cluster exists.
+    pub(super) async fn pass(&self, plan: impl FnOnce(bool) -> Plan) -> Cleanup {
+        let mut cleanup = Cleanup::default();
+        let cluster = match self.read_cluster().await {
+            Ok(cluster) => cluster,
+            Err(error) => {
+                // Unread, it may be bound to the server: that must be known before the server goes.
+                cleanup.tasks.push(self.cluster_task(fate_of(&error), true));
+                return cleanup;
+            }
+        };
+        let plan = plan(cluster.is_some());
+        if let Some(cluster) = cluster {
+            cleanup.tasks.extend(self.clean_database(&cluster, &plan).await);
+        }
+        for name in plan.claims {
+            cleanup.tasks.extend(self.delete_claim(name).await);
+        }
+        for name in plan.secrets {
+            cleanup.tasks.extend(self.delete_secret(name).await);
+        }
+        for name in plan.kept_secrets {
+            cleanup.tasks.extend(self.release_secret(name).await);
+        }
+        cleanup
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.server.namespace().unwrap_or_default())
+    }
+
+    /// `None` also where its kind is not served.
+    async fn read_cluster(&self) -> kube::Result<Option<PerconaPGCluster>> {
+        let name = names::percona_cluster(&self.server.name_any());
+        match self.api::<PerconaPGCluster>().get(&name).await {
+            Ok(cluster) => Ok(Some(cluster)),
+            // For a kind that is not served the answer is no Status object, so `get_opt` would not take it for a miss.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn cluster_task(&self, fate: Fate, is_vital: bool) -> Task {
+        Task {
+            kind: PerconaPGCluster::KIND,
+            name: names::percona_cluster(&self.server.name_any()),
+            fate,
+            is_vital,
+        }
+    }
+
+    async fn clean_database(&self, cluster: &PerconaPGCluster, plan: &Plan) -> Option<Task> {
+        let bound = is_bound(&cluster.metadata, self.server.uid().as_deref());
+        if !plan.delete_database {
+            return if bound {
+                Some(self.release(cluster).await)
+            } else {
+                None
+            };
+        }
+        let is_ours = bound || matches!(owner(cluster.meta(), self.server), Owner::Us | Owner::Orphan);
+        if !is_ours {
+            return None;
+        }
+        if cluster.metadata.deletion_timestamp.is_some() {
+            return Some(self.cluster_task(Fate::Going, false));
+        }
+        if let Some(finalizers) = finalizers_for_removal(cluster)
+            && let Err(error) = self.write(cluster, json!({"finalizers": finalizers})).await
+        {
+            return Some(self.cluster_task(fate_of(&error), false));
+        }
+        let fate = delete(&self.api::<PerconaPGCluster>(), cluster).await?;
+        Some(self.cluster_task(fate, false))
+    }
+
+    /// Takes the owner reference off a cluster that stays, and the finalizers that would take its data along.
+    async fn release(&self, cluster: &PerconaPGCluster) -> Task {
+        let uid = self.server.uid().unwrap_or_default();
+        let owners: Vec<_> = cluster
+            .owner_references()
+            .iter()
+            .filter(|owner| owner.uid != uid)
+            .collect();
+        let finalizers: Vec<_> = cluster
+            .finalizers()
+            .iter()
+            .filter(|finalizer| !PERCONA_FINALIZERS.contains(&finalizer.as_str()))
+            .collect();
+        let body = json!({"ownerReferences": owners, "finalizers": finalizers});
+        match self.write(cluster, body).await {
+            Ok(()) => self.cluster_task(Fate::Released, true),
+            Err(error) => self.cluster_task(fate_of(&error), true),
+        }
+    }
+
+    /// Changes a cluster's metadata, if it is still as it was read.
+    async fn write(&self, cluster: &PerconaPGCluster, mut metadata: serde_json::Value) -> kube::Result<()> {
+        metadata["uid"] = json!(cluster.metadata.uid);
+        metadata["resourceVersion"] = json!(cluster.metadata.resource_version);
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let api = self.api::<PerconaPGCluster>();
+        match api.patch_metadata(&cluster.name_any(), &params(), &patch).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    async fn delete_claim(&self, name: String) -> Option<Task> {
+        let own_name = self.server.name_any();
+        self.delete_if::<PersistentVolumeClaim>("PersistentVolumeClaim", name, |claim| {
+            is_claim_of(claim, &own_name)
+        })
+        .await
+    }
+
+    async fn delete_secret(&self, name: String) -> Option<Task> {
+        self.delete_if::<Secret>("Secret", name, |secret| {
+            matches!(owner(&secret.metadata, self.server), Owner::Us | Owner::Orphan)
+        })
+        .await
+    }
+
+    /// Takes the owner reference off a Secret that stays. `None` where there is none to take off.
+    async fn release_secret(&self, name: String) -> Option<Task> {
+        let (api, uid) = (self.api::<Secret>(), self.server.uid());
+        let fate = match api.get_metadata_opt(&name).await {
+            Ok(Some(secret)) if is_bound(&secret.metadata, uid.as_deref()) => {
+                match api
+                    .patch_metadata(&name, &params(), &Patch::Merge(self.without_us(&secret)))
+                    .await
+                {
+                    Ok(_) => Fate::Released,
+                    Err(kube::Error::Api(status)) if status.code == 404 => return None,
+                    Err(error) => fate_of(&error),
+                }
+            }
+            Ok(_) => return None,
+            Err(error) => fate_of(&error),
+        };
+        Some(Task {
+            kind: "Secret",
+            name,
+            fate,
+            is_vital: true,
+        })
+    }
+
+    /// The metadata of an object, if it is still as it was read, without the server as owner.
+    fn without_us<K>(&self, object: &PartialObjectMeta<K>) -> serde_json::Value
+    where
+        K: Resource,
+    {
+        let uid = self.server.uid().unwrap_or_default();
+        let owners = object.metadata.owner_references.iter().flatten();
+        let others: Vec<_> = owners.filter(|owner| owner.uid != uid).collect();
+        json!({"metadata": {
+            "uid": object.metadata.uid,
+            "resourceVersion": object.metadata.resource_version,
+            "ownerReferences": others,
+        }})
+    }
+
+    /// Deletes an object of this name if it is ours. Reads its metadata only: a Secret's value is nobody's business here.
+    async fn delete_if<K>(
+        &self,
+        kind: &'static str,
+        name: String,
+        is_ours: impl FnOnce(&PartialObjectMeta<K>) -> bool,
+    ) -> Option<Task>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        let fate = match api.get_metadata_opt(&name).await {
+            Ok(Some(object)) if !is_ours(&object) => None,
+            Ok(Some(object)) if object.metadata.deletion_timestamp.is_some() => Some(Fate::Going),
+            Ok(Some(object)) => delete(&api, &object).await,
+            Ok(None) => None,
+            Err(error) => Some(fate_of(&error)),
+        };
+        fate.map(|fate| Task {
+            kind,
+            name,
+            fate,
+            is_vital: false,
+        })
+    }
+}
+
+/// Deletes what was just read, and nothing else of its name. `None` if it is gone.
+async fn delete<K, M>(api: &Api<K>, object: &M) -> Option<Fate>
+where
+    K: Clone + Debug + DeserializeOwned,
+    M: Resource,
+{
+    let preconditions = Preconditions {
+        uid: object.meta().uid.clone(),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        preconditions: Some(preconditions),
+        ..DeleteParams::default()
+    };
+    match api.delete(&object.name_any(), &params).await {
+        Ok(_) => Some(Fate::Asked),
+        // Gone, or another object by now, which is none of ours.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => None,
+        Err(error) => Some(fate_of(&error)),
+    }
+}
+
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    }
+}
+
+/// A conflict (the object has changed since it was read) and an overload pass; a refusal does not.
+fn fate_of(error: &kube::Error) -> Fate {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 400..=499) && !matches!(status.code, 409 | 429) => {
+            Fate::Refused(format!("{} (HTTP {})", status.message, status.code))
+        }
+        _ => Fate::Unanswered(error.to_string()),
+    }
+}

@@ -1,0 +1,256 @@
+//! What is to be cleaned up, and when it is enough. Pure.
+
+use std::time::Duration;
+
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, DittoServerSpec, Retention, names};
+use crate::observe::{Observed, Read};
+use crate::secrets::{self, SecretData};
+
+/// How long a deleted server stays for the end of what was asked to go, and for what the API server refuses to delete.
+pub const LONGEST: Duration = Duration::from_secs(60);
+/// How long it stays for an API server that does not answer.
+pub const LONGEST_UNANSWERED: Duration = Duration::from_secs(600);
+/// Longest pause between two looks meanwhile. The end of a database cluster is watched and needs none.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What a deletion does outside owner references.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Claims to delete, by name.
+    pub claims: Vec<String>,
+    /// Managed Secrets to delete, by name.
+    pub secrets: Vec<String>,
+    /// Managed Secrets that stay, by name. One that the Go operator made has the server as owner, and would go with it.
+    pub kept_secrets: Vec<String>,
+    /// Whether the database is to go. Otherwise nothing of this server may hold on to it.
+    pub delete_database: bool,
+}
+
+impl Plan {
+    /// Nothing is deleted. So it is for a spec that cannot be read.
+    #[must_use]
+    pub fn keep_all(server: &DittoServer) -> Self {
+        Self {
+            claims: Vec::new(),
+            secrets: Vec::new(),
+            kept_secrets: secrets::kept(server).into(),
+            delete_database: false,
+        }
+    }
+
+    /// The plan for a server. `has_database` says whether its database cluster exists, whatever the spec says by now.
+    ///
+    /// A managed Secret goes with the last data that knows its value, so it stays beside a database that stays.
+    #[must_use]
+    pub fn of(server: &DittoServer, has_database: bool) -> Self {
+        let (spec, name) = (&server.spec, server.name_any());
+        let delete_database = deletes_database(spec);
+        if spec.retention() == Retention::Retain {
+            return Self {
+                delete_database,
+                ..Self::keep_all(server)
+            };
+        }
+        let volumes = [
+            names::METADATA_VOLUME,
+            names::CONTENT_VOLUME,
+            names::CONTROL_PLANE_VOLUME,
+        ];
+        let database_stays = spec.postgres_secret_ref().is_some() || (has_database && !delete_database);
+        let managed = Vec::from(secrets::kept(server));
+        let (kept_secrets, secrets) = if database_stays {
+            (managed, Vec::new())
+        } else {
+            (Vec::new(), managed)
+        };
+        Self {
+            claims: volumes.map(|volume| names::claim(volume, &name)).into(),
+            secrets,
+            kept_secrets,
+            delete_database,
+        }
+    }
+}
+
+fn deletes_database(spec: &DittoServerSpec) -> bool {
+    spec.percona().is_some_and(|percona| percona.delete_with_server)
+}
+
+/// Whether a live server needs the finalizer.
+///
+/// It does while its policy deletes anything, and while something that is to stay would still follow it: the database,
+/// after a change of policy; the Secrets that the Go operator made.
+#[must_use]
+pub fn needs_finalizer(observed: &Observed) -> bool {
+    let server = &observed.server;
+    let has_it = || server.finalizers().iter().any(|name| name == names::FINALIZER);
+    if server.spec.retention() == Retention::Delete || deletes_database(&server.spec) {
+        return true;
+    }
+    let uid = server.uid();
+    let binds = |secret: &SecretData| is_bound(secret.metadata(), uid.as_deref());
+    let names = secrets::kept(server);
+    let mut kept = names.iter().filter_map(|name| observed.secrets.get(name));
+    if kept.any(|read| read.found().is_some_and(binds)) {
+        return true;
+    }
+    match &observed.database.cluster {
+        Read::Found(cluster) => is_bound(&cluster.metadata, uid.as_deref()),
+        Read::Missing => false,
+        Read::Unreadable(_) => has_it(),
+    }
+}
+
+/// Whether an object would be collected with the server of this UID.
+#[must_use]
+pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
+}
+
+/// Finalizers of Percona's operator by which a cluster's volumes, user Secrets and certificates go with it.
+pub const PERCONA_FINALIZERS: [&str; 2] = ["percona.com/delete-pvc", "percona.com/delete-ssl"];
+
+/// Metadata of a cluster that is to go with everything that belongs to it: its finalizers. `None` if it has them.
+#[must_use]
+pub fn finalizers_for_removal(cluster: &PerconaPGCluster) -> Option<Vec<String>> {
+    let mut finalizers = cluster.finalizers().to_vec();
+    for ours in PERCONA_FINALIZERS {
+        if !finalizers.iter().any(|there| there == ours) {
+            finalizers.push(ours.to_owned());
+        }
+    }
+    (finalizers.len() > cluster.finalizers().len()).then_some(finalizers)
+}
+
+/// What became of one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was asked to go, in this pass.
+    Asked,
+    /// It is going.
+    Going,
+    /// It no longer follows the server; changed in this pass.
+    Released,
+    /// The API server refuses. The text is its answer.
+    Refused(String),
+    /// The API server did not answer, or not well.
+    Unanswered(String),
+}
+
+/// One thing that was looked at. What is not there, or belongs to somebody else, is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Kind, as in `kubectl get <kind>`.
+    pub kind: &'static str,
+    /// Name, in the server's namespace.
+    pub name: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// Whether the server stays until this is done, whatever it takes: data would be lost otherwise.
+    pub is_vital: bool,
+}
+
+/// What one pass of a cleanup did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleanup {
+    /// Everything that was looked at.
+    pub tasks: Vec<Task>,
+}
+
+/// What comes after a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The server may go.
+    LetGo,
+    /// The server may go; this is left.
+    LetGoUnfinished(String),
+    /// Another pass after this time.
+    Again(Duration),
+}
+
+impl Task {
+    /// Claims and Secrets that were asked to go do so by themselves: a claim once its pod has gone, which is only after
+    /// the server. A database cluster has a finalizer of its own, so its end is waited for.
+    fn is_done(&self) -> bool {
+        match self.fate {
+            Fate::Released => true,
+            Fate::Asked | Fate::Going => self.kind != PerconaPGCluster::KIND,
+            Fate::Refused(_) | Fate::Unanswered(_) => false,
+        }
+    }
+
+    fn longest(&self) -> Duration {
+        match self.fate {
+            Fate::Unanswered(_) => LONGEST_UNANSWERED,
+            _ => LONGEST,
+        }
+    }
+
+    fn told(&self) -> String {
+        let Self { kind, name, fate, .. } = self;
+        match fate {
+            Fate::Asked | Fate::Going => format!("{kind} {name} (is being deleted)"),
+            Fate::Released => format!("{kind} {name} (stays)"),
+            Fate::Refused(text) | Fate::Unanswered(text) => format!("{kind} {name} ({text})"),
+        }
+    }
+}
+
+impl Cleanup {
+    /// What comes next, `age` after the deletion.
+    #[must_use]
+    pub fn next(&self, age: Duration) -> Next {
+        let open: Vec<&Task> = self.tasks.iter().filter(|task| !task.is_done()).collect();
+        let waits = |task: &&&Task| task.is_vital || age < task.longest();
+        if open.is_empty() {
+            return Next::LetGo;
+        }
+        let Some(patience) = open.iter().filter(waits).map(|task| task.longest()).max() else {
+            return Next::LetGoUnfinished(list(open));
+        };
+        let left = patience.saturating_sub(age);
+        Next::Again(if left.is_zero() {
+            LOOK_AGAIN
+        } else {
+            left.min(LOOK_AGAIN)
+        })
+    }
+
+    /// What is still to be done, for the status. `None` if nothing is.
+    #[must_use]
+    pub fn left(&self) -> Option<String> {
+        let open: Vec<&Task> = self.tasks.iter().filter(|task| !task.is_done()).collect();
+        (!open.is_empty()).then(|| list(open))
+    }
+
+    /// The names of what had this fate in this pass, of one kind or of all but it.
+    pub(super) fn named(&self, kind: &str, fate: &Fate) -> Vec<String> {
+        let tasks = self.tasks.iter();
+        tasks
+            .filter(|task| task.kind == kind && task.fate == *fate)
+            .map(|task| format!("{} {}", task.kind, task.name))
+            .collect()
+    }
+}
+
+fn list(tasks: Vec<&Task>) -> String {
+    let told: Vec<String> = tasks.into_iter().map(Task::told).collect();
+    told.join(", ")
+}
+
+/// Whether a claim is of this server's volumes: the StatefulSet's controller gives it the selector's labels.
+#[must_use]
+pub fn is_claim_of<K: Resource>(claim: &K, server: &str) -> bool {
+    let labels = claim.labels();
+    names::selector_labels(server)
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! Growth of volumes: what is to happen to each claim, and what keeps it from happening. Pure.
+//!
+//! Everything is decided from what the cluster holds now, so a restarted operator goes on where the last one stopped, and
+//! a growth that is refused is not tried again and again: `observe` has asked the API server (by reading the
+//! StorageClass, and by a dry run), and its [`Answer`] decides. Neither health nor a rollout has a say in it.
+//!
+//! The claim grows first; the StatefulSet's template follows once the claim asks for the size (`desired/claims.rs`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::ResourceExt;
+
+use crate::api::{DittoServer, StorageSpec, names};
+use crate::conditions::reasons;
+use crate::observe::{Observed, Read};
+use crate::quantity;
+
+/// Key of a claim's size, in its requests and its capacity.
+pub const STORAGE: &str = "storage";
+
+/// What the API server says to a claim's growth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It would accept it.
+    Allowed,
+    /// The StorageClass of this name does not let its volumes grow.
+    Fixed(String),
+    /// It refuses, in these words.
+    Refused(String),
+    /// It did not say. Then the growth is tried.
+    Unread,
+}
+
+/// A growth that is not done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Growth {
+    /// The claim is to ask for this size.
+    Ask {
+        /// The claim as it is.
+        claim: Arc<PersistentVolumeClaim>,
+        /// The size in the spec.
+        size: String,
+    },
+    /// It goes by itself. The text says what is going on.
+    UnderWay(String),
+    /// Only a person can end it.
+    Stuck(Trouble),
+}
+
+/// Why a volume does not become what the spec asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// A constant of `conditions::reasons`.
+    pub reason: &'static str,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// The volumes that a spec asks for, with their sizes, in the order of the claim templates.
+pub fn volumes(storage: &StorageSpec) -> impl Iterator<Item = (&'static str, &str)> {
+    let sizes = [
+        (names::METADATA_VOLUME, Some(storage.metadata_size.as_str())),
+        (names::CONTENT_VOLUME, storage.content_size()),
+        (names::CONTROL_PLANE_VOLUME, Some(storage.control_plane_size())),
+    ];
+    sizes.into_iter().filter_map(|(name, size)| Some((name, size?)))
+}
+
+/// The claims about whose growth the API server is to be asked: those that are bound and ask for less than the spec.
+#[must_use]
+pub fn questions(
+    server: &DittoServer,
+    claims: &Read<Vec<Arc<PersistentVolumeClaim>>>,
+) -> Vec<(Arc<PersistentVolumeClaim>, String)> {
+    if server.metadata.deletion_timestamp.is_some() {
+        return Vec::new();
+    }
+    let claims = claims.found().map(Vec::as_slice).unwrap_or_default();
+    of_server(server, claims)
+        .filter(|(_, claim, size)| is_bound(claim) && is_smaller(requested(claim), size))
+        .map(|(_, claim, size)| (Arc::clone(claim), size.to_owned()))
+        .collect()
+}
+
+/// Every growth of a server that is not done, in the order of its volumes.
+#[must_use]
+pub fn growths(observed: &Observed) -> Vec<Growth> {
+    let claims = observed.claims.found().map(Vec::as_slice).unwrap_or_default();
+    of_server(&observed.server, claims)
+        .filter_map(|(volume, claim, size)| growth(volume, claim, size, &observed.growth))
+        .collect()
+}
+
+fn growth(
+    volume: &str,
+    claim: &Arc<PersistentVolumeClaim>,
+    size: &str,
+    answers: &BTreeMap<String, Answer>,
+) -> Option<Growth> {
+    let name = claim.name_any();
+    if !is_smaller(requested(claim), size) {
+        return under_way(&name, claim);
+    }
+    if !is_bound(claim) {
+        let message = format!("PersistentVolumeClaim {name} is not bound; it grows to {size} once it is");
+        return Some(Growth::UnderWay(message));
+    }
+    Some(match answers.get(&name) {
+        Some(Answer::Fixed(class)) => Growth::Stuck(fixed(volume, &name, size, class)),
+        Some(Answer::Refused(text)) => Growth::Stuck(refused(&name, size, text)),
+        Some(Answer::Allowed | Answer::Unread) | None => Growth::Ask {
+            claim: Arc::clone(claim),
+            size: size.to_owned(),
+        },
+    })
+}
+
+/// A claim that asks for enough, and has not got it.
+fn under_way(name: &str, claim: &PersistentVolumeClaim) -> Option<Growth> {
+    let (asked, has) = (requested(claim)?, capacity(claim)?);
+    if !is_smaller(Some(has), asked) {
+        return None;
+    }
+    if let Some(text) = resize_error(claim) {
+        let message = format!(
+            "PersistentVolumeClaim {name} does not grow from {has} to {asked}: {text}. Look at its events and at the volume driver; it goes on by itself once that is mended"
+        );
+        return Some(Growth::Stuck(Trouble {
+            reason: reasons::VOLUME_RESIZE_FAILED,
+            message,
+        }));
+    }
+    if has_condition(claim, "FileSystemResizePending") {
+        let message = format!(
+            "the disk of PersistentVolumeClaim {name} has {asked}, its file system not yet. If this stays, the driver resizes only at the start of a pod: delete pod {} when it suits you",
+            pod_of(claim)
+        );
+        return Some(Growth::Stuck(Trouble {
+            reason: reasons::FILE_SYSTEM_RESIZE_PENDING,
+            message,
+        }));
+    }
+    let message = format!("PersistentVolumeClaim {name} grows from {has} to {asked}");
+    Some(Growth::UnderWay(message))
+}
+
+fn fixed(volume: &str, claim: &str, size: &str, class: &str) -> Trouble {
+    let message = format!(
+        "PersistentVolumeClaim {claim} cannot grow to {size}: its StorageClass {class} does not allow expansion. Set allowVolumeExpansion: true on the class if its driver can do it, or move volume {volume} to another class (docs/storage.md)"
+    );
+    Trouble {
+        reason: reasons::VOLUME_NOT_EXPANDABLE,
+        message,
+    }
+}
+
+fn refused(claim: &str, size: &str, text: &str) -> Trouble {
+    let (reason, remedy) = if text.contains("exceeded quota") {
+        (
+            reasons::VOLUME_QUOTA_EXCEEDED,
+            "raise the ResourceQuota; it is tried again within ten minutes, or at the next edit",
+        )
+    } else if text.contains("must support resize") {
+        (
+            reasons::VOLUME_NOT_EXPANDABLE,
+            "set allowVolumeExpansion: true on the StorageClass if its driver can do it",
+        )
+    } else {
+        (
+            reasons::VOLUME_GROWTH_REFUSED,
+            "end what the API server objects to; it is tried again within ten minutes, or at the next edit",
+        )
+    };
+    let message = format!("PersistentVolumeClaim {claim} cannot grow to {size}: {remedy}. It says: {text}");
+    Trouble { reason, message }
+}
+
+/// A StorageClass in the spec that is not that of the volumes. It cannot be followed.
+#[must_use]
+pub fn class_trouble(observed: &Observed) -> Option<Trouble> {
+    let wanted = observed.server.spec.storage.storage_class_name()?;
+    let claims = observed.claims.found().map(Vec::as_slice).unwrap_or_default();
+    let (_, claim, _) = of_server(&observed.server, claims)
+        .find(|(_, claim, _)| class(claim).is_some_and(|class| class != wanted))?;
+    let message = format!(
+        "spec.storage.storageClassName is {wanted:?}, but PersistentVolumeClaim {} is of class {:?}, and a volume cannot change its class: set the field back, or move the data (docs/storage.md)",
+        claim.name_any(),
+        class(claim).unwrap_or_default()
+    );
+    Some(Trouble {
+        reason: reasons::STORAGE_CLASS_IMMUTABLE,
+        message,
+    })
+}
+
+/// Whether the template of a volume may take the spec's size: nothing is lost if a claim is made from it, because its
+/// claim asks for that size already, or there is none.
+#[must_use]
+pub fn template_may_follow(observed: &Observed, volume: &str) -> bool {
+    let Read::Found(claims) = &observed.claims else {
+        return false;
+    };
+    of_server(&observed.server, claims)
+        .find(|(name, _, _)| *name == volume)
+        .is_none_or(|(_, claim, size)| !is_smaller(requested(claim), size))
+}
+
+/// The pod that runs without a volume that its StatefulSet has by now. The StatefulSet's controller tries in vain to add
+/// it to the running pod, so somebody has to delete that pod.
+#[must_use]
+pub fn pod_without_volume<'a>(
+    pods: &'a Read<Vec<Arc<Pod>>>,
+    stateful_set: &StatefulSet,
+) -> Option<&'a Arc<Pod>> {
+    let templates = stateful_set.spec.as_ref()?.volume_claim_templates.as_ref()?;
+    let uid = stateful_set.metadata.uid.as_deref();
+    let is_of_set = |pod: &Pod| {
+        let mut owners = pod.owner_references().iter();
+        uid.is_some() && owners.any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+    };
+    let lacks_one = |pod: &Pod| {
+        templates
+            .iter()
+            .filter_map(|template| template.metadata.name.as_deref())
+            .any(|volume| !mounts_claim(pod, volume))
+    };
+    pods.found()?
+        .iter()
+        .find(|pod| pod.metadata.deletion_timestamp.is_none() && is_of_set(pod) && lacks_one(pod))
+}
+
+fn mounts_claim(pod: &Pod, volume: &str) -> bool {
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref());
+    volumes
+        .unwrap_or_default()
+        .iter()
+        .any(|mounted| mounted.name == volume && mounted.persistent_volume_claim.is_some())
+}
+
+/// The claims of a server's volumes, each with the volume's name and the size in the spec.
+fn of_server<'a>(
+    server: &'a DittoServer,
+    claims: &'a [Arc<PersistentVolumeClaim>],
+) -> impl Iterator<Item = (&'static str, &'a Arc<PersistentVolumeClaim>, &'a str)> {
+    let own_name = server.name_any();
+    volumes(&server.spec.storage).filter_map(move |(volume, size)| {
+        let name = names::claim(volume, &own_name);
+        let claim = claims
+            .iter()
+            .find(|claim| claim.name_any() == name && claim.metadata.deletion_timestamp.is_none())?;
+        Some((volume, claim, size))
+    })
+}
+
+/// `metadata-files-0` is of the pod `files-0`.
+fn pod_of(claim: &PersistentVolumeClaim) -> String {
+    let instance = claim.labels().get(names::INSTANCE_LABEL);
+    names::pod(instance.map(String::as_str).unwrap_or_default())
+}
+
+fn requested(claim: &PersistentVolumeClaim) -> Option<&str> {
+    let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
+    Some(requests.get(STORAGE)?.0.as_str())
+}
+
+fn capacity(claim: &PersistentVolumeClaim) -> Option<&str> {
+    Some(claim.status.as_ref()?.capacity.as_ref()?.get(STORAGE)?.0.as_str())
+}
+
+fn class(claim: &PersistentVolumeClaim) -> Option<&str> {
+    claim.spec.as_ref()?.storage_class_name.as_deref()
+}
+
+fn is_bound(claim: &PersistentVolumeClaim) -> bool {
+    claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
+}
+
+/// A size that is no quantity is not smaller: nothing is done about it.
+fn is_smaller(size: Option<&str>, than: &str) -> bool {
+    match (size.and_then(quantity::nanos), quantity::nanos(than)) {
+        (Some(size), Some(than)) => size < than,
+        _ => false,
+    }
+}
+
+fn has_condition(claim: &PersistentVolumeClaim, type_: &str) -> bool {
+    condition(claim, &[type_]).is_some()
+}
+
+fn condition(claim: &PersistentVolumeClaim, types: &[&str]) -> Option<String> {
+    let conditions = claim.status.as_ref()?.conditions.as_ref()?;
+    let found = conditions
+        .iter()
+        .find(|condition| condition.status == "True" && types.contains(&condition.type_.as_str()))?;
+    Some(found.message.clone().unwrap_or_else(|| found.type_.clone()))
+}
+
+/// What Kubernetes says of a resize that failed (KEP-1790): a condition, and a status that calls it hopeless.
+fn resize_error(claim: &PersistentVolumeClaim) -> Option<String> {
+    let infeasible = || {
+        let statuses = claim.status.as_ref()?.allocated_resource_statuses.as_ref()?;
+        statuses
+            .get(STORAGE)
+            .filter(|status| status.ends_with("Infeasible"))
+            .cloned()
+    };
+    condition(claim, &["ControllerResizeError", "NodeResizeError"]).or_else(infeasible)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! What is to happen to a claim, by what the cluster says of it.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::testing;
+
+/// A claim `metadata-files-0` of class `standard`.
+fn claim(request: &str, status: impl Into<Value>) -> Arc<PersistentVolumeClaim> {
+    let status: Value = status.into();
+    let claim = json!({
+        "metadata": {"name": "metadata-files-0", "uid": "c1", "labels": {"app": "dittofs-server", "instance": "files"}},
+        "spec": {"storageClassName": "standard", "resources": {"requests": {"storage": request}}},
+        "status": status,
+    });
+    Arc::new(serde_json::from_value(claim).unwrap())
+}
+
+fn bound(capacity: &str) -> Value {
+    json!({"phase": "Bound", "capacity": {"storage": capacity}})
+}
+
+/// A running server that asks for this size, whose claim is this.
+fn observed(size: &str, claim: Arc<PersistentVolumeClaim>) -> Observed {
+    let mut observed = testing::running(&format!("{{storage: {{metadataSize: {size}}}}}"));
+    observed.claims = Read::Found(vec![claim]);
+    observed
+}
+
+fn answered(mut observed: Observed, answer: Answer) -> Observed {
+    observed.growth.insert("metadata-files-0".into(), answer);
+    observed
+}
+
+fn only(observed: &Observed) -> Growth {
+    let mut growths = growths(observed);
+    assert_eq!(growths.len(), 1, "{growths:?}");
+    growths.remove(0)
+}
+
+fn trouble(observed: &Observed) -> Trouble {
+    match only(observed) {
+        Growth::Stuck(trouble) => trouble,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_claim_that_is_as_large_as_the_spec_is_left_alone() {
+    assert_eq!(growths(&observed("10Gi", claim("10Gi", bound("10Gi")))), []);
+    assert_eq!(growths(&observed("1024Mi", claim("1Gi", bound("1Gi")))), []);
+}
+
+#[test]
+fn a_claim_that_is_larger_than_the_spec_is_left_alone() {
+    let observed = observed("10Gi", claim("20Gi", bound("20Gi")));
+    assert_eq!(growths(&observed), []);
+    assert_eq!(questions(&observed.server, &observed.claims), []);
+}
+
+#[test]
+fn a_smaller_claim_is_asked_to_grow_if_the_api_server_allows_it_or_did_not_say() {
+    for answer in [Answer::Allowed, Answer::Unread] {
+        let observed = answered(observed("20Gi", claim("10Gi", bound("10Gi"))), answer);
+        assert!(matches!(only(&observed), Growth::Ask { size, .. } if size == "20Gi"));
+    }
+}
+
+#[test]
+fn a_growth_that_is_refused_is_told_and_not_asked_for() {
+    let smaller = || observed("20Gi", claim("10Gi", bound("10Gi")));
+    let cases = [
+        (Answer::Fixed("standard".into()), reasons::VOLUME_NOT_EXPANDABLE),
+        (
+            Answer::Refused("exceeded quota: small".into()),
+            reasons::VOLUME_QUOTA_EXCEEDED,
+        ),
+        (
+            Answer::Refused("the storageclass must support resize".into()),
+            reasons::VOLUME_NOT_EXPANDABLE,
+        ),
+        (
+            Answer::Refused("a webhook says no".into()),
+            reasons::VOLUME_GROWTH_REFUSED,
+        ),
+    ];
+    for (answer, reason) in cases {
+        let trouble = trouble(&answered(smaller(), answer));
+        assert_eq!(trouble.reason, reason);
+        assert!(
+            trouble.message.contains("metadata-files-0"),
+            "{}",
+            trouble.message
+        );
+    }
+}
+
+#[test]
+fn an_unbound_claim_waits_because_the_api_server_would_refuse() {
+    let observed = observed("20Gi", claim("10Gi", json!({"phase": "Pending"})));
+    assert_eq!(questions(&observed.server, &observed.claims), []);
+    assert!(matches!(only(&observed), Growth::UnderWay(_)));
+}
+
+#[test]
+fn a_claim_that_has_not_got_what_it_asks_for_is_under_way() {
+    let observed = observed("20Gi", claim("20Gi", bound("10Gi")));
+    assert!(matches!(only(&observed), Growth::UnderWay(text) if text.contains("10Gi")));
+}
+
+#[test]
+fn a_failed_resize_is_told_with_the_drivers_words() {
+    let status = |extra: Value| {
+        let mut status = bound("10Gi");
+        status
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        observed("20Gi", claim("20Gi", status))
+    };
+    let condition = |type_: &str| {
+        status(json!({"conditions": [{"type": type_, "status": "True", "message": "disk full of bees"}]}))
+    };
+    for type_ in ["ControllerResizeError", "NodeResizeError"] {
+        let trouble = trouble(&condition(type_));
+        assert_eq!(trouble.reason, reasons::VOLUME_RESIZE_FAILED);
+        assert!(
+            trouble.message.contains("disk full of bees"),
+            "{}",
+            trouble.message
+        );
+    }
+    let infeasible = status(json!({"allocatedResourceStatuses": {"storage": "ControllerResizeInfeasible"}}));
+    assert_eq!(trouble(&infeasible).reason, reasons::VOLUME_RESIZE_FAILED);
+    let pending = trouble(&condition("FileSystemResizePending"));
+    assert_eq!(pending.reason, reasons::FILE_SYSTEM_RESIZE_PENDING);
+    assert!(pending.message.contains("files-0"), "{}", pending.message);
+}
+
+#[test]
+fn a_server_that_is_being_deleted_grows_nothing() {
+    let mut observed = observed("20Gi", claim("10Gi", bound("10Gi")));
+    let server = Arc::make_mut(&mut observed.server);
+    server.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    assert_eq!(questions(&observed.server, &observed.claims), []);
+}
+
+#[test]
+fn the_template_follows_the_claim_and_not_the_spec() {
+    let follows = |request| template_may_follow(&observed("20Gi", claim(request, bound("10Gi"))), "metadata");
+    assert!(!follows("10Gi"));
+    assert!(follows("20Gi"));
+    let mut without = observed("20Gi", claim("10Gi", bound("10Gi")));
+    without.claims = Read::Found(Vec::new());
+    assert!(
+        template_may_follow(&without, "metadata"),
+        "a new claim is made from it"
+    );
+    without.claims = Read::Unreadable("timed out".into());
+    assert!(!template_may_follow(&without, "metadata"));
+}
+
+#[test]
+fn another_storage_class_in_the_spec_is_told_and_the_default_written_out_is_not() {
+    let with = |class: &str| {
+        let spec = format!("{{storage: {{metadataSize: 10Gi, storageClassName: {class}}}}}");
+        let mut observed = testing::running(&spec);
+        observed.claims = Read::Found(vec![claim("10Gi", bound("10Gi"))]);
+        class_trouble(&observed)
+    };
+    assert_eq!(with("standard"), None);
+    assert_eq!(with("fast").unwrap().reason, reasons::STORAGE_CLASS_IMMUTABLE);
+    assert_eq!(
+        class_trouble(&observed("10Gi", claim("10Gi", bound("10Gi")))),
+        None
+    );
+}
+
+#[test]
+fn only_a_pod_of_the_set_that_lacks_one_of_its_volumes_is_to_go() {
+    let set: StatefulSet = serde_json::from_value(json!({
+        "metadata": {"name": "files", "uid": "s2"},
+        "spec": {"volumeClaimTemplates": [{"metadata": {"name": "metadata"}}, {"metadata": {"name": "content"}}]},
+    }))
+    .unwrap();
+    let pod = |set: &str, volumes: &[&str]| -> Read<Vec<Arc<Pod>>> {
+        let volumes: Vec<Value> = volumes
+            .iter()
+            .map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": format!("{name}-files-0")}}))
+            .collect();
+        let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": set, "controller": true});
+        let pod = json!({
+            "metadata": {"name": "files-0", "ownerReferences": [owner]},
+            "spec": {"containers": [], "volumes": volumes},
+        });
+        Read::Found(vec![Arc::new(serde_json::from_value(pod).unwrap())])
+    };
+    assert!(pod_without_volume(&pod("s2", &["metadata"]), &set).is_some());
+    assert!(pod_without_volume(&pod("s2", &["metadata", "content"]), &set).is_none());
+    assert!(
+        pod_without_volume(&pod("s1", &["metadata"]), &set).is_none(),
+        "not adopted yet"
+    );
+}

@@ -1,0 +1,476 @@
+//! What a deleted DittoServer takes along and what it leaves, under every policy and in every kind of weather.
+
+mod protection;
+
+use std::time::{Duration, Instant};
+
+use dittofs_operator::api::percona::PerconaPGCluster;
+use dittofs_operator::api::{self, DittoServer};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, PersistentVolumeClaim, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::ObjectMeta;
+use kube::runtime::wait::await_condition;
+use kube::{Api, ResourceExt};
+use local_control_plane::percona::{self, Behaviour};
+use serde_json::{Value, json};
+
+use crate::support::{World, audit, fixtures, install_crd, own_control_plane, wait};
+
+const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
+/// The operator's bound, and time for the machine.
+const BOUND: Duration = Duration::from_secs(60);
+
+fn storage(retention: &str) -> Value {
+    json!({"metadataSize": "1Gi", "retention": retention})
+}
+
+fn percona(delete_with_server: bool) -> Value {
+    json!({"enabled": true, "deleteWithServer": delete_with_server})
+}
+
+fn has_finalizer(server: &DittoServer) -> bool {
+    server.finalizers().iter().any(|name| name == FINALIZER)
+}
+
+/// Deletes the server, waits for its end, and tells how long that took.
+async fn delete(world: &World, case: &str) -> Duration {
+    let server: DittoServer = world.get("files").await;
+    let start = Instant::now();
+    world.delete::<DittoServer>("files").await;
+    let gone = await_condition(
+        world.api::<DittoServer>(),
+        "files",
+        |object: Option<&DittoServer>| object.is_none_or(|object| object.uid() != server.uid()),
+    );
+    tokio::time::timeout(BOUND + wait::LONGEST, gone)
+        .await
+        .unwrap_or_else(|_| panic!("{case}: it did not end"))
+        .expect("a watch");
+    let took = start.elapsed();
+    println!(
+        "delete, {case}: {:.1} s; left: {}",
+        took.as_secs_f32(),
+        left(world).await.join(", ")
+    );
+    took
+}
+
+/// Claims, Secrets and database that are there and not going.
+async fn left(world: &World) -> Vec<String> {
+    let params = ListParams::default();
+    let mut left = Vec::new();
+    let mut add = |kind: &str, metadata: ObjectMeta| {
+        if metadata.deletion_timestamp.is_none() {
+            left.push(format!("{kind}/{}", metadata.name.unwrap_or_default()));
+        }
+    };
+    for claim in world
+        .api::<PersistentVolumeClaim>()
+        .list(&params)
+        .await
+        .expect("claims")
+    {
+        add("pvc", claim.metadata);
+    }
+    for secret in world.api::<Secret>().list(&params).await.expect("secrets") {
+        add("secret", secret.metadata);
+    }
+    for cluster in world
+        .api::<PerconaPGCluster>()
+        .list(&params)
+        .await
+        .into_iter()
+        .flatten()
+    {
+        add("database", cluster.metadata);
+    }
+    left.sort();
+    left
+}
+
+const VOLUMES: [&str; 2] = ["pvc/controlplane-files-0", "pvc/metadata-files-0"];
+const SECRETS: [&str; 2] = [
+    "secret/files-admin-bootstrap-credentials",
+    "secret/files-jwt-secret",
+];
+const DATABASE_SECRETS: [&str; 2] = [
+    "secret/files-postgres-cluster-cert",
+    "secret/files-postgres-pguser-dittofs",
+];
+
+/// Waits until the claims are really gone: their pod has to go first.
+async fn claims_go(world: &World) {
+    for name in ["metadata-files-0", "controlplane-files-0"] {
+        gone(world.api::<PersistentVolumeClaim>(), name).await;
+    }
+}
+
+/// Waits until no object of this name is there.
+async fn gone<K>(api: Api<K>, name: &str)
+where
+    K: kube::Resource + Clone + std::fmt::Debug + Send + serde::de::DeserializeOwned + 'static,
+{
+    let gone = await_condition(api, name, |object: Option<&K>| object.is_none());
+    let gone = tokio::time::timeout(wait::LONGEST, gone).await;
+    gone.unwrap_or_else(|_| panic!("{name} did not go in time"))
+        .expect("a watch");
+}
+
+async fn reasons(world: &World) -> Vec<String> {
+    let events = world
+        .api::<Event>()
+        .list(&ListParams::default())
+        .await
+        .expect("events");
+    events.into_iter().filter_map(|event| event.reason).collect()
+}
+
+#[tokio::test]
+async fn by_default_volumes_and_secrets_stay_and_no_finalizer_is_set() {
+    let world = World::new("retain").await;
+    world.create(&fixtures::minimal("files")).await;
+    assert!(!has_finalizer(&world.ready("files").await));
+    delete(&world, "default policy").await;
+    assert_eq!(left(&world).await, [VOLUMES, SECRETS].concat());
+}
+
+#[tokio::test]
+async fn with_retention_delete_volumes_and_secrets_go_and_a_new_server_starts_afresh() {
+    let world = World::new("delete").await;
+    world
+        .create(&fixtures::server("files", json!({"storage": storage("Delete")})))
+        .await;
+    assert!(has_finalizer(&world.ready("files").await));
+    let claim: PersistentVolumeClaim = world.get("metadata-files-0").await;
+    let secret: Secret = world.get("files-jwt-secret").await;
+    delete(&world, "retention: Delete").await;
+    assert_eq!(left(&world).await, Vec::<String>::new());
+
+    // At once, while the old claims and the old StatefulSet may still be on their way out.
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    assert_ne!(
+        world.get::<PersistentVolumeClaim>("metadata-files-0").await.uid(),
+        claim.uid()
+    );
+    assert_ne!(world.get::<Secret>("files-jwt-secret").await.uid(), secret.uid());
+    assert!(reasons(&world).await.iter().any(|reason| reason == "DataDeleted"));
+}
+
+#[tokio::test]
+async fn the_finalizer_follows_the_policy_and_one_of_the_go_operator_is_taken_off() {
+    let mut world = World::without_operator("policy").await;
+    let mut server = fixtures::minimal("files");
+    server.metadata.finalizers = Some(vec![FINALIZER.into(), "example.com/other".into()]);
+    world.create(&server).await;
+    world.start_operator().await;
+    let server = world
+        .server_until("files", "without the finalizer", |server| !has_finalizer(server))
+        .await;
+    assert_eq!(server.finalizers(), ["example.com/other"], "that of others stays");
+    world.ready("files").await;
+    for (retention, wanted) in [("Delete", true), ("Retain", false)] {
+        world
+            .merge::<DittoServer>("files", json!({"spec": {"storage": {"retention": retention}}}))
+            .await;
+        world
+            .server_until("files", retention, |server| has_finalizer(server) == wanted)
+            .await;
+    }
+    world
+        .merge::<DittoServer>("files", json!({"metadata": {"finalizers": null}}))
+        .await;
+}
+
+#[tokio::test]
+async fn a_database_with_delete_with_server_goes_with_its_secrets() {
+    let world = World::new("dbgoes").await;
+    let simulator = world.percona().await;
+    let spec = json!({"percona": percona(true), "storage": storage("Delete")});
+    world.create(&fixtures::server("files", spec)).await;
+    assert!(has_finalizer(&world.ready("files").await));
+    let cluster: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(
+        cluster.finalizers(),
+        ["percona.com/delete-pvc", "percona.com/delete-ssl"]
+    );
+    delete(&world, "deleteWithServer and retention: Delete").await;
+    assert_eq!(left(&world).await, Vec::<String>::new());
+    assert!(
+        reasons(&world)
+            .await
+            .iter()
+            .any(|reason| reason == "PerconaDeleted")
+    );
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_database_that_stays_keeps_the_secrets_that_it_knows() {
+    let world = World::new("dbstays").await;
+    let simulator = world.percona().await;
+    let spec = json!({"percona": percona(false), "storage": storage("Delete")});
+    world.create(&fixtures::server("files", spec)).await;
+    world.ready("files").await;
+    delete(&world, "retention: Delete beside a database that stays").await;
+    let kept: [&[&str]; 3] = [&["database/files-postgres"], &SECRETS, &DATABASE_SECRETS];
+    assert_eq!(left(&world).await, kept.concat());
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_keeps_the_data() {
+    let mut world = World::new("change").await;
+    let simulator = world.percona().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world.ready("files").await;
+    let cluster: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(cluster.owner_references().len(), 1);
+    world.stop_operator().await;
+
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"deleteWithServer": false}}}))
+        .await;
+    let start = Instant::now();
+    let server: DittoServer = world.get("files").await;
+    world.delete::<DittoServer>("files").await;
+    world.start_operator().await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    println!(
+        "delete, operator down, then up, policy changed meanwhile: {:.1} s; left: {}",
+        start.elapsed().as_secs_f32(),
+        left(&world).await.join(", ")
+    );
+    let kept: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(kept.uid(), cluster.uid());
+    assert!(kept.metadata.deletion_timestamp.is_none());
+    assert!(kept.owner_references().is_empty() && kept.finalizers().is_empty());
+
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(false)})))
+        .await;
+    world.ready("files").await;
+    assert_eq!(
+        world.get::<PerconaPGCluster>("files-postgres").await.uid(),
+        cluster.uid()
+    );
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_server_that_waits_for_its_stuck_database_can_be_deleted() {
+    let world = World::new("stuck").await;
+    let simulator = world.percona().await;
+    simulator.set_behaviour(&world.namespace, "files-postgres", Behaviour::Stuck);
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world
+        .server_until("files", "waiting", |server| {
+            wait::is(server, "DatabaseReady", "False", "PerconaNotReady")
+        })
+        .await;
+    delete(&world, "database stuck").await;
+    gone(world.api::<PerconaPGCluster>(), "files-postgres").await;
+}
+
+#[tokio::test]
+async fn without_perconas_operator_a_deletion_ends_after_its_bound_and_says_what_is_left() {
+    let world = World::new("absent").await;
+    {
+        let _simulator = world.percona().await;
+        world
+            .create(&fixtures::server("files", json!({"percona": percona(true)})))
+            .await;
+        world.ready("files").await;
+    }
+    world.delete::<DittoServer>("files").await;
+    let server = world
+        .server_until("files", "told what it waits for", |server| {
+            wait::condition(server, "Progressing")
+                .is_some_and(|progressing| progressing.message.contains("files-postgres"))
+        })
+        .await;
+    assert_eq!(
+        server.status.and_then(|status| status.phase),
+        Some(api::Phase::Deleting)
+    );
+    let took = delete(&world, "database operator gone").await;
+    assert!(took >= Duration::from_secs(30), "it was given time: {took:?}");
+    assert!(
+        reasons(&world)
+            .await
+            .iter()
+            .any(|reason| reason == "CleanupTimeout")
+    );
+    world
+        .merge::<PerconaPGCluster>("files-postgres", json!({"metadata": {"finalizers": null}}))
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_deleted_while_the_operator_is_down_is_cleaned_up_when_it_is_back() {
+    let mut world = World::new("down").await;
+    world
+        .create(&fixtures::server("files", json!({"storage": storage("Delete")})))
+        .await;
+    let server = world.ready("files").await;
+    world.stop_operator().await;
+    world.delete::<Secret>("files-jwt-secret").await;
+    world.delete::<StatefulSet>("files").await;
+    world.delete::<DittoServer>("files").await;
+    let start = Instant::now();
+    world.start_operator().await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    println!(
+        "delete, operator down, then up, children missing: {:.1} s after its start; left: {}",
+        start.elapsed().as_secs_f32(),
+        left(&world).await.join(", ")
+    );
+    claims_go(&world).await;
+    assert_eq!(left(&world).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn while_a_server_terminates_no_child_is_made_again() {
+    let world = World::new("norecreate").await;
+    let mut server = fixtures::minimal("files");
+    server.metadata.finalizers = Some(vec!["example.com/hold".into()]);
+    world.create(&server).await;
+    world.ready("files").await;
+    world.delete::<DittoServer>("files").await;
+    world
+        .server_until("files", "Deleting", |server| {
+            wait::is(server, "Progressing", "True", "Deleting")
+        })
+        .await;
+    let map: ConfigMap = world.get("files-config").await;
+    world.delete::<ConfigMap>("files-config").await;
+    wait::until_gone(world.api::<ConfigMap>(), "files-config", map.uid()).await;
+    // Another change of the server, which the operator answers with a pass.
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"replicas": 0}}))
+        .await;
+    world
+        .server_until("files", "looked at again", |server| {
+            server
+                .status
+                .as_ref()
+                .and_then(|status| status.observed_generation)
+                == server.metadata.generation
+        })
+        .await;
+    assert!(
+        world
+            .api::<ConfigMap>()
+            .get_opt("files-config")
+            .await
+            .expect("a read")
+            .is_none()
+    );
+    world
+        .merge::<DittoServer>("files", json!({"metadata": {"finalizers": null}}))
+        .await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_namespace_is_not_held_up_and_makes_no_noise() {
+    let world = World::new("ending").await;
+    let simulator = world.percona().await;
+    let spec = json!({"storage": storage("Delete"), "percona": percona(true)});
+    world.create(&fixtures::server("files", spec)).await;
+    world.create(&fixtures::minimal("plain")).await;
+    world.ready("files").await;
+    world.ready("plain").await;
+    let namespaces = Api::<Namespace>::all(world.client.clone());
+    let start = Instant::now();
+    namespaces
+        .delete(&world.namespace, &DeleteParams::default())
+        .await
+        .expect("it may be deleted");
+    gone(world.api::<DittoServer>(), "files").await;
+    println!(
+        "delete, namespace terminating: {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
+    let refused: Vec<_> = audit::calls(world.control_plane(), &world.namespace)
+        .into_iter()
+        .filter(|call| call.verb == "create" && call.code == 403)
+        .collect();
+    println!(
+        "creates refused because the namespace terminates: {}",
+        refused.len()
+    );
+    assert!(refused.len() < 40, "no loop: {refused:?}");
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_removed_database_definition_does_not_hold_up_a_deletion() {
+    let mut world = World::on(own_control_plane().await, "nocrd").await;
+    install_crd(&world.client, api::crd()).await;
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
+    let simulator = world.percona().await;
+    world.start_operator().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world
+        .server_until("files", "on its database", |server| {
+            has_finalizer(server) && wait::is(server, "DatabaseReady", "True", "PerconaReady")
+        })
+        .await;
+    percona::remove_crd(&world.client).await.expect("the CRD goes");
+    delete(&world, "database definition removed").await;
+    drop(simulator);
+}
+
+#[tokio::test]
+async fn a_stored_server_that_does_not_parse_can_be_deleted_and_loses_nothing() {
+    let mut world = World::on(own_control_plane().await, "broken").await;
+    let mut loose = serde_json::to_value(api::crd()).expect("JSON");
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema;
+    install_crd(&world.client, serde_json::from_value(loose).expect("a CRD")).await;
+    let resource = kube::core::ApiResource::erase::<DittoServer>(&());
+    let untyped: Api<kube::core::DynamicObject> =
+        Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let broken = json!({
+        "apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer",
+        "metadata": {"name": "files", "finalizers": [FINALIZER]},
+        "spec": {"storage": "ten gigabytes"},
+    });
+    untyped
+        .patch("files", &PatchParams::apply("tests"), &Patch::Apply(&broken))
+        .await
+        .expect("a loose schema stores anything");
+    world.start_operator().await;
+    let start = Instant::now();
+    untyped
+        .delete("files", &DeleteParams::default())
+        .await
+        .expect("it may be deleted");
+    let metadata: Api<DittoServer> = world.api();
+    let is_gone = async {
+        while metadata
+            .get_metadata_opt("files")
+            .await
+            .expect("a read")
+            .is_some()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(wait::LONGEST, is_gone)
+        .await
+        .expect("in time");
+    println!(
+        "delete, stored spec does not parse: {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
+}

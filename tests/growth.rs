@@ -1,0 +1,385 @@
+//! Volumes grow in place, without a pod restart; where they cannot, everything else goes on.
+
+use std::time::Instant;
+
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuota};
+use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::support::{World, audit, fixtures, wait};
+
+const CLAIM: &str = "metadata-files-0";
+
+fn on_class(class: &str) -> Value {
+    json!({"storage": {"metadataSize": "1Gi", "storageClassName": class}})
+}
+
+fn grow_to(size: &str) -> Value {
+    json!({"spec": {"storage": {"metadataSize": size}}})
+}
+
+fn capacity(claim: &PersistentVolumeClaim) -> Option<&str> {
+    Some(
+        claim
+            .status
+            .as_ref()?
+            .capacity
+            .as_ref()?
+            .get("storage")?
+            .0
+            .as_str(),
+    )
+}
+
+fn request(claim: &PersistentVolumeClaim) -> Option<String> {
+    let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
+    Some(requests.get("storage")?.0.clone())
+}
+
+/// The size in the StatefulSet's template of a volume.
+fn template(set: &StatefulSet, volume: &str) -> Option<String> {
+    let templates = set.spec.as_ref()?.volume_claim_templates.as_ref()?;
+    let template = templates
+        .iter()
+        .find(|template| template.metadata.name.as_deref() == Some(volume))?;
+    request(template)
+}
+
+async fn pod_uid(world: &World) -> Option<String> {
+    world.get::<Pod>("files-0").await.uid()
+}
+
+/// Waits until `Progressing` has this reason for the present generation.
+async fn told(world: &World, reason: &str) -> DittoServer {
+    world
+        .server_until("files", reason, |server| {
+            wait::condition(server, "Progressing").is_some_and(|progressing| {
+                progressing.reason == reason && progressing.observed_generation == server.metadata.generation
+            })
+        })
+        .await
+}
+
+/// Waits until an event with this reason tells of the server.
+async fn warned(world: &World, reason: &str) {
+    let events = world.api::<Event>();
+    let deadline = Instant::now() + wait::LONGEST;
+    loop {
+        let list = events.list(&ListParams::default()).await.expect("events");
+        if list.iter().any(|event| event.reason.as_deref() == Some(reason)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no event {reason}");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn growth_writes(world: &World) -> usize {
+    audit::writes(world.control_plane(), &world.namespace)
+        .iter()
+        .filter(|call| call.resource == "persistentvolumeclaims")
+        .count()
+}
+
+#[tokio::test]
+async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
+    let world = World::new("grow").await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    let (pod, claim) = (
+        pod_uid(&world).await,
+        world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
+    );
+    let set = world.get::<StatefulSet>("files").await.uid();
+    // Somebody's annotation on the pod template is part of its revision: it must be carried over.
+    let marked = json!({"spec": {"template": {"metadata": {"annotations": {"example.com/mark": "kept"}}}}});
+    world.merge::<StatefulSet>("files", marked).await;
+    let pod = wait::until(world.api::<Pod>(), "files-0", "restarted by the mark", |new| {
+        new.uid() != pod
+    })
+    .await
+    .uid();
+    world.ready("files").await;
+
+    let start = Instant::now();
+    world.merge::<DittoServer>("files", grow_to("2Gi")).await;
+    let grown = wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
+        capacity(claim) == Some("2Gi")
+    })
+    .await;
+    let followed = wait::until(world.api::<StatefulSet>(), "files", "on the new size", |set| {
+        template(set, "metadata").as_deref() == Some("2Gi")
+    })
+    .await;
+    world.ready("files").await;
+    println!(
+        "grown, followed and Ready after {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
+    assert_eq!(grown.uid(), claim, "grown in place");
+    assert_ne!(followed.uid(), set, "made again");
+    assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
+
+    // An ordinary edit of the new StatefulSet takes nothing from others, and restarts nothing.
+    world
+        .merge::<DittoServer>(
+            "files",
+            json!({"spec": {"service": {"annotations": {"a": "b"}}, "storage": {"metadataSize": "3Gi"}}}),
+        )
+        .await;
+    wait::until(world.api::<StatefulSet>(), "files", "on the newest size", |set| {
+        template(set, "metadata").as_deref() == Some("3Gi")
+    })
+    .await;
+    world.ready("files").await;
+    let set: StatefulSet = world.get("files").await;
+    let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+    let annotations = template
+        .and_then(|metadata| metadata.annotations.clone())
+        .unwrap_or_default();
+    assert_eq!(
+        annotations.get("example.com/mark").map(String::as_str),
+        Some("kept")
+    );
+    assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
+    let is_applied = |entry: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry| {
+        entry.manager.as_deref() == Some("dittofs-operator") && entry.operation.as_deref() == Some("Apply")
+    };
+    assert!(
+        set.managed_fields().iter().any(is_applied),
+        "its fields are applied fields again"
+    );
+}
+
+#[tokio::test]
+async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_still_rolls_out() {
+    let world = World::new("fixed").await;
+    world.create(&fixtures::server("files", on_class("fixed"))).await;
+    world.ready("files").await;
+    let pod = pod_uid(&world).await;
+    let before = growth_writes(&world);
+
+    world.merge::<DittoServer>("files", grow_to("2Gi")).await;
+    let server = told(&world, "VolumeNotExpandable").await;
+    let message = &wait::condition(&server, "Progressing").expect("told").message;
+    assert!(
+        message.contains("allowVolumeExpansion") && message.contains(CLAIM),
+        "{message}"
+    );
+    assert!(
+        wait::is(&server, "Ready", "True", "AllConditionsMet"),
+        "the server runs as before"
+    );
+    warned(&world, "VolumeNotExpandable").await;
+    assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
+
+    world
+        .merge::<DittoServer>(
+            "files",
+            json!({"spec": {"image": "docker.io/marmos91c/dittofs:v2"}}),
+        )
+        .await;
+    wait::until(world.api::<Pod>(), "files-0", "of the new image", |new| {
+        new.uid() != pod
+    })
+    .await;
+    world.ready("files").await;
+    told(&world, "VolumeNotExpandable").await;
+    assert_eq!(growth_writes(&world), before, "nothing was tried that cannot be");
+    let claim: PersistentVolumeClaim = world.get(CLAIM).await;
+    assert_eq!(request(&claim).as_deref(), Some("1Gi"));
+}
+
+#[tokio::test]
+async fn a_growth_beyond_the_quota_waits_for_the_quota() {
+    let world = World::new("quota").await;
+    let quota = |hard: &str| {
+        json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"},
+               "spec": {"hard": {"requests.storage": hard}}})
+    };
+    let small: ResourceQuota = serde_json::from_value(quota("3Gi")).expect("a quota");
+    world.create(&small).await;
+    wait::until(world.api::<ResourceQuota>(), "small", "counted", |quota| {
+        quota.status.as_ref().is_some_and(|status| status.used.is_some())
+    })
+    .await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    let (pod, before) = (pod_uid(&world).await, growth_writes(&world));
+
+    world.merge::<DittoServer>("files", grow_to("10Gi")).await;
+    let server = told(&world, "VolumeQuotaExceeded").await;
+    assert!(
+        wait::is(&server, "Ready", "True", "AllConditionsMet"),
+        "the server runs as before"
+    );
+    warned(&world, "VolumeQuotaExceeded").await;
+    assert_eq!(growth_writes(&world), before, "it was asked by a dry run only");
+
+    world.merge::<ResourceQuota>("small", quota("20Gi")).await;
+    wait::until(world.api::<ResourceQuota>(), "small", "counted anew", |quota| {
+        let hard = quota.status.as_ref().and_then(|status| status.hard.as_ref());
+        hard.and_then(|hard| hard.get("requests.storage"))
+            .is_some_and(|hard| hard.0 == "20Gi")
+    })
+    .await;
+    // Any look at the server finds the quota raised.
+    world
+        .merge::<DittoServer>(
+            "files",
+            json!({"metadata": {"annotations": {"example.com/look": "again"}}}),
+        )
+        .await;
+    wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
+        capacity(claim) == Some("10Gi")
+    })
+    .await;
+    wait::until(world.api::<StatefulSet>(), "files", "on the new size", |set| {
+        template(set, "metadata").as_deref() == Some("10Gi")
+    })
+    .await;
+    world.ready("files").await;
+    assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
+}
+
+#[tokio::test]
+async fn a_content_volume_that_is_added_later_restarts_the_pod_once() {
+    let world = World::new("content").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let (pod, claim) = (
+        pod_uid(&world).await,
+        world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
+    );
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"storage": {"contentSize": "1Gi"}}}))
+        .await;
+    let new = wait::until(world.api::<Pod>(), "files-0", "another pod", |new| {
+        new.uid() != pod
+    })
+    .await;
+    world.ready("files").await;
+    let volumes = new
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.volumes.clone())
+        .unwrap_or_default();
+    assert!(
+        volumes.iter().any(|volume| volume.name == "content"),
+        "{volumes:?}"
+    );
+    let content: PersistentVolumeClaim = world.get("content-files-0").await;
+    assert_eq!(capacity(&content), Some("1Gi"));
+    assert_eq!(world.get::<PersistentVolumeClaim>(CLAIM).await.uid(), claim);
+    assert_eq!(pod_uid(&world).await, new.uid(), "restarted once");
+}
+
+#[tokio::test]
+async fn a_volume_grows_while_its_pod_is_not_ready() {
+    let world = World::new("sick").await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    let sick = json!({"metadata": {"annotations": {"local-control-plane/ready": "false"}}});
+    world.merge::<Pod>("files-0", sick).await;
+    world
+        .server_until("files", "not Ready", |server| {
+            wait::is(server, "Available", "False", "NoReplicasAvailable")
+        })
+        .await;
+    let pod = pod_uid(&world).await;
+    world.merge::<DittoServer>("files", grow_to("2Gi")).await;
+    wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
+        capacity(claim) == Some("2Gi")
+    })
+    .await;
+    assert_eq!(pod_uid(&world).await, pod, "the pod is left alone");
+}
+
+#[tokio::test]
+async fn an_unreadable_storage_class_is_no_obstacle_and_another_class_in_the_spec_is_told() {
+    let mut world = World::without_operator("blind").await;
+    let mut config = world.control_plane().client_config();
+    config.auth_info.impersonate = Some(without_classes(&world).await);
+    world.start_operator_as(config).await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    world.merge::<DittoServer>("files", grow_to("2Gi")).await;
+    wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
+        capacity(claim) == Some("2Gi")
+    })
+    .await;
+    world.ready("files").await;
+
+    world
+        .merge::<DittoServer>(
+            "files",
+            json!({"spec": {"storage": {"storageClassName": "fixed"}}}),
+        )
+        .await;
+    let server = told(&world, "StorageClassImmutable").await;
+    assert!(
+        wait::is(&server, "Ready", "True", "AllConditionsMet"),
+        "the server runs as before"
+    );
+    warned(&world, "StorageClassImmutable").await;
+}
+
+/// A user with every right but that on cluster-wide objects.
+async fn without_classes(world: &World) -> String {
+    let user = format!("blind-{}", world.namespace);
+    let role: ClusterRole = serde_json::from_value(json!({
+        "metadata": {"name": user},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    }))
+    .expect("a role");
+    let binding: RoleBinding = serde_json::from_value(json!({
+        "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }))
+    .expect("a binding");
+    let roles = Api::<ClusterRole>::all(world.client.clone());
+    roles.create(&PostParams::default(), &role).await.expect("a role");
+    world.create(&binding).await;
+    user
+}
+
+#[tokio::test]
+async fn an_operator_killed_between_the_delete_and_the_create_of_the_stateful_set_restarts_no_pod() {
+    let mut world = World::new("growkilled").await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    let pod = pod_uid(&world).await;
+    let set = world.get::<StatefulSet>("files").await.uid();
+    // What the killed operator had done by then.
+    world.stop_operator().await;
+    world.merge::<DittoServer>("files", grow_to("2Gi")).await;
+    world
+        .api::<StatefulSet>()
+        .delete("files", &DeleteParams::orphan())
+        .await
+        .expect("deleted");
+    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+
+    world.start_operator().await;
+    wait::until(world.api::<StatefulSet>(), "files", "on the new size", |set| {
+        template(set, "metadata").as_deref() == Some("2Gi")
+    })
+    .await;
+    world.ready("files").await;
+    assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
+}

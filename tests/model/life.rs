@@ -1,0 +1,279 @@
+//! One server's life on the control plane.
+
+use std::collections::BTreeMap;
+
+use dittofs_operator::api::percona::PerconaPGCluster;
+use dittofs_operator::api::{DittoServer, Phase};
+use dittofs_operator::apply::compare;
+use dittofs_operator::desired::Settings;
+use dittofs_operator::render;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
+use kube::{Resource, ResourceExt};
+use local_control_plane::percona::PerconaSimulator;
+use serde_json::{Value, json};
+
+use super::step::{Goal, Step};
+use crate::support::{World, audit, wait};
+
+const NAME: &str = "files";
+
+/// What holds data, by kind and name: it must keep its UID for ever.
+type Kept = BTreeMap<String, Option<String>>;
+
+pub struct Life {
+    world: World,
+    simulator: PerconaSimulator,
+    goal: Goal,
+    kept: Kept,
+    seed: u64,
+}
+
+impl Life {
+    pub async fn begin(seed: u64) -> Self {
+        let world = World::new("model").await;
+        let simulator = world.percona().await;
+        let mut life = Self {
+            world,
+            simulator,
+            goal: Goal::first(seed),
+            kept: Kept::new(),
+            seed,
+        };
+        life.create().await;
+        life.settle().await;
+        life.kept = life.holders().await;
+        life
+    }
+
+    async fn create(&self) {
+        let object = json!({
+            "apiVersion": "dittofs.dittofs.com/v1alpha1",
+            "kind": "DittoServer",
+            "metadata": {"name": NAME, "annotations": self.goal.annotations},
+            "spec": self.goal.spec,
+        });
+        let server: DittoServer = serde_json::from_value(without_nulls(object)).expect("a DittoServer");
+        self.world.create(&server).await;
+    }
+
+    /// Does one step as a user would.
+    pub async fn take(&mut self, step: Step) {
+        self.goal.after(step);
+        match step {
+            Step::Recreate => self.recreate().await,
+            Step::LoseChild(n) => self.lose_child(n).await,
+            _ => {
+                let patch =
+                    json!({"metadata": {"annotations": self.goal.annotations}, "spec": self.goal.spec});
+                self.world.merge::<DittoServer>(NAME, patch).await;
+            }
+        }
+    }
+
+    async fn recreate(&self) {
+        let server: DittoServer = self.world.get(NAME).await;
+        self.world.delete::<DittoServer>(NAME).await;
+        wait::until_gone(self.world.api::<DittoServer>(), NAME, server.uid()).await;
+        self.create().await;
+    }
+
+    /// A paused operator does not put a child back, so none is taken from it.
+    async fn lose_child(&self, n: u8) {
+        if self.goal.is_paused() {
+            return;
+        }
+        match n {
+            0 => self.world.delete::<ConfigMap>("files-config").await,
+            1 => self.world.delete::<Service>("files-api").await,
+            2 => self.world.delete::<NetworkPolicy>("files-baseline").await,
+            _ => self.world.delete::<Service>("files-headless").await,
+        }
+    }
+
+    pub async fn stop_operator(&mut self) {
+        self.world.stop_operator().await;
+    }
+
+    pub async fn start_operator(&mut self) {
+        self.world.start_operator().await;
+    }
+
+    /// Waits until the operator has nothing left to do.
+    pub async fn settle(&self) {
+        let (paused, stopped) = (self.goal.is_paused(), self.goal.is_stopped());
+        self.world
+            .server_until(NAME, &format!("settled, seed {}", self.seed), |server| {
+                let Some(status) = &server.status else {
+                    return false;
+                };
+                let is_current = status.observed_generation == server.metadata.generation;
+                let wanted = if stopped { Phase::Stopped } else { Phase::Running };
+                let ready = wait::condition(server, "Ready").is_some_and(|ready| ready.status == "True");
+                is_current && (paused || (ready && status.phase == Some(wanted)))
+            })
+            .await;
+        if !paused {
+            self.child_is_there().await;
+        }
+    }
+
+    /// A child that was taken away comes back after the status has settled.
+    async fn child_is_there(&self) {
+        wait::until(self.world.api::<ConfigMap>(), "files-config", "there", |_| true).await;
+        wait::until(self.world.api::<Service>(), "files-api", "there", |_| true).await;
+        wait::until(self.world.api::<Service>(), "files-headless", "there", |_| true).await;
+        wait::until(
+            self.world.api::<NetworkPolicy>(),
+            "files-baseline",
+            "there",
+            |_| true,
+        )
+        .await;
+        let growth = self.goal.spec["storage"]["metadataSize"].clone();
+        wait::until(
+            self.world.api::<StatefulSet>(),
+            NAME,
+            "of the wanted size",
+            |set| {
+                let value = serde_json::to_value(set).unwrap_or_default();
+                value["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] == growth
+            },
+        )
+        .await;
+    }
+
+    async fn holders(&self) -> Kept {
+        let params = ListParams::default();
+        let mut kept = Kept::new();
+        let claims = self
+            .world
+            .api::<PersistentVolumeClaim>()
+            .list(&params)
+            .await
+            .expect("a list");
+        kept.extend(
+            claims
+                .iter()
+                .map(|claim| (format!("claim {}", claim.name_any()), claim.uid())),
+        );
+        let secrets = self.world.api::<Secret>().list(&params).await.expect("a list");
+        kept.extend(
+            secrets
+                .iter()
+                .map(|secret| (format!("Secret {}", secret.name_any()), secret.uid())),
+        );
+        let databases = self
+            .world
+            .api::<PerconaPGCluster>()
+            .list(&params)
+            .await
+            .expect("a list");
+        kept.extend(
+            databases
+                .iter()
+                .map(|cluster| (format!("database {}", cluster.name_any()), cluster.uid())),
+        );
+        kept
+    }
+
+    /// Every volume claim, Secret and database that ever was is still the same object.
+    pub async fn assert_nothing_lost(&mut self, step: Step) {
+        let now = self.holders().await;
+        for (name, uid) in &self.kept {
+            assert_eq!(
+                now.get(name),
+                Some(uid),
+                "seed {}: {name} after {step:?}",
+                self.seed
+            );
+        }
+        self.kept = now;
+    }
+
+    /// The children are those of a fresh create of the final spec.
+    pub async fn assert_as_fresh(&self) {
+        let server: DittoServer = self.world.get(NAME).await;
+        let mut manifest = serde_json::to_value(&server).expect("JSON");
+        manifest["metadata"] = json!({"name": NAME});
+        manifest["status"] = Value::Null;
+        let text = serde_json::to_string(&without_nulls(manifest)).expect("JSON is YAML");
+        let rendered = render::manifests(&text, &Settings::default()).expect("the stored server renders");
+        for child in serde_yaml::from_multiple::<Value>(&rendered).expect("YAML") {
+            self.assert_holds(child).await;
+        }
+        let metrics = self
+            .world
+            .api::<Service>()
+            .get_opt("files-metrics")
+            .await
+            .expect("a read")
+            .is_some();
+        assert_eq!(
+            metrics,
+            self.goal.spec["metrics"]["enabled"] == true,
+            "seed {}: the metrics Service",
+            self.seed
+        );
+        self.simulator.check().expect("the database operator lives");
+    }
+
+    async fn assert_holds(&self, mut rendered: Value) {
+        let types: TypeMeta = serde_json::from_value(rendered.clone()).expect("apiVersion and kind");
+        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types).expect("a kind"));
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.world.client.clone(), &self.world.namespace, &resource);
+        let name = rendered["metadata"]["name"].as_str().expect("a name").to_owned();
+        rendered["metadata"]["namespace"] = json!(self.world.namespace);
+        // The hash covers generated values, which no manifest has; a paused database is the cluster's business.
+        if let Some(template) = rendered.pointer_mut("/spec/template/metadata/annotations") {
+            template
+                .as_object_mut()
+                .expect("annotations")
+                .remove("dittofs.io/config-hash");
+        }
+        let live = api
+            .get(&name)
+            .await
+            .unwrap_or_else(|error| panic!("{} {name}: {error}", resource.kind));
+        let live = serde_json::to_value(&live).expect("JSON");
+        assert!(
+            compare::holds(&live, &rendered),
+            "seed {}: {} {name}: fresh {rendered:#}\nlive {live:#}",
+            self.seed,
+            resource.kind
+        );
+    }
+
+    /// Ends the life. Returns how often the operator created and deleted each object.
+    pub async fn end(mut self) -> BTreeMap<String, usize> {
+        self.world.stop_operator().await;
+        let mut calls = audit::writes(self.world.control_plane(), &self.world.namespace);
+        calls.retain(|call| matches!(call.verb.as_str(), "create" | "delete") && call.code < 300);
+        let named = calls
+            .iter()
+            .map(|call| format!("{} {} {}", call.verb, call.resource, call.name));
+        let mut counts = BTreeMap::new();
+        for call in named {
+            *counts.entry(call).or_insert(0) += 1;
+        }
+        let kind = DittoServer::kind(&());
+        counts.retain(|call, _| !call.contains(kind.as_ref()));
+        counts
+    }
+}
+
+/// `null` removes a field in a merge patch; in a manifest it would be one.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,130 @@
+//! A cluster as the Go operator leaves it.
+
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{DynamicObject, PostParams, TypeMeta};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::support::{World, fixtures, wait};
+
+/// Its field manager; it wrote with POST and PUT.
+const MANAGER: &str = "manager";
+const OBJECTS: &str = include_str!("go_operator.yaml");
+
+/// The kinds that it wrote, and the claims.
+pub const KINDS: [(&str, &str, &str); 8] = [
+    ("apps", "v1", "StatefulSet"),
+    ("", "v1", "PersistentVolumeClaim"),
+    ("", "v1", "Secret"),
+    ("", "v1", "ConfigMap"),
+    ("", "v1", "Service"),
+    ("networking.k8s.io", "v1", "NetworkPolicy"),
+    ("pgv2.percona.com", "v2", "PerconaPGCluster"),
+    ("", "v1", "Pod"),
+];
+
+/// An API for a kind of [`KINDS`].
+pub fn api(world: &World, (group, version, kind): (&str, &str, &str)) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    Api::namespaced_with(world.client.clone(), &world.namespace, &resource)
+}
+
+/// Sets up the server and all that the Go operator made for it, and waits until its pod is ready.
+pub async fn set_up(world: &World) {
+    // The user's manifest, stored as the Go operator's first full Update left it.
+    let server = world.create(&fixtures::server("files", spec())).await;
+    let server = as_stored(world, server).await;
+    // Percona's operator wrote this one.
+    let credentials = [
+        ("host", "files-postgres-primary"),
+        ("port", "5432"),
+        ("dbname", "dittofs"),
+        ("user", "dittofs"),
+        ("password", "percona-password"),
+        ("uri", "postgresql://dittofs@files-postgres-primary:5432/dittofs"),
+    ];
+    world
+        .create(&fixtures::secret("files-postgres-pguser-dittofs", &credentials))
+        .await;
+    let objects: Vec<Value> = serde_yaml::from_multiple(OBJECTS).expect("YAML");
+    for object in objects {
+        create(world, object, &server).await;
+    }
+    wait::until(world.api::<StatefulSet>(), "files", "ready", |set| {
+        set.status
+            .as_ref()
+            .is_some_and(|status| status.ready_replicas == Some(1))
+    })
+    .await;
+    let _: Pod = world.get("files-0").await;
+}
+
+fn spec() -> Value {
+    json!({
+        "image": "marmos91c/dittofs:v0.29.0",
+        "storage": {"metadataSize": "10Gi", "contentSize": "50Gi"},
+        "metrics": {"enabled": true},
+        "percona": {"enabled": true},
+    })
+}
+
+async fn as_stored(world: &World, server: DittoServer) -> DittoServer {
+    let mut value = serde_json::to_value(&server).expect("JSON");
+    value["metadata"]["finalizers"] = json!(["dittofs.dittofs.com/finalizer"]);
+    value["metadata"]["annotations"] = json!({"dittofs.dittofs.com/auth-retry-count": "2"});
+    value["spec"]["service"] = json!({"type": "ClusterIP"});
+    value["spec"]["resources"] = json!({});
+    let updated: DittoServer = serde_json::from_value(value).expect("a DittoServer");
+    let params = PostParams {
+        field_manager: Some(MANAGER.into()),
+        ..PostParams::default()
+    };
+    let api = world.api::<DittoServer>();
+    let mut stored = api.replace("files", &params, &updated).await.expect("an update");
+    let conditions: Vec<Value> = [
+        ("ConfigReady", "ConfigValid"), ("DatabaseReady", "PerconaReady"), ("Available", "MinimumReplicasAvailable"),
+        ("Progressing", "ReconcileComplete"), ("Authenticated", "AuthenticationSucceeded"), ("Ready", "AllConditionsMet"),
+    ]
+    .map(|(type_, reason)| {
+        json!({"type": type_, "status": if type_ == "Progressing" { "False" } else { "True" }, "reason": reason,
+            "message": "as the Go operator said", "lastTransitionTime": "2025-01-01T00:00:00Z",
+            "observedGeneration": stored.metadata.generation})
+    })
+    .into();
+    let status = json!({"observedGeneration": stored.metadata.generation, "replicas": 1, "readyReplicas": 1,
+        "availableReplicas": 1, "phase": "Running", "configHash": "6f0d", "perconaClusterName": "files-postgres",
+        "conditions": conditions});
+    stored.status = Some(serde_json::from_value(status).expect("a status"));
+    api.replace_status("files", &params, &stored)
+        .await
+        .expect("a status update")
+}
+
+async fn create(world: &World, object: Value, server: &DittoServer) {
+    let types: TypeMeta = serde_json::from_value(object.clone()).expect("apiVersion and kind");
+    let kind = GroupVersionKind::try_from(types).expect("a kind");
+    let mut object: DynamicObject = serde_json::from_value(object).expect("an object");
+    let mut owner = server.controller_owner_ref(&()).expect("a stored server");
+    owner.block_owner_deletion = Some(true);
+    object.metadata.owner_references = Some(vec![owner]);
+    let params = PostParams {
+        field_manager: Some(MANAGER.into()),
+        ..PostParams::default()
+    };
+    let api = api(world, (&kind.group, &kind.version, &kind.kind));
+    let name = object.name_any();
+    api.create(&params, &object)
+        .await
+        .unwrap_or_else(|error| panic!("{} {name}: {error}", kind.kind));
+}
+
+/// The values of a Secret.
+pub async fn values(
+    world: &World,
+    name: &str,
+) -> Option<std::collections::BTreeMap<String, k8s_openapi::ByteString>> {
+    world.get::<Secret>(name).await.data
+}
