@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::ResourceExt;
 
 use self::ownership::{Owner, owner};
@@ -27,7 +27,7 @@ use self::write::{Writer, Written};
 use crate::api::names;
 use crate::api::percona::PerconaPGCluster;
 use crate::context::Context;
-use crate::desired::{Desired, Workload};
+use crate::desired::{Desired, SecretChange, Workload};
 use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
 
@@ -54,6 +54,8 @@ pub enum Outcome {
     Replaced(String),
     /// It is not as desired, and is not written, because the user has paused the server.
     Withheld,
+    /// A Secret that is missing and is not generated: data that is there may know another value.
+    NotGenerated,
     /// An earlier child that it needs failed, so it was not written.
     Skipped,
     /// The API server refused, or did not answer in time.
@@ -72,6 +74,7 @@ impl Outcome {
             | Self::Rotated
             | Self::Replaced(_)
             | Self::NamespaceTerminating
+            | Self::NotGenerated
             | Self::Withheld => true,
             Self::Foreign(_) | Self::Terminating | Self::Skipped | Self::Failed(_) => false,
         }
@@ -91,6 +94,7 @@ impl fmt::Display for Outcome {
             Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
             Self::Replaced(why) => formatter.write_str(why),
             Self::Withheld => formatter.write_str("not written while the server is paused"),
+            Self::NotGenerated => formatter.write_str("not generated beside data that may know another"),
             Self::Skipped => formatter.write_str("waits for an earlier child"),
             Self::Failed(error) => error.fmt(formatter),
         }
@@ -171,6 +175,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     let Desired {
         secrets,
         secret_changes,
+        not_generated,
         config_map,
         headless_service,
         api_service,
@@ -180,24 +185,15 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         growths,
         workload,
     } = desired;
-    let own_name = observed.server.name_any();
-    let caches = &context.caches;
     let writer = Writer::new(context, &observed.server);
     let mut applied = Applied::nothing(observed);
-    for secret in secrets {
-        create_secret(&writer, &mut applied, secret).await;
-    }
-    for change in secret_changes {
-        let outcome = writer.change_secret(&change).await;
-        applied.steps.push(Step {
-            kind: "Secret",
-            name: change.name,
-            outcome,
-        });
+    apply_secrets(&writer, &mut applied, secrets, secret_changes).await;
+    for name in not_generated {
+        applied.steps.push(secret_step(name, Outcome::NotGenerated));
     }
     if let Some(config_map) = config_map {
-        let name = names::config_map(&own_name);
-        let written = writer.child(&caches.config_maps, &name, config_map).await;
+        let name = names::config_map(&observed.server.name_any());
+        let written = writer.child(&context.caches.config_maps, &name, config_map).await;
         let before = applied.config_map.clone();
         applied.config_map = applied.record("ConfigMap", name, written, before);
     }
@@ -206,30 +202,21 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     for growth in growths {
         grow(&writer, &mut applied, growth).await;
     }
-    for service in [headless_service, api_service] {
-        let name = service.metadata.name.clone().unwrap_or_default();
-        let written = writer.child(&caches.services, &name, service).await;
-        applied.record("Service", name, written, Read::Missing);
-    }
-    let name = names::metrics_service(&own_name);
-    let written = match metrics_service {
-        Some(service) => Some(writer.child(&caches.services, &name, service).await),
-        None => writer.remove(&caches.services, &name).await,
-    };
-    if let Some(written) = written {
-        applied.record("Service", name, written, Read::Missing);
-    }
-    let name = names::baseline_network_policy(&own_name);
-    let written = writer
-        .child(&caches.network_policies, &name, network_policy)
-        .await;
+    apply_services(
+        &writer,
+        &mut applied,
+        [headless_service, api_service],
+        metrics_service,
+    )
+    .await;
+    let name = names::baseline_network_policy(&observed.server.name_any());
+    let policies = &context.caches.network_policies;
+    let written = writer.child(policies, &name, network_policy).await;
     applied.record("NetworkPolicy", name, written, Read::Missing);
     if let Some(cluster) = database {
-        let name = names::percona_cluster(&own_name);
-        let written = writer.child(&caches.databases, &name, cluster).await;
-        let before = applied.database.clone();
-        applied.database = applied.record("PerconaPGCluster", name, written, before);
+        apply_database(&writer, &mut applied, cluster, pod_may_be_written).await;
     }
+    let runs = matches!(workload, Workload::Run { .. });
     Box::pin(apply_workload(
         &writer,
         &mut applied,
@@ -237,9 +224,78 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         pod_may_be_written,
     ))
     .await;
-    restart_without_volume(&writer, &mut applied, observed).await;
+    if runs && pod_may_be_written {
+        restart_without_volume(&writer, &mut applied, observed).await;
+    }
     claim_mark::mark(&writer, &mut applied).await;
     applied
+}
+
+async fn apply_secrets(
+    writer: &Writer<'_>,
+    applied: &mut Applied,
+    create: Vec<Secret>,
+    change: Vec<SecretChange>,
+) {
+    for secret in create {
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        let outcome = writer.create_secret(secret).await;
+        applied.steps.push(secret_step(name, outcome));
+    }
+    for change in change {
+        let outcome = writer.change_secret(&change).await;
+        applied.steps.push(secret_step(change.name, outcome));
+    }
+}
+
+fn secret_step(name: String, outcome: Outcome) -> Step {
+    Step {
+        kind: "Secret",
+        name,
+        outcome,
+    }
+}
+
+/// The metrics Service is removed where it is not wanted.
+async fn apply_services(
+    writer: &Writer<'_>,
+    applied: &mut Applied,
+    always: [Service; 2],
+    metrics: Option<Service>,
+) {
+    let cache = &writer.context.caches.services;
+    for service in always {
+        let name = service.metadata.name.clone().unwrap_or_default();
+        let written = writer.child(cache, &name, service).await;
+        applied.record("Service", name, written, Read::Missing);
+    }
+    let name = names::metrics_service(&writer.server.name_any());
+    let written = match metrics {
+        Some(service) => Some(writer.child(cache, &name, service).await),
+        None => writer.remove(cache, &name).await,
+    };
+    if let Some(written) = written {
+        applied.record("Service", name, written, Read::Missing);
+    }
+}
+
+/// A cluster is not made before the Secrets: once it is there, it counts as data that may know other ones.
+async fn apply_database(
+    writer: &Writer<'_>,
+    applied: &mut Applied,
+    cluster: PerconaPGCluster,
+    may_be_made: bool,
+) {
+    let name = names::percona_cluster(&writer.server.name_any());
+    let before = applied.database.clone();
+    let written = if may_be_made || before.found().is_some() {
+        writer
+            .child(&writer.context.caches.databases, &name, cluster)
+            .await
+    } else {
+        Written::without(Outcome::Skipped)
+    };
+    applied.database = applied.record("PerconaPGCluster", name, written, before);
 }
 
 async fn grow(writer: &Writer<'_>, applied: &mut Applied, growth: Growth) {
@@ -267,16 +323,6 @@ async fn restart_without_volume(writer: &Writer<'_>, applied: &mut Applied, obse
             outcome,
         });
     }
-}
-
-async fn create_secret(writer: &Writer<'_>, applied: &mut Applied, secret: Secret) {
-    let name = secret.metadata.name.clone().unwrap_or_default();
-    let outcome = writer.create_secret(secret).await;
-    applied.steps.push(Step {
-        kind: "Secret",
-        name,
-        outcome,
-    });
 }
 
 async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Workload, allowed: bool) {

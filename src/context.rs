@@ -6,6 +6,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Client;
+use kube::api::{DeleteParams, ObjectMeta, PatchParams, Preconditions};
 use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
@@ -19,6 +20,27 @@ use crate::observe::SecretReader;
 
 /// Names this operator in every object that it writes (`managedFields`).
 pub const FIELD_MANAGER: &str = "dittofs-operator";
+
+/// How a patch is sent that is no apply.
+#[must_use]
+pub fn patch_params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    }
+}
+
+/// A delete of this very object, and of no other one that has its name by then.
+#[must_use]
+pub fn delete_exactly(metadata: &ObjectMeta) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: metadata.uid.clone(),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    }
+}
 
 /// A stored DittoServer. One that does not parse is told apart here, and does not stop the watch of the others.
 pub type StoredServer = DeserializeGuard<DittoServer>;

@@ -65,6 +65,8 @@ pub struct Desired {
     pub secrets: Vec<Secret>,
     /// What becomes of managed Secrets that exist.
     pub secret_changes: Vec<SecretChange>,
+    /// Managed Secrets that are missing and that a new server goes without, because data is there that may know others.
+    pub not_generated: Vec<String>,
     /// Configuration of the server. `None` where the present one must stay beside a pod that is held.
     pub config_map: Option<ConfigMap>,
     /// Headless Service of the StatefulSet.
@@ -89,6 +91,7 @@ impl fmt::Debug for Desired {
         let Self {
             secrets,
             secret_changes,
+            not_generated,
             config_map,
             headless_service,
             api_service,
@@ -103,6 +106,7 @@ impl fmt::Debug for Desired {
             .debug_struct("Desired")
             .field("secrets", &names)
             .field("secret_changes", secret_changes)
+            .field("not_generated", not_generated)
             .field("config_map", config_map)
             .field("headless_service", headless_service)
             .field("api_service", api_service)
@@ -155,6 +159,7 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
         growths: growth::growths(observed),
         secrets: secrets.create,
         secret_changes: secrets.change,
+        not_generated: secrets.not_generated,
         workload,
     })
 }

@@ -25,6 +25,8 @@ pub const UPDATED: &str = "Updated";
 pub const DELETED: &str = "Deleted";
 /// The user asked for a new signing key, and the server restarts on it.
 pub const SECRETS_ROTATED: &str = "SecretsRotated";
+/// A new server starts without a generated first password: data of an earlier one is there.
+pub const PASSWORD_NOT_GENERATED: &str = "AdminPasswordNotGenerated";
 /// The server does all that is asked of it.
 pub const SERVER_READY: &str = "Ready";
 /// The database cluster serves.
@@ -128,6 +130,7 @@ fn written(steps: &[Step]) -> Vec<Event> {
         .filter_map(|(reason, action, did)| list(steps, reason, action, did))
         .chain(replaced)
         .chain(steps.iter().filter_map(rotated))
+        .chain(steps.iter().filter_map(not_generated))
         .collect()
 }
 
@@ -137,6 +140,14 @@ fn rotated(step: &Step) -> Option<Event> {
         step.name
     );
     matches!(step.outcome, Outcome::Rotated).then(|| normal(SECRETS_ROTATED, "Rotate", note))
+}
+
+fn not_generated(step: &Step) -> Option<Event> {
+    let note = format!(
+        "Secret {} is missing and is not generated: data of an earlier server is there, and it may know another password. If it is new to the server, create the Secret by hand, with the key password, before the first start (docs/adr/0007)",
+        step.name
+    );
+    matches!(step.outcome, Outcome::NotGenerated).then(|| normal(PASSWORD_NOT_GENERATED, "Generate", note))
 }
 
 fn list(steps: &[Step], reason: &str, action: &str, did: Did) -> Option<Event> {

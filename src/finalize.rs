@@ -21,7 +21,7 @@ mod story;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::api::{ObjectMeta, Patch, PatchParams};
+use kube::api::{ObjectMeta, Patch};
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
@@ -33,7 +33,7 @@ use self::clean::Cleaner;
 use self::plan::{Cleanup, Next, Plan};
 use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::client;
-use crate::context::{Context, FIELD_MANAGER};
+use crate::context::{Context, patch_params};
 use crate::events;
 use crate::observe::Observed;
 
@@ -70,7 +70,7 @@ pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> 
     }
     let body = finalizers_of(&server.metadata, &finalizers);
     let written = api(context, &server.metadata)
-        .patch(&server.name_any(), &params(), &Patch::Merge(&body))
+        .patch(&server.name_any(), &patch_params(), &Patch::Merge(&body))
         .await
         .map_err(|error| Error::Finalizer(Box::new(error)))?;
     context.caches.servers.wrote(DeserializeGuard(Ok(written)));
@@ -95,10 +95,18 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
     let cleaner = Cleaner {
         client: context.client.clone(),
         server: &live,
+        may_have_database: has_had_database(&live),
     };
     let cleanup = cleaner.pass(|has_database| Plan::of(&live, has_database)).await;
     events::publish(context, &live, &story::of_pass(&cleanup)).await;
     Ok(Some(cleanup))
+}
+
+/// Whether the server has, or has had, a database cluster, as far as it knows.
+fn has_had_database(server: &DittoServer) -> bool {
+    let status = server.status.as_ref();
+    let named = status.and_then(|status| status.percona_cluster_name.as_ref());
+    server.spec.percona_enabled() || named.is_some()
 }
 
 /// What is still to be done, for the status.
@@ -122,13 +130,14 @@ pub async fn release(
     let Some(cleanup) = cleanup else {
         return Ok(Action::await_change());
     };
-    match cleanup.next(age(&server.metadata)) {
+    let age = age(&server.metadata);
+    match cleanup.next(age) {
         Next::Again(_) if cleanup.tasks.iter().any(is_failed_and_vital) => {
             return Err(Error::Vital(cleanup.left().unwrap_or_default()));
         }
         Next::Again(pause) => return Ok(Action::requeue(pause)),
         Next::LetGoUnfinished(left) => {
-            events::publish(context, server, &[story::timed_out(&left)]).await;
+            events::publish(context, server, &[story::timed_out(&left, age)]).await;
         }
         Next::LetGo => {}
     }
@@ -152,6 +161,7 @@ pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> R
     let cleaner = Cleaner {
         client: context.client.clone(),
         server: &server,
+        may_have_database: true,
     };
     let cleanup = cleaner.pass(|_| Plan::keep_all(&server)).await;
     release(context, &server, Some(cleanup)).await
@@ -175,7 +185,7 @@ pub(crate) async fn take_off(context: &Context, metadata: &ObjectMeta) -> Result
         .map_err(|error| Error::Finalizer(Box::new(kube::Error::SerdeError(error))))?;
     let name = metadata.name.as_deref().unwrap_or_default();
     let patched = api(context, metadata)
-        .patch_metadata(name, &params(), &Patch::Json::<()>(operations))
+        .patch_metadata(name, &patch_params(), &Patch::Json::<()>(operations))
         .await;
     match patched {
         Ok(_) => Ok(Action::await_change()),
@@ -219,11 +229,4 @@ fn api(context: &Context, metadata: &ObjectMeta) -> Api<DittoServer> {
         context.client.clone(),
         metadata.namespace.as_deref().unwrap_or_default(),
     )
-}
-
-fn params() -> PatchParams {
-    PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    }
 }

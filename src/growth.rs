@@ -16,6 +16,7 @@ use kube::ResourceExt;
 use crate::api::{DittoServer, StorageSpec, names};
 use crate::conditions::reasons;
 use crate::observe::{Observed, Read};
+use crate::pods;
 use crate::quantity;
 
 /// Key of a claim's size, in its requests and its capacity.
@@ -212,24 +213,19 @@ pub fn template_may_follow(observed: &Observed, volume: &str) -> bool {
 /// it to the running pod, so somebody has to delete that pod.
 #[must_use]
 pub fn pod_without_volume<'a>(
-    pods: &'a Read<Vec<Arc<Pod>>>,
+    all: &'a Read<Vec<Arc<Pod>>>,
     stateful_set: &StatefulSet,
 ) -> Option<&'a Arc<Pod>> {
     let templates = stateful_set.spec.as_ref()?.volume_claim_templates.as_ref()?;
-    let uid = stateful_set.metadata.uid.as_deref();
-    let is_of_set = |pod: &Pod| {
-        let mut owners = pod.owner_references().iter();
-        uid.is_some() && owners.any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
-    };
     let lacks_one = |pod: &Pod| {
         templates
             .iter()
             .filter_map(|template| template.metadata.name.as_deref())
             .any(|volume| !mounts_claim(pod, volume))
     };
-    pods.found()?
-        .iter()
-        .find(|pod| pod.metadata.deletion_timestamp.is_none() && is_of_set(pod) && lacks_one(pod))
+    all.found()?.iter().find(|pod| {
+        pod.metadata.deletion_timestamp.is_none() && pods::is_of(pod, stateful_set) && lacks_one(pod)
+    })
 }
 
 fn mounts_claim(pod: &Pod, volume: &str) -> bool {

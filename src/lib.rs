@@ -34,6 +34,7 @@ pub mod finalize;
 pub mod growth;
 pub mod migration;
 pub mod observe;
+pub mod pods;
 pub mod quantity;
 pub mod render;
 pub mod run;

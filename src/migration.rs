@@ -66,7 +66,7 @@ fn control_plane_claim(observed: &Observed) -> Read<&PersistentVolumeClaim> {
     match &observed.claims {
         Read::Found(claims) => claims
             .iter()
-            .find(|claim| claim.name_any() == name)
+            .find(|claim| claim.name_any() == name && claim.metadata.deletion_timestamp.is_none())
             .map_or(Read::Missing, |claim| Read::Found(claim.as_ref())),
         Read::Missing => Read::Missing,
         Read::Unreadable(error) => Read::Unreadable(error.clone()),

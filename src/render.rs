@@ -190,6 +190,7 @@ fn render(
     let Desired {
         secrets,
         secret_changes: _,
+        not_generated: _,
         config_map,
         headless_service,
         api_service,

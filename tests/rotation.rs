@@ -3,7 +3,7 @@
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
@@ -234,4 +234,27 @@ async fn a_server_with_its_own_key_may_change_to_a_generated_one() {
     let _ = wait::until(world.api::<Secret>(), JWT, "there", |_| true).await;
     settled(&world, "1").await;
     assert_eq!(revisions(&world).await, 2, "one restart");
+}
+
+#[tokio::test]
+async fn volumes_that_were_restored_without_labels_are_data_too() {
+    let world = World::new("restored").await;
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "controlplane-files-0"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "standard",
+            "resources": {"requests": {"storage": "1Gi"}}},
+    });
+    let claim: PersistentVolumeClaim = serde_json::from_value(claim).expect("a claim");
+    world.create(&claim).await;
+    world
+        .create(&fixtures::secret(JWT, &[("jwt-secret", &"k".repeat(43))]))
+        .await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let admin = world.api::<Secret>().get_opt(ADMIN).await.expect("a read");
+    assert!(admin.is_none(), "the volume may know another password");
+    assert_eq!(
+        key(&world, JWT).await.expect("data")["jwt-secret"].0,
+        "k".repeat(43).into_bytes()
+    );
 }

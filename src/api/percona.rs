@@ -14,6 +14,9 @@ pub const STATE_READY: &str = "ready";
 /// State of a cluster that is paused: its pods are gone, its volumes stay.
 pub const STATE_PAUSED: &str = "paused";
 
+/// Finalizers of Percona's operator by which a cluster's volumes, user Secrets and certificates go with it.
+pub const REMOVAL_FINALIZERS: [&str; 2] = ["percona.com/delete-pvc", "percona.com/delete-ssl"];
+
 /// The wanted cluster.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::write::Writer;
@@ -13,7 +13,7 @@ use super::{Applied, Error, Outcome, Step};
 use crate::api::names;
 use crate::apply::ownership::{Owner, owner};
 use crate::cache::Lookedup;
-use crate::context::FIELD_MANAGER;
+use crate::context::patch_params;
 use crate::migration;
 
 /// Sets or removes the mark, if the claim is there and has the wrong one.
@@ -55,10 +55,7 @@ async fn patch(writer: &Writer<'_>, claim: &PersistentVolumeClaim, in_postgres: 
         "annotations": {names::CONTROL_PLANE_DATABASE_ANNOTATION: value},
     }});
     let api = writer.api::<PersistentVolumeClaim>();
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    };
+    let params = patch_params();
     match api.patch(&claim.name_any(), &params, &Patch::Merge(&body)).await {
         Ok(marked) => {
             writer.context.caches.claims.wrote(marked);

@@ -5,13 +5,13 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, Patch, Preconditions};
 use serde_json::{Value, json};
 
 use super::write::Writer;
 use super::{Error, Outcome};
 use crate::api::names;
-use crate::context::FIELD_MANAGER;
+use crate::context::patch_params;
 use crate::desired::{SecretAction, SecretChange};
 
 impl Writer<'_> {
@@ -31,10 +31,7 @@ impl Writer<'_> {
     }
 
     async fn patch_secret(&self, api: &Api<Secret>, change: &SecretChange, is_rotation: bool) -> Outcome {
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
+        let params = patch_params();
         match api
             .patch(&change.name, &params, &Patch::Merge(body(change)))
             .await

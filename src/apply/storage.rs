@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::write::{Error, Writer, Written, post, stamped};
 use super::{Outcome, compare};
-use crate::context::FIELD_MANAGER;
+use crate::context::{FIELD_MANAGER, delete_exactly, patch_params};
 use crate::observe::claim_request;
 
 /// How long a reconcile waits for the garbage collector to orphan the pod. It takes a moment; if it takes longer, the end
@@ -42,7 +43,7 @@ impl Writer<'_> {
         }
         let body = Patch::Merge(claim_request(claim, size));
         let api = self.api::<PersistentVolumeClaim>();
-        match api.patch(&claim.name_any(), &merge(), &body).await {
+        match api.patch(&claim.name_any(), &patch_params(), &body).await {
             Ok(grown) => {
                 self.context.caches.claims.wrote(grown);
                 Outcome::Updated
@@ -69,7 +70,7 @@ impl Writer<'_> {
         }
         self.take_over_fields(&api, &live).await?;
         let merged = merged(&api, name, &live, &desired).await?;
-        orphan(&api, name, &live).await?;
+        orphan(&api, name, &merged).await?;
         if !is_gone(&api, name).await? {
             return Ok(Written::without(Outcome::Terminating));
         }
@@ -87,30 +88,13 @@ impl Writer<'_> {
         if self.is_paused {
             return Outcome::Withheld;
         }
-        let params = DeleteParams {
-            preconditions: Some(exactly(pod)),
-            ..DeleteParams::default()
-        };
+        let params = delete_exactly(&pod.metadata);
         match self.api::<Pod>().delete(&pod.name_any(), &params).await {
             Ok(_) => Outcome::Deleted,
             // Gone, or another pod by now.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Outcome::Unchanged,
             Err(error) => Outcome::Failed(Error::call("delete")(error)),
         }
-    }
-}
-
-fn merge() -> PatchParams {
-    PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    }
-}
-
-fn exactly<K: Resource>(object: &K) -> Preconditions {
-    Preconditions {
-        uid: object.meta().uid.clone(),
-        resource_version: None,
     }
 }
 
@@ -162,9 +146,13 @@ fn added(live: &Value, desired: &Value) -> Vec<String> {
     desired
 }
 
-async fn orphan(api: &Api<StatefulSet>, name: &str, live: &StatefulSet) -> Result<(), Error> {
+/// Deletes it and leaves its pod, if it is as it was when it was merged: a change meanwhile would be lost.
+async fn orphan(api: &Api<StatefulSet>, name: &str, merged: &StatefulSet) -> Result<(), Error> {
     let params = DeleteParams {
-        preconditions: Some(exactly(live)),
+        preconditions: Some(Preconditions {
+            uid: merged.uid(),
+            resource_version: merged.resource_version(),
+        }),
         propagation_policy: Some(PropagationPolicy::Orphan),
         ..DeleteParams::default()
     };
@@ -201,6 +189,7 @@ fn like(merged: &StatefulSet, desired: &Value) -> Result<StatefulSet, Error> {
         labels: metadata.labels.clone(),
         annotations: metadata.annotations.clone(),
         owner_references: metadata.owner_references.clone(),
+        managed_fields: Some(owners_of_spec(merged)),
         ..kube::api::ObjectMeta::default()
     };
     if let Some(spec) = &mut set.spec {
@@ -210,21 +199,27 @@ fn like(merged: &StatefulSet, desired: &Value) -> Result<StatefulSet, Error> {
     Ok(set)
 }
 
-/// The create made every field ours; what others had added is theirs again, or our next apply would drop it.
+/// The create made every field ours too; what others had added is theirs alone again.
 async fn keep_field_owners(
     api: &Api<StatefulSet>,
     made: &StatefulSet,
     merged: &StatefulSet,
 ) -> Result<StatefulSet, Error> {
-    let of_spec = merged
-        .managed_fields()
-        .iter()
-        .filter(|entry| entry.subresource.is_none());
     let body = json!({"metadata": {
         "uid": made.metadata.uid,
-        "managedFields": of_spec.collect::<Vec<_>>(),
+        "managedFields": owners_of_spec(merged),
     }});
-    api.patch(&made.name_any(), &merge(), &Patch::Merge(&body))
+    api.patch(&made.name_any(), &patch_params(), &Patch::Merge(&body))
         .await
         .map_err(Error::call("apply"))
+}
+
+/// Who owns which field, but for the status. Sent with the create as well: a kill before the patch must not make everything
+/// ours, or our next apply would drop what others had added.
+fn owners_of_spec(merged: &StatefulSet) -> Vec<ManagedFieldsEntry> {
+    let entries = merged.managed_fields().iter();
+    entries
+        .filter(|entry| entry.subresource.is_none())
+        .cloned()
+        .collect()
 }

@@ -16,8 +16,8 @@ use super::write::{Error, Writer};
 use super::{Outcome, Step};
 use crate::api::names;
 use crate::cache::Lookedup;
-use crate::conditions::pod_cause;
 use crate::observe::Read;
+use crate::pods;
 
 /// Label of a pod: the revision of its StatefulSet that it was made of.
 const REVISION_LABEL: &str = "controller-revision-hash";
@@ -72,16 +72,13 @@ fn reason(stateful_set: &StatefulSet, pod: &Pod) -> Option<String> {
         .as_deref()
         .filter(|revision| !revision.is_empty())?;
     let present = pod.labels().get(REVISION_LABEL)?;
-    let is_owned = pod.owner_references().iter().any(|owner| {
-        owner.controller == Some(true) && Some(&owner.uid) == stateful_set.metadata.uid.as_ref()
-    });
     let is_in_the_way = is_known
-        && is_owned
+        && pods::is_of(pod, stateful_set)
         && spec.replicas != Some(0)
         && rolls_by_itself(stateful_set)
         && present != wanted
         && pod.metadata.deletion_timestamp.is_none()
-        && !pod_cause::is_ready(pod);
+        && !pods::is_ready(pod);
     is_in_the_way.then(|| {
         format!("Deleted pod {} of revision {present}, which was not ready and kept revision {wanted} from being rolled out", pod.name_any())
     })

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::runtime::reflector;
 use kube::{Api, Resource, ResourceExt};
@@ -25,7 +25,7 @@ use super::{Outcome, compare, managed_fields};
 use crate::api::{DittoServer, names};
 use crate::cache::{Cache, Lookedup};
 use crate::client;
-use crate::context::{Context, FIELD_MANAGER};
+use crate::context::{Context, FIELD_MANAGER, delete_exactly, patch_params};
 
 /// Why a child could not be written.
 #[derive(Debug, Error)]
@@ -289,9 +289,11 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
-        // What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server.
-        let predecessor =
-            matches!(owner(live.meta(), self.server), Owner::Us).then_some(names::GO_FIELD_MANAGER);
+        // What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server, and
+        // only once: many a program writes as that manager.
+        let is_new_to_us = !live.annotations().contains_key(names::APPLIED_HASH_ANNOTATION);
+        let predecessor = (is_new_to_us && matches!(owner(live.meta(), self.server), Owner::Us))
+            .then_some(names::GO_FIELD_MANAGER);
         let managers = managed_fields::Managers {
             ours: FIELD_MANAGER,
             predecessor,
@@ -304,10 +306,7 @@ impl<'a> Writer<'a> {
             "resourceVersion": live.meta().resource_version,
             "managedFields": entries,
         }});
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
+        let params = patch_params();
         api.patch_metadata(&live.name_any(), &params, &Patch::Merge(&body))
             .await
             .map_err(Error::call("apply"))?;
@@ -335,10 +334,7 @@ impl<'a> Writer<'a> {
             return Written::of(Outcome::Withheld, Arc::clone(live));
         }
         let body = json!({"metadata": {"uid": live.metadata.uid}, "spec": {"replicas": replicas}});
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
+        let params = patch_params();
         match self
             .api::<StatefulSet>()
             .patch(name, &params, &Patch::Merge(&body))
@@ -363,14 +359,7 @@ impl<'a> Writer<'a> {
         if self.is_paused {
             return Some(Written::without(Outcome::Withheld));
         }
-        let preconditions = Preconditions {
-            uid: live.meta().uid.clone(),
-            resource_version: None,
-        };
-        let params = DeleteParams {
-            preconditions: Some(preconditions),
-            ..DeleteParams::default()
-        };
+        let params = delete_exactly(live.meta());
         Some(match self.api::<K>().delete(name, &params).await {
             Ok(_) => Written::without(Outcome::Deleted),
             Err(kube::Error::Api(status)) if status.code == 404 => Written::without(Outcome::Deleted),

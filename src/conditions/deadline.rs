@@ -2,14 +2,15 @@
 //!
 //! The clock is read from the cluster, so that a restart of the operator does not set it back. A rollout begins when
 //! `Progressing` turns True, or later: when what it waited for was there (`ConfigReady` or `DatabaseReady` turned True),
-//! or when its StatefulSet or its pod was made, or the old pod was told to go. Once the deadline has passed, `Progressing`
+//! or when its StatefulSet was made or changed, or its pod was made, or the old pod was told to go. Once the deadline has passed, `Progressing`
 //! is False with the reason `ProgressDeadlineExceeded`, as in a Deployment, until the rollout finishes or something begins
 //! anew: another spec, another pod.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{CONFIG_READY, DATABASE_READY, Inputs, Judgement, PROGRESSING, Truth, reasons};
 
@@ -100,10 +101,17 @@ fn latest_event(inputs: &Inputs<'_>, conditions: &[Condition]) -> Option<Timesta
         .iter()
         .filter(is_met)
         .map(|condition| condition.last_transition_time.0);
-    let made = |time: Option<&Time>| time.map(|time| time.0);
-    let stateful_set = inputs
-        .stateful_set
-        .ours()
-        .and_then(|set| made(set.metadata.creation_timestamp.as_ref()));
+    let stateful_set = inputs.stateful_set.ours().and_then(written);
     met.chain(stateful_set).chain(inputs.pod_since).max()
+}
+
+/// When the StatefulSet was made, or its spec was last changed, by whomever.
+fn written(stateful_set: &StatefulSet) -> Option<Timestamp> {
+    let metadata = &stateful_set.metadata;
+    let entries = metadata.managed_fields.iter().flatten();
+    let changed = entries
+        .filter(|entry| entry.subresource.is_none())
+        .filter_map(|entry| entry.time.as_ref());
+    let times = metadata.creation_timestamp.iter().chain(changed);
+    times.map(|time| time.0).max()
 }

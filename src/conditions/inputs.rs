@@ -11,12 +11,13 @@ use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::apply::ownership::{Owner, owner};
 use crate::apply::{Applied, Outcome, Step};
-use crate::conditions::pod_cause::{PodCause, is_ready, pod_cause};
+use crate::conditions::pod_cause::{PodCause, pod_cause};
 use crate::conditions::reasons;
 use crate::desired::Desired;
 use crate::growth::{self, Growth};
 use crate::migration;
 use crate::observe::{Observed, Read};
+use crate::pods::is_ready;
 use crate::validate::{
     Concern, PodGate, Severity, Verdict, Violation, conflict_message, database_problem, most_telling_first,
 };

@@ -4,6 +4,7 @@
 //! being deleted, it was evicted, its image cannot be pulled, its container cannot be created or crashes, its volumes are
 //! not bound, no node takes it, it runs and is not ready.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
@@ -13,8 +14,10 @@ use kube::ResourceExt;
 
 use super::bounded;
 use crate::api::names;
+use crate::migration;
 use crate::observe::{Observed, Read};
-use crate::secrets::{self, Purpose};
+use crate::pods::{condition, is_ready};
+use crate::secrets::Purpose;
 
 /// Longest quote, in bytes, of a text that somebody else wrote: the kubelet, the scheduler, the container itself.
 const QUOTE_MAX: usize = 240;
@@ -71,29 +74,18 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
     })
 }
 
-/// Whether the kubelet says that the pod is ready.
-pub(crate) fn is_ready(pod: &Pod) -> bool {
-    condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
-}
-
 /// Reads a pod's status. Knows what must not be repeated of it.
 struct Witness<'a> {
     claims: &'a [Arc<PersistentVolumeClaim>],
-    /// Passwords, keys and tokens that the pod knows.
-    confidential: Vec<&'a str>,
+    /// Passwords, keys and tokens that the pod knows. `None` where one of them is not known here: then nothing is quoted.
+    confidential: Option<Vec<String>>,
 }
 
 impl<'a> Witness<'a> {
     fn of(observed: &'a Observed) -> Self {
-        let uses = secrets::uses(&observed.server);
-        let confidential = uses.iter().filter(|used| is_confidential(used.purpose));
-        let confidential = confidential.filter_map(|used| std::str::from_utf8(observed.value(used)?).ok());
         Self {
             claims: observed.claims.found().map(Vec::as_slice).unwrap_or_default(),
-            confidential: confidential
-                .map(str::trim)
-                .filter(|value| value.len() >= SECRET_MIN)
-                .collect(),
+            confidential: confidential(observed),
         }
     }
 
@@ -230,13 +222,57 @@ impl<'a> Witness<'a> {
     /// hold must not leave them that way; so they go before the line is cut.
     fn quote(&self, text: Option<&str>) -> Option<String> {
         let mut text = text?.to_owned();
-        for value in &self.confidential {
-            text = text.replace(value, "(secret)");
+        for value in self.confidential.as_ref()? {
+            text = text.replace(value.as_str(), "(secret)");
         }
         let words = text.split(|c: char| c.is_whitespace() || c.is_control());
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         (!words.is_empty()).then(|| bounded(words.join(" "), QUOTE_MAX))
     }
+}
+
+/// What must not be repeated, in the forms in which a program may say it. `None` where a value cannot be read now: the pod
+/// may have it all the same.
+fn confidential(observed: &Observed) -> Option<Vec<String>> {
+    let mut forms = Vec::new();
+    let uses = migration::uses(observed);
+    for used in uses.iter().filter(|used| is_confidential(used.purpose)) {
+        match observed.secrets.get(&used.secret) {
+            Some(Read::Found(_)) => {}
+            Some(Read::Missing) if used.optional => continue,
+            _ => return None,
+        }
+        let value = observed
+            .value(used)
+            .and_then(|value| std::str::from_utf8(value).ok());
+        forms.extend(value.into_iter().flat_map(told_forms));
+    }
+    // The longest first: one value may be a part of another.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    Some(forms)
+}
+
+/// A value as it is, each line of it, and as it stands in a URI.
+fn told_forms(value: &str) -> Vec<String> {
+    let mut forms = vec![value.trim().to_owned()];
+    forms.extend(value.lines().map(|line| line.trim().to_owned()));
+    forms.push(percent_encoded(value.trim()));
+    forms.retain(|form| form.len() >= SECRET_MIN);
+    forms.dedup();
+    forms
+}
+
+/// RFC 3986: everything but the unreserved characters.
+fn percent_encoded(value: &str) -> String {
+    let mut encoded = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// Whether a value is known to nobody but who may read the Secret. Hosts, names and certificates are not.
@@ -296,13 +332,6 @@ fn not_ready(status: &PodStatus) -> String {
             format!("container {} runs and is not ready{restarts}", container.name)
         },
     )
-}
-
-/// Status and message of a condition.
-fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, Option<&'a str>)> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let found = conditions.iter().find(|condition| condition.type_ == type_)?;
-    Some((&found.status, found.message.as_deref()))
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl Scope<'_> {
     {
         let (servers, queue) = (servers.clone(), queue.clone());
         let labels = format!("{}={}", names::APP_LABEL, names::APP);
-        self.watch(Some(labels), drop_managed_fields, move |_, change| match change {
+        self.watch(Some(labels), drop_owned_fields, move |_, change| match change {
             Change::Touched(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
             Change::Anything => queue.push_all(&servers),
         })
@@ -254,6 +254,13 @@ fn push_users<K: Resource>(
         if server.namespace() == object.meta().namespace && uses(server) {
             queue.push(ObjectRef::from_obj(stored.as_ref()));
         }
+    }
+}
+
+/// Of who owns which field, only who wrote and when is read from a cache; the fields are half of an object.
+fn drop_owned_fields<K: Resource>(object: &mut K) {
+    for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
+        entry.fields_v1 = None;
     }
 }
 

@@ -17,12 +17,11 @@ pub(super) fn pause(observed: &Observed, live: Option<&PerconaPGClusterSpec>) ->
     let is_paused = live.and_then(|live| live.pause) == Some(true);
     let has_stopped = match (&observed.stateful_set, &observed.pods) {
         (Read::Found(stateful_set), Read::Found(pods)) => pods.is_empty() && runs_nothing(stateful_set),
-        // Nobody knows whether a pod is left. What is paused stays so.
-        (Read::Unreadable(_), _) | (_, Read::Unreadable(_)) => is_paused,
         // A server that was never there: its database is made first, and pauses once the StatefulSet exists.
-        (Read::Missing, _) | (_, Read::Missing) => false,
+        _ => false,
     };
-    has_stopped.then_some(true)
+    // What is paused stays so: an edit of a stopped server is no reason to wake its database.
+    (is_paused || has_stopped).then_some(true)
 }
 
 /// Whether the StatefulSet wants no pod, and its controller knows.

@@ -8,10 +8,9 @@ use super::percona_images::Images;
 use super::{Settings, claims, hibernation, meta};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
-    PgBouncer, Proxy, S3Repo, User,
+    PgBouncer, Proxy, REMOVAL_FINALIZERS, S3Repo, User,
 };
 use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names};
-use crate::finalize::plan::PERCONA_FINALIZERS;
 use crate::observe::{KindState, Observed, Read};
 use crate::quantity;
 
@@ -82,7 +81,7 @@ fn cluster(
 /// Percona's operator then deletes the cluster's volumes, user Secrets and certificates with it.
 fn going_with_data(metadata: ObjectMeta) -> ObjectMeta {
     ObjectMeta {
-        finalizers: Some(PERCONA_FINALIZERS.map(str::to_owned).into()),
+        finalizers: Some(REMOVAL_FINALIZERS.map(str::to_owned).into()),
         ..metadata
     }
 }

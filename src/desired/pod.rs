@@ -67,6 +67,8 @@ fn container(spec: &DittoServerSpec) -> Container {
         liveness_probe: Some(probes::liveness(spec)),
         readiness_probe: Some(probes::readiness(spec)),
         startup_probe: Some(probes::startup(spec)),
+        // The server writes no termination message; the end of its log is its last word (`pod_cause`).
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
 }

@@ -66,19 +66,33 @@ impl fmt::Debug for SecretChange {
 pub(super) struct Plan {
     pub(super) create: Vec<Secret>,
     pub(super) change: Vec<SecretChange>,
+    /// Names of those that a new server goes without.
+    pub(super) not_generated: Vec<String>,
 }
 
 /// Plans what is to be done.
 pub(super) fn plan(valid: &Valid<'_>) -> Plan {
     let observed = valid.observed;
-    let create = generation::missing(observed, &valid.uses)
+    let create: Vec<Secret> = generation::missing(observed, &valid.uses)
         .filter_map(|used| created(observed, used))
+        .collect();
+    let is_forgone = |used: &&SecretUse| {
+        let is_made = |secret: &Secret| secret.metadata.name.as_ref() == Some(&used.secret);
+        used.optional && !generation::exists(observed) && !create.iter().any(is_made)
+    };
+    let not_generated = generation::missing(observed, &valid.uses)
+        .filter(is_forgone)
+        .map(|used| used.secret.clone())
         .collect();
     let change = secrets::kept(&observed.server)
         .iter()
         .filter_map(|name| change(valid, name))
         .collect();
-    Plan { create, change }
+    Plan {
+        create,
+        change,
+        not_generated,
+    }
 }
 
 /// A Secret that is to be made: of the values in its predecessor, or of fresh ones where that may be.
@@ -204,7 +218,13 @@ fn rotation(valid: &Valid<'_>, used: &SecretUse, secret: &SecretData) -> Option<
     let asked = generation::requested(&valid.observed.server)?;
     let annotations = secret.metadata().annotations.as_ref();
     let answered = annotations.and_then(|annotations| annotations.get(names::ROTATED_FOR_ANNOTATION));
+    // A key that was put back by hand answers no request; the StatefulSet remembers which one was answered.
+    let is_new = match valid.observed.stateful_set {
+        Read::Found(_) => generation::is_asked_for(valid.observed),
+        Read::Missing | Read::Unreadable(_) => answered.is_some(),
+    };
     let is_due = used.purpose == Purpose::JwtKey
+        && is_new
         && valid.pod == PodGate::Open
         && !valid.observed.fresh.jwt_key.is_empty()
         && answered.is_none_or(|answered| answered != asked);

@@ -6,26 +6,27 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::api::Patch;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::plan::{
-    Cleanup, Fate, PERCONA_FINALIZERS, Plan, Task, finalizers_for_removal, is_bound, is_claim_of,
-};
-use crate::api::percona::PerconaPGCluster;
+use super::plan::{Cleanup, Fate, Plan, Task, finalizers_for_removal, is_bound, is_labelled_for};
+use crate::api::percona::{PerconaPGCluster, REMOVAL_FINALIZERS};
 use crate::api::{DittoServer, names};
 use crate::apply::ownership::{Owner, owner};
-use crate::context::FIELD_MANAGER;
+use crate::client;
+use crate::context::{delete_exactly, patch_params};
 
 /// One server's cleanup.
 pub(super) struct Cleaner<'a> {
     pub(super) client: Client,
     /// The server that is being deleted, as just read. Of one whose spec cannot be read, only the metadata counts.
     pub(super) server: &'a DittoServer,
+    /// Whether there may be a database that must not follow the server.
+    pub(super) may_have_database: bool,
 }
 
 impl Cleaner<'_> {
@@ -36,11 +37,13 @@ impl Cleaner<'_> {
             Ok(cluster) => cluster,
             Err(error) => {
                 // Unread, it may be bound to the server: that must be known before the server goes.
-                cleanup.tasks.push(self.cluster_task(fate_of(&error), true));
-                return cleanup;
+                let task = self.cluster_task(fate_of(&error), self.may_have_database);
+                cleanup.tasks.push(task);
+                None
             }
         };
-        let plan = plan(cluster.is_some());
+        // One that cannot be read may be there, and then the Secrets stay that it knows.
+        let plan = plan(cluster.is_some() || !cleanup.tasks.is_empty());
         if let Some(cluster) = cluster {
             cleanup.tasks.extend(self.clean_database(&cluster, &plan).await);
         }
@@ -53,6 +56,7 @@ impl Cleaner<'_> {
         for name in plan.kept_secrets {
             cleanup.tasks.extend(self.release_secret(name).await);
         }
+        cleanup.tasks.extend(self.delete_orphan().await);
         cleanup
     }
 
@@ -64,9 +68,9 @@ impl Cleaner<'_> {
     }
 
     /// `None` also where its kind is not served.
-    async fn read_cluster(&self) -> kube::Result<Option<PerconaPGCluster>> {
+    async fn read_cluster(&self) -> kube::Result<Option<PartialObjectMeta<PerconaPGCluster>>> {
         let name = names::percona_cluster(&self.server.name_any());
-        match self.api::<PerconaPGCluster>().get(&name).await {
+        match self.api::<PerconaPGCluster>().get_metadata(&name).await {
             Ok(cluster) => Ok(Some(cluster)),
             // For a kind that is not served the answer is no Status object, so `get_opt` would not take it for a miss.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
@@ -83,7 +87,11 @@ impl Cleaner<'_> {
         }
     }
 
-    async fn clean_database(&self, cluster: &PerconaPGCluster, plan: &Plan) -> Option<Task> {
+    async fn clean_database(
+        &self,
+        cluster: &PartialObjectMeta<PerconaPGCluster>,
+        plan: &Plan,
+    ) -> Option<Task> {
         let bound = is_bound(&cluster.metadata, self.server.uid().as_deref());
         if !plan.delete_database {
             return if bound {
@@ -99,7 +107,7 @@ impl Cleaner<'_> {
         if cluster.metadata.deletion_timestamp.is_some() {
             return Some(self.cluster_task(Fate::Going, false));
         }
-        if let Some(finalizers) = finalizers_for_removal(cluster)
+        if let Some(finalizers) = finalizers_for_removal(&cluster.metadata)
             && let Err(error) = self.write(cluster, json!({"finalizers": finalizers})).await
         {
             return Some(self.cluster_task(fate_of(&error), false));
@@ -109,7 +117,7 @@ impl Cleaner<'_> {
     }
 
     /// Takes the owner reference off a cluster that stays, and the finalizers that would take its data along.
-    async fn release(&self, cluster: &PerconaPGCluster) -> Task {
+    async fn release(&self, cluster: &PartialObjectMeta<PerconaPGCluster>) -> Task {
         let uid = self.server.uid().unwrap_or_default();
         let owners: Vec<_> = cluster
             .owner_references()
@@ -119,7 +127,7 @@ impl Cleaner<'_> {
         let finalizers: Vec<_> = cluster
             .finalizers()
             .iter()
-            .filter(|finalizer| !PERCONA_FINALIZERS.contains(&finalizer.as_str()))
+            .filter(|finalizer| !REMOVAL_FINALIZERS.contains(&finalizer.as_str()))
             .collect();
         let body = json!({"ownerReferences": owners, "finalizers": finalizers});
         match self.write(cluster, body).await {
@@ -129,12 +137,19 @@ impl Cleaner<'_> {
     }
 
     /// Changes a cluster's metadata, if it is still as it was read.
-    async fn write(&self, cluster: &PerconaPGCluster, mut metadata: serde_json::Value) -> kube::Result<()> {
+    async fn write(
+        &self,
+        cluster: &PartialObjectMeta<PerconaPGCluster>,
+        mut metadata: serde_json::Value,
+    ) -> kube::Result<()> {
         metadata["uid"] = json!(cluster.metadata.uid);
         metadata["resourceVersion"] = json!(cluster.metadata.resource_version);
         let patch = Patch::Merge(json!({"metadata": metadata}));
         let api = self.api::<PerconaPGCluster>();
-        match api.patch_metadata(&cluster.name_any(), &params(), &patch).await {
+        match api
+            .patch_metadata(&cluster.name_any(), &patch_params(), &patch)
+            .await
+        {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             result => result.map(drop),
         }
@@ -143,7 +158,7 @@ impl Cleaner<'_> {
     async fn delete_claim(&self, name: String) -> Option<Task> {
         let own_name = self.server.name_any();
         self.delete_if::<PersistentVolumeClaim>("PersistentVolumeClaim", name, |claim| {
-            is_claim_of(claim, &own_name)
+            is_labelled_for(claim, &own_name)
         })
         .await
     }
@@ -161,7 +176,7 @@ impl Cleaner<'_> {
         let fate = match api.get_metadata_opt(&name).await {
             Ok(Some(secret)) if is_bound(&secret.metadata, uid.as_deref()) => {
                 match api
-                    .patch_metadata(&name, &params(), &Patch::Merge(self.without_us(&secret)))
+                    .patch_metadata(&name, &patch_params(), &Patch::Merge(self.without_us(&secret)))
                     .await
                 {
                     Ok(_) => Fate::Released,
@@ -193,6 +208,16 @@ impl Cleaner<'_> {
             "resourceVersion": object.metadata.resource_version,
             "ownerReferences": others,
         }})
+    }
+
+    /// Deletes the pod if no StatefulSet has it any more: the operator was killed while it made the StatefulSet anew, and
+    /// nobody else would. Its claims could not go either.
+    async fn delete_orphan(&self) -> Option<Task> {
+        let own_name = self.server.name_any();
+        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| {
+            is_labelled_for(pod, &own_name) && pod.owner_references().is_empty()
+        })
+        .await
     }
 
     /// Deletes an object of this name if it is ours. Reads its metadata only: a Secret's value is nobody's business here.
@@ -228,26 +253,12 @@ where
     K: Clone + Debug + DeserializeOwned,
     M: Resource,
 {
-    let preconditions = Preconditions {
-        uid: object.meta().uid.clone(),
-        resource_version: None,
-    };
-    let params = DeleteParams {
-        preconditions: Some(preconditions),
-        ..DeleteParams::default()
-    };
+    let params = delete_exactly(object.meta());
     match api.delete(&object.name_any(), &params).await {
         Ok(_) => Some(Fate::Asked),
         // Gone, or another object by now, which is none of ours.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => None,
         Err(error) => Some(fate_of(&error)),
-    }
-}
-
-fn params() -> PatchParams {
-    PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
     }
 }
 
@@ -257,6 +268,6 @@ fn fate_of(error: &kube::Error) -> Fate {
         kube::Error::Api(status) if matches!(status.code, 400..=499) && !matches!(status.code, 409 | 429) => {
             Fate::Refused(format!("{} (HTTP {})", status.message, status.code))
         }
-        _ => Fate::Unanswered(error.to_string()),
+        _ => Fate::Unanswered(client::explain(error)),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use crate::api::percona::PerconaPGCluster;
+use crate::api::percona::{self, PerconaPGCluster};
 use crate::api::{DittoServer, DittoServerSpec, Retention, names};
 use crate::observe::{Observed, Read};
 use crate::secrets::{self, SecretData};
@@ -92,16 +92,23 @@ pub fn needs_finalizer(observed: &Observed) -> bool {
         return true;
     }
     let uid = server.uid();
-    let binds = |secret: &SecretData| is_bound(secret.metadata(), uid.as_deref());
+    let cluster = binds(
+        &observed.database.cluster,
+        |cluster| is_bound(&cluster.metadata, uid.as_deref()),
+        has_it(),
+    );
     let names = secrets::kept(server);
     let mut kept = names.iter().filter_map(|name| observed.secrets.get(name));
-    if kept.any(|read| read.found().is_some_and(binds)) {
-        return true;
-    }
-    match &observed.database.cluster {
-        Read::Found(cluster) => is_bound(&cluster.metadata, uid.as_deref()),
+    let bound = |secret: &SecretData| is_bound(secret.metadata(), uid.as_deref());
+    cluster || kept.any(|read| binds(read, bound, has_it()))
+}
+
+/// Whether what was read is bound to the server. What cannot be read may be: then nothing changes.
+fn binds<T>(read: &Read<T>, is_bound: impl FnOnce(&T) -> bool, as_it_is: bool) -> bool {
+    match read {
+        Read::Found(object) => is_bound(object),
         Read::Missing => false,
-        Read::Unreadable(_) => has_it(),
+        Read::Unreadable(_) => as_it_is,
     }
 }
 
@@ -112,19 +119,17 @@ pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
     owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
 }
 
-/// Finalizers of Percona's operator by which a cluster's volumes, user Secrets and certificates go with it.
-pub const PERCONA_FINALIZERS: [&str; 2] = ["percona.com/delete-pvc", "percona.com/delete-ssl"];
-
 /// Metadata of a cluster that is to go with everything that belongs to it: its finalizers. `None` if it has them.
 #[must_use]
-pub fn finalizers_for_removal(cluster: &PerconaPGCluster) -> Option<Vec<String>> {
-    let mut finalizers = cluster.finalizers().to_vec();
-    for ours in PERCONA_FINALIZERS {
-        if !finalizers.iter().any(|there| there == ours) {
+pub fn finalizers_for_removal(cluster: &ObjectMeta) -> Option<Vec<String>> {
+    let there = cluster.finalizers.as_deref().unwrap_or_default();
+    let mut finalizers = there.to_vec();
+    for ours in percona::REMOVAL_FINALIZERS {
+        if !finalizers.iter().any(|finalizer| finalizer == ours) {
             finalizers.push(ours.to_owned());
         }
     }
-    (finalizers.len() > cluster.finalizers().len()).then_some(finalizers)
+    (finalizers.len() > there.len()).then_some(finalizers)
 }
 
 /// What became of one thing.
@@ -243,10 +248,10 @@ fn list(tasks: Vec<&Task>) -> String {
     told.join(", ")
 }
 
-/// Whether a claim is of this server's volumes: the StatefulSet's controller gives it the selector's labels.
+/// Whether a claim or a pod is of this server: the StatefulSet's controller gives both the selector's labels.
 #[must_use]
-pub fn is_claim_of<K: Resource>(claim: &K, server: &str) -> bool {
-    let labels = claim.labels();
+pub fn is_labelled_for<K: Resource>(object: &K, server: &str) -> bool {
+    let labels = object.labels();
     names::selector_labels(server)
         .iter()
         .all(|(key, value)| labels.get(key) == Some(value))

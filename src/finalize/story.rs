@@ -1,8 +1,10 @@
 //! The events of a cleanup. The reasons are the Go operator's where the same is meant (contract, section 5).
 
+use std::time::Duration;
+
 use kube::runtime::events::{Event, EventType};
 
-use super::plan::{Cleanup, Fate, LONGEST};
+use super::plan::{Cleanup, Fate};
 use crate::api::percona::PerconaPGCluster;
 use crate::events::event;
 
@@ -46,10 +48,10 @@ pub(super) fn of_pass(cleanup: &Cleanup) -> Vec<Event> {
 }
 
 /// The server goes, and this is left.
-pub(super) fn timed_out(left: &str) -> Event {
+pub(super) fn timed_out(left: &str, age: Duration) -> Event {
     let note = format!(
         "The DittoServer goes after {} s although this is not done: {left}. Look after it by hand",
-        LONGEST.as_secs()
+        age.as_secs()
     );
     event(EventType::Warning, CLEANUP_TIMEOUT, "Delete", note)
 }

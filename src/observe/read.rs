@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim};
 use kube::runtime::reflector;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -36,7 +36,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         &names::stateful_set(&name),
     )
     .await;
-    let claims = labelled(&caches.claims, &namespace, &name);
+    let claims = read_claims(context, &stateful_set, &namespace, &name).await;
     Observed {
         growth: super::growth::answers(client, &server, &claims).await,
         config_map: read_config_map(context, &stateful_set, &namespace, &name).await,
@@ -97,6 +97,39 @@ async fn read_config_map(
         Read::Found(_) => confirmed(client, cache, namespace, &name).await,
         Read::Missing | Read::Unreadable(_) => cached(client, cache, namespace, &name).await,
     }
+}
+
+/// The volume claims. A StatefulSet takes them by name, and one that was restored from a backup may have no label: so where
+/// no server is that would have made them, a miss is confirmed.
+async fn read_claims(
+    context: &Context,
+    stateful_set: &Read<Arc<StatefulSet>>,
+    namespace: &str,
+    server: &str,
+) -> Read<Vec<Arc<PersistentVolumeClaim>>> {
+    let mut claims = match labelled(&context.caches.claims, namespace, server) {
+        Read::Found(claims) => claims,
+        unread => return unread,
+    };
+    if !matches!(stateful_set, Read::Missing) {
+        return Read::Found(claims);
+    }
+    for volume in [
+        names::METADATA_VOLUME,
+        names::CONTENT_VOLUME,
+        names::CONTROL_PLANE_VOLUME,
+    ] {
+        let name = names::claim(volume, server);
+        if claims.iter().any(|claim| claim.name_any() == name) {
+            continue;
+        }
+        match live(&context.client, namespace, &name).await {
+            Read::Found(claim) => claims.push(claim),
+            Read::Missing => {}
+            Read::Unreadable(error) => return Read::Unreadable(error),
+        }
+    }
+    Read::Found(claims)
 }
 
 /// The objects that carry the server's selector labels.

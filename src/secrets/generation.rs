@@ -18,15 +18,23 @@ use crate::observe::{Observed, Read};
 pub fn is_allowed(observed: &Observed, purpose: Purpose) -> bool {
     match purpose {
         Purpose::JwtKey => match &observed.stateful_set {
-            Read::Missing => {
+            Read::Unreadable(_) => false,
+            Read::Found(_) if exists(observed) => is_asked_for(observed) || had_another_key(observed),
+            Read::Found(_) | Read::Missing => {
                 !has_claims(observed, &observed.server.name_any()) || requested(&observed.server).is_some()
             }
-            Read::Found(_) => is_asked_for(observed) || had_another_key(observed),
-            Read::Unreadable(_) => false,
         },
-        Purpose::AdminPassword => matches!(observed.stateful_set, Read::Missing) && !has_data(observed),
+        Purpose::AdminPassword => {
+            !matches!(observed.stateful_set, Read::Unreadable(_)) && !exists(observed) && !has_data(observed)
+        }
         _ => false,
     }
+}
+
+/// Whether the StatefulSet is there, and not that of a deleted server of the same name.
+pub(crate) fn exists(observed: &Observed) -> bool {
+    let live = observed.stateful_set.found();
+    live.is_some_and(|live| owner(&live.metadata, &observed.server) != Owner::Predecessor)
 }
 
 /// The value by which the user asks for new Secrets ([`names::ROTATE_SECRETS_ANNOTATION`]).
@@ -37,7 +45,7 @@ pub fn requested(server: &DittoServer) -> Option<&str> {
 }
 
 /// Whether the request is one that the StatefulSet has not answered: the Secret that would say so is gone.
-fn is_asked_for(observed: &Observed) -> bool {
+pub(crate) fn is_asked_for(observed: &Observed) -> bool {
     let annotations = observed.stateful_set.found().map(|live| live.annotations());
     let answered = annotations.and_then(|annotations| annotations.get(names::ROTATED_FOR_ANNOTATION));
     requested(&observed.server).is_some_and(|asked| answered.is_none_or(|answered| answered != asked))
@@ -75,7 +83,10 @@ fn has_claims(observed: &Observed, server: &str) -> bool {
     ];
     let names = volumes.map(|volume| names::claim(volume, server));
     match &observed.claims {
-        Read::Found(claims) => claims.iter().any(|claim| names.contains(&claim.name_any())),
+        Read::Found(claims) => claims
+            .iter()
+            .filter(|claim| claim.metadata.deletion_timestamp.is_none())
+            .any(|claim| names.contains(&claim.name_any())),
         Read::Missing => false,
         Read::Unreadable(_) => true,
     }
@@ -84,11 +95,13 @@ fn has_claims(observed: &Observed, server: &str) -> bool {
 fn has_cluster(observed: &Observed) -> bool {
     match &observed.database.cluster {
         Read::Found(cluster) => !matches!(owner(&cluster.metadata, &observed.server), Owner::Other(_)),
-        Read::Missing | Read::Unreadable(_) => false,
+        Read::Missing => false,
+        // Where its kind is not served, or Percona is off, nobody looks.
+        Read::Unreadable(_) => observed.server.spec.percona_enabled(),
     }
 }
 
 fn has_user(observed: &Observed, server: &str) -> bool {
     let user = observed.secrets.get(&names::percona_user_secret(server));
-    matches!(user, Some(Read::Found(_)))
+    matches!(user, Some(Read::Found(_) | Read::Unreadable(_)))
 }

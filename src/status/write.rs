@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{changed, is_ours};
 use crate::api::{DittoServer, DittoServerStatus};
 use crate::client;
-use crate::context::{Context, FIELD_MANAGER};
+use crate::context::{Context, FIELD_MANAGER, patch_params};
 
 /// Why a status could not be written.
 #[derive(Debug, Error)]
@@ -79,10 +79,7 @@ async fn drop_stale(
             "perconaClusterName": after.percona_cluster_name,
         },
     });
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    };
+    let params = patch_params();
     Ok(api
         .patch_status(&written.name_any(), &params, &Patch::Merge(&body))
         .await

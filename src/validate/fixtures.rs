@@ -254,6 +254,7 @@ pub(crate) fn built(observed: &Observed) -> Desired {
         growths: Vec::new(),
         secrets: Vec::new(),
         secret_changes: Vec::new(),
+        not_generated: Vec::new(),
         config_map: Some(config_map(&observed.server, CONFIG)),
         headless_service: Service::default(),
         api_service: Service::default(),

@@ -92,10 +92,12 @@ fn missing_managed(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Opti
         return (!is_drawn).then(|| waiting(reasons::SECRET_NOT_FOUND, uses, message));
     }
     let left = match (&observed.stateful_set, &observed.claims) {
-        (Read::Found(_), _) => "its server exists (a running pod is left alone)",
-        (Read::Missing, Read::Found(_)) => "volumes of an earlier server exist",
+        (Read::Found(_), _) if generation::exists(observed) => {
+            "its server exists (a running pod is left alone)"
+        }
+        (Read::Found(_) | Read::Missing, Read::Found(_)) => "volumes of an earlier server exist",
         // Said by the conditions of the StatefulSet, and by what is said of the claims.
-        (Read::Unreadable(_), _) | (Read::Missing, Read::Missing | Read::Unreadable(_)) => return None,
+        (Read::Unreadable(_), _) | (_, Read::Missing | Read::Unreadable(_)) => return None,
     };
     let message = format!(
         "Secret {name}, which this operator had generated, is gone while {left}. It is not generated anew unasked: restore it, or create it with {}; or set the annotation {} to a new value, upon which a new key is generated, the server starts with it, and everybody signs in anew",

@@ -17,6 +17,7 @@ use local_control_plane::percona::PerconaSimulator;
 use serde_json::{Value, json};
 
 use super::step::{Goal, Step};
+use crate::support::restarts::Restarts;
 use crate::support::{World, audit, wait};
 
 const NAME: &str = "files";
@@ -29,6 +30,7 @@ pub struct Life {
     simulator: PerconaSimulator,
     goal: Goal,
     kept: Kept,
+    restarts: Restarts,
     seed: u64,
 }
 
@@ -37,6 +39,7 @@ impl Life {
         let world = World::new("model").await;
         let simulator = world.percona().await;
         let mut life = Self {
+            restarts: Restarts::of(&world),
             world,
             simulator,
             goal: Goal::first(seed),
@@ -248,7 +251,8 @@ impl Life {
         );
     }
 
-    /// Ends the life. Returns how often the operator created and deleted each object.
+    /// Ends the life. Returns how often the operator created and deleted each object, and how often the pod was restarted,
+    /// by whomever: a pod that is not ready when its revision changes is deleted by the operator, another one by Kubernetes.
     pub async fn end(mut self) -> BTreeMap<String, usize> {
         self.world.stop_operator().await;
         let mut calls = audit::writes(self.world.control_plane(), &self.world.namespace);
@@ -261,7 +265,8 @@ impl Life {
             *counts.entry(call).or_insert(0) += 1;
         }
         let kind = DittoServer::kind(&());
-        counts.retain(|call, _| !call.contains(kind.as_ref()));
+        counts.retain(|call, _| !call.contains(kind.as_ref()) && !call.starts_with("delete pods"));
+        counts.insert("restart of the pod".to_owned(), self.restarts.count());
         counts
     }
 }

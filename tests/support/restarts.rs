@@ -1,5 +1,6 @@
 //! Counts how often somebody had the pod of the server `files` deleted.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -14,7 +15,7 @@ const KUBELET: &str = "system:kwok";
 pub struct Restarts {
     audit_log: PathBuf,
     namespace: String,
-    before: usize,
+    before: BTreeSet<String>,
 }
 
 impl Restarts {
@@ -23,23 +24,25 @@ impl Restarts {
         let mut restarts = Self {
             audit_log: world.control_plane().audit_log().to_path_buf(),
             namespace: world.namespace.clone(),
-            before: 0,
+            before: BTreeSet::new(),
         };
-        restarts.before = restarts.deletes();
+        restarts.before = restarts.deleted();
         restarts
     }
 
     /// How many restarts have begun since the start.
     pub fn count(&self) -> usize {
-        self.deletes() - self.before
+        self.deleted().difference(&self.before).count()
     }
 
-    fn deletes(&self) -> usize {
+    /// The UIDs of the pods that were deleted. One may be deleted twice, by a controller whose cache is old.
+    fn deleted(&self) -> BTreeSet<String> {
         let text = std::fs::read_to_string(&self.audit_log).expect("an audit log");
         let events = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| self.is_delete(event)).count()
+        let deletes = events.filter(|event| self.is_delete(event));
+        deletes.map(|event| uid(&event["responseObject"])).collect()
     }
 
     fn is_delete(&self, event: &Value) -> bool {
@@ -48,7 +51,14 @@ impl Restarts {
             .as_i64()
             .is_some_and(|code| code < 300);
         let of_pod = object["resource"] == "pods" && object["namespace"] == *self.namespace;
-        let is_delete = event["verb"] == "delete" || object["subresource"] == "eviction";
-        of_pod && is_delete && succeeded && event["user"]["username"] != KUBELET
+        of_pod && event["verb"] == "delete" && succeeded && event["user"]["username"] != KUBELET
     }
+}
+
+/// The UID in the answer to a delete: the pod that goes, or a status about one that has gone.
+fn uid(answer: &Value) -> String {
+    let uid = answer["metadata"]["uid"].as_str();
+    let uid = uid.or(answer["details"]["uid"].as_str());
+    uid.expect("the audit log has the answers to deletes of pods")
+        .to_owned()
 }

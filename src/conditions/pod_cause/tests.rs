@@ -194,3 +194,34 @@ fn last_words_are_cut_and_hold_no_secret() {
     let long = json!({"state": {"terminated": {"exitCode": 1, "message": "é".repeat(5000)}}});
     assert!(cause(&container(&long)).expect("a cause").message.len() < QUOTE_MAX + 100);
 }
+
+#[test]
+fn a_secret_is_not_told_in_a_uri_nor_line_by_line() {
+    let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+    let key = "first/line+of-a-key\nsecond line of a key";
+    observed.secrets.insert("tokens".into(), secret(&[("k", key)]));
+    let words =
+        "postgres://u:first%2Fline%2Bof-a-key%0Asecond%20line%20of%20a%20key@h and second line of a key.";
+    let ended = json!({"state": {"terminated": {"exitCode": 1, "message": words}}});
+    observed.pods = Read::Found(vec![pod(&container(&ended))]);
+    let message = pod_cause(&observed).expect("a cause").message;
+    assert!(
+        message.contains("postgres://u:(secret)@h and (secret)."),
+        "{message}"
+    );
+}
+
+#[test]
+fn nothing_is_quoted_while_it_is_not_known_what_must_not_be() {
+    for read in [Read::Missing, Read::Unreadable("timed out".into())] {
+        let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+        observed.secrets.insert("tokens".into(), read);
+        let ended = json!({"state": {"terminated": {"exitCode": 3, "message": "the key is hunter2"}}});
+        observed.pods = Read::Found(vec![pod(&container(&ended))]);
+        let message = pod_cause(&observed).expect("a cause").message;
+        assert!(
+            message.contains("exit code 3") && !message.contains("hunter2"),
+            "{message}"
+        );
+    }
+}

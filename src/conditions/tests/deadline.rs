@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Value, json};
 
 use super::*;
@@ -194,4 +195,35 @@ fn a_rollout_that_is_held_while_the_old_pod_serves_is_not_ready_either() {
             .message
             .contains("Not finished within 60 s")
     );
+}
+
+#[test]
+fn an_edit_in_the_middle_of_another_state_starts_the_clock() {
+    let (observed, mut applied) = starting(SPEC, STARTS);
+    let first = judged_at(&(observed.clone(), applied_again(&applied)), &[], STARTS);
+    // Progressing has been True since the start, and the StatefulSet was changed just now.
+    let Read::Found(live) = &mut applied.stateful_set else {
+        panic!("a StatefulSet");
+    };
+    Arc::make_mut(live).metadata.managed_fields = Some(vec![ManagedFieldsEntry {
+        manager: Some("dittofs-operator".into()),
+        operation: Some("Apply".into()),
+        time: Some(Time(at(STARTS + 100))),
+        ..ManagedFieldsEntry::default()
+    }]);
+    let world = (observed, applied);
+    assert_eq!(reason(&judged_at(&world, &first, STARTS + 110)).0, "True");
+    assert_eq!(
+        reason(&judged_at(&world, &first, STARTS + 160)).1,
+        "ProgressDeadlineExceeded"
+    );
+}
+
+fn applied_again(applied: &Applied) -> Applied {
+    Applied {
+        steps: Vec::new(),
+        config_map: applied.config_map.clone(),
+        stateful_set: applied.stateful_set.clone(),
+        database: applied.database.clone(),
+    }
 }

@@ -126,3 +126,16 @@ fn an_outage_of_the_database_stops_no_running_pod() {
         assert_eq!(stateful_set.spec.expect("a spec").replicas, Some(1));
     }
 }
+
+#[test]
+fn an_edit_of_a_hibernating_server_does_not_wake_its_database() {
+    let mut observed = edited(RUNS, HIBERNATES, 0);
+    if let Read::Found(stateful_set) = &mut observed.stateful_set {
+        // Written, and not seen by its controller yet.
+        Arc::make_mut(stateful_set).metadata.generation = Some(3);
+    }
+    set_cluster(&mut observed, Some(true), "paused");
+    assert_eq!(pause(&observed), Some(true));
+    set_cluster(&mut observed, None, "ready");
+    assert_eq!(pause(&observed), None, "a pod may be left");
+}

@@ -250,3 +250,36 @@ fn no_change_prints_a_value() {
         "{printed}"
     );
 }
+
+#[test]
+fn a_key_that_was_put_back_by_hand_is_not_replaced_for_an_old_request() {
+    let mut observed = testing::running("");
+    ask(&mut observed, "monday");
+    let Read::Found(live) = &mut observed.stateful_set else {
+        panic!("a StatefulSet");
+    };
+    let answered = (names::ROTATED_FOR_ANNOTATION.to_owned(), "monday".to_owned());
+    Arc::make_mut(live).metadata.annotations = Some([answered].into());
+    assert_eq!(
+        changes(&observed),
+        [],
+        "the Secret has no note, the StatefulSet has"
+    );
+    ask(&mut observed, "tuesday");
+    assert_eq!(changes(&observed).len(), 1);
+
+    observed.stateful_set = Read::Missing;
+    assert_eq!(changes(&observed), [], "a restored key beside no server");
+}
+
+#[test]
+fn claims_that_are_going_are_no_data_and_forgone_passwords_are_told() {
+    let mut observed = testing::nothing("");
+    let mut going = claim("metadata", &[]);
+    observed.claims = Read::Found(vec![Arc::new(going.clone())]);
+    assert_eq!(children(&observed).not_generated, [ADMIN]);
+    going.metadata.deletion_timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").ok();
+    observed.claims = Read::Found(vec![Arc::new(going)]);
+    assert_eq!(made(&observed), [JWT, ADMIN]);
+    assert_eq!(children(&observed).not_generated, Vec::<String>::new());
+}

@@ -12,6 +12,7 @@ fn manifests(observed: &Observed) -> String {
     let Desired {
         secrets,
         secret_changes: _,
+        not_generated: _,
         config_map,
         headless_service,
         api_service,

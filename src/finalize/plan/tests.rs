@@ -153,12 +153,16 @@ fn a_database_that_must_stay_and_is_still_bound_keeps_the_server() {
 #[test]
 fn the_finalizers_of_percona_are_added_to_those_that_are_there() {
     let mut cluster = testing::percona("{postgresVersion: 17}", &json!({}));
-    cluster.metadata.finalizers = Some(vec!["theirs".into(), PERCONA_FINALIZERS[0].into()]);
-    let finalizers = finalizers_for_removal(&cluster).unwrap();
+    cluster.metadata.finalizers = Some(vec!["theirs".into(), percona::REMOVAL_FINALIZERS[0].into()]);
+    let finalizers = finalizers_for_removal(&cluster.metadata).unwrap();
     assert_eq!(
         finalizers,
-        ["theirs", PERCONA_FINALIZERS[0], PERCONA_FINALIZERS[1]]
+        [
+            "theirs",
+            percona::REMOVAL_FINALIZERS[0],
+            percona::REMOVAL_FINALIZERS[1]
+        ]
     );
     cluster.metadata.finalizers = Some(finalizers);
-    assert_eq!(finalizers_for_removal(&cluster), None);
+    assert_eq!(finalizers_for_removal(&cluster.metadata), None);
 }
