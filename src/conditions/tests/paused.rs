@@ -39,7 +39,11 @@ fn what_is_not_written_is_named_and_the_server_is_not_ready() {
     );
     let ready = condition(&conditions, READY);
     assert_eq!(ready.status, "Unknown");
-    assert!(ready.message.contains("Paused by the annotation"), "{}", ready.message);
+    assert!(
+        ready.message.contains("Paused by the annotation"),
+        "{}",
+        ready.message
+    );
 }
 
 #[test]
