@@ -54,11 +54,14 @@ pub(super) fn judge(judged: &Judged, wanted_replicas: i32) -> Judgement {
         .filter(|conjunct| !conjunct.is_met())
         .collect();
     let Some(cause) = cause(judged, &open) else {
-        let message = if wanted_replicas == 0 {
-            "DittoServer is stopped as its spec asks (replicas=0)"
+        let mut message = if wanted_replicas == 0 {
+            "DittoServer is stopped as its spec asks (replicas=0)".to_owned()
         } else {
-            "DittoServer is fully operational"
+            "DittoServer is fully operational".to_owned()
         };
+        if is_paused(judged) {
+            message.push_str("; it is paused");
+        }
         return Judgement::yes(reasons::ALL_CONDITIONS_MET, message);
     };
     let tokens: Vec<&str> = open.iter().map(Conjunct::token).collect();
@@ -94,9 +97,17 @@ fn conjuncts(judged: &Judged) -> Vec<Conjunct<'_>> {
     conjuncts
 }
 
+fn is_paused(judged: &Judged) -> bool {
+    judged.progressing.reason == reasons::PAUSED
+}
+
 /// The open condition that says most of why: what a pod needs comes before the pod, and what is being done about it
 /// before that it does not serve. What is known comes before what is not.
 fn cause<'a>(judged: &'a Judged, open: &[Conjunct<'_>]) -> Option<&'a Judgement> {
+    // What differs while the server is paused differs because it is.
+    if is_paused(judged) && !open.is_empty() {
+        return Some(&judged.progressing);
+    }
     let by_telling = [
         Some(&judged.config),
         judged.database.as_ref(),

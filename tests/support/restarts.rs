@@ -40,6 +40,7 @@ impl Restarts {
         let text = std::fs::read_to_string(&self.audit_log).expect("an audit log");
         let events = text
             .lines()
+            .filter(|line| line.contains(&self.namespace))
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let deletes = events.filter(|event| self.is_delete(event));
         deletes.map(|event| uid(&event["responseObject"])).collect()

@@ -14,7 +14,9 @@ fn paused() -> (Observed, Applied) {
 fn a_paused_server_that_has_all_it_asks_for_stays_ready() {
     let (observed, applied) = paused();
     let conditions = judged(&observed, &applied);
-    assert_eq!(condition(&conditions, READY).status, "True");
+    let ready = condition(&conditions, READY);
+    assert_eq!(ready.status, "True");
+    assert_eq!(ready.message, "DittoServer is fully operational; it is paused");
     assert_eq!(
         one(&conditions, PROGRESSING),
         "False Paused: Paused by the annotation dittofs.dittofs.com/paused. All resources are up to date"
@@ -35,7 +37,13 @@ fn what_is_not_written_is_named_and_the_server_is_not_ready() {
         one(&conditions, PROGRESSING),
         "Unknown Paused: Paused by the annotation dittofs.dittofs.com/paused: only the status is written; to be written: Service files-api, StatefulSet files"
     );
-    assert_eq!(condition(&conditions, READY).status, "Unknown");
+    let ready = condition(&conditions, READY);
+    assert_eq!(ready.status, "Unknown");
+    assert!(
+        ready.message.contains("Paused by the annotation"),
+        "{}",
+        ready.message
+    );
 }
 
 #[test]
