@@ -48,11 +48,7 @@ impl From<Component> for Target {
 }
 
 /// Builds with Go what is not in the cache yet. Only one process builds at a time.
-pub(super) fn build_missing(
-    targets: &[Target],
-    cache: &Path,
-    progress: &Progress,
-) -> Result<(), Error> {
+pub(super) fn build_missing(targets: &[Target], cache: &Path, progress: &Progress) -> Result<(), Error> {
     create_dir(cache)?;
     let _lock = lock(&cache.join(".lock"), progress)?;
     // Looked at again under the lock: another process may just have built them.
@@ -87,10 +83,7 @@ pub(super) fn build_missing(
             progress.tick(&format!("{step}, {}", seconds(elapsed)));
         })?;
     }
-    progress.say(&format!(
-        "built {total} programs in {}",
-        seconds(start.elapsed())
-    ));
+    progress.say(&format!("built {total} programs in {}", seconds(start.elapsed())));
     Ok(())
 }
 

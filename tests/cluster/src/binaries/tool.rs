@@ -19,9 +19,7 @@ pub fn helm(progress: &Progress) -> Result<PathBuf, Error> {
         module: &HELM,
         stamp: None,
     };
-    let cache = base_dir()?
-        .join("tools")
-        .join(format!("helm-{}", HELM.version()));
+    let cache = base_dir()?.join("tools").join(format!("helm-{}", HELM.version()));
     let program = cache.join(target.program);
     if !program.is_file() {
         build_missing(&[target], &cache, progress)?;
