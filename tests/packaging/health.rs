@@ -1,7 +1,8 @@
 //! Argo CD's health script, run by Lua on what the real operator writes.
 
 use dittofs_operator::api::DittoServer;
-use mlua::{Lua, LuaSerdeExt, SerializeOptions, Table};
+use mlua::serde::SerializeOptions;
+use mlua::{Lua, LuaSerdeExt, Table};
 use serde_json::{Value, json};
 
 use super::read;
