@@ -26,7 +26,8 @@ end
 
 local ready, progressing = condition("Ready"), condition("Progressing")
 
-if status.phase == "Failed" then
+-- Blocked: it may still serve, but nothing moves until a person acts.
+if status.phase == "Failed" or progressing.reason == "Blocked" then
   return result("Degraded", ready.message)
 end
 if progressing.reason == "Paused" then

@@ -238,10 +238,11 @@ fn with_namespaces_to_watch_nothing_is_granted_cluster_wide() {
         let aggregated = role["metadata"]["labels"].to_string().contains("aggregate-to-");
         assert!(aggregated && !role.to_string().contains("secrets"), "{role}");
     }
-    let bound: Vec<String> = of_kind(&objects, "RoleBinding")
+    let mut bound: Vec<String> = of_kind(&objects, "RoleBinding")
         .iter()
         .map(|binding| super::identity(binding))
         .collect();
+    bound.sort();
     assert_eq!(
         bound,
         [

@@ -70,23 +70,49 @@ async fn argo_cd_shows_a_server_as_it_is_through_its_life() {
     let ready = world.ready("files").await;
     assert_eq!(health_of(&ready), ("Healthy".into(), message(&ready, "Ready")));
 
-    let identity = json!({"jwt": {"secretRef": {"name": "absent", "key": "key"}}});
-    let broken = fixtures::server("broken", json!({"identity": identity}));
-    world.create(&broken).await;
+    let identity = json!({"jwt": {"secretRef": {"name": "signing", "key": "key"}}});
+    world
+        .create(&fixtures::server("broken", json!({"identity": identity})))
+        .await;
+    let waiting = world
+        .server_until("broken", "waiting for its Secret", |server| {
+            reason(server, "Progressing") == "WaitingForSecrets"
+        })
+        .await;
+    let (status, said) = health_of(&waiting);
+    assert!(
+        status == "Progressing" && said.contains("Secret signing not found"),
+        "{status}: {said}"
+    );
+    world
+        .create(&fixtures::secret("signing", &[("key", "too short")]))
+        .await;
     let failed = world
         .server_until("broken", "phase Failed", |server| phase(server) == "Failed")
         .await;
-    let (status, said) = health_of(&failed);
-    assert!(
-        status == "Degraded" && said.contains("absent"),
-        "{status}: {said}"
-    );
+    assert_eq!(health_of(&failed), ("Degraded".into(), message(&failed, "Ready")));
+
+    // A server that runs and gets such a key goes on running, and is not well.
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"identity": identity}}))
+        .await;
+    let blocked = world
+        .server_until("files", "blocked", |server| {
+            reason(server, "Progressing") == "Blocked"
+        })
+        .await;
+    assert_eq!(phase(&blocked), "Running");
+    assert_eq!(health_of(&blocked).0, "Degraded");
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"identity": null}}))
+        .await;
+    world.ready("files").await;
 
     let paused = json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": "true"}}});
     world.merge::<DittoServer>("files", paused).await;
     let paused = world
         .server_until("files", "paused", |server| {
-            wait::condition(server, "Progressing").is_some_and(|progressing| progressing.reason == "Paused")
+            reason(server, "Progressing") == "Paused"
         })
         .await;
     assert_eq!(health_of(&paused).0, "Suspended");
@@ -118,6 +144,12 @@ fn message(server: &DittoServer, kind: &str) -> String {
         .expect("a condition")
         .message
         .clone()
+}
+
+fn reason(server: &DittoServer, kind: &str) -> String {
+    wait::condition(server, kind)
+        .map(|condition| condition.reason.clone())
+        .unwrap_or_default()
 }
 
 fn is_ready(server: &DittoServer) -> bool {

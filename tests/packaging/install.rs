@@ -298,11 +298,7 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
         .sample("team", "config/samples/minimal.yaml", "minimal")
         .await;
     cluster
-        .sample(
-            "team",
-            "config/samples/sqlite-with-secrets.yaml",
-            "sqlite-with-secrets",
-        )
+        .sample("team", "config/samples/sqlite-with-secrets.yaml", "office")
         .await;
     assert_eq!(cluster.forbidden(), Vec::<String>::new());
 
