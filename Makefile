@@ -83,6 +83,10 @@ image: ## Build the image (buildah, podman or docker; IMAGE_FLAGS='--platform li
 image-check: ## Build the image's binary twice and check that it is reproducible, static, small and runs alone
 	@scripts/image-check "$(TARGET)/image"
 
+.PHONY: image-local
+image-local: image-check ## The same by buildah, on a builder image made from this machine; no registry (root, Linux)
+	@scripts/image-local "$(TARGET)/image/dittofs-operator"
+
 # One file for what is in the image: the operator's own dependencies, not those of the tests.
 .PHONY: sbom
 sbom: $(CARGO_CYCLONEDX) ## Write the CycloneDX SBOM of the operator to target/sbom

@@ -192,8 +192,8 @@ fn rules(objects: &[Value]) -> Vec<(String, Value)> {
         .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role")));
     roles
         .flat_map(|role| {
-            let rules = role["rules"].as_array().cloned().unwrap_or_default();
-            rules
+            let granted = role["rules"].as_array().cloned().unwrap_or_default();
+            granted
                 .into_iter()
                 .map(|rule| (super::identity(role), rule))
                 .collect::<Vec<_>>()
@@ -306,13 +306,13 @@ fn those_who_may_view_edit_or_administer_a_namespace_may_do_so_with_its_servers(
         let role = roles
             .iter()
             .find(|role| role["metadata"]["labels"][&label] == "true");
-        let rules = role.expect("a role")["rules"].to_string();
+        let granted = role.expect("a role")["rules"].to_string();
         assert!(
-            rules.contains(&format!("{may:?}")) && !rules.contains(&format!("{may_not:?}")),
-            "{rules}"
+            granted.contains(&format!("{may:?}")) && !granted.contains(&format!("{may_not:?}")),
+            "{granted}"
         );
         // The status is the operator's.
-        assert!(!rules.contains("finalizers"));
+        assert!(!granted.contains("finalizers"));
     }
     let without = super::objects(&json!({"rbac": {"aggregateRoles": false}}));
     assert_eq!(of_kind(&without, "ClusterRole").len(), 1);

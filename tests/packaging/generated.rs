@@ -61,8 +61,8 @@ fn config() -> BTreeMap<String, String> {
     let leader = |name: &str| name.ends_with("-leader-election");
     let aggregated = |name: &str| name.contains("-dittoserver-");
     let rules = |name: &str| !leader(name) && !aggregated(name);
-    let roles = ["Role", "RoleBinding"];
-    let cluster_roles = ["ClusterRole", "ClusterRoleBinding"];
+    let of_namespaces = ["Role", "RoleBinding"];
+    let cluster_wide = ["ClusterRole", "ClusterRoleBinding"];
     let namespace = json!({
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -82,16 +82,19 @@ fn config() -> BTreeMap<String, String> {
         ),
         (
             "rbac/cluster/cluster_role.yaml",
-            picked(&cluster, &cluster_roles, rules),
+            picked(&cluster, &cluster_wide, rules),
         ),
-        ("rbac/namespaced/role.yaml", picked(&namespaced, &roles, rules)),
+        (
+            "rbac/namespaced/role.yaml",
+            picked(&namespaced, &of_namespaces, rules),
+        ),
         (
             "rbac/common/leader_election.yaml",
-            picked(&cluster, &roles, leader),
+            picked(&cluster, &of_namespaces, leader),
         ),
         (
             "rbac/common/aggregated_roles.yaml",
-            picked(&cluster, &cluster_roles, aggregated),
+            picked(&cluster, &cluster_wide, aggregated),
         ),
         (
             "monitoring/service_monitor.yaml",

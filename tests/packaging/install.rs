@@ -1,5 +1,5 @@
 //! Installed on a real control plane: by Helm, by kustomize, for all namespaces and for some. The operator is started as the
-//! Deployment says, with a token of its ServiceAccount and nothing else.
+//! Deployment says, with a token of its service account and nothing else.
 
 use std::path::Path;
 use std::process::Command;
@@ -147,7 +147,7 @@ impl Cluster {
         .await
     }
 
-    /// Whether the operator's ServiceAccount may do something.
+    /// Whether the operator's service account may do something.
     async fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
         let account = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYMENT}");
         let mut command = Command::new("kubectl");

@@ -52,7 +52,7 @@ pub fn table() -> String {
     let mut table = String::from("| value | default | what it is |\n|---|---|---|\n");
     for Documented { path, text, default } in documented() {
         let text = text.replace('|', "\\|");
-        table.push_str(&format!("| `{path}` | `{default}` | {text} |\n"));
+        table.extend([format!("| `{path}` | `{default}` | {text} |\n")]);
     }
     table
 }
