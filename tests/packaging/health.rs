@@ -54,6 +54,29 @@ fn a_server_that_the_operator_has_not_seen_is_progressing() {
 }
 
 #[test]
+fn a_server_that_needs_a_person_is_degraded_whether_it_serves_or_not() {
+    for (phase, reason) in [
+        ("Failed", "ProgressDeadlineExceeded"),
+        ("Running", "Blocked"),
+        ("Failed", "Paused"),
+    ] {
+        let object = json!({"metadata": {"generation": 1}, "status": {
+            "observedGeneration": 1,
+            "phase": phase,
+            "conditions": [
+                {"type": "Ready", "status": "False", "message": "m"},
+                {"type": "Progressing", "status": "False", "reason": reason},
+            ],
+        }});
+        assert_eq!(
+            health(&object),
+            ("Degraded".into(), "m".into()),
+            "{phase} {reason}"
+        );
+    }
+}
+
+#[test]
 fn a_server_of_which_something_cannot_be_read_is_progressing() {
     let unknown = json!({"metadata": {"generation": 1}, "status": {
         "observedGeneration": 1, "phase": "Running", "conditions": [{"type": "Ready", "status": "Unknown", "message": "m"}],

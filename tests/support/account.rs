@@ -24,7 +24,9 @@ pub async fn config(control_plane: &ControlPlane) -> kube::Config {
     let client = control_plane.client().expect("a client");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files: Vec<_> = MANIFESTS.iter().map(|path| root.join(path)).collect();
-    apply_files(&client, &files).await.expect("the rules are accepted");
+    apply_files(&client, &files)
+        .await
+        .expect("the rules are accepted");
     let accounts: Api<ServiceAccount> = Api::namespaced(client, ACCOUNT.0);
     let request = TokenRequest {
         spec: TokenRequestSpec::default(),
