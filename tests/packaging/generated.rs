@@ -153,6 +153,7 @@ fn sources() -> BTreeMap<String, String> {
     let chart = |name: &str| format!("charts/dittofs-operator/{name}");
     BTreeMap::from([
         (chart("files/dittoservers.yaml"), read("crds/dittoservers.yaml")),
+        (chart("files/alerts.yaml"), read("config/monitoring/alerts.yaml")),
         (
             chart("files/deletion-protection.yaml"),
             read("config/admission/deletion-protection.yaml"),
@@ -226,8 +227,7 @@ fn numbers(value: &Value) -> Value {
 
 #[test]
 fn the_alerts_stand_in_one_file() {
-    let alerts: Value =
-        serde_yaml::from_str(&read("charts/dittofs-operator/files/alerts.yaml")).expect("YAML");
+    let alerts: Value = serde_yaml::from_str(&read("config/monitoring/alerts.yaml")).expect("YAML");
     let chart = objects(&of_kustomize());
     assert_eq!(of_kind(&chart, "PrometheusRule")[0]["spec"], alerts);
 }

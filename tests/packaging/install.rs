@@ -221,6 +221,8 @@ fn kubeconfig(administrator: &Path, token: &str) -> Value {
     let text = std::fs::read_to_string(administrator).expect("a kubeconfig");
     let mut config: Value = serde_json::from_str(&text).expect("JSON");
     config["users"][0]["user"] = json!({"token": token});
+    // In a pod, that of the pod.
+    config["contexts"][0]["context"]["namespace"] = json!(NAMESPACE);
     config
 }
 
