@@ -20,6 +20,7 @@ mod growth;
 mod hibernate;
 mod interrupted;
 mod model;
+mod packaging;
 mod pause;
 mod purity;
 mod restarts;
