@@ -103,7 +103,7 @@ annotations:
   verbs: [get, list, watch, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, delete]
+  verbs: [get, list, watch, delete]
 - apiGroups: [pgv2.percona.com]
   resources: [perconapgclusters]
   verbs: [get, list, watch, create, patch, delete]
