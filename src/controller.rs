@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::channel::mpsc;
+use futures::channel::mpsc::UnboundedReceiver;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::core::error_boundary::InvalidObject;
@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use self::triggers::Queue;
 use crate::api::DittoServer;
 use crate::apply::{self, Applied};
 use crate::backoff::PerObject;
@@ -28,6 +29,7 @@ use crate::cache::Lookedup;
 use crate::conditions::{Inputs, conditions, time_left};
 use crate::context::{Context, StoredServer};
 use crate::desired::{self, Settings, desired};
+use crate::leader::Leadership;
 use crate::observe::observe;
 use crate::validate::validate;
 use crate::{client, events, finalize, status};
@@ -75,8 +77,8 @@ pub enum Error {
     Finalize(#[from] finalize::Error),
 }
 
-/// Runs the operator until `stop` is cancelled; running reconciles are then finished. `ready` turns true once the caches
-/// have synced.
+/// Runs an operator that is alone until `stop` is cancelled; running reconciles are then finished. `ready` turns true once
+/// the caches have synced.
 ///
 /// # Errors
 /// When the client configuration is unusable.
@@ -86,8 +88,22 @@ pub async fn run(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let (queue, queued) = mpsc::unbounded();
-    let calls = client::for_calls(config.clone())?;
+    run_elected(config, options, Leadership::always(), ready, stop).await
+}
+
+/// As [`run`], for one of several: it keeps its caches warm, and reconciles once it leads.
+///
+/// # Errors
+/// When the client configuration is unusable.
+pub async fn run_elected(
+    config: kube::Config,
+    options: Options,
+    leadership: Leadership,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let (queue, queued) = Queue::new();
+    let calls = client::for_calls(config.clone(), &leadership.gate)?;
     let watches = client::for_watches(config)?;
     let (caches, secrets) = triggers::start(&watches, &calls, &options.namespaces, &queue, &stop);
     let context = Arc::new(Context {
@@ -99,17 +115,32 @@ pub async fn run(
         backoff: PerObject::new(RETRY.0, RETRY.1),
         resync: RESYNC,
     });
-    tokio::select! {
-        () = triggers::first_answers(&context, FIRST_SYNC) => {}
-        () = stop.cancelled() => return Ok(()),
-    }
     let synced = triggers::synced(Arc::clone(&context));
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         synced.await;
         tracing::info!("caches have synced");
         ready.send_replace(true);
     }));
-    let config = ControllerConfig::default().concurrency(options.concurrency);
+    let may_begin = async {
+        triggers::first_answers(&context, FIRST_SYNC).await;
+        leadership.begun().await;
+    };
+    if stop.run_until_cancelled(may_begin).await.is_none() {
+        return Ok(());
+    }
+    queue.open(&context.caches.servers);
+    reconcile_all(context, options.concurrency, queued, stop).await;
+    Ok(())
+}
+
+/// Reconciles what is in the queue until `stop` is cancelled.
+async fn reconcile_all(
+    context: Arc<Context>,
+    concurrency: u16,
+    queued: UnboundedReceiver<ObjectRef<StoredServer>>,
+    stop: CancellationToken,
+) {
+    let config = ControllerConfig::default().concurrency(concurrency);
     let finished = Arc::clone(&context);
     Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
         .with_config(config)
@@ -133,7 +164,6 @@ pub async fn run(
             std::future::ready(())
         })
         .await;
-    Ok(())
 }
 
 async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {

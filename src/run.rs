@@ -1,5 +1,7 @@
 //! The `run` command: from flags to a running operator, and to its graceful stop.
 
+use std::time::Duration;
+
 use kube::Config;
 use kube::config::InferConfigError;
 use thiserror::Error;
@@ -10,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::RunArgs;
 use crate::controller::{self, Options};
 use crate::desired::Settings;
-use crate::{admin, telemetry};
+use crate::leader::timing::Timing;
+use crate::leader::{self, Elector, Leadership};
+use crate::{admin, client, telemetry};
 
 /// Why the operator did not run.
 #[derive(Debug, Error)]
@@ -29,62 +33,128 @@ pub enum Error {
     /// The admin server could not run.
     #[error(transparent)]
     Admin(#[from] admin::Error),
+    /// The times of the election do not go together.
+    #[error(transparent)]
+    Timing(#[from] leader::timing::Error),
+    /// The lease is lost. Nothing may be written any more, so the process ends.
+    #[error(transparent)]
+    Lost(#[from] leader::Lost),
+    /// No name for this process could be drawn.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
     /// Signals could not be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signal(#[from] std::io::Error),
 }
 
-/// Runs until SIGTERM or SIGINT; running reconciles are then finished.
+/// How long running reconciles may take to finish when the operator stops. Below a pod's usual grace period.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT; running reconciles are then finished, and the lease is given back.
 ///
 /// # Errors
-/// When something needed at start is missing, or the admin server fails.
+/// When something needed at start is missing, the admin server fails, or the lease is lost.
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     telemetry::init(&args.log_level, args.log_format)?;
-    let config = Config::infer().await.map_err(Box::new)?;
-    if args.leader_elect {
-        tracing::warn!("--leader-elect has no effect yet: run exactly one replica");
-    }
+    let timing = args.election.timing()?;
+    let mut config = Config::infer().await.map_err(Box::new)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = %config.cluster_url,
         namespaces = if args.watch_namespace.is_empty() { "all".into() } else { args.watch_namespace.join(",") },
+        leader_election = args.leader_elect,
         "dittofs-operator starts"
     );
+    let (elector, leadership) = election(args, timing, &mut config)?;
     let stop = CancellationToken::new();
+    let finished = CancellationToken::new();
     let (ready, is_ready) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let signals = async {
-        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-        tracing::info!("stopping: running reconciles are finished first");
-        stop.cancel();
+    let signals = stop_on_signal(&stop)?;
+    let election = async {
+        match elector {
+            Some(elector) => elector.run(finished.clone()).await.map_err(Error::from),
+            None => Ok(()),
+        }
     };
-    let options = Options {
+    let operator = async {
+        let running = controller::run_elected(config, options(args), leadership, ready, stop.clone());
+        tokio::select! {
+            result = running => result?,
+            () = overdue(&stop) => tracing::warn!("not every reconcile finished in time"),
+        }
+        finished.cancel();
+        Ok(())
+    };
+    let admin = serve(args, is_ready, &stop);
+    let work = async { tokio::try_join!(operator, election, admin) };
+    tokio::select! {
+        result = work => { result?; }
+        () = signals => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
         namespaces: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         settings: Settings {
             percona_registry: args.percona_registry.clone(),
         },
-    };
-    let admin = async {
-        let Some(address) = args.bind_address.0 else {
-            stop.cancelled().await;
-            return Ok(());
-        };
-        admin::serve(address, is_ready, stop.clone())
-            .await
-            .map_err(Error::from)
-    };
-    let operator = async {
-        controller::run(config, options, ready, stop.clone())
-            .await
-            .map_err(Error::from)
-    };
-    let work = async { tokio::try_join!(operator, admin) };
-    tokio::select! {
-        result = work => { result?; }
-        () = async { signals.await; std::future::pending::<()>().await } => {}
     }
-    tracing::info!("stopped");
-    Ok(())
+}
+
+/// Without `--leader-elect` this operator is alone, and leads.
+fn election(
+    args: &RunArgs,
+    timing: Timing,
+    config: &mut Config,
+) -> Result<(Option<Elector>, Leadership), Error> {
+    if !args.leader_elect {
+        return Ok((None, Leadership::always()));
+    }
+    let identity = leader::identity()?;
+    client::introduce_as(config, &identity);
+    let lease = leader::client(config.clone(), &timing).map_err(controller::RunError::from)?;
+    let namespace = args.election.namespace.clone();
+    let (elector, leadership) = Elector::new(
+        lease,
+        leader::Options {
+            namespace: namespace.unwrap_or_else(|| config.default_namespace.clone()),
+            lease: args.election.id.clone(),
+            identity,
+            timing,
+        },
+    );
+    Ok((Some(elector), leadership))
+}
+
+/// Cancels `stop` on SIGTERM and SIGINT. Never ends.
+fn stop_on_signal(stop: &CancellationToken) -> Result<impl Future<Output = ()> + use<>, Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop.clone();
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        tracing::info!("stopping: running reconciles are finished first");
+        stop.cancel();
+        std::future::pending().await
+    })
+}
+
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+async fn serve(
+    args: &RunArgs,
+    is_ready: watch::Receiver<bool>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let Some(address) = args.bind_address.0 else {
+        return Ok(());
+    };
+    Ok(admin::serve(address, is_ready, stop.clone()).await?)
 }

@@ -18,6 +18,7 @@ mod golden;
 mod growth;
 mod hibernate;
 mod interrupted;
+mod leader;
 mod model;
 mod pause;
 mod purity;

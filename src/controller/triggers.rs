@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::channel::mpsc::UnboundedSender;
+use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
@@ -24,14 +25,32 @@ use crate::watch::{self, Change, Watch};
 
 type Key = ObjectRef<StoredServer>;
 
-/// Asks for reconciles.
+/// Asks for reconciles. Nobody takes from the queue of an operator that does not lead, so nothing is put there either.
 #[derive(Clone)]
-struct Queue(UnboundedSender<Key>);
+pub(super) struct Queue {
+    sender: UnboundedSender<Key>,
+    is_open: Arc<AtomicBool>,
+}
 
 impl Queue {
+    /// A closed queue, and its end.
+    pub(super) fn new() -> (Self, UnboundedReceiver<Key>) {
+        let (sender, receiver) = mpsc::unbounded();
+        let is_open = Arc::default();
+        (Self { sender, is_open }, receiver)
+    }
+
+    /// Opens it, and asks for every server. In this order, so that no change falls between the two.
+    pub(super) fn open(&self, servers: &Cache<StoredServer>) {
+        self.is_open.store(true, Ordering::SeqCst);
+        self.push_all(servers);
+    }
+
     /// The receiver is gone only when the operator stops; then nothing needs a reconcile.
     fn push(&self, key: Key) {
-        let _ = self.0.unbounded_send(key);
+        if self.is_open.load(Ordering::SeqCst) {
+            let _ = self.sender.unbounded_send(key);
+        }
     }
 
     fn push_all(&self, servers: &Cache<StoredServer>) {
@@ -132,7 +151,7 @@ pub(super) fn start(
     watches: &Client,
     calls: &Client,
     namespaces: &[String],
-    queue: &UnboundedSender<Key>,
+    queue: &Queue,
     stop: &CancellationToken,
 ) -> (Caches, SecretReader) {
     let scope = Scope {
@@ -140,19 +159,18 @@ pub(super) fn start(
         namespaces,
         stop,
     };
-    let queue = Queue(queue.clone());
-    let servers = servers(&scope, &queue);
+    let servers = servers(&scope, queue);
     let caches = Caches {
-        stateful_sets: scope.children(&servers, &queue),
-        config_maps: scope.children(&servers, &queue),
-        services: scope.children(&servers, &queue),
-        network_policies: scope.children(&servers, &queue),
-        pods: scope.children(&servers, &queue),
-        claims: scope.children(&servers, &queue),
-        databases: scope.databases(&servers, &queue),
+        stateful_sets: scope.children(&servers, queue),
+        config_maps: scope.children(&servers, queue),
+        services: scope.children(&servers, queue),
+        network_policies: scope.children(&servers, queue),
+        pods: scope.children(&servers, queue),
+        claims: scope.children(&servers, queue),
+        databases: scope.databases(&servers, queue),
         servers: servers.clone(),
     };
-    let secrets = SecretReader::new(calls.clone(), scope.secrets(&servers, &queue));
+    let secrets = SecretReader::new(calls.clone(), scope.secrets(&servers, queue));
     (caches, secrets)
 }
 

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod fixtures;
+pub mod process;
 pub mod restarts;
 pub mod wait;
 
