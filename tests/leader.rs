@@ -21,6 +21,12 @@ fn short() -> Timing {
     Timing::new(millis(1000), millis(700), millis(200)).expect("they go together")
 }
 
+/// The times of client-go: many calls at once take a while on a small machine.
+fn patient() -> Timing {
+    let seconds = Duration::from_secs;
+    Timing::new(seconds(15), seconds(10), seconds(2)).expect("they go together")
+}
+
 fn lease(name: &str, holder: &str, renewed: Timestamp) -> Lease {
     Lease {
         metadata: ObjectMeta {
@@ -78,7 +84,8 @@ async fn of_five_candidates_that_reach_for_an_expired_lease_at_once_exactly_one_
                 world.create(&lease(name, "gone", Timestamp::now())).await;
                 let start = tokio::sync::Barrier::new(CANDIDATES);
                 let racers = clients.iter().enumerate().map(|(number, client)| {
-                    let racer = candidate(client, world, name, &format!("candidate-{number}"));
+                    let identity = format!("candidate-{number}");
+                    let racer = Candidate::new(client.clone(), &world.namespace, name, &identity, patient());
                     race(racer, &start)
                 });
                 let won = futures::future::join_all(racers).await;

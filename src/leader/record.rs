@@ -91,22 +91,12 @@ fn duration(spec: &LeaseSpec, timing: &Timing) -> Duration {
         .unwrap_or(timing.lease)
 }
 
-/// Whether `identity` holds the Lease by what it says.
-#[must_use]
-pub fn is_held_by(lease: &Lease, identity: &str) -> bool {
-    let holder = lease
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.holder_identity.as_deref());
-    holder == Some(identity)
-}
-
 /// Whether somebody else holds the Lease by what it says. A damaged one says nobody.
 #[must_use]
 pub fn is_held_by_another(lease: &Lease, identity: &str) -> bool {
     let spec = lease.spec.as_ref();
     spec.and_then(|spec| spec.holder_identity.as_deref())
-        .is_some_and(|holder| holder != identity)
+        .is_some_and(|holder| !holder.is_empty() && holder != identity)
 }
 
 /// The Lease, taken by `identity`. What else it holds (labels, its resource version) stays.
