@@ -98,6 +98,9 @@ pub struct RunArgs {
     /// Address of the admin server (/healthz, /readyz); 0 for none.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081", value_parser = bind_address, visible_alias = "health-probe-bind-address")]
     pub bind_address: BindAddress,
+    /// How the metrics are served.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// Of several operators, let one act: needed as soon as there is more than one.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub leader_elect: std::primitive::bool,
@@ -113,6 +116,27 @@ pub struct RunArgs {
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,
+}
+
+/// Options of `/metrics`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+pub struct MetricsArgs {
+    /// Address of /metrics; 0 for none.
+    #[arg(long = "metrics-bind-address", value_name = "ADDRESS", default_value = "0", value_parser = bind_address)]
+    pub address: BindAddress,
+    /// Serve it over TLS, to those whose token may `get` the path /metrics.
+    #[arg(long = "metrics-secure", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    pub secure: std::primitive::bool,
+    /// Folder with certificate and key. Changed files are taken up. Without it a certificate is made at start.
+    #[arg(long = "metrics-cert-path", value_name = "FOLDER")]
+    pub cert_path: Option<PathBuf>,
+    /// Name of the certificate's file.
+    #[arg(long = "metrics-cert-name", value_name = "FILE", default_value = "tls.crt")]
+    pub cert_name: String,
+    /// Name of the key's file.
+    #[arg(long = "metrics-cert-key", value_name = "FILE", default_value = "tls.key")]
+    pub cert_key: String,
 }
 
 /// Options of the leader election.
@@ -249,6 +273,17 @@ mod tests {
             let expected = expected.map(|address| address.parse().expect("an address"));
             assert_eq!(bind_address(text), Ok(BindAddress(expected)), "{text}");
         }
+        let manifest = [
+            "dittofs-operator",
+            "--metrics-bind-address=:8443",
+            "--metrics-secure=false",
+        ];
+        let metrics = Cli::try_parse_from(manifest)
+            .expect("flags of the Go operator")
+            .run
+            .metrics;
+        assert_eq!(metrics.address.0.map(|address| address.port()), Some(8443));
+        assert!(!metrics.secure);
         assert!(
             bind_address("localhost")
                 .unwrap_err()

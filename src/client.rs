@@ -1,5 +1,6 @@
 //! Clients of the API server: one for calls, one for watches.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -16,6 +17,8 @@ use tower::{BoxError, ServiceBuilder};
 
 use crate::leader::gate::{Gate, GateLayer};
 use crate::leader::socket::GatedConnector;
+use crate::metrics::Metrics;
+use crate::metrics::calls::CountLayer;
 
 /// Deadline of every call that is no watch, retries included. kube has none of its own.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
@@ -33,7 +36,7 @@ const WATCH_SILENCE: Duration = Duration::from_secs(200);
 ///
 /// # Errors
 /// When the configuration is unusable: a certificate that does not parse, say.
-pub fn for_calls(mut config: Config, gate: &Gate) -> kube::Result<Client> {
+pub fn for_calls(mut config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::Result<Client> {
     introduce(&mut config);
     let mut http = HttpConnector::new();
     http.enforce_http(false);
@@ -48,6 +51,7 @@ pub fn for_calls(mut config: Config, gate: &Gate) -> kube::Result<Client> {
         .layer(TimeoutLayer::new(CALL_DEADLINE))
         .layer(config.base_uri_layer())
         .layer(RetryLayer::new(RetryPolicy::server_retry()))
+        .layer(CountLayer(Arc::clone(metrics)))
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
@@ -59,13 +63,14 @@ pub fn for_calls(mut config: Config, gate: &Gate) -> kube::Result<Client> {
 ///
 /// # Errors
 /// As [`for_calls`].
-pub fn for_watches(mut config: Config) -> kube::Result<Client> {
+pub fn for_watches(mut config: Config, metrics: &Arc<Metrics>) -> kube::Result<Client> {
     config.connect_timeout = Some(CONNECT_DEADLINE);
     config.read_timeout = Some(WATCH_SILENCE);
     config.write_timeout = Some(CALL_DEADLINE);
     introduce(&mut config);
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&TimeoutLayer::new(ANSWER_DEADLINE))
+        .with_layer(&CountLayer(Arc::clone(metrics)))
         .build())
 }
 

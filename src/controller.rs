@@ -6,7 +6,7 @@
 mod triggers;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
@@ -30,6 +30,7 @@ use crate::conditions::{Inputs, conditions, time_left};
 use crate::context::{Context, StoredServer};
 use crate::desired::{self, Settings, desired};
 use crate::leader::Leadership;
+use crate::metrics::Metrics;
 use crate::observe::observe;
 use crate::validate::validate;
 use crate::{client, events, finalize, status};
@@ -50,6 +51,16 @@ pub struct Options {
     pub concurrency: u16,
     /// Operator-wide settings that shape the children.
     pub settings: Settings,
+}
+
+/// What an operator shares with the rest of its process.
+pub struct Process {
+    /// When it may act.
+    pub leadership: Leadership,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// Turns true once the caches have synced.
+    pub ready: watch::Sender<bool>,
 }
 
 /// Why the operator could not run.
@@ -77,6 +88,18 @@ pub enum Error {
     Finalize(#[from] finalize::Error),
 }
 
+impl Error {
+    /// The step that failed: a label in the metrics.
+    fn step(&self) -> &'static str {
+        match self {
+            Self::Desired(_) => "desired",
+            Self::Incomplete(_) => "apply",
+            Self::Status(_) => "status",
+            Self::Finalize(_) => "finalize",
+        }
+    }
+}
+
 /// Runs an operator that is alone until `stop` is cancelled; running reconciles are then finished. `ready` turns true once
 /// the caches have synced.
 ///
@@ -88,7 +111,12 @@ pub async fn run(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    run_elected(config, options, Leadership::always(), ready, stop).await
+    let process = Process {
+        leadership: Leadership::always(),
+        metrics: Arc::default(),
+        ready,
+    };
+    run_elected(config, options, process, stop).await
 }
 
 /// As [`run`], for one of several: it keeps its caches warm, and reconciles once it leads.
@@ -98,15 +126,20 @@ pub async fn run(
 pub async fn run_elected(
     config: kube::Config,
     options: Options,
-    leadership: Leadership,
-    ready: watch::Sender<bool>,
+    process: Process,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let (queue, queued) = Queue::new();
-    let calls = client::for_calls(config.clone(), &leadership.gate)?;
-    let watches = client::for_watches(config)?;
+    let Process {
+        leadership,
+        metrics,
+        ready,
+    } = process;
+    let (queue, queued) = Queue::new(Arc::clone(&metrics));
+    let calls = client::for_calls(config.clone(), &leadership.gate, &metrics)?;
+    let watches = client::for_watches(config, &metrics)?;
     let (caches, secrets) = triggers::start(&watches, &calls, &options.namespaces, &queue, &stop);
     let context = Arc::new(Context {
+        metrics: Arc::clone(&metrics),
         recorder: events::recorder(&calls),
         client: calls,
         caches,
@@ -115,10 +148,12 @@ pub async fn run_elected(
         backoff: PerObject::new(RETRY.0, RETRY.1),
         resync: RESYNC,
     });
+    metrics.observe_servers(context.caches.servers.clone(), leadership.clone());
     let synced = triggers::synced(Arc::clone(&context));
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         synced.await;
         tracing::info!("caches have synced");
+        metrics.synced();
         ready.send_replace(true);
     }));
     let may_begin = async {
@@ -154,9 +189,9 @@ async fn reconcile_all(
                 // No error: the object is gone. One that is created anew under this name starts without its failures.
                 Err(ControllerError::ObjectNotFound(gone)) => {
                     let namespace = gone.namespace.unwrap_or_default();
-                    finished
-                        .backoff
-                        .forget(&ObjectRef::new(&gone.name).within(&namespace));
+                    let key = ObjectRef::new(&gone.name).within(&namespace);
+                    finished.backoff.forget(&key);
+                    finished.metrics.begun(&key);
                 }
                 // Failed reconciles are logged where they fail.
                 Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
@@ -171,6 +206,8 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
     let id = reconcile_id();
     let span = tracing::info_span!("reconcile", object = %key, id);
     async {
+        let began = Instant::now();
+        context.metrics.begun(&key);
         let latest = context.caches.servers.get(&stored.namespace().unwrap_or_default(), &stored.name_any());
         let stored = if let Lookedup::Found(latest) = latest { latest } else { stored };
         let result = match &stored.0 {
@@ -180,6 +217,8 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
                 leave_alone(invalid, &context).await
             }
         };
+        let failed = result.as_ref().err().map(Error::step);
+        context.metrics.reconciled(began.elapsed(), failed);
         match &result {
             Ok(_) => context.backoff.forget(&key),
             Err(error) => tracing::warn!(%error, "reconcile failed; will retry"),
@@ -215,6 +254,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
         Ok(Some(desired)) => apply::apply(context, &observed, desired.clone()).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
+    context.metrics.applied(&applied);
     let mut inputs = Inputs::new(
         &observed,
         &verdict,

@@ -10,8 +10,10 @@ pub mod record;
 pub mod socket;
 pub mod timing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -21,6 +23,8 @@ use self::candidate::{Candidate, Held, Outcome};
 use self::gate::Gate;
 use self::timing::Timing;
 use crate::backoff;
+use crate::metrics::Metrics;
+use crate::metrics::calls::CountLayer;
 
 /// The Lease of the Go operator.
 pub const LEASE: &str = "b837d6c8.dittofs.com";
@@ -206,13 +210,14 @@ impl Elector {
 ///
 /// # Errors
 /// When the configuration is unusable.
-pub fn client(mut config: Config, timing: &Timing) -> kube::Result<Client> {
+pub fn client(mut config: Config, timing: &Timing, metrics: &Arc<Metrics>) -> kube::Result<Client> {
     config.connect_timeout = Some(timing.call());
     config.read_timeout = Some(timing.call());
     config.write_timeout = Some(timing.call());
     config.default_retry = false;
     crate::client::introduce(&mut config);
-    Client::try_from(config)
+    let builder = ClientBuilder::try_from(config)?;
+    Ok(builder.with_layer(&CountLayer(Arc::clone(metrics))).build())
 }
 
 /// The pod's name, with a random part: a container that restarts in the same pod is somebody else.

@@ -33,6 +33,7 @@ pub mod events;
 pub mod finalize;
 pub mod growth;
 pub mod leader;
+pub mod metrics;
 pub mod migration;
 pub mod observe;
 pub mod quantity;

@@ -1,5 +1,6 @@
 //! The `run` command: from flags to a running operator, and to its graceful stop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Config;
@@ -9,11 +10,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::access::Reviewer;
+use crate::admin::{Health, Protection, tls};
 use crate::cli::RunArgs;
-use crate::controller::{self, Options};
+use crate::controller::{self, Options, Process};
 use crate::desired::Settings;
+use crate::leader::gate::Gate;
 use crate::leader::timing::Timing;
 use crate::leader::{self, Elector, Leadership};
+use crate::metrics::Metrics;
 use crate::{admin, client, telemetry};
 
 /// Why the operator did not run.
@@ -65,7 +70,8 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
         leader_election = args.leader_elect,
         "dittofs-operator starts"
     );
-    let (elector, leadership) = election(args, timing, &mut config)?;
+    let metrics = Arc::new(Metrics::new());
+    let (elector, leadership) = election(args, timing, &mut config, &metrics)?;
     let stop = CancellationToken::new();
     let finished = CancellationToken::new();
     let (ready, is_ready) = watch::channel(false);
@@ -76,8 +82,19 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
             None => Ok(()),
         }
     };
+    let protection = protection(args, &config, &metrics)?;
+    let health = Health {
+        ready: is_ready,
+        metrics: Arc::clone(&metrics),
+    };
+    let admin = serve(args, health, protection, &stop);
+    let process = Process {
+        leadership,
+        metrics,
+        ready,
+    };
     let operator = async {
-        let running = controller::run_elected(config, options(args), leadership, ready, stop.clone());
+        let running = controller::run_elected(config, options(args), process, stop.clone());
         tokio::select! {
             result = running => result?,
             () = overdue(&stop) => tracing::warn!("not every reconcile finished in time"),
@@ -85,7 +102,6 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
         finished.cancel();
         Ok(())
     };
-    let admin = serve(args, is_ready, &stop);
     let work = async { tokio::try_join!(operator, election, admin) };
     tokio::select! {
         result = work => { result?; }
@@ -110,13 +126,14 @@ fn election(
     args: &RunArgs,
     timing: Timing,
     config: &mut Config,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Option<Elector>, Leadership), Error> {
     if !args.leader_elect {
         return Ok((None, Leadership::always()));
     }
     let identity = leader::identity()?;
     client::introduce_as(config, &identity);
-    let lease = leader::client(config.clone(), &timing).map_err(controller::RunError::from)?;
+    let lease = leader::client(config.clone(), &timing, metrics).map_err(controller::RunError::from)?;
     let namespace = args.election.namespace.clone();
     let (elector, leadership) = Elector::new(
         lease,
@@ -148,13 +165,41 @@ async fn overdue(stop: &CancellationToken) {
     tokio::time::sleep(DRAIN).await;
 }
 
+/// Who may read `/metrics`, and by which certificate. The client for it works without the lease.
+fn protection(args: &RunArgs, config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Protection>, Error> {
+    if !args.metrics.secure || args.metrics.address.0.is_none() {
+        return Ok(None);
+    }
+    let client = client::for_calls(config.clone(), &Gate::always_open(), metrics);
+    let files = args.metrics.cert_path.as_ref().map(|folder| tls::Files {
+        certificate: folder.join(&args.metrics.cert_name),
+        key: folder.join(&args.metrics.cert_key),
+    });
+    Ok(Some(Protection {
+        reviewer: Reviewer::new(client.map_err(controller::RunError::from)?),
+        files,
+    }))
+}
+
 async fn serve(
     args: &RunArgs,
-    is_ready: watch::Receiver<bool>,
+    health: Health,
+    protection: Option<Protection>,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
-    let Some(address) = args.bind_address.0 else {
-        return Ok(());
+    let metrics = Arc::clone(&health.metrics);
+    let probes = async {
+        match args.bind_address.0 {
+            Some(address) => admin::serve_probes(address, health, stop.clone()).await,
+            None => Ok(()),
+        }
     };
-    Ok(admin::serve(address, is_ready, stop.clone()).await?)
+    let metrics = async {
+        match args.metrics.address.0 {
+            Some(address) => admin::serve_metrics(address, metrics, protection, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    tokio::try_join!(probes, metrics)?;
+    Ok(())
 }

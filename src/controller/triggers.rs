@@ -19,6 +19,7 @@ use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::cache::Cache;
 use crate::context::{Caches, Context, StoredServer};
+use crate::metrics::Metrics;
 use crate::observe::SecretReader;
 use crate::secrets;
 use crate::watch::{self, Change, Watch};
@@ -30,14 +31,19 @@ type Key = ObjectRef<StoredServer>;
 pub(super) struct Queue {
     sender: UnboundedSender<Key>,
     is_open: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
 }
 
 impl Queue {
     /// A closed queue, and its end.
-    pub(super) fn new() -> (Self, UnboundedReceiver<Key>) {
+    pub(super) fn new(metrics: Arc<Metrics>) -> (Self, UnboundedReceiver<Key>) {
         let (sender, receiver) = mpsc::unbounded();
-        let is_open = Arc::default();
-        (Self { sender, is_open }, receiver)
+        let queue = Self {
+            sender,
+            is_open: Arc::default(),
+            metrics,
+        };
+        (queue, receiver)
     }
 
     /// Opens it, and asks for every server. In this order, so that no change falls between the two.
@@ -49,6 +55,7 @@ impl Queue {
     /// The receiver is gone only when the operator stops; then nothing needs a reconcile.
     fn push(&self, key: Key) {
         if self.is_open.load(Ordering::SeqCst) {
+            self.metrics.asked(&key);
             let _ = self.sender.unbounded_send(key);
         }
     }
@@ -65,6 +72,7 @@ struct Scope<'a> {
     client: &'a Client,
     namespaces: &'a [String],
     stop: &'a CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 impl Scope<'_> {
@@ -91,7 +99,14 @@ impl Scope<'_> {
             let scoped = |name: &String| (Some(name.clone()), Api::namespaced(self.client.clone(), name));
             self.namespaces.iter().map(scoped).collect()
         };
-        watch::start(Watch { apis, labels, trim }, self.stop, listener)
+        let metrics = Arc::clone(&self.metrics);
+        let watch = Watch {
+            apis,
+            labels,
+            trim,
+            metrics,
+        };
+        watch::start(watch, self.stop, listener)
     }
 
     /// Watches a child kind: a touched child asks for its server.
@@ -158,6 +173,7 @@ pub(super) fn start(
         client: watches,
         namespaces,
         stop,
+        metrics: Arc::clone(&queue.metrics),
     };
     let servers = servers(&scope, queue);
     let caches = Caches {
