@@ -19,6 +19,7 @@ mod growth;
 mod hibernate;
 mod interrupted;
 mod leader;
+mod metrics;
 mod model;
 mod pause;
 mod purity;
