@@ -266,6 +266,13 @@ impl Metrics {
         }
     }
 
+    /// A watch of this kind begins. From here its restarts are counted, so that the first one is seen as a change.
+    pub fn watch_started(&self, kind: &str) {
+        let _ = self
+            .watch_restarts
+            .get_or_create(&KindLabel { kind: kind.into() });
+    }
+
     /// A watch failed and begins anew.
     pub fn watch_restarted(&self, kind: &str) {
         self.watch_restarts

@@ -84,6 +84,7 @@ where
         listener: Box::new(listener),
         metrics: watch.metrics,
     });
+    sink.metrics.watch_started(&kind::<K>());
     for (scope, api) in watch.apis {
         let config = watcher::Config {
             label_selector: watch.labels.clone(),

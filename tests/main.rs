@@ -18,6 +18,7 @@ mod golden;
 mod growth;
 mod hibernate;
 mod interrupted;
+mod kstatus;
 mod leader;
 mod metrics;
 mod model;
