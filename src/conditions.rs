@@ -177,7 +177,7 @@ pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Tim
         config: Judgement::no(reasons::INVALID_SPEC, message.clone()),
         available: Judgement::unknown(reasons::INVALID_SPEC, message.clone()),
         database: None,
-        progressing: Judgement::no(reasons::BLOCKED, message),
+        progressing: Judgement::no(reasons::BLOCKED, message.clone()),
     };
     let ready = ready::judge(&judged, 1);
     let told = [
@@ -185,6 +185,7 @@ pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Tim
         (AVAILABLE, judged.available),
         (CONFIG_READY, judged.config),
         (PROGRESSING, judged.progressing),
+        (STALLED, Judgement::yes(reasons::INVALID_SPEC, message)),
     ];
     told.into_iter()
         .map(|(type_, judgement)| dated(type_, judgement, previous, generation, now))

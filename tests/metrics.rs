@@ -94,7 +94,7 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
         r#"dittofs_operator_reconciles_total{result="success",step=""}"#,
         r#"dittofs_operator_children_total{kind="StatefulSet",outcome="created"} 1"#,
         r#"dittofs_operator_api_calls_total{verb="create",kind="statefulsets",code="201"} 1"#,
-        r#"dittofs_operator_api_calls_total{verb="update",kind="leases",code="200"}"#,
+        r#"dittofs_operator_api_calls_total{verb="create",kind="leases",code="201"} 1"#,
         r#"dittofs_operator_watch_age_seconds{kind="pods"}"#,
         concat!(
             r#"dittofs_operator_build_info{version=""#,
