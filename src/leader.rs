@@ -135,23 +135,19 @@ impl Elector {
         tracing::info!(lease = %self.options.lease, identity = %self.options.identity, "this operator leads");
         let kept = finished.run_until_cancelled(self.keep(&mut held)).await;
         self.leads.send_replace(false);
-        match kept {
-            Some(lost) => {
-                self.gate.close();
-                Err(lost)
-            }
-            None => {
-                self.release(&held).await;
-                Ok(())
-            }
+        if let Some(lost) = kept {
+            self.gate.close();
+            return Err(lost);
         }
+        self.release(&held).await;
+        Ok(())
     }
 
     async fn acquire(&mut self) -> Held {
         let mut known = None;
         loop {
             match self.candidate.try_acquire().await {
-                Ok(Outcome::Won(held)) => return held,
+                Ok(Outcome::Won(held)) => return *held,
                 Ok(Outcome::Waiting { holder, .. }) => {
                     if known.as_ref() != Some(&holder) {
                         tracing::info!(lease = %self.options.lease, %holder, "waiting for the lease");

@@ -156,7 +156,7 @@ fn stop_on_signal(stop: &CancellationToken) -> Result<impl Future<Output = ()> +
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
         tracing::info!("stopping: running reconciles are finished first");
         stop.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
 }
 

@@ -133,7 +133,7 @@ async fn a_holder_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatev
 async fn until_won(candidate: &mut Candidate) -> (Held, Instant) {
     loop {
         if let Outcome::Won(held) = candidate.try_acquire().await.expect("an answer") {
-            return (held, Instant::now());
+            return (*held, Instant::now());
         }
         tokio::time::sleep(GLANCE).await;
     }

@@ -37,7 +37,7 @@ pub enum Error {
 #[derive(Debug)]
 pub enum Outcome {
     /// The Lease is ours.
-    Won(Held),
+    Won(Box<Held>),
     /// Somebody else has it, or may have.
     Waiting {
         /// Who, by what the Lease says; may be empty.
@@ -102,7 +102,7 @@ impl Candidate {
         let sent = Moment::now();
         let taken = record::acquired(lease, &self.identity, &self.timing, Timestamp::now());
         match self.write(taken).await {
-            Ok(lease) => Ok(Outcome::Won(Held::new(lease, sent))),
+            Ok(lease) => Ok(Outcome::Won(Box::new(Held::new(lease, sent)))),
             Err(Error::Api(error)) if is_conflict(&error) => Ok(Outcome::Waiting {
                 holder: String::new(),
                 left: Duration::ZERO,

@@ -253,7 +253,9 @@ mod tests {
 
     fn ago(monotonic: u64, wall: u64) -> Moment {
         Moment {
-            monotonic: Instant::now() - Duration::from_secs(monotonic),
+            monotonic: Instant::now()
+                .checked_sub(Duration::from_secs(monotonic))
+                .expect("the machine has been up for longer"),
             wall: SystemTime::now() - Duration::from_secs(wall),
         }
     }

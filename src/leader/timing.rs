@@ -76,7 +76,7 @@ impl Timing {
     /// answered within it.
     #[must_use]
     pub fn margin(&self) -> Duration {
-        self.lease - self.renew
+        self.lease.saturating_sub(self.renew)
     }
 }
 
