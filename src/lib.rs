@@ -16,7 +16,7 @@
 //! | [`finalize`] | deletion | writes |
 //!
 //! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes),
-//! [`migration`] (a server that stays on SQLite), [`cli`] and [`run`] (the command), [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
+//! [`migration`] (a server that stays on SQLite), [`cli`] and [`run`] (the command), [`leader`] (which of several operators acts), [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
 
 pub mod admin;
 pub mod api;
@@ -32,6 +32,8 @@ pub mod desired;
 pub mod events;
 pub mod finalize;
 pub mod growth;
+pub mod leader;
+pub mod metrics;
 pub mod migration;
 pub mod observe;
 pub mod pods;

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod audit;
 pub mod fixtures;
+pub mod process;
 pub mod restarts;
 pub mod wait;
 
