@@ -16,7 +16,7 @@
 //! | [`finalize`] | deletion | writes |
 //!
 //! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes),
-//! [`migration`] (a server that stays on SQLite), [`cli`] and [`run`] (the command), [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
+//! [`migration`] (a server that stays on SQLite), [`cli`] and [`run`] (the command), [`render`] (the pure steps without a cluster), [`plugin`] (the commands of `kubectl dittofs`), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
 
 pub mod admin;
 pub mod api;
@@ -34,6 +34,7 @@ pub mod finalize;
 pub mod growth;
 pub mod migration;
 pub mod observe;
+pub mod plugin;
 pub mod quantity;
 pub mod render;
 pub mod run;

@@ -21,6 +21,7 @@ mod hibernate;
 mod interrupted;
 mod model;
 mod pause;
+mod plugin;
 mod purity;
 mod restarts;
 mod rollouts;
