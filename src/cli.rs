@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use self::plugin::{Access, ColorChoice, DiffArgs, OutputFormat, Plugin, PluginArgs, PluginCommand, ReportArgs, StatusArgs};
+pub use self::plugin::{
+    Access, ColorChoice, DiffArgs, OutputFormat, Plugin, PluginArgs, PluginCommand, ReportArgs, StatusArgs,
+};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\

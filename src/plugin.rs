@@ -37,7 +37,9 @@ const NOT_FOUND: u8 = 3;
 #[derive(Debug, Error)]
 pub enum Error {
     /// There is no way to an API server.
-    #[error("no cluster to speak to: {0}. Set KUBECONFIG, or name a file with --kubeconfig and a context with --context")]
+    #[error(
+        "no cluster to speak to: {0}. Set KUBECONFIG, or name a file with --kubeconfig and a context with --context"
+    )]
     Config(String),
     /// The API server refused a call, or did not answer.
     #[error("{what} failed: {detail}. {remedy}")]
@@ -50,7 +52,9 @@ pub enum Error {
         remedy: &'static str,
     },
     /// There is no server of this name.
-    #[error("there is no DittoServer {name} in the namespace {namespace}. `kubectl get dittoservers -A` lists all of them")]
+    #[error(
+        "there is no DittoServer {name} in the namespace {namespace}. `kubectl get dittoservers -A` lists all of them"
+    )]
     NotFound {
         /// The namespace.
         namespace: String,
@@ -58,7 +62,9 @@ pub enum Error {
         name: String,
     },
     /// The CRD is not installed.
-    #[error("this cluster has no DittoServers: their CRD is not installed. `dittofs-operator crd | kubectl apply --server-side -f -` installs it")]
+    #[error(
+        "this cluster has no DittoServers: their CRD is not installed. `dittofs-operator crd | kubectl apply --server-side -f -` installs it"
+    )]
     NotInstalled,
     /// A stored server does not parse.
     #[error("the DittoServer {name} does not parse: {detail}. `kubectl edit dittoserver {name}` mends it")]
@@ -137,7 +143,12 @@ fn answer(args: &PluginArgs) -> Result<u8, Error> {
             Ok(0)
         }
         PluginCommand::Completion { shell } => {
-            clap_complete::generate(*shell, &mut Plugin::command(), "kubectl-dittofs", &mut io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Plugin::command(),
+                "kubectl-dittofs",
+                &mut io::stdout(),
+            );
             Ok(0)
         }
     }

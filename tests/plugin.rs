@@ -29,7 +29,10 @@ impl From<Output> for Said {
 /// The binary under its own name.
 fn command(kubeconfig: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"));
-    command.arg("kubectl").env("KUBECONFIG", kubeconfig).env_remove("NO_COLOR");
+    command
+        .arg("kubectl")
+        .env("KUBECONFIG", kubeconfig)
+        .env_remove("NO_COLOR");
     command
 }
 

@@ -124,7 +124,10 @@ fn object(schema: &Value, path: &str, page: &mut String) {
         let _ = writeln!(page, "{description}\n");
     }
     page.push_str("| field | type | default | constraints | description |\n|---|---|---|---|---|\n");
-    let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let required = schema["required"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     for (name, field) in properties(schema) {
         let is_required = required.iter().any(|required| required == name);
         let _ = writeln!(
@@ -151,8 +154,14 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 /// The object that a field holds, be it in a list or in a map, and how its path goes on.
 fn nested(field: &Value) -> Option<(&Value, &'static str)> {
-    let places = [(field, ""), (&field["items"], "[]"), (&field["additionalProperties"], ".*")];
-    places.into_iter().find(|(schema, _)| schema["properties"].is_object())
+    let places = [
+        (field, ""),
+        (&field["items"], "[]"),
+        (&field["additionalProperties"], ".*"),
+    ];
+    places
+        .into_iter()
+        .find(|(schema, _)| schema["properties"].is_object())
 }
 
 /// The name of a field, with a link to the object that it holds.
@@ -209,7 +218,10 @@ fn constraints(field: &Value, is_required: bool) -> String {
         }
     }
     if field["x-kubernetes-list-type"] == "map" {
-        told.push(format!("unique by {}", list(&field["x-kubernetes-list-map-keys"])));
+        told.push(format!(
+            "unique by {}",
+            list(&field["x-kubernetes-list-map-keys"])
+        ));
     }
     if field["x-kubernetes-list-type"] == "set" {
         told.push("unique".into());
@@ -310,7 +322,9 @@ mod tests {
         }
         assert!(found.len() > 100, "{}", found.len());
         for (object, field) in found {
-            let section = page.split("\n## ").find(|section| section.starts_with(&format!("`{object}`\n")));
+            let section = page
+                .split("\n## ")
+                .find(|section| section.starts_with(&format!("`{object}`\n")));
             let section = section.unwrap_or_else(|| panic!("{object} has no section"));
             assert!(section.contains(&format!("`{field}`")), "{object}.{field}");
         }
@@ -337,7 +351,11 @@ mod tests {
             .filter_map(|line| line.strip_prefix("## "))
             .map(anchor)
             .collect();
-        for link in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in page
+            .split("](#")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             assert!(headings.iter().any(|heading| heading == link), "{link}");
         }
     }

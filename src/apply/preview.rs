@@ -268,9 +268,7 @@ impl Sketch<'_> {
     async fn workload(&self, observed: &Observed, workload: Workload) -> Preview {
         let name = names::stateful_set(&observed.server.name_any());
         let change = match workload {
-            Workload::Await => Ok(Change::Held(
-                "is not created yet: its pod could not start".into(),
-            )),
+            Workload::Await => Ok(Change::Held("is not created yet: its pod could not start".into())),
             Workload::Hold { replicas } => self.held(&name, replicas).await,
             Workload::Run { stateful_set, .. } => self.stateful_set(&name, *stateful_set).await,
         };

@@ -30,11 +30,7 @@ pub struct Look {
 ///
 /// # Errors
 /// When the client configuration is unusable.
-pub async fn look(
-    config: kube::Config,
-    namespaces: &[String],
-    settings: Settings,
-) -> Result<Look, RunError> {
+pub async fn look(config: kube::Config, namespaces: &[String], settings: Settings) -> Result<Look, RunError> {
     let (queue, queued) = mpsc::unbounded();
     let stop = CancellationToken::new();
     let calls = client::for_calls(config.clone())?;

@@ -106,7 +106,9 @@ fn is_of_object(status: &kube::core::Status) -> bool {
 /// What went wrong with a call, and what to do.
 pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
     let (detail, remedy) = match error {
-        kube::Error::Api(status) if status.code == 404 && !is_of_object(status) => return Error::NotInstalled,
+        kube::Error::Api(status) if status.code == 404 && !is_of_object(status) => {
+            return Error::NotInstalled;
+        }
         kube::Error::Api(status) => (client::explain(error), remedy(status.code)),
         kube::Error::Auth(error) => (
             error.to_string(),

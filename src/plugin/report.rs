@@ -61,7 +61,9 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
     if missed > 0 {
         println!("{missed} things could not be read; README.txt in it lists them.");
     }
-    println!("It holds no Secret that could be read. Logs may hold others: look through them before you send it.");
+    println!(
+        "It holds no Secret that could be read. Logs may hold others: look through them before you send it."
+    );
     Ok(0)
 }
 

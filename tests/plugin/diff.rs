@@ -13,7 +13,9 @@ use crate::support::{World, audit, fixtures};
 /// A settled server that was made by `kubectl apply` of this spec.
 async fn applied(world: &World, spec: Value) {
     let mut kubectl = world.control_plane().kubectl();
-    kubectl.args(["-n", &world.namespace, "apply", "-f", "-"]).stdin(Stdio::piped());
+    kubectl
+        .args(["-n", &world.namespace, "apply", "-f", "-"])
+        .stdin(Stdio::piped());
     let mut child = kubectl.spawn().expect("kubectl runs");
     let manifest = manifest(spec);
     let mut input = child.stdin.take().expect("a pipe");
@@ -52,14 +54,20 @@ async fn a_settled_server_has_no_difference_and_a_diff_writes_nothing() {
     let spec = json!({"image": "example.org/dittofs:1", "service": {"annotations": {"fence": "1"}}});
     applied(&world, spec.clone()).await;
     let before = audit::writes(world.control_plane(), &world.namespace).len();
-    for said in [plugin(&world, &["diff", "files"]).await, against(&world, spec).await] {
+    for said in [
+        plugin(&world, &["diff", "files"]).await,
+        against(&world, spec).await,
+    ] {
         assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
         assert!(said.text.contains("No change. "), "{}", said.text);
         assert!(said.text.contains("The pod does not restart."), "{}", said.text);
     }
     let said = against(&world, json!({"image": "example.org/dittofs:2"})).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert_eq!(audit::writes(world.control_plane(), &world.namespace).len(), before);
+    assert_eq!(
+        audit::writes(world.control_plane(), &world.namespace).len(),
+        before
+    );
 }
 
 #[tokio::test]
@@ -81,7 +89,10 @@ async fn an_annotation_of_a_service_that_comes_or_goes_restarts_nothing() {
 
     // What the diff foretold is what the operator does.
     world
-        .merge::<DittoServer>("files", json!({"spec": {"service": {"annotations": {"old": null, "new": "2"}}}}))
+        .merge::<DittoServer>(
+            "files",
+            json!({"spec": {"service": {"annotations": {"old": null, "new": "2"}}}}),
+        )
         .await;
     world.ready("files").await;
     let is_done = |service: &Service| {
@@ -99,7 +110,11 @@ async fn a_changed_configuration_restarts_the_pod_and_the_reason_is_told() {
     applied(&world, json!({})).await;
     let said = against(&world, json!({"logging": {"level": "DEBUG"}})).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert!(said.text.contains("ConfigMap files-config (live)"), "{}", said.text);
+    assert!(
+        said.text.contains("ConfigMap files-config (live)"),
+        "{}",
+        said.text
+    );
     assert!(said.text.contains("config.yaml changes"), "{}", said.text);
 }
 
@@ -108,7 +123,11 @@ async fn a_server_that_is_stopped_or_new_is_told_as_such() {
     let world = World::new("diff").await;
     let said = against(&world, json!({})).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert!(said.text.contains("StatefulSet files would be created"), "{}", said.text);
+    assert!(
+        said.text.contains("StatefulSet files would be created"),
+        "{}",
+        said.text
+    );
     assert!(said.text.contains("A pod is started."), "{}", said.text);
     applied(&world, json!({})).await;
     let said = against(&world, json!({"replicas": 0})).await;

@@ -46,10 +46,22 @@ fn files(archive: &Path) -> BTreeMap<String, String> {
 
 /// Every confidential value of every Secret, plain and in base64.
 async fn canaries(world: &World) -> Vec<String> {
-    let secrets = world.api::<Secret>().list(&ListParams::default()).await.expect("Secrets");
-    let data = secrets.items.into_iter().flat_map(|secret| secret.data.unwrap_or_default());
+    let secrets = world
+        .api::<Secret>()
+        .list(&ListParams::default())
+        .await
+        .expect("Secrets");
+    let data = secrets
+        .items
+        .into_iter()
+        .flat_map(|secret| secret.data.unwrap_or_default());
     data.filter(|(key, _)| !PUBLIC.contains(&key.as_str()))
-        .flat_map(|(_, value)| [String::from_utf8_lossy(&value.0).into_owned(), STANDARD.encode(&value.0)])
+        .flat_map(|(_, value)| {
+            [
+                String::from_utf8_lossy(&value.0).into_owned(),
+                STANDARD.encode(&value.0),
+            ]
+        })
         .filter(|value| value.len() >= 8)
         .collect()
 }
@@ -65,7 +77,9 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
     let key = "kubectl.kubernetes.io/last-applied-configuration";
     secret.metadata.annotations = Some([(key.to_owned(), copy)].into());
     world.create(&secret).await;
-    world.create(&fixtures::secret("unused", &[("key", unused)])).await;
+    world
+        .create(&fixtures::secret("unused", &[("key", unused)]))
+        .await;
     let spec = json!({
         "identity": {"jwt": {"secretRef": {"name": "mine", "key": "jwt"}}},
         "percona": {"enabled": true},
@@ -113,7 +127,11 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
         assert!(file(name).contains(wanted), "{name}: {}", file(name));
     }
     let canaries = canaries(&world).await;
-    assert!(canaries.len() >= 10, "there is something to look for: {}", canaries.len());
+    assert!(
+        canaries.len() >= 10,
+        "there is something to look for: {}",
+        canaries.len()
+    );
     for (name, text) in &files {
         for canary in &canaries {
             assert!(!text.contains(canary.as_str()), "{name} has {canary}");

@@ -17,7 +17,10 @@ fn stable(world: &World, said: &Said) -> String {
         (r"revision files-[0-9a-f]+", "revision REVISION"),
         (r"on kwok-[a-z0-9-]+|on node-[0-9]+", "on NODE"),
     ] {
-        text = Regex::new(pattern).expect("a pattern").replace_all(&text, name).into_owned();
+        text = Regex::new(pattern)
+            .expect("a pattern")
+            .replace_all(&text, name)
+            .into_owned();
     }
     text
 }
@@ -37,11 +40,15 @@ async fn a_ready_server_is_a_tree_without_a_cross_and_the_exit_status_is_0() {
 async fn a_crashing_server_says_why_beside_its_pod_and_the_exit_status_is_1() {
     let world = World::new("status").await;
     world
-        .create(&fixtures::server("files", json!({"image": "example.org/dittofs:crash"})))
+        .create(&fixtures::server(
+            "files",
+            json!({"image": "example.org/dittofs:crash"}),
+        ))
         .await;
     world
         .server_until("files", "telling the cause", |server| {
-            wait::condition(server, "Available").is_some_and(|told| told.message.contains("crashes in a loop"))
+            wait::condition(server, "Available")
+                .is_some_and(|told| told.message.contains("crashes in a loop"))
         })
         .await;
     let said = plugin(&world, &["status", "files"]).await;
@@ -63,7 +70,8 @@ async fn a_server_that_lacks_a_secret_says_which() {
     assert_eq!(said.code, Some(1));
     assert!(said.text.contains("✗ Secret mine"), "{}", said.text);
     assert!(
-        said.text.contains("named in spec.identity.jwt.secretRef, is not there"),
+        said.text
+            .contains("named in spec.identity.jwt.secretRef, is not there"),
         "{}",
         said.text
     );
@@ -98,17 +106,30 @@ async fn programs_get_json_or_yaml_of_one_server_or_a_list_of_all() {
     assert_eq!(one["name"], "files");
     let child = |kind: &str| {
         let children = one["children"].as_array().expect("children");
-        children.iter().find(|child| child["kind"] == kind).cloned().unwrap_or_default()
+        children
+            .iter()
+            .find(|child| child["kind"] == kind)
+            .cloned()
+            .unwrap_or_default()
     };
     assert_eq!(child("StatefulSet")["children"][0]["facts"]["ready"], "true");
     assert_eq!(child("PersistentVolumeClaim")["facts"]["phase"], "Bound");
     assert_eq!(child("PerconaPGCluster")["facts"]["state"], "ready");
     let conditions = one["conditions"].as_array().expect("conditions");
-    assert!(conditions.iter().any(|condition| condition["type"] == "DatabaseReady"));
+    assert!(
+        conditions
+            .iter()
+            .any(|condition| condition["type"] == "DatabaseReady")
+    );
 
     let all = plugin(&world, &["status", "-o", "yaml"]).await;
     let all: Value = serde_yaml::from_str(&all.text).expect("YAML");
-    let names: Vec<&str> = all.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
+    let names: Vec<&str> = all
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
     assert_eq!(names, ["files", "other"]);
     simulator.check().expect("the database operator lives");
 }
@@ -129,7 +150,11 @@ async fn a_server_or_cluster_that_is_not_there_has_an_exit_status_and_a_remedy()
     let world = World::without_operator("status").await;
     let said = plugin(&world, &["status", "nobody"]).await;
     assert_eq!(said.code, Some(3), "{}", said.error);
-    assert!(said.error.contains("kubectl get dittoservers -A"), "{}", said.error);
+    assert!(
+        said.error.contains("kubectl get dittoservers -A"),
+        "{}",
+        said.error
+    );
 
     let said = plugin(&world, &["status", "nobody", "--context", "elsewhere"]).await;
     assert_eq!(said.code, Some(2), "{}", said.error);

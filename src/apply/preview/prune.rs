@@ -82,8 +82,10 @@ mod tests {
     use super::*;
 
     fn entry(manager: &str, fields: Value) -> ManagedFieldsEntry {
-        serde_json::from_value(json!({"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields}))
-            .unwrap()
+        serde_json::from_value(
+            json!({"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields}),
+        )
+        .unwrap()
     }
 
     #[test]

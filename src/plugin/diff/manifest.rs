@@ -26,7 +26,10 @@ const NEW_MANAGER: &str = "kubectl-dittofs";
 pub(super) async fn servers(cluster: &Cluster, files: &[PathBuf]) -> Result<Vec<Arc<DittoServer>>, Error> {
     let kind = DittoServer::kind(&());
     let mut servers = Vec::new();
-    for document in input::read(files)?.into_iter().filter(|document| document.is(&kind)) {
+    for document in input::read(files)?
+        .into_iter()
+        .filter(|document| document.is(&kind))
+    {
         servers.push(Arc::new(stored(cluster, document).await?));
     }
     if servers.is_empty() {
@@ -41,7 +44,10 @@ async fn stored(cluster: &Cluster, document: Document) -> Result<DittoServer, Er
     let named = manifest["metadata"]["namespace"].as_str();
     let namespace = named.unwrap_or(&cluster.namespace).to_owned();
     manifest["metadata"]["namespace"] = Value::String(namespace.clone());
-    let name = manifest["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let name = manifest["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let api: Api<DittoServer> = Api::namespaced(cluster.client.clone(), &namespace);
     let call = |error: kube::Error| failed(&what, &error);
     let Some(live) = api.get_opt(&name).await.map_err(call)? else {

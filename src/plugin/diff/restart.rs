@@ -114,7 +114,9 @@ fn hash(previews: &[Preview]) -> String {
     match (writes("ConfigMap"), writes("Secret")) {
         (true, _) => "the server reads its configuration at start, and config.yaml changes".into(),
         (false, true) => "the server reads a Secret at start that changes".into(),
-        (false, false) => "a Secret that the server reads at start is not the one that the pod was started with".into(),
+        (false, false) => {
+            "a Secret that the server reads at start is not the one that the pod was started with".into()
+        }
     }
 }
 
@@ -145,7 +147,12 @@ fn differences(before: &Value, after: &Value, path: &str, found: &mut Vec<Differ
             keys.dedup();
             for key in keys {
                 let path = format!("{path}.{key}");
-                differences(&before[key.as_str()], &after[key.as_str()], path.trim_start_matches('.'), found);
+                differences(
+                    &before[key.as_str()],
+                    &after[key.as_str()],
+                    path.trim_start_matches('.'),
+                    found,
+                );
             }
         }
         (Value::Array(one), Value::Array(other)) if named(one) && named(other) => {

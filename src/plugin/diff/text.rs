@@ -66,7 +66,11 @@ fn child(preview: &Preview) -> Result<String, Error> {
     let title = format!("{} {}", preview.kind, preview.name);
     Ok(match &preview.change {
         Change::None => String::new(),
-        Change::Create(object) => format!("\n{}\n{}", styled(GOOD, format!("{title} would be created")), added(object)?),
+        Change::Create(object) => format!(
+            "\n{}\n{}",
+            styled(GOOD, format!("{title} would be created")),
+            added(object)?
+        ),
         Change::Update {
             before,
             after,
@@ -89,7 +93,10 @@ fn added(object: &Value) -> Result<String, Error> {
         metadata.remove("ownerReferences");
     }
     let lines = yaml(&object)?;
-    let lines: Vec<String> = lines.lines().map(|line| styled(GOOD, format!("+{line}"))).collect();
+    let lines: Vec<String> = lines
+        .lines()
+        .map(|line| styled(GOOD, format!("+{line}")))
+        .collect();
     Ok(lines.join("\n") + "\n")
 }
 
@@ -114,7 +121,11 @@ fn unified(title: &str, before: &str, after: &str) -> String {
 }
 
 fn summary(difference: &Difference) -> String {
-    let changes = difference.previews.iter().filter(|preview| preview.change.is_write()).count();
+    let changes = difference
+        .previews
+        .iter()
+        .filter(|preview| preview.change.is_write())
+        .count();
     let failures = difference
         .previews
         .iter()
@@ -187,7 +198,11 @@ fn cut(before: &mut Value, after: &mut Value, desired: &Value) {
             for item in one.iter_mut() {
                 let same = |candidate: &&mut Value| is_same(candidate, item);
                 if let Some(partner) = other.iter_mut().find(same) {
-                    let wanted = desired.as_array().into_iter().flatten().find(|wanted| is_same(wanted, item));
+                    let wanted = desired
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .find(|wanted| is_same(wanted, item));
                     cut(item, partner, wanted.unwrap_or(&Value::Null));
                 }
             }

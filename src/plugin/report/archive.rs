@@ -63,7 +63,8 @@ impl Archive {
 
     /// Notes what could not be read.
     pub(super) fn miss(&mut self, what: &str, error: &kube::Error) {
-        self.missed.push(format!("{what}: {}", crate::client::explain(error)));
+        self.missed
+            .push(format!("{what}: {}", crate::client::explain(error)));
     }
 
     /// The bytes of the archive.

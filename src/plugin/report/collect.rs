@@ -39,7 +39,10 @@ const PUBLIC_KEYS: [&str; 11] = [
 /// The names of the Secrets that a server, its pod and its database use.
 fn used(observed: &Observed) -> BTreeSet<String> {
     let server = &observed.server;
-    let mut names: BTreeSet<String> = secrets::uses(server).into_iter().map(|used| used.secret).collect();
+    let mut names: BTreeSet<String> = secrets::uses(server)
+        .into_iter()
+        .map(|used| used.secret)
+        .collect();
     names.extend(secrets::kept(server));
     names.insert(names::percona_user_secret(&server.name_any()));
     names.insert(names::percona_cert_secret(&server.name_any()));
@@ -58,7 +61,9 @@ fn referenced(value: &Value, names: &mut BTreeSet<String>) {
                 let named: Vec<&Value> = match (key.as_str(), value) {
                     ("secretKeyRef" | "secretRef", reference) => vec![&reference["name"]],
                     ("secret", volume) => vec![&volume["secretName"], &volume["name"]],
-                    ("imagePullSecrets", Value::Array(items)) => items.iter().map(|item| &item["name"]).collect(),
+                    ("imagePullSecrets", Value::Array(items)) => {
+                        items.iter().map(|item| &item["name"]).collect()
+                    }
                     _ => Vec::new(),
                 };
                 names.extend(named.into_iter().filter_map(Value::as_str).map(str::to_owned));
@@ -167,7 +172,12 @@ fn dynamic<K: Resource<DynamicType = ()>>(cluster: &Cluster) -> Api<DynamicObjec
     Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource)
 }
 
-async fn one<K: Resource<DynamicType = ()>>(cluster: &Cluster, name: &str, file: &str, archive: &mut Archive) {
+async fn one<K: Resource<DynamicType = ()>>(
+    cluster: &Cluster,
+    name: &str,
+    file: &str,
+    archive: &mut Archive,
+) {
     match dynamic::<K>(cluster).get_opt(name).await {
         Ok(Some(object)) => archive.objects(file, &json_of([object])),
         Ok(None) => {}
@@ -235,7 +245,10 @@ pub(super) async fn versions(cluster: &Cluster, archive: &mut Archive) {
     let mut installed = serde_json::Map::new();
     for name in [DittoServer::crd_name(), "perconapgclusters.pgv2.percona.com"] {
         match definitions.get_opt(name).await {
-            Ok(definition) => drop(installed.insert(name.to_owned(), definition.as_ref().map_or(json!("not installed"), told))),
+            Ok(definition) => drop(installed.insert(
+                name.to_owned(),
+                definition.as_ref().map_or(json!("not installed"), told),
+            )),
             Err(error) => archive.miss(&format!("CustomResourceDefinition {name}"), &error),
         }
     }
@@ -248,7 +261,12 @@ pub(super) async fn versions(cluster: &Cluster, archive: &mut Archive) {
 }
 
 fn told(definition: &CustomResourceDefinition) -> Value {
-    let versions: Vec<&str> = definition.spec.versions.iter().map(|version| version.name.as_str()).collect();
+    let versions: Vec<&str> = definition
+        .spec
+        .versions
+        .iter()
+        .map(|version| version.name.as_str())
+        .collect();
     json!({
         "versions": versions,
         "labels": definition.metadata.labels,

@@ -31,7 +31,9 @@ pub(super) async fn of_operator(cluster: &Cluster, args: &ReportArgs, archive: &
         Err(error) => return archive.miss("the operator's pods (--operator-namespace may help)", &error),
     };
     if pods.is_empty() {
-        archive.missed.push(format!("the operator's pods: none has the label {OPERATOR}"));
+        archive
+            .missed
+            .push(format!("the operator's pods: none has the label {OPERATOR}"));
     }
     for pod in pods {
         let namespace = pod.namespace().unwrap_or_default();
@@ -44,7 +46,10 @@ async fn of_pod(cluster: &Cluster, namespace: &str, pod: &Pod, lines: i64, archi
     let name = pod.name_any();
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let restarted = |container: &str| {
-        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        let statuses = pod
+            .status
+            .iter()
+            .flat_map(|status| status.container_statuses.iter().flatten());
         statuses
             .filter(|status| status.name == container)
             .any(|status| status.restart_count > 0)

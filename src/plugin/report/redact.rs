@@ -60,7 +60,9 @@ impl Redactor {
             .filter(|(key, _)| *key != "managedFields" && !COPIES.contains(&key.as_str()));
         kept.map(|(key, value)| {
             let value = match (key.as_str(), value) {
-                ("env", Value::Array(variables)) => variables.iter().map(|variable| self.variable(variable)).collect(),
+                ("env", Value::Array(variables)) => {
+                    variables.iter().map(|variable| self.variable(variable)).collect()
+                }
                 _ => self.object(value),
             };
             (self.text(key), value)
@@ -101,7 +103,10 @@ fn forms(value: &[u8]) -> Vec<String> {
         // As a log in JSON writes it.
         let escaped = Value::from(text).to_string();
         forms.push(escaped.trim_matches('"').to_owned());
-        let lines = text.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE);
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.len() >= SHORTEST_LINE);
         forms.extend(lines.filter(|line| !line.starts_with("-----")).map(str::to_owned));
     }
     forms
@@ -115,7 +120,10 @@ mod tests {
 
     #[test]
     fn a_value_is_taken_out_of_a_log_in_every_form() {
-        let redactor = Redactor::of([b"pa/ss w\"rd\n".as_slice(), b"first-line-of-it\nsecond-line-of-it"]);
+        let redactor = Redactor::of([
+            b"pa/ss w\"rd\n".as_slice(),
+            b"first-line-of-it\nsecond-line-of-it",
+        ]);
         for form in [
             "pa/ss w\"rd",
             "postgres://u:pa%2Fss%20w%22rd@db",
@@ -126,7 +134,10 @@ mod tests {
         ] {
             let redacted = redactor.text(form);
             assert!(redacted.contains(REDACTED), "{form}");
-            assert!(!redacted.contains("ss w") && !redacted.contains("second"), "{redacted}");
+            assert!(
+                !redacted.contains("ss w") && !redacted.contains("second"),
+                "{redacted}"
+            );
         }
     }
 

@@ -24,9 +24,13 @@ pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<Node> {
     nodes.extend(database(observed));
     nodes.extend(services(observed, caches));
     let name = names::baseline_network_policy(&observed.server.name_any());
-    nodes.push(plain(observed, "NetworkPolicy", &name, &caches.network_policies, |_| {
-        "baseline".into()
-    }));
+    nodes.push(plain(
+        observed,
+        "NetworkPolicy",
+        &name,
+        &caches.network_policies,
+        |_| "baseline".into(),
+    ));
     nodes.push(config_map(observed));
     nodes.extend(secret_nodes(observed));
     nodes
@@ -69,8 +73,8 @@ fn judged_set(set: &StatefulSet, name: &str) -> Node {
     let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let status = set.status.clone().unwrap_or_default();
     let ready = status.ready_replicas.unwrap_or_default();
-    let is_rolling =
-        status.update_revision != status.current_revision && status.updated_replicas.unwrap_or_default() < wanted;
+    let is_rolling = status.update_revision != status.current_revision
+        && status.updated_replicas.unwrap_or_default() < wanted;
     let (mood, mut summary) = match (wanted, ready) {
         (0, 0) => (Mood::Waiting, "stopped".to_owned()),
         (0, _) => (Mood::Waiting, "stopping".to_owned()),
@@ -80,10 +84,15 @@ fn judged_set(set: &StatefulSet, name: &str) -> Node {
     if is_rolling {
         summary.push_str(", rolling out a new revision");
     }
-    Node::new("StatefulSet", name, if is_rolling { Mood::Waiting } else { mood }, summary)
-        .fact("wanted", Some(wanted))
-        .fact("ready", Some(ready))
-        .fact("updateRevision", status.update_revision)
+    Node::new(
+        "StatefulSet",
+        name,
+        if is_rolling { Mood::Waiting } else { mood },
+        summary,
+    )
+    .fact("wanted", Some(wanted))
+    .fact("ready", Some(ready))
+    .fact("updateRevision", status.update_revision)
 }
 
 fn pods(observed: &Observed) -> Vec<Node> {
@@ -120,7 +129,9 @@ fn pod_node(pod: &Pod, cause: Option<(String, bool)>) -> Node {
     if restarts > 0 {
         summary.push_str(&format!(", {restarts} restarts"));
     }
-    let image = containers.iter().find(|container| container.name == names::CONTAINER);
+    let image = containers
+        .iter()
+        .find(|container| container.name == names::CONTAINER);
     Node::new("Pod", pod.name_any(), mood, summary)
         .fact("ready", Some(is_ready(pod)))
         .fact("restarts", Some(restarts))
@@ -146,7 +157,9 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> Node {
     let status = claim.status.clone().unwrap_or_default();
     let requests = spec.resources.and_then(|resources| resources.requests);
     let wanted = requests.and_then(|requests| requests.get(STORAGE).map(|size| size.0.clone()));
-    let has = status.capacity.and_then(|capacity| capacity.get(STORAGE).map(|size| size.0.clone()));
+    let has = status
+        .capacity
+        .and_then(|capacity| capacity.get(STORAGE).map(|size| size.0.clone()));
     let phase = status.phase.unwrap_or_else(|| "Pending".into());
     let mood = match phase.as_str() {
         "Bound" if has == wanted => Mood::Good,
@@ -181,7 +194,11 @@ fn database(observed: &Observed) -> Option<Node> {
     Some(match &observed.database.cluster {
         Read::Found(cluster) => {
             let state = cluster.state().unwrap_or("not reported yet").to_owned();
-            let mood = if cluster.is_ready() { Mood::Good } else { Mood::Waiting };
+            let mood = if cluster.is_ready() {
+                Mood::Good
+            } else {
+                Mood::Waiting
+            };
             let mut summary = format!("state {state}");
             if cluster.is_to_pause() {
                 summary.push_str(", asked to pause");
@@ -190,7 +207,9 @@ fn database(observed: &Observed) -> Option<Node> {
                 summary.push_str(", not used by the server");
             }
             let host = cluster.status.as_ref().and_then(|status| status.host.clone());
-            Node::new(kind, name, mood, summary).fact("state", Some(state)).fact("host", host)
+            Node::new(kind, name, mood, summary)
+                .fact("state", Some(state))
+                .fact("host", host)
         }
         Read::Missing | Read::Unreadable(_) if !is_wanted => return None,
         Read::Missing if observed.database.kind == KindState::NotServed => {
@@ -208,11 +227,15 @@ fn services(observed: &Observed, caches: &Caches) -> Vec<Node> {
         wanted.push(names::metrics_service(&server));
     }
     let of_server = |service: &Arc<Service>| {
-        service.namespace() == observed.server.namespace() && service.labels().get(names::INSTANCE_LABEL) == Some(&server)
+        service.namespace() == observed.server.namespace()
+            && service.labels().get(names::INSTANCE_LABEL) == Some(&server)
     };
     let others = caches.services.all().into_iter().filter(of_server);
     let others: BTreeSet<String> = others.map(|service| service.name_any()).collect();
-    let others = others.into_iter().filter(|name| !wanted.contains(name)).collect::<Vec<_>>();
+    let others = others
+        .into_iter()
+        .filter(|name| !wanted.contains(name))
+        .collect::<Vec<_>>();
     wanted.extend(others);
     wanted
         .iter()
@@ -222,12 +245,20 @@ fn services(observed: &Observed, caches: &Caches) -> Vec<Node> {
 
 fn service(service: &Service) -> String {
     let spec = service.spec.clone().unwrap_or_default();
-    let ports: Vec<String> = spec.ports.iter().flatten().map(|port| port.port.to_string()).collect();
+    let ports: Vec<String> = spec
+        .ports
+        .iter()
+        .flatten()
+        .map(|port| port.port.to_string())
+        .collect();
     let kind = match spec.cluster_ip.as_deref() {
         Some("None") => "headless".to_owned(),
         _ => spec.type_.unwrap_or_default(),
     };
-    let ingress = service.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
+    let ingress = service
+        .status
+        .as_ref()
+        .and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
     let address = ingress
         .and_then(|ingress| ingress.first())
         .and_then(|first| first.ip.clone().or_else(|| first.hostname.clone()));
@@ -277,7 +308,10 @@ fn config_map(observed: &Observed) -> Node {
 fn secret_nodes(observed: &Observed) -> Vec<Node> {
     let uses = secrets::uses(&observed.server);
     let names: BTreeSet<&String> = uses.iter().map(|used| &used.secret).collect();
-    names.into_iter().map(|name| secret(observed, name, &uses)).collect()
+    names
+        .into_iter()
+        .map(|name| secret(observed, name, &uses))
+        .collect()
 }
 
 fn secret(observed: &Observed, name: &str, uses: &[SecretUse]) -> Node {
@@ -295,11 +329,16 @@ fn secret(observed: &Observed, name: &str, uses: &[SecretUse]) -> Node {
             if missing.is_empty() {
                 (Mood::Good, whose)
             } else {
-                (Mood::Bad, format!("{whose}, without a value of: {}", missing.join(", ")))
+                (
+                    Mood::Bad,
+                    format!("{whose}, without a value of: {}", missing.join(", ")),
+                )
             }
         }
         Some(Read::Unreadable(error)) => (Mood::Unknown, format!("{whose}, cannot be read: {error}")),
-        Some(Read::Missing) | None if is_optional => (Mood::Waiting, format!("{whose}, is not there; optional")),
+        Some(Read::Missing) | None if is_optional => {
+            (Mood::Waiting, format!("{whose}, is not there; optional"))
+        }
         Some(Read::Missing) | None => (Mood::Bad, format!("{whose}, is not there")),
     };
     Node::new("Secret", name, mood, summary)

@@ -40,7 +40,11 @@ fn head(view: &View, now: Timestamp) -> String {
     if !view.is_seen() {
         words.push("the operator has not seen the latest change yet".to_owned());
     }
-    format!("{title}  {}  {}\n", styled(style, word), styled(FAINT, words.join(", ")))
+    format!(
+        "{title}  {}  {}\n",
+        styled(style, word),
+        styled(FAINT, words.join(", "))
+    )
 }
 
 /// One line of the tree.
@@ -76,7 +80,11 @@ fn rows(nodes: &[Node]) -> Vec<Row<'_>> {
     fn walk<'a>(nodes: &'a [Node], indent: &str, rows: &mut Vec<Row<'a>>) {
         for (index, node) in nodes.iter().enumerate() {
             let is_last = index + 1 == nodes.len();
-            let (elbow, below) = if is_last { ("└─", "  ") } else { ("├─", "│ ") };
+            let (elbow, below) = if is_last {
+                ("└─", "  ")
+            } else {
+                ("├─", "│ ")
+            };
             rows.push(Row {
                 branch: format!("{indent}{elbow}"),
                 node,
@@ -141,7 +149,11 @@ fn events(events: &[Told], now: Timestamp) -> String {
         return String::new();
     }
     let mut text = format!("\n{}\n", styled(TITLE, "Last events"));
-    let reasons = events.iter().map(|event| event.reason.len()).max().unwrap_or_default();
+    let reasons = events
+        .iter()
+        .map(|event| event.reason.len())
+        .max()
+        .unwrap_or_default();
     for event in events {
         let style = if event.r#type == "Warning" { WAITING } else { FAINT };
         let age = event.time.map_or_else(|| "?".to_owned(), |time| age(time, now));
