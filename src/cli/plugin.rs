@@ -115,7 +115,7 @@ pub struct StatusArgs {
     /// How it is written.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
-    /// Whether text is coloured; `auto` colours on a terminal, unless NO_COLOR is set.
+    /// Whether text is coloured; `auto` colours on a terminal, unless `NO_COLOR` is set.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
     /// How many of the last events are shown.
@@ -151,7 +151,7 @@ pub struct DiffArgs {
     /// Registry and path that replace `docker.io/percona` in the default database images; as the operator runs with it.
     #[arg(long, value_name = "REGISTRY")]
     pub percona_registry: Option<String>,
-    /// Whether the text is coloured; `auto` colours on a terminal, unless NO_COLOR is set.
+    /// Whether the text is coloured; `auto` colours on a terminal, unless `NO_COLOR` is set.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
 }
@@ -170,7 +170,7 @@ pub enum OutputFormat {
 /// Whether text is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// In any case.
     Always,

@@ -11,10 +11,12 @@ use crate::api::DittoServer;
 use crate::cli::Access;
 use crate::client;
 use crate::context::StoredServer;
+use crate::controller::{Look, look};
+use crate::desired::Settings;
 
 /// A cluster, and the namespace that is meant.
 pub(super) struct Cluster {
-    pub(super) config: Config,
+    config: Config,
     pub(super) client: Client,
     pub(super) namespace: String,
 }
@@ -52,6 +54,17 @@ impl Cluster {
             client,
             namespace,
         })
+    }
+
+    /// Looks at the namespaces as the operator does; at all of them if none is given.
+    pub(super) async fn look(&self, namespaces: &[String], settings: Settings) -> Result<Look, Error> {
+        let look = look(self.config.clone(), namespaces, settings).await?;
+        if !look.is_complete {
+            eprintln!(
+                "warning: the API server has not answered everything in time; what is not there may only be unread"
+            );
+        }
+        Ok(look)
     }
 
     /// A server by its name.

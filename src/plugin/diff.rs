@@ -23,7 +23,6 @@ use crate::api::DittoServer;
 use crate::apply::preview::{Change, Preview, preview};
 use crate::cli::{Access, DiffArgs};
 use crate::context::Context;
-use crate::controller::look;
 use crate::desired::{Settings, desired};
 use crate::observe::observe;
 use crate::validate::validate;
@@ -50,7 +49,7 @@ pub(super) async fn run(access: &Access, args: &DiffArgs) -> Result<u8, Error> {
     let settings = Settings {
         percona_registry: args.percona_registry.clone(),
     };
-    let look = look(cluster.config.clone(), &namespaces, settings).await?;
+    let look = cluster.look(&namespaces, settings).await?;
     let mut status = 0;
     let mut texts = Vec::new();
     for server in servers {

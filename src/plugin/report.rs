@@ -24,7 +24,6 @@ use self::archive::Archive;
 use super::cluster::Cluster;
 use super::{Error, status};
 use crate::cli::{Access, ReportArgs};
-use crate::controller::look;
 use crate::desired::Settings;
 use crate::observe::observe;
 
@@ -33,7 +32,7 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
     let cluster = Cluster::find(access).await?;
     let server = cluster.server(&args.name).await?;
     let namespaces = [cluster.namespace.clone()];
-    let look = look(cluster.config.clone(), &namespaces, Settings::default()).await?;
+    let look = cluster.look(&namespaces, Settings::default()).await?;
     let observed = observe(&look.context, server).await;
     let (redactor, unread) = collect::redactor(&cluster, &observed).await;
     let mut archive = Archive::new(&args.name, redactor);

@@ -23,7 +23,6 @@ use super::{Error, NOT_SO, events, paint};
 use crate::api::DittoServer;
 use crate::cli::{Access, OutputFormat, StatusArgs};
 use crate::context::Context;
-use crate::controller::look;
 use crate::desired::Settings;
 use crate::observe::{Observed, observe};
 
@@ -41,7 +40,7 @@ pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error>
     };
     let mut views = Vec::new();
     if !servers.is_empty() {
-        let look = look(cluster.config.clone(), &namespaces, Settings::default()).await?;
+        let look = cluster.look(&namespaces, Settings::default()).await?;
         for server in servers {
             let observed = observe(&look.context, server).await;
             views.push(view(&look.context, &observed, args.events).await?);

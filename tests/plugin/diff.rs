@@ -141,3 +141,47 @@ async fn a_manifest_that_the_api_server_refuses_is_an_error() {
     assert_eq!(said.code, Some(2), "{}", said.text);
     assert!(said.error.contains("spec.replicas"), "{}", said.error);
 }
+
+#[tokio::test]
+async fn what_an_edit_by_hand_would_lose_is_shown() {
+    let mut world = World::new("diff").await;
+    applied(&world, json!({})).await;
+    world.stop_operator().await;
+    world
+        .merge::<Service>(
+            "files-api",
+            json!({"metadata": {"labels": {"instance": "stolen", "mine": "stays"}}}),
+        )
+        .await;
+    let said = plugin(&world, &["diff", "files"]).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    assert!(said.text.contains("-    instance: stolen"), "{}", said.text);
+    assert!(said.text.contains("+    instance: files"), "{}", said.text);
+    assert!(
+        !said.text.contains("mine"),
+        "a label of somebody else is left alone: {}",
+        said.text
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_goes_and_a_volume_that_grows_restart_nothing_or_say_so() {
+    let world = World::new("diff").await;
+    let metrics = json!({"enabled": true});
+    applied(&world, json!({"metrics": metrics})).await;
+    let grown = json!({"metrics": metrics, "storage": {"metadataSize": "2Gi"}});
+    let said = against(&world, grown).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let grows = "PersistentVolumeClaim metadata-files-0 would grow from 1Gi to 2Gi";
+    assert!(said.text.contains(grows), "{}", said.text);
+    assert!(said.text.contains("StatefulSet files (desired)"), "{}", said.text);
+    assert!(said.text.contains("The pod does not restart."), "{}", said.text);
+
+    let said = against(&world, json!({})).await;
+    assert!(
+        said.text.contains("Service files-metrics would be deleted"),
+        "{}",
+        said.text
+    );
+    assert!(said.text.contains("The pod restarts:"), "{}", said.text);
+}

@@ -13,7 +13,7 @@ fn stable(world: &World, said: &Said) -> String {
     let mut text = text.replace(&world.namespace, "NAMESPACE");
     for (pattern, name) in [
         (r"\d+[smhd] old", "AGE old"),
-        (r"(  +)\d+[smhd]  ", "  AGE  "),
+        (r"  [ \d]{3}[smhd]  ", "   AGE  "),
         (r"revision files-[0-9a-f]+", "revision REVISION"),
         (r"on kwok-[a-z0-9-]+|on node-[0-9]+", "on NODE"),
     ] {

@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(manager: &str, fields: Value) -> ManagedFieldsEntry {
+    fn entry(manager: &str, fields: &Value) -> ManagedFieldsEntry {
         serde_json::from_value(
             json!({"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields}),
         )
@@ -103,7 +103,7 @@ mod tests {
         });
         let theirs = json!({"f:metadata": {"f:annotations": {"f:mesh": {}, "f:shared": {}}}});
         let desired = json!({"metadata": {"annotations": {"kept": "2"}}, "spec": {"ports": [{"port": 2}]}});
-        let entries = [entry(FIELD_MANAGER, ours), entry("mesh", theirs)];
+        let entries = [entry(FIELD_MANAGER, &ours), entry("mesh", &theirs)];
         prune(&mut object, &entries, &desired);
         assert_eq!(
             object,

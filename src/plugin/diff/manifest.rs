@@ -61,23 +61,20 @@ async fn stored(cluster: &Cluster, document: Document) -> Result<DittoServer, Er
         };
         return api.create(&params, &server).await.map_err(call);
     };
-    let written = match applier(&live) {
-        Some(manager) => {
-            let params = PatchParams {
-                dry_run: true,
-                ..PatchParams::apply(&manager).force()
-            };
-            api.patch(&name, &params, &Patch::Apply(&manifest)).await
-        }
-        None => {
-            let params = PatchParams {
-                dry_run: true,
-                field_manager: Some(NEW_MANAGER.into()),
-                ..PatchParams::default()
-            };
-            let patch = three_way(last_applied(&live), manifest);
-            api.patch(&name, &params, &Patch::Merge(&patch)).await
-        }
+    let written = if let Some(manager) = applier(&live) {
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::apply(&manager).force()
+        };
+        api.patch(&name, &params, &Patch::Apply(&manifest)).await
+    } else {
+        let params = PatchParams {
+            dry_run: true,
+            field_manager: Some(NEW_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let patch = three_way(last_applied(&live), manifest);
+        api.patch(&name, &params, &Patch::Merge(&patch)).await
     };
     written.map_err(call)
 }

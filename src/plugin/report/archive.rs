@@ -1,5 +1,6 @@
 //! The archive: a gzipped tar, made in memory. What goes in is redacted here, in one place.
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
@@ -54,7 +55,9 @@ impl Archive {
         for object in objects {
             // Before it becomes YAML: a long value may be broken into lines there.
             match serde_yaml::to_string(&self.redactor.object(object)) {
-                Ok(text) => yaml.push_str(&format!("---\n{text}")),
+                Ok(text) => {
+                    let _ = write!(yaml, "---\n{text}");
+                }
                 Err(error) => self.missed.push(format!("{path}: cannot be encoded: {error}")),
             }
         }
@@ -73,7 +76,7 @@ impl Archive {
         if !self.missed.is_empty() {
             readme.push_str("\nWhat could not be read:\n");
             for missed in &self.missed {
-                readme.push_str(&format!("- {missed}\n"));
+                let _ = writeln!(readme, "- {missed}");
             }
         }
         let readme = self.redactor.text(&readme);

@@ -58,7 +58,7 @@ fn referenced(value: &Value, names: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| referenced(item, names)),
         Value::Object(fields) => {
             for (key, value) in fields {
-                let named: Vec<&Value> = match (key.as_str(), value) {
+                let references: Vec<&Value> = match (key.as_str(), value) {
                     ("secretKeyRef" | "secretRef", reference) => vec![&reference["name"]],
                     ("secret", volume) => vec![&volume["secretName"], &volume["name"]],
                     ("imagePullSecrets", Value::Array(items)) => {
@@ -66,7 +66,12 @@ fn referenced(value: &Value, names: &mut BTreeSet<String>) {
                     }
                     _ => Vec::new(),
                 };
-                names.extend(named.into_iter().filter_map(Value::as_str).map(str::to_owned));
+                names.extend(
+                    references
+                        .into_iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned),
+                );
                 referenced(value, names);
             }
         }
@@ -199,11 +204,11 @@ async fn labelled<K: Resource<DynamicType = ()>>(
                 api_version: K::api_version(&()).into_owned(),
                 kind: K::kind(&()).into_owned(),
             };
-            let typed = listed.items.into_iter().map(|mut object| {
+            let complete = listed.items.into_iter().map(|mut object| {
                 object.types = Some(types.clone());
                 object
             });
-            archive.objects(file, &json_of(typed));
+            archive.objects(file, &json_of(complete));
         }
         Err(error) => archive.miss(&K::plural(&()), &error),
     }

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, LogParams};
 use kube::{Api, ResourceExt};
+use serde_json::Value;
 
 use super::archive::Archive;
 use crate::cli::ReportArgs;
@@ -35,6 +36,12 @@ pub(super) async fn of_operator(cluster: &Cluster, args: &ReportArgs, archive: &
             .missed
             .push(format!("the operator's pods: none has the label {OPERATOR}"));
     }
+    // Their images say which version runs, their arguments how.
+    let told: Vec<Value> = pods
+        .iter()
+        .filter_map(|pod| serde_json::to_value(pod).ok())
+        .collect();
+    archive.objects("operator-pods.yaml", &told);
     for pod in pods {
         let namespace = pod.namespace().unwrap_or_default();
         of_pod(cluster, &namespace, &pod, args.log_lines, archive).await;

@@ -1,6 +1,7 @@
 //! The tree of a server's children, from what was observed. Pure.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -124,10 +125,11 @@ fn pod_node(pod: &Pod, cause: Option<(String, bool)>) -> Node {
         Some((cause, false)) => (Mood::Waiting, cause.clone()),
     };
     if let Some(node) = &node {
-        summary.push_str(&format!(", on {node}"));
+        let _ = write!(summary, ", on {node}");
     }
-    if restarts > 0 {
-        summary.push_str(&format!(", {restarts} restarts"));
+    // A cause tells them itself.
+    if restarts > 0 && cause.is_none() {
+        let _ = write!(summary, ", {restarts} restarts");
     }
     let image = containers
         .iter()
@@ -175,7 +177,7 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> Node {
     let class = spec.storage_class_name;
     let mut summary = format!("{phase}, {size}");
     if let Some(class) = &class {
-        summary.push_str(&format!(", class {class}"));
+        let _ = write!(summary, ", class {class}");
     }
     if claim.metadata.deletion_timestamp.is_some() {
         summary.push_str(", being deleted");
