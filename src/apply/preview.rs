@@ -146,7 +146,9 @@ fn growth(growth: Growth) -> Option<Preview> {
             let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref());
             let asked = asked.and_then(|resources| resources.requests.as_ref()?.get(growth::STORAGE));
             let asked = asked.map_or("?", |quantity| quantity.0.as_str());
-            let how = Change::Other(format!("would grow from {asked} to {size}"));
+            let how = Change::Other(format!(
+                "would grow from {asked} to {size}; the StatefulSet follows with its claim template, and its pod runs on"
+            ));
             Some(of("PersistentVolumeClaim", claim.name_any(), how))
         }
         _ => None,

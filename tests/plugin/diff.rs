@@ -165,23 +165,31 @@ async fn what_an_edit_by_hand_would_lose_is_shown() {
 }
 
 #[tokio::test]
-async fn a_service_that_goes_and_a_volume_that_grows_restart_nothing_or_say_so() {
+async fn a_volume_that_grows_restarts_nothing_and_one_that_is_added_does() {
     let world = World::new("diff").await;
-    let metrics = json!({"enabled": true});
-    applied(&world, json!({"metrics": metrics})).await;
-    let grown = json!({"metrics": metrics, "storage": {"metadataSize": "2Gi"}});
+    applied(&world, json!({})).await;
+    let grown = json!({"storage": {"metadataSize": "2Gi"}});
     let said = against(&world, grown).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
     let grows = "PersistentVolumeClaim metadata-files-0 would grow from 1Gi to 2Gi";
     assert!(said.text.contains(grows), "{}", said.text);
-    assert!(said.text.contains("StatefulSet files (desired)"), "{}", said.text);
     assert!(said.text.contains("The pod does not restart."), "{}", said.text);
 
+    let added = json!({"storage": {"metadataSize": "1Gi", "contentSize": "1Gi"}});
+    let said = against(&world, added).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    assert!(said.text.contains("StatefulSet files (desired)"), "{}", said.text);
+    assert!(said.text.contains("+    name: content"), "{}", said.text);
+    assert!(said.text.contains("The pod restarts:"), "{}", said.text);
+}
+
+#[tokio::test]
+async fn a_service_that_the_spec_no_longer_wants_would_be_deleted() {
+    let world = World::new("diff").await;
+    applied(&world, json!({"metrics": {"enabled": true}})).await;
     let said = against(&world, json!({})).await;
-    assert!(
-        said.text.contains("Service files-metrics would be deleted"),
-        "{}",
-        said.text
-    );
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let goes = "Service files-metrics would be deleted";
+    assert!(said.text.contains(goes), "{}", said.text);
     assert!(said.text.contains("The pod restarts:"), "{}", said.text);
 }
