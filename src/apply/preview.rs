@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::ownership::{Owner, owner};
 use super::write::{Child, Error, Writer, stamped};
-use super::{managed_fields, storage};
+use super::{compare, managed_fields, storage};
 use crate::api::names;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::desired::{Desired, SecretAction, SecretChange, Workload};
@@ -160,6 +160,20 @@ fn pod_without_volume(observed: &Observed) -> Option<Preview> {
     let stateful_set = observed.stateful_set.found()?;
     let pod = growth::pod_without_volume(&observed.pods, stateful_set)?;
     Some(of("Pod", pod.name_any(), Change::Delete))
+}
+
+/// The desired claim templates; one that holds already stands as the API server has it, with its defaults.
+fn templates(live: &Value, desired: &Value) -> Value {
+    let of = |set: &Value| {
+        let templates = set["spec"]["volumeClaimTemplates"].as_array();
+        templates.cloned().unwrap_or_default()
+    };
+    let live = of(live);
+    let kept = |wanted: Value| {
+        let mut held = live.iter().filter(|template| compare::holds(template, &wanted));
+        held.next().cloned().unwrap_or(wanted)
+    };
+    of(desired).into_iter().map(kept).collect()
 }
 
 struct Sketch<'a>(Writer<'a>);
@@ -311,7 +325,7 @@ impl Sketch<'_> {
         let desired = stamped(desired)?;
         let merged = storage::merged(&self.0.api(), name, &live, &desired).await?;
         let mut after = serde_json::to_value(merged)?;
-        after["spec"]["volumeClaimTemplates"] = desired["spec"]["volumeClaimTemplates"].clone();
+        after["spec"]["volumeClaimTemplates"] = templates(&before, &desired);
         Ok(Change::Update {
             before,
             after,

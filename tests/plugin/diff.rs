@@ -179,7 +179,12 @@ async fn a_volume_that_grows_restarts_nothing_and_one_that_is_added_does() {
     let said = against(&world, added).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
     assert!(said.text.contains("StatefulSet files (desired)"), "{}", said.text);
-    assert!(said.text.contains("+    name: content"), "{}", said.text);
+    assert!(said.text.contains("      name: content\n"), "{}", said.text);
+    assert!(
+        !said.text.contains("volumeMode"),
+        "templates that stay are not shown as changed: {}",
+        said.text
+    );
     assert!(said.text.contains("The pod restarts:"), "{}", said.text);
 }
 
