@@ -171,8 +171,8 @@ async fn a_volume_that_grows_restarts_nothing_and_one_that_is_added_does() {
     let grown = json!({"storage": {"metadataSize": "2Gi"}});
     let said = against(&world, grown).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    let grows = "PersistentVolumeClaim metadata-files-0 would grow from 1Gi to 2Gi";
-    assert!(said.text.contains(grows), "{}", said.text);
+    let foretold = "PersistentVolumeClaim metadata-files-0 would grow from 1Gi to 2Gi";
+    assert!(said.text.contains(foretold), "{}", said.text);
     assert!(said.text.contains("The pod does not restart."), "{}", said.text);
 
     let added = json!({"storage": {"metadataSize": "1Gi", "contentSize": "1Gi"}});
