@@ -52,6 +52,8 @@ generate: ## Write the generated files anew
 	cargo run --quiet --locked -- crd > crds/dittoservers.yaml.new
 	mv crds/dittoservers.yaml.new crds/dittoservers.yaml
 	PACKAGING_WRITE=1 cargo test --quiet --locked --test behaviours -- packaging::generated::what_is_generated_is_fresh
+	cargo run --quiet --locked -- reference > docs/reference.md.new
+	mv docs/reference.md.new docs/reference.md
 
 .PHONY: golden
 golden: ## Write the pod templates of this version anew (tests/golden; not of a released version)
@@ -61,6 +63,8 @@ golden: ## Write the pod templates of this version anew (tests/golden; not of a 
 generated: ## Fail if a generated file is stale
 	@cargo run --quiet --locked -- crd | diff -u crds/dittoservers.yaml - \
 	  || { echo 'crds/dittoservers.yaml is stale: run "make generate"'; exit 1; }
+	@cargo run --quiet --locked -- reference | diff -u docs/reference.md - \
+	  || { echo 'docs/reference.md is stale: run "make generate"'; exit 1; }
 
 # The advisory database lives in a Git repository; where that cannot be reached, the rest is still checked.
 ADVISORY_DB := https://github.com/RustSec/advisory-db

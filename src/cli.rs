@@ -1,5 +1,7 @@
 //! The command line.
 
+mod plugin;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use self::plugin::{
+    Access, ColorChoice, DiffArgs, OutputFormat, Plugin, PluginArgs, PluginCommand, ReportArgs, StatusArgs,
+};
 use crate::api::duration::parse_go;
 use crate::leader::{self, timing::Timing};
 use crate::telemetry::LogFormat;
@@ -17,6 +22,7 @@ Examples:
   dittofs-operator run --watch-namespace team-a --watch-namespace team-b
   dittofs-operator crd | kubectl apply --server-side -f -
   dittofs-operator render -f server.yaml            print the children of a manifest
+  dittofs-operator kubectl status files             what `kubectl dittofs status files` says
   source <(dittofs-operator completion bash)";
 
 const RUN_EXAMPLES: &str = "\
@@ -73,6 +79,14 @@ pub enum Command {
     /// Needs no cluster, and never prints a Secret's value. Secrets in the input are used for the config hash only.
     #[command(after_help = RENDER_EXAMPLES)]
     Render(RenderArgs),
+    /// The commands of the kubectl plugin: status, report, render, diff.
+    ///
+    /// The same as `kubectl dittofs`, which needs this binary on the PATH under the name kubectl-dittofs.
+    #[command(after_help = plugin::EXAMPLES)]
+    Kubectl(Box<PluginArgs>),
+    /// Print the reference of the API, in Markdown.
+    #[command(hide = true)]
+    Reference,
     /// Print a shell's completion script.
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion {

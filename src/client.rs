@@ -59,6 +59,14 @@ pub fn for_calls(mut config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kub
     Ok(ClientBuilder::new(service, config.default_namespace).build())
 }
 
+/// A client for a command that a person runs: it holds no lease, and nobody scrapes it. As [`for_calls`] otherwise.
+///
+/// # Errors
+/// When the configuration is unusable.
+pub fn for_a_command(config: Config) -> kube::Result<Client> {
+    for_calls(config, &Gate::always_open(), &Arc::default())
+}
+
 /// A client for watches, which are silent for long and end by the API server's own time limit.
 ///
 /// # Errors

@@ -3,7 +3,10 @@
 //! [`reconcile`] is the table of contents of the operator. Every step hands the next one plain data; a failure in any of
 //! them still reaches the conditions, the status is written, and only then is the error returned for backoff.
 
+mod look;
 mod triggers;
+
+pub use self::look::{Look, look};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

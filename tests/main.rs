@@ -25,6 +25,7 @@ mod metrics;
 mod model;
 mod packaging;
 mod pause;
+mod plugin;
 mod purity;
 mod restarts;
 mod rollouts;
