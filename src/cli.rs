@@ -204,6 +204,21 @@ pub struct RenderArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindAddress(pub Option<SocketAddr>);
 
+/// A shell's completion script for a command of this name.
+///
+/// `clap_complete` 4.6 writes a hyphen in the command's name in two ways in its script for bash, so that the flags of no
+/// subcommand are completed; the second way is brought in line with the first here.
+#[must_use]
+pub fn completion(shell: Shell, command: &mut clap::Command, name: &str) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, command, name, &mut script);
+    let torn = format!("{}__subcmd__", name.replace('-', "__subcmd__"));
+    let whole = format!("{}__subcmd__", name.replace('-', "__"));
+    String::from_utf8_lossy(&script)
+        .replace(&torn, &whole)
+        .into_bytes()
+}
+
 /// Accepts `ip:port`, `:port` as the Go operator's manifests have it, and `0` for none.
 fn bind_address(text: &str) -> Result<BindAddress, String> {
     if text == "0" {

@@ -6,18 +6,18 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use dittofs_operator::cli::{Cli, Command, Plugin, RunArgs};
-use dittofs_operator::{api, plugin, render, run};
+use dittofs_operator::{api, cli, plugin, render, run};
 
 /// The name under which kubectl finds its plugin.
 const PLUGIN: &str = "kubectl-dittofs";
 
 fn main() -> ExitCode {
     if is_called_as_plugin() {
-        return plugin::run(&Plugin::parse().args);
+        return plugin::run(&Plugin::of_command_line().args);
     }
-    let cli = Cli::parse();
-    let result = match cli.command {
-        None => start(&cli.run),
+    let parsed = Cli::parse();
+    let result = match parsed.command {
+        None => start(&parsed.run),
         Some(Command::Run(args)) => start(&args),
         Some(Command::Crd) => api::crd_yaml().map_err(Into::into).and_then(|text| print(&text)),
         Some(Command::Reference) => print(&api::reference()),
@@ -26,8 +26,8 @@ fn main() -> ExitCode {
             .and_then(|text| print(&text)),
         Some(Command::Kubectl(args)) => return plugin::run(&args),
         Some(Command::Completion { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "dittofs-operator", &mut io::stdout());
-            Ok(())
+            let script = cli::completion(shell, &mut Cli::command(), "dittofs-operator");
+            print(&String::from_utf8_lossy(&script))
         }
     };
     match result {

@@ -24,7 +24,7 @@ use clap::CommandFactory;
 use thiserror::Error;
 
 use crate::cli::{Plugin, PluginArgs, PluginCommand};
-use crate::{controller, desired, render};
+use crate::{cli, controller, desired, render};
 
 /// Exit status of a server that is not Ready, and of a diff that is not empty.
 const NOT_SO: u8 = 1;

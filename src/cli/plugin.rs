@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::RenderArgs;
@@ -50,11 +50,21 @@ Examples:
 
 /// Looks at DittoFS servers.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-dittofs", bin_name = "kubectl dittofs", version, after_help = EXAMPLES)]
+#[command(name = "kubectl-dittofs", version, after_help = EXAMPLES)]
 pub struct Plugin {
     /// What to do, and where.
     #[command(flatten)]
     pub args: PluginArgs,
+}
+
+impl Plugin {
+    /// Reads the command line. Usage and errors call the command as a user of kubectl does; the completion scripts need
+    /// the name of the file, which has no space.
+    #[must_use]
+    pub fn of_command_line() -> Self {
+        let matches = Self::command().bin_name("kubectl dittofs").get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// What to do, and where.
@@ -184,8 +194,29 @@ mod tests {
 
     #[test]
     fn the_plugins_command_line_is_consistent() {
-        use clap::CommandFactory;
         Plugin::command().debug_assert();
+    }
+
+    #[test]
+    fn the_completion_script_knows_the_flags_of_each_command() {
+        let mut script = Vec::new();
+        clap_complete::generate(
+            Shell::Bash,
+            &mut Plugin::command(),
+            "kubectl-dittofs",
+            &mut script,
+        );
+        let script = String::from_utf8(script).expect("UTF-8");
+        let assigned = script
+            .split("cmd=\"")
+            .skip(2)
+            .filter_map(|rest| rest.split('"').next());
+        for command in assigned {
+            assert!(
+                script.contains(&format!("\n        {command})\n")),
+                "{command} has no flags"
+            );
+        }
     }
 
     #[test]
