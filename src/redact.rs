@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 /// What stands in the place of what was taken out.
@@ -11,6 +11,8 @@ pub(crate) const REDACTED: &str = "(redacted)";
 const SHORTEST: usize = 4;
 /// As [`SHORTEST`], for the lines of a value with several.
 const SHORTEST_LINE: usize = 12;
+/// What RFC 3986 leaves as it is, and some programs encode all the same.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Annotations that hold whole objects, Secrets among them.
 const COPIES: [&str; 2] = [
     "kubectl.kubernetes.io/last-applied-configuration",
@@ -99,7 +101,9 @@ fn forms(value: &[u8]) -> Vec<String> {
     if let Some(text) = text {
         let text = text.trim();
         forms.push(text.to_owned());
-        forms.push(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+        for kept in [NON_ALPHANUMERIC, UNRESERVED] {
+            forms.push(utf8_percent_encode(text, kept).to_string());
+        }
         // As a log in JSON writes it.
         let escaped = Value::from(text).to_string();
         forms.push(escaped.trim_matches('"').to_owned());
