@@ -143,12 +143,8 @@ fn answer(args: &PluginArgs) -> Result<u8, Error> {
             Ok(0)
         }
         PluginCommand::Completion { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Plugin::command(),
-                "kubectl-dittofs",
-                &mut io::stdout(),
-            );
+            let script = cli::completion(*shell, &mut Plugin::command(), "kubectl-dittofs");
+            io::stdout().write_all(&script)?;
             Ok(0)
         }
     }

@@ -199,13 +199,7 @@ mod tests {
 
     #[test]
     fn the_completion_script_knows_the_flags_of_each_command() {
-        let mut script = Vec::new();
-        clap_complete::generate(
-            Shell::Bash,
-            &mut Plugin::command(),
-            "kubectl-dittofs",
-            &mut script,
-        );
+        let script = crate::cli::completion(Shell::Bash, &mut Plugin::command(), "kubectl-dittofs");
         let script = String::from_utf8(script).expect("UTF-8");
         let assigned = script
             .split("cmd=\"")
