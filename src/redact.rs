@@ -12,7 +12,11 @@ const SHORTEST: usize = 4;
 /// As [`SHORTEST`], for the lines of a value with several.
 const SHORTEST_LINE: usize = 12;
 /// What RFC 3986 leaves as it is, and some programs encode all the same.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 /// Annotations that hold whole objects, Secrets among them.
 const COPIES: [&str; 2] = [
     "kubectl.kubernetes.io/last-applied-configuration",
