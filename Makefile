@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dittofs-operator
 CARGO_DENY_VERSION := 0.20.2
+CARGO_CYCLONEDX_VERSION := 0.5.9
+CARGO_CYCLONEDX := $(CACHE)/tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 # Cargo may put its output elsewhere (CARGO_TARGET_DIR, a configuration file): ask it.
@@ -49,6 +51,9 @@ fmt: ## Format the code
 generate: ## Write the generated files anew
 	cargo run --quiet --locked -- crd > crds/dittoservers.yaml.new
 	mv crds/dittoservers.yaml.new crds/dittoservers.yaml
+	PACKAGING_WRITE=1 cargo test --quiet --locked --test behaviours -- packaging::generated::what_is_generated_is_fresh
+	cargo run --quiet --locked -- reference > docs/reference.md.new
+	mv docs/reference.md.new docs/reference.md
 
 .PHONY: golden
 golden: ## Write the pod templates of this version anew (tests/golden; not of a released version)
@@ -58,6 +63,8 @@ golden: ## Write the pod templates of this version anew (tests/golden; not of a 
 generated: ## Fail if a generated file is stale
 	@cargo run --quiet --locked -- crd | diff -u crds/dittoservers.yaml - \
 	  || { echo 'crds/dittoservers.yaml is stale: run "make generate"'; exit 1; }
+	@cargo run --quiet --locked -- reference | diff -u docs/reference.md - \
+	  || { echo 'docs/reference.md is stale: run "make generate"'; exit 1; }
 
 # The advisory database lives in a Git repository; where that cannot be reached, the rest is still checked.
 ADVISORY_DB := https://github.com/RustSec/advisory-db
@@ -71,6 +78,37 @@ deny: $(CARGO_DENY) ## Check licences, sources, duplicate versions and advisorie
 
 $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)
+
+.PHONY: image
+image: ## Build the image (buildah, podman or docker; IMAGE_FLAGS='--platform linux/arm64')
+	@scripts/image $(IMAGE_FLAGS)
+
+.PHONY: image-check
+image-check: ## Build the image's binary twice and check that it is reproducible, static, small and runs alone
+	@scripts/image-check "$(TARGET)/image"
+
+.PHONY: image-local
+image-local: image-check ## The same by buildah, on a builder image made from this machine; no registry (root, Linux)
+	@scripts/image-local "$(TARGET)/image/dittofs-operator"
+
+# One file for what is in the image: the operator's own dependencies, not those of the tests.
+.PHONY: sbom
+sbom: $(CARGO_CYCLONEDX) ## Write the CycloneDX SBOM of the operator to target/sbom
+	@mkdir -p "$(TARGET)/sbom"
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) "$(CARGO_CYCLONEDX)" cyclonedx --format json --spec-version 1.5 \
+	  --no-build-deps --target all --describe binaries --quiet
+	@rm -f tests/cluster/*.cdx.json
+	@# Where the checkout lies is nobody's business.
+	@sed 's|file://$(CURDIR)|file:///src|g' dittofs-operator_bin.cdx.json >"$(TARGET)/sbom/dittofs-operator.cdx.json"
+	@rm dittofs-operator_bin.cdx.json
+	@echo "$(TARGET)/sbom/dittofs-operator.cdx.json"
+
+$(CARGO_CYCLONEDX):
+	cargo install cargo-cyclonedx --version $(CARGO_CYCLONEDX_VERSION) --locked --root $(CACHE)/tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
+
+.PHONY: release-check
+release-check: ## Say whether this commit may be released
+	@scripts/release-check
 
 .PHONY: clean
 clean: ## Remove what was built here (the cached control plane stays: see README)

@@ -8,6 +8,7 @@ mod claim_mark;
 pub mod compare;
 pub mod managed_fields;
 pub mod ownership;
+pub mod preview;
 mod secrets;
 mod storage;
 mod stuck_pod;

@@ -94,6 +94,12 @@ fn jittered(pause: Duration, random: u64) -> Duration {
     pause * (1000 - thousandths) / 1000
 }
 
+/// A pause, shortened by up to a quarter at random, so that many who wait do not come at once.
+#[must_use]
+pub fn jitter(pause: Duration) -> Duration {
+    jittered(pause, random())
+}
+
 /// Jitter needs no quality: the seed that the standard library draws for a hash map is enough.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()

@@ -1,11 +1,19 @@
 //! The command line.
 
+mod plugin;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use self::plugin::{
+    Access, ColorChoice, DiffArgs, OutputFormat, Plugin, PluginArgs, PluginCommand, ReportArgs, StatusArgs,
+};
+use crate::api::duration::parse_go;
+use crate::leader::{self, timing::Timing};
 use crate::telemetry::LogFormat;
 
 const EXAMPLES: &str = "\
@@ -14,6 +22,7 @@ Examples:
   dittofs-operator run --watch-namespace team-a --watch-namespace team-b
   dittofs-operator crd | kubectl apply --server-side -f -
   dittofs-operator render -f server.yaml            print the children of a manifest
+  dittofs-operator kubectl status files             what `kubectl dittofs status files` says
   source <(dittofs-operator completion bash)";
 
 const RUN_EXAMPLES: &str = "\
@@ -70,6 +79,14 @@ pub enum Command {
     /// Needs no cluster, and never prints a Secret's value. Secrets in the input are used for the config hash only.
     #[command(after_help = RENDER_EXAMPLES)]
     Render(RenderArgs),
+    /// The commands of the kubectl plugin: status, report, render, diff.
+    ///
+    /// The same as `kubectl dittofs`, which needs this binary on the PATH under the name kubectl-dittofs.
+    #[command(after_help = plugin::EXAMPLES)]
+    Kubectl(Box<PluginArgs>),
+    /// Print the reference of the API, in Markdown.
+    #[command(hide = true)]
+    Reference,
     /// Print a shell's completion script.
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion {
@@ -95,9 +112,15 @@ pub struct RunArgs {
     /// Address of the admin server (/healthz, /readyz); 0 for none.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081", value_parser = bind_address, visible_alias = "health-probe-bind-address")]
     pub bind_address: BindAddress,
-    /// Take part in a leader election. Not available yet: run one replica.
+    /// How the metrics are served.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+    /// Of several operators, let one act: needed as soon as there is more than one.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub leader_elect: std::primitive::bool,
+    /// How the leader is elected.
+    #[command(flatten)]
+    pub election: ElectionArgs,
     /// Registry and path that replace `docker.io/percona` in the default database images.
     #[arg(long, value_name = "REGISTRY")]
     pub percona_registry: Option<String>,
@@ -107,6 +130,63 @@ pub struct RunArgs {
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,
+}
+
+/// Options of `/metrics`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+pub struct MetricsArgs {
+    /// Address of /metrics; 0 for none.
+    #[arg(long = "metrics-bind-address", value_name = "ADDRESS", default_value = "0", value_parser = bind_address)]
+    pub address: BindAddress,
+    /// Serve it over TLS, to those whose token may `get` the path /metrics.
+    #[arg(long = "metrics-secure", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    pub secure: std::primitive::bool,
+    /// Folder with certificate and key. Changed files are taken up. Without it a certificate is made at start.
+    #[arg(long = "metrics-cert-path", value_name = "FOLDER")]
+    pub cert_path: Option<PathBuf>,
+    /// Name of the certificate's file.
+    #[arg(long = "metrics-cert-name", value_name = "FILE", default_value = "tls.crt")]
+    pub cert_name: String,
+    /// Name of the key's file.
+    #[arg(long = "metrics-cert-key", value_name = "FILE", default_value = "tls.key")]
+    pub cert_key: String,
+}
+
+/// Options of the leader election.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Leader election")]
+pub struct ElectionArgs {
+    /// How long a candidate waits, after it saw the lease change, before it takes the lease over.
+    #[arg(long = "leader-elect-lease-duration", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// How long the leader goes on if it cannot renew the lease. Then it stops.
+    #[arg(long = "leader-elect-renew-deadline", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub renew_deadline: Duration,
+    /// Pause between two tries to take or renew the lease.
+    #[arg(long = "leader-elect-retry-period", value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub retry_period: Duration,
+    /// Namespace of the lease; that of the pod, or of the kubeconfig's context, if not given.
+    #[arg(long = "leader-election-namespace", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Name of the lease. That of the Go operator, so that the two never act at once.
+    #[arg(long = "leader-election-id", value_name = "NAME", default_value = leader::LEASE)]
+    pub id: String,
+}
+
+impl ElectionArgs {
+    /// The times, checked against each other.
+    ///
+    /// # Errors
+    /// When they would allow two leaders, or a single try.
+    pub fn timing(&self) -> Result<Timing, leader::timing::Error> {
+        Timing::new(self.lease_duration, self.renew_deadline, self.retry_period)
+    }
+}
+
+/// Accepts Go's notation, as the flags of other operators do.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_go(text).ok_or_else(|| format!("{text:?} is not a duration such as 15s, 500ms or 1m30s"))
 }
 
 /// Options of `render`.
@@ -123,6 +203,21 @@ pub struct RenderArgs {
 /// An address to listen on, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindAddress(pub Option<SocketAddr>);
+
+/// A shell's completion script for a command of this name.
+///
+/// `clap_complete` 4.6 writes a hyphen in the command's name in two ways in its script for bash, so that the flags of no
+/// subcommand are completed; the second way is brought in line with the first here.
+#[must_use]
+pub fn completion(shell: Shell, command: &mut clap::Command, name: &str) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, command, name, &mut script);
+    let torn = format!("{}__subcmd__", name.replace('-', "__subcmd__"));
+    let whole = format!("{}__subcmd__", name.replace('-', "__"));
+    String::from_utf8_lossy(&script)
+        .replace(&torn, &whole)
+        .into_bytes()
+}
 
 /// Accepts `ip:port`, `:port` as the Go operator's manifests have it, and `0` for none.
 fn bind_address(text: &str) -> Result<BindAddress, String> {
@@ -174,6 +269,29 @@ mod tests {
     }
 
     #[test]
+    fn the_election_has_the_times_of_client_go_and_takes_others_in_gos_notation() {
+        let cli = Cli::try_parse_from(["dittofs-operator"]).expect("no flag is required");
+        let timing = cli.run.election.timing().expect("the defaults go together");
+        assert_eq!(
+            [timing.lease, timing.renew, timing.retry].map(|time| time.as_secs()),
+            [15, 10, 2]
+        );
+        assert_eq!(cli.run.election.id, "b837d6c8.dittofs.com");
+        let shorter = ["dittofs-operator", "--leader-elect-lease-duration=9s"];
+        let cli = Cli::try_parse_from(shorter).expect("a duration");
+        let refused = cli
+            .run
+            .election
+            .timing()
+            .expect_err("shorter than the renew deadline");
+        assert!(
+            refused.to_string().contains("--leader-elect-renew-deadline"),
+            "{refused}"
+        );
+        assert!(Cli::try_parse_from(["dittofs-operator", "--leader-elect-retry-period=2"]).is_err());
+    }
+
+    #[test]
     fn the_admin_address_takes_the_forms_of_the_go_operator() {
         for (text, expected) in [
             (":8081", Some("0.0.0.0:8081")),
@@ -184,6 +302,17 @@ mod tests {
             let expected = expected.map(|address| address.parse().expect("an address"));
             assert_eq!(bind_address(text), Ok(BindAddress(expected)), "{text}");
         }
+        let manifest = [
+            "dittofs-operator",
+            "--metrics-bind-address=:8443",
+            "--metrics-secure=false",
+        ];
+        let metrics = Cli::try_parse_from(manifest)
+            .expect("flags of the Go operator")
+            .run
+            .metrics;
+        assert_eq!(metrics.address.0.map(|address| address.port()), Some(8443));
+        assert!(!metrics.secure);
         assert!(
             bind_address("localhost")
                 .unwrap_err()

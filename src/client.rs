@@ -1,12 +1,24 @@
 //! Clients of the API server: one for calls, one for watches.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::USER_AGENT;
-use kube::client::ClientBuilder;
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::retry::RetryPolicy;
+use kube::client::{ClientBuilder, ConfigExt};
 use kube::{Client, Config};
+use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
+use tower::{BoxError, ServiceBuilder};
+
+use crate::leader::gate::{Gate, GateLayer};
+use crate::leader::socket::GatedConnector;
+use crate::metrics::Metrics;
+use crate::metrics::calls::CountLayer;
 
 /// Deadline of every call that is no watch, retries included. kube has none of its own.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
@@ -18,38 +30,73 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// only a dead connection meets it.
 const WATCH_SILENCE: Duration = Duration::from_secs(200);
 
-/// A client whose every call ends within the deadline, one way or the other.
+/// A client whose every call ends within the deadline, one way or the other, and that writes only while `gate` is open.
+///
+/// It is put together here, since kube's own builder takes no connector, and the gate must stand at the socket.
 ///
 /// # Errors
 /// When the configuration is unusable: a certificate that does not parse, say.
-pub fn for_calls(mut config: Config) -> kube::Result<Client> {
-    config.connect_timeout = Some(CONNECT_DEADLINE);
-    config.read_timeout = Some(CALL_DEADLINE);
-    config.write_timeout = Some(CALL_DEADLINE);
+pub fn for_calls(mut config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::Result<Client> {
     introduce(&mut config);
-    Ok(ClientBuilder::try_from(config)?
-        .with_layer(&TimeoutLayer::new(CALL_DEADLINE))
-        .build())
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    let http = GatedConnector::new(http, gate.clone());
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(http)?);
+    connector.set_connect_timeout(Some(CONNECT_DEADLINE));
+    connector.set_read_timeout(Some(CALL_DEADLINE));
+    connector.set_write_timeout(Some(CALL_DEADLINE));
+    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let service = ServiceBuilder::new()
+        .layer(GateLayer(gate.clone()))
+        .layer(TimeoutLayer::new(CALL_DEADLINE))
+        .layer(config.base_uri_layer())
+        .layer(RetryLayer::new(RetryPolicy::server_retry()))
+        .layer(CountLayer(Arc::clone(metrics)))
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(ClientBuilder::new(service, config.default_namespace).build())
+}
+
+/// A client for a command that a person runs: it holds no lease, and nobody scrapes it. As [`for_calls`] otherwise.
+///
+/// # Errors
+/// When the configuration is unusable.
+pub fn for_a_command(config: Config) -> kube::Result<Client> {
+    for_calls(config, &Gate::always_open(), &Arc::default())
 }
 
 /// A client for watches, which are silent for long and end by the API server's own time limit.
 ///
 /// # Errors
 /// As [`for_calls`].
-pub fn for_watches(mut config: Config) -> kube::Result<Client> {
+pub fn for_watches(mut config: Config, metrics: &Arc<Metrics>) -> kube::Result<Client> {
     config.connect_timeout = Some(CONNECT_DEADLINE);
     config.read_timeout = Some(WATCH_SILENCE);
     config.write_timeout = Some(CALL_DEADLINE);
     introduce(&mut config);
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&TimeoutLayer::new(ANSWER_DEADLINE))
+        .with_layer(&CountLayer(Arc::clone(metrics)))
         .build())
 }
 
 /// Says who calls: the API server's audit log and its metrics show it.
-fn introduce(config: &mut Config) {
+pub(crate) fn introduce(config: &mut Config) {
+    if config.headers.iter().any(|(name, _)| *name == USER_AGENT) {
+        return;
+    }
     let agent = HeaderValue::from_static(concat!("dittofs-operator/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
+}
+
+/// As [`introduce`], with a name that tells this process from others of its kind: they share a service account.
+pub fn introduce_as(config: &mut Config, identity: &str) {
+    let agent = concat!("dittofs-operator/", env!("CARGO_PKG_VERSION"));
+    if let Ok(agent) = HeaderValue::from_str(&format!("{agent} ({identity})")) {
+        config.headers.push((USER_AGENT, agent));
+    }
 }
 
 /// What went wrong, for a person: the API server's own sentence where there is one. kube's text repeats it and adds the

@@ -27,6 +27,7 @@ pub(crate) mod pod_cause;
 mod progressing;
 mod ready;
 pub mod reasons;
+mod stalled;
 mod storage;
 
 use jiff::Timestamp;
@@ -46,6 +47,9 @@ pub const CONFIG_READY: &str = "ConfigReady";
 pub const DATABASE_READY: &str = "DatabaseReady";
 /// The cluster is on its way to what the spec asks for.
 pub const PROGRESSING: &str = "Progressing";
+
+/// It does not go on without a person. Only there while it is True: the name and the rule are those of kstatus.
+pub const STALLED: &str = "Stalled";
 
 /// Longest message, in bytes. The API allows 32 KiB; a status that is read by people needs less.
 const MESSAGE_MAX: usize = 1000;
@@ -143,6 +147,7 @@ pub fn conditions(
         database,
     };
     let ready = ready::judge(&judged, inputs.desired_replicas());
+    let stalled = stalled::judge(inputs, &ready, &judged.progressing);
     let ready::Judged {
         config,
         available,
@@ -155,6 +160,7 @@ pub fn conditions(
         (CONFIG_READY, Some(config)),
         (DATABASE_READY, database),
         (PROGRESSING, Some(progressing)),
+        (STALLED, stalled),
     ];
     let told = told
         .into_iter()
@@ -171,7 +177,7 @@ pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Tim
         config: Judgement::no(reasons::INVALID_SPEC, message.clone()),
         available: Judgement::unknown(reasons::INVALID_SPEC, message.clone()),
         database: None,
-        progressing: Judgement::no(reasons::BLOCKED, message),
+        progressing: Judgement::no(reasons::BLOCKED, message.clone()),
     };
     let ready = ready::judge(&judged, 1);
     let told = [
@@ -179,6 +185,7 @@ pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Tim
         (AVAILABLE, judged.available),
         (CONFIG_READY, judged.config),
         (PROGRESSING, judged.progressing),
+        (STALLED, Judgement::yes(reasons::INVALID_SPEC, message)),
     ];
     told.into_iter()
         .map(|(type_, judgement)| dated(type_, judgement, previous, generation, now))

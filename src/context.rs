@@ -1,5 +1,6 @@
 //! What every reconcile shares: the client, the caches, the settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -16,6 +17,7 @@ use crate::api::percona::PerconaPGCluster;
 use crate::backoff::PerObject;
 use crate::cache::Cache;
 use crate::desired::Settings;
+use crate::metrics::Metrics;
 use crate::observe::SecretReader;
 
 /// Names this operator in every object that it writes (`managedFields`).
@@ -76,6 +78,8 @@ pub struct Context {
     pub secrets: SecretReader,
     /// Operator-wide settings.
     pub settings: Settings,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
     /// Writes events.
     pub recorder: Recorder,
     /// Pauses between failed reconciles, for each object.

@@ -3,13 +3,16 @@
 //! [`reconcile`] is the table of contents of the operator. Every step hands the next one plain data; a failure in any of
 //! them still reaches the conditions, the status is written, and only then is the error returned for backoff.
 
+mod look;
 mod triggers;
 
+pub use self::look::{Look, look};
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use futures::channel::mpsc;
+use futures::channel::mpsc::UnboundedReceiver;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::core::error_boundary::InvalidObject;
@@ -21,6 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use self::triggers::Queue;
 use crate::api::DittoServer;
 use crate::apply::{self, Applied};
 use crate::backoff::PerObject;
@@ -28,6 +32,8 @@ use crate::cache::Lookedup;
 use crate::conditions::{Inputs, conditions, time_left};
 use crate::context::{Context, StoredServer};
 use crate::desired::{self, Settings, desired};
+use crate::leader::Leadership;
+use crate::metrics::Metrics;
 use crate::observe::observe;
 use crate::validate::validate;
 use crate::{client, events, finalize, status};
@@ -48,6 +54,16 @@ pub struct Options {
     pub concurrency: u16,
     /// Operator-wide settings that shape the children.
     pub settings: Settings,
+}
+
+/// What an operator shares with the rest of its process.
+pub struct Process {
+    /// When it may act.
+    pub leadership: Leadership,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// Turns true once the caches have synced.
+    pub ready: watch::Sender<bool>,
 }
 
 /// Why the operator could not run.
@@ -75,8 +91,20 @@ pub enum Error {
     Finalize(#[from] finalize::Error),
 }
 
-/// Runs the operator until `stop` is cancelled; running reconciles are then finished. `ready` turns true once the caches
-/// have synced.
+impl Error {
+    /// The step that failed: a label in the metrics.
+    fn step(&self) -> &'static str {
+        match self {
+            Self::Desired(_) => "desired",
+            Self::Incomplete(_) => "apply",
+            Self::Status(_) => "status",
+            Self::Finalize(_) => "finalize",
+        }
+    }
+}
+
+/// Runs an operator that is alone until `stop` is cancelled; running reconciles are then finished. `ready` turns true once
+/// the caches have synced.
 ///
 /// # Errors
 /// When the client configuration is unusable.
@@ -86,11 +114,35 @@ pub async fn run(
     ready: watch::Sender<bool>,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let (queue, queued) = mpsc::unbounded();
-    let calls = client::for_calls(config.clone())?;
-    let watches = client::for_watches(config)?;
+    let process = Process {
+        leadership: Leadership::always(),
+        metrics: Arc::default(),
+        ready,
+    };
+    run_elected(config, options, process, stop).await
+}
+
+/// As [`run`], for one of several: it keeps its caches warm, and reconciles once it leads.
+///
+/// # Errors
+/// When the client configuration is unusable.
+pub async fn run_elected(
+    config: kube::Config,
+    options: Options,
+    process: Process,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let Process {
+        leadership,
+        metrics,
+        ready,
+    } = process;
+    let (queue, queued) = Queue::new(Arc::clone(&metrics));
+    let calls = client::for_calls(config.clone(), &leadership.gate, &metrics)?;
+    let watches = client::for_watches(config, &metrics)?;
     let (caches, secrets) = triggers::start(&watches, &calls, &options.namespaces, &queue, &stop);
     let context = Arc::new(Context {
+        metrics: Arc::clone(&metrics),
         recorder: events::recorder(&calls),
         client: calls,
         caches,
@@ -99,17 +151,34 @@ pub async fn run(
         backoff: PerObject::new(RETRY.0, RETRY.1),
         resync: RESYNC,
     });
-    tokio::select! {
-        () = triggers::first_answers(&context, FIRST_SYNC) => {}
-        () = stop.cancelled() => return Ok(()),
-    }
+    metrics.observe_servers(context.caches.servers.clone(), leadership.clone());
     let synced = triggers::synced(Arc::clone(&context));
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         synced.await;
         tracing::info!("caches have synced");
+        metrics.synced();
         ready.send_replace(true);
     }));
-    let config = ControllerConfig::default().concurrency(options.concurrency);
+    let may_begin = async {
+        triggers::first_answers(&context, FIRST_SYNC).await;
+        leadership.begun().await;
+    };
+    if stop.run_until_cancelled(may_begin).await.is_none() {
+        return Ok(());
+    }
+    queue.open(&context.caches.servers);
+    reconcile_all(context, options.concurrency, queued, stop).await;
+    Ok(())
+}
+
+/// Reconciles what is in the queue until `stop` is cancelled.
+async fn reconcile_all(
+    context: Arc<Context>,
+    concurrency: u16,
+    queued: UnboundedReceiver<ObjectRef<StoredServer>>,
+    stop: CancellationToken,
+) {
+    let config = ControllerConfig::default().concurrency(concurrency);
     let finished = Arc::clone(&context);
     Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
         .with_config(config)
@@ -123,9 +192,9 @@ pub async fn run(
                 // No error: the object is gone. One that is created anew under this name starts without its failures.
                 Err(ControllerError::ObjectNotFound(gone)) => {
                     let namespace = gone.namespace.unwrap_or_default();
-                    finished
-                        .backoff
-                        .forget(&ObjectRef::new(&gone.name).within(&namespace));
+                    let key = ObjectRef::new(&gone.name).within(&namespace);
+                    finished.backoff.forget(&key);
+                    finished.metrics.begun(&key);
                 }
                 // Failed reconciles are logged where they fail.
                 Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
@@ -133,7 +202,6 @@ pub async fn run(
             std::future::ready(())
         })
         .await;
-    Ok(())
 }
 
 async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {
@@ -141,6 +209,8 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
     let id = reconcile_id();
     let span = tracing::info_span!("reconcile", object = %key, id);
     async {
+        let began = Instant::now();
+        context.metrics.begun(&key);
         let latest = context.caches.servers.get(&stored.namespace().unwrap_or_default(), &stored.name_any());
         let stored = if let Lookedup::Found(latest) = latest { latest } else { stored };
         let result = match &stored.0 {
@@ -150,6 +220,8 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
                 leave_alone(invalid, &context).await
             }
         };
+        let failed = result.as_ref().err().map(Error::step);
+        context.metrics.reconciled(began.elapsed(), failed);
         match &result {
             Ok(_) => context.backoff.forget(&key),
             Err(error) => tracing::warn!(%error, "reconcile failed; will retry"),
@@ -185,6 +257,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
         Ok(Some(desired)) => apply::apply(context, &observed, desired.clone()).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
+    context.metrics.applied(&applied);
     let mut inputs = Inputs::new(
         &observed,
         &verdict,

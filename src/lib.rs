@@ -16,7 +16,9 @@
 //! | [`finalize`] | deletion | writes |
 //!
 //! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes),
-//! [`migration`] (a server that stays on SQLite), [`cli`] and [`run`] (the command), [`render`] (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
+//! [`migration`] (a server that stays on SQLite), [`pods`] (what a pod says of itself), [`cli`] and [`run`] (the command),
+//! [`leader`] (which of several operators acts), [`metrics`], [`plugin`] (the commands of `kubectl dittofs`), [`render`] (the
+//! pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
 
 pub mod admin;
 pub mod api;
@@ -32,10 +34,14 @@ pub mod desired;
 pub mod events;
 pub mod finalize;
 pub mod growth;
+pub mod leader;
+pub mod metrics;
 pub mod migration;
 pub mod observe;
+pub mod plugin;
 pub mod pods;
 pub mod quantity;
+mod redact;
 pub mod render;
 pub mod run;
 pub mod secrets;

@@ -3,7 +3,7 @@
 //! Prints what a first reconcile would create, so that a change of a manifest can be reviewed as a change of its
 //! children. What only the cluster knows is assumed to be in order: the Secrets exist, the database is ready.
 
-mod input;
+pub(crate) mod input;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,8 @@
 //! The `run` command: from flags to a running operator, and to its graceful stop.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use kube::Config;
 use kube::config::InferConfigError;
 use thiserror::Error;
@@ -7,10 +10,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::access::Reviewer;
+use crate::admin::{Health, Protection, tls};
 use crate::cli::RunArgs;
-use crate::controller::{self, Options};
+use crate::controller::{self, Options, Process};
 use crate::desired::Settings;
-use crate::{admin, telemetry};
+use crate::leader::gate::Gate;
+use crate::leader::timing::Timing;
+use crate::leader::{self, Elector, Leadership};
+use crate::metrics::Metrics;
+use crate::{admin, client, telemetry};
 
 /// Why the operator did not run.
 #[derive(Debug, Error)]
@@ -29,62 +38,168 @@ pub enum Error {
     /// The admin server could not run.
     #[error(transparent)]
     Admin(#[from] admin::Error),
+    /// The times of the election do not go together.
+    #[error(transparent)]
+    Timing(#[from] leader::timing::Error),
+    /// The lease is lost. Nothing may be written any more, so the process ends.
+    #[error(transparent)]
+    Lost(#[from] leader::Lost),
+    /// No name for this process could be drawn.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
     /// Signals could not be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signal(#[from] std::io::Error),
 }
 
-/// Runs until SIGTERM or SIGINT; running reconciles are then finished.
+/// How long running reconciles may take to finish when the operator stops. Below a pod's usual grace period.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT; running reconciles are then finished, and the lease is given back.
 ///
 /// # Errors
-/// When something needed at start is missing, or the admin server fails.
+/// When something needed at start is missing, the admin server fails, or the lease is lost.
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     telemetry::init(&args.log_level, args.log_format)?;
-    let config = Config::infer().await.map_err(Box::new)?;
-    if args.leader_elect {
-        tracing::warn!("--leader-elect has no effect yet: run exactly one replica");
-    }
+    let timing = args.election.timing()?;
+    let mut config = Config::infer().await.map_err(Box::new)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = %config.cluster_url,
         namespaces = if args.watch_namespace.is_empty() { "all".into() } else { args.watch_namespace.join(",") },
+        leader_election = args.leader_elect,
         "dittofs-operator starts"
     );
+    let metrics = Arc::new(Metrics::new());
+    let (elector, leadership) = election(args, timing, &mut config, &metrics)?;
     let stop = CancellationToken::new();
+    let finished = CancellationToken::new();
     let (ready, is_ready) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let signals = async {
-        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-        tracing::info!("stopping: running reconciles are finished first");
-        stop.cancel();
+    let signals = stop_on_signal(&stop)?;
+    let election = async {
+        match elector {
+            Some(elector) => elector.run(finished.clone()).await.map_err(Error::from),
+            None => Ok(()),
+        }
     };
-    let options = Options {
+    let protection = protection(args, &config, &metrics)?;
+    let health = Health {
+        ready: is_ready,
+        metrics: Arc::clone(&metrics),
+    };
+    let admin = serve(args, health, protection, &stop);
+    let process = Process {
+        leadership,
+        metrics,
+        ready,
+    };
+    let operator = async {
+        let running = controller::run_elected(config, options(args), process, stop.clone());
+        tokio::select! {
+            result = running => result?,
+            () = overdue(&stop) => tracing::warn!("not every reconcile finished in time"),
+        }
+        finished.cancel();
+        Ok(())
+    };
+    let work = async { tokio::try_join!(operator, election, admin) };
+    tokio::select! {
+        result = work => { result?; }
+        () = signals => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
         namespaces: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         settings: Settings {
             percona_registry: args.percona_registry.clone(),
         },
-    };
-    let admin = async {
-        let Some(address) = args.bind_address.0 else {
-            stop.cancelled().await;
-            return Ok(());
-        };
-        admin::serve(address, is_ready, stop.clone())
-            .await
-            .map_err(Error::from)
-    };
-    let operator = async {
-        controller::run(config, options, ready, stop.clone())
-            .await
-            .map_err(Error::from)
-    };
-    let work = async { tokio::try_join!(operator, admin) };
-    tokio::select! {
-        result = work => { result?; }
-        () = async { signals.await; std::future::pending::<()>().await } => {}
     }
-    tracing::info!("stopped");
+}
+
+/// Without `--leader-elect` this operator is alone, and leads.
+fn election(
+    args: &RunArgs,
+    timing: Timing,
+    config: &mut Config,
+    metrics: &Arc<Metrics>,
+) -> Result<(Option<Elector>, Leadership), Error> {
+    if !args.leader_elect {
+        return Ok((None, Leadership::always()));
+    }
+    let identity = leader::identity()?;
+    client::introduce_as(config, &identity);
+    let lease = leader::client(config.clone(), &timing, metrics).map_err(controller::RunError::from)?;
+    let namespace = args.election.namespace.clone();
+    let (elector, leadership) = Elector::new(
+        lease,
+        leader::Options {
+            namespace: namespace.unwrap_or_else(|| config.default_namespace.clone()),
+            lease: args.election.id.clone(),
+            identity,
+            timing,
+        },
+    );
+    Ok((Some(elector), leadership))
+}
+
+/// Cancels `stop` on SIGTERM and SIGINT. Never ends.
+fn stop_on_signal(stop: &CancellationToken) -> Result<impl Future<Output = ()> + use<>, Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop.clone();
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        tracing::info!("stopping: running reconciles are finished first");
+        stop.cancel();
+        std::future::pending::<()>().await;
+    })
+}
+
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+/// Who may read `/metrics`, and by which certificate. The client for it works without the lease.
+fn protection(args: &RunArgs, config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Protection>, Error> {
+    if !args.metrics.secure || args.metrics.address.0.is_none() {
+        return Ok(None);
+    }
+    let client = client::for_calls(config.clone(), &Gate::always_open(), metrics);
+    let files = args.metrics.cert_path.as_ref().map(|folder| tls::Files {
+        certificate: folder.join(&args.metrics.cert_name),
+        key: folder.join(&args.metrics.cert_key),
+    });
+    Ok(Some(Protection {
+        reviewer: Reviewer::new(client.map_err(controller::RunError::from)?),
+        files,
+    }))
+}
+
+async fn serve(
+    args: &RunArgs,
+    health: Health,
+    protection: Option<Protection>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let metrics = Arc::clone(&health.metrics);
+    let probes = async {
+        match args.bind_address.0 {
+            Some(address) => admin::serve_probes(address, health, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let metrics = async {
+        match args.metrics.address.0 {
+            Some(address) => admin::serve_metrics(address, metrics, protection, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    tokio::try_join!(probes, metrics)?;
     Ok(())
 }

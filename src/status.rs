@@ -11,7 +11,7 @@ pub use self::unparsable::report_unparsable;
 pub use self::write::{Error as WriteError, write};
 use crate::api::{DittoServerStatus, Phase, names};
 use crate::conditions::{
-    AVAILABLE, CONFIG_READY, Child, DATABASE_READY, Inputs, PROGRESSING, READY, reasons,
+    AVAILABLE, CONFIG_READY, Child, DATABASE_READY, Inputs, PROGRESSING, READY, STALLED, reasons,
 };
 
 /// A condition of the Go operator that ours does not have. Left on a server that was taken over, it would be stale for
@@ -101,6 +101,7 @@ fn is_ours(type_: &str) -> bool {
         CONFIG_READY,
         DATABASE_READY,
         PROGRESSING,
+        STALLED,
         AUTHENTICATED,
     ]
     .contains(&type_)

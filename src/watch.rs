@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Exponential;
 use crate::cache::{Cache, Feed, Remembered};
 use crate::client;
+use crate::metrics::Metrics;
 
 /// Seconds after which the API server ends a watch. Below 200: an idle watch can die unnoticed behind a NAT or a load
 /// balancer, and the client notices only after this time.
@@ -51,6 +52,8 @@ pub struct Watch<K> {
     pub labels: Option<String>,
     /// Cuts from an object, before it is stored, what nobody reads.
     pub trim: fn(&mut K),
+    /// Counts the restarts.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Starts the tasks. They end when `stop` is cancelled.
@@ -79,7 +82,9 @@ where
         writer: Mutex::new(writer),
         cache: cache.clone(),
         listener: Box::new(listener),
+        metrics: watch.metrics,
     });
+    sink.metrics.watch_started(&kind::<K>());
     for (scope, api) in watch.apis {
         let config = watcher::Config {
             label_selector: watch.labels.clone(),
@@ -103,6 +108,7 @@ where
     writer: Mutex<Writer<K>>,
     cache: Cache<K>,
     listener: Box<Listener<K>>,
+    metrics: Arc<Metrics>,
 }
 
 impl<K> Sink<K>
@@ -144,6 +150,7 @@ where
 
     /// Records a failure. Returns whether the watch must begin anew with a list.
     fn failed(&self, scope: Option<&str>, error: &watcher::Error) -> bool {
+        self.metrics.watch_restarted(&kind::<K>());
         let Some((feed, must_relist)) = after(error) else {
             tracing::debug!(kind = %kind::<K>(), ?scope, %error, "watch ended; it goes on");
             return false;

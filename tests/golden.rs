@@ -46,6 +46,7 @@ fn root() -> &'static Path {
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| !file.ends_with("kustomization.yaml"));
     files.sort();
     files
 }

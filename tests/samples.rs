@@ -17,6 +17,7 @@ fn samples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/samples");
     let entries = std::fs::read_dir(folder).expect("the samples");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| !file.ends_with("kustomization.yaml"));
     files.sort();
     files
 }

@@ -26,6 +26,7 @@ pub mod names;
 pub mod network;
 pub mod observability;
 pub mod percona;
+mod reference;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub mod snapshots;
@@ -45,6 +46,7 @@ pub use identity::{
 pub use network::{AdapterDiscoverySpec, AdapterServicesSpec, ControlPlaneSpec, ServiceSpec, ServiceType};
 pub use observability::{LogFormat, LogLevel, LoggingSpec, MetricsSpec, ServiceMonitorSpec};
 pub use percona::{PerconaPGCluster, PerconaPGClusterSpec, PerconaPGClusterStatus};
+pub use reference::reference;
 pub use snapshots::SnapshotPolicySpec;
 pub use spec::{DittoServer, DittoServerSpec};
 pub use status::{DittoServerStatus, Phase};

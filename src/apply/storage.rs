@@ -102,7 +102,7 @@ impl Writer<'_> {
 /// rollout restart`, a mesh), or its pod would restart. The API server says so in a dry run.
 ///
 /// It refuses a mount without volume, so a volume that the live templates lack has an empty one in its place meanwhile.
-async fn merged(
+pub(super) async fn merged(
     api: &Api<StatefulSet>,
     name: &str,
     live: &StatefulSet,

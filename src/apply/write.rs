@@ -179,7 +179,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn is_current<K: Child>(&self, live: &K, desired: &Value) -> Result<bool, Error> {
+    pub(super) fn is_current<K: Child>(&self, live: &K, desired: &Value) -> Result<bool, Error> {
         let is_ours = matches!(owner(live.meta(), self.server), Owner::Us | Owner::Orphan);
         Ok(is_ours
             && live.meta().deletion_timestamp.is_none()

@@ -4,7 +4,6 @@
 //! being deleted, it was evicted, its image cannot be pulled, its container cannot be created or crashes, its volumes are
 //! not bound, no node takes it, it runs and is not ready.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
@@ -17,12 +16,11 @@ use crate::api::names;
 use crate::migration;
 use crate::observe::{Observed, Read};
 use crate::pods::{condition, is_ready};
+use crate::redact::Redactor;
 use crate::secrets::Purpose;
 
 /// Longest quote, in bytes, of a text that somebody else wrote: the kubelet, the scheduler, the container itself.
 const QUOTE_MAX: usize = 240;
-/// A value shorter than this is too common a text to be taken for a password.
-const SECRET_MIN: usize = 4;
 /// Reasons for which the kubelet does not get an image.
 const IMAGE_REASONS: [&str; 7] = [
     "ErrImagePull",
@@ -78,7 +76,7 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
 struct Witness<'a> {
     claims: &'a [Arc<PersistentVolumeClaim>],
     /// Passwords, keys and tokens that the pod knows. `None` where one of them is not known here: then nothing is quoted.
-    confidential: Option<Vec<String>>,
+    confidential: Option<Redactor>,
 }
 
 impl<'a> Witness<'a> {
@@ -221,58 +219,25 @@ impl<'a> Witness<'a> {
     /// A text of somebody else as one short line. A container may say anything as it dies, and what the server's Secrets
     /// hold must not leave them that way; so they go before the line is cut.
     fn quote(&self, text: Option<&str>) -> Option<String> {
-        let mut text = text?.to_owned();
-        for value in self.confidential.as_ref()? {
-            text = text.replace(value.as_str(), "(secret)");
-        }
+        let text = self.confidential.as_ref()?.text(text?);
         let words = text.split(|c: char| c.is_whitespace() || c.is_control());
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         (!words.is_empty()).then(|| bounded(words.join(" "), QUOTE_MAX))
     }
 }
 
-/// What must not be repeated, in the forms in which a program may say it. `None` where a value cannot be read now: the pod
-/// may have it all the same.
-fn confidential(observed: &Observed) -> Option<Vec<String>> {
-    let mut forms = Vec::new();
+/// What must not be repeated. `None` where a value cannot be read now: the pod may have it all the same.
+fn confidential(observed: &Observed) -> Option<Redactor> {
+    let mut values = Vec::new();
     let uses = migration::uses(observed);
     for used in uses.iter().filter(|used| is_confidential(used.purpose)) {
         match observed.secrets.get(&used.secret) {
-            Some(Read::Found(_)) => {}
-            Some(Read::Missing) if used.optional => continue,
+            Some(Read::Found(_)) => values.extend(observed.value(used)),
+            Some(Read::Missing) if used.optional => {}
             _ => return None,
         }
-        let value = observed
-            .value(used)
-            .and_then(|value| std::str::from_utf8(value).ok());
-        forms.extend(value.into_iter().flat_map(told_forms));
     }
-    // The longest first: one value may be a part of another.
-    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-    Some(forms)
-}
-
-/// A value as it is, each line of it, and as it stands in a URI.
-fn told_forms(value: &str) -> Vec<String> {
-    let mut forms = vec![value.trim().to_owned()];
-    forms.extend(value.lines().map(|line| line.trim().to_owned()));
-    forms.push(percent_encoded(value.trim()));
-    forms.retain(|form| form.len() >= SECRET_MIN);
-    forms.dedup();
-    forms
-}
-
-/// RFC 3986: everything but the unreserved characters.
-fn percent_encoded(value: &str) -> String {
-    let mut encoded = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    Some(Redactor::of(values))
 }
 
 /// Whether a value is known to nobody but who may read the Secret. Hosts, names and certificates are not.

@@ -142,6 +142,7 @@ fn a_bad_value_blocks_a_running_server_from_following_but_not_from_serving() {
             "Available=True MinimumReplicasAvailable",
             "ConfigReady=False JwtKeyTooShort",
             "Progressing=False Blocked",
+            "Stalled=True ConditionsNotMet",
         ]
     );
 }
@@ -248,7 +249,11 @@ fn children_that_cannot_be_built_are_told() {
     let told = told(&conditions(&inputs, &[], 3, at(0)));
     assert_eq!(
         told[2..],
-        ["ConfigReady=False BuildFailed", "Progressing=False Blocked"]
+        [
+            "ConfigReady=False BuildFailed",
+            "Progressing=False Blocked",
+            "Stalled=True ConditionsNotMet"
+        ]
     );
 }
 
@@ -396,7 +401,11 @@ fn a_name_that_fits_no_child_is_told() {
     let applied = Applied::nothing(&observed);
     assert_eq!(
         told(&judged(&observed, &applied))[2..],
-        ["ConfigReady=False InvalidName", "Progressing=False Blocked"]
+        [
+            "ConfigReady=False InvalidName",
+            "Progressing=False Blocked",
+            "Stalled=True ConditionsNotMet"
+        ]
     );
 }
 
@@ -405,7 +414,11 @@ fn an_object_that_does_not_parse_is_told() {
     let conditions = unparsable("spec.replicas: a string", &[], 4, at(0));
     assert_eq!(
         told(&conditions)[2..],
-        ["ConfigReady=False InvalidSpec", "Progressing=False Blocked"]
+        [
+            "ConfigReady=False InvalidSpec",
+            "Progressing=False Blocked",
+            "Stalled=True InvalidSpec"
+        ]
     );
     assert!(
         condition(&conditions, READY)

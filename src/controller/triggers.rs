@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::channel::mpsc::UnboundedSender;
+use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
@@ -18,20 +19,45 @@ use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::cache::Cache;
 use crate::context::{Caches, Context, StoredServer};
+use crate::metrics::Metrics;
 use crate::observe::SecretReader;
 use crate::secrets;
 use crate::watch::{self, Change, Watch};
 
 type Key = ObjectRef<StoredServer>;
 
-/// Asks for reconciles.
+/// Asks for reconciles. Nobody takes from the queue of an operator that does not lead, so nothing is put there either.
 #[derive(Clone)]
-struct Queue(UnboundedSender<Key>);
+pub(super) struct Queue {
+    sender: UnboundedSender<Key>,
+    is_open: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+}
 
 impl Queue {
+    /// A closed queue, and its end.
+    pub(super) fn new(metrics: Arc<Metrics>) -> (Self, UnboundedReceiver<Key>) {
+        let (sender, receiver) = mpsc::unbounded();
+        let queue = Self {
+            sender,
+            is_open: Arc::default(),
+            metrics,
+        };
+        (queue, receiver)
+    }
+
+    /// Opens it, and asks for every server. In this order, so that no change falls between the two.
+    pub(super) fn open(&self, servers: &Cache<StoredServer>) {
+        self.is_open.store(true, Ordering::SeqCst);
+        self.push_all(servers);
+    }
+
     /// The receiver is gone only when the operator stops; then nothing needs a reconcile.
     fn push(&self, key: Key) {
-        let _ = self.0.unbounded_send(key);
+        if self.is_open.load(Ordering::SeqCst) {
+            self.metrics.asked(&key);
+            let _ = self.sender.unbounded_send(key);
+        }
     }
 
     fn push_all(&self, servers: &Cache<StoredServer>) {
@@ -46,6 +72,7 @@ struct Scope<'a> {
     client: &'a Client,
     namespaces: &'a [String],
     stop: &'a CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 impl Scope<'_> {
@@ -72,7 +99,14 @@ impl Scope<'_> {
             let scoped = |name: &String| (Some(name.clone()), Api::namespaced(self.client.clone(), name));
             self.namespaces.iter().map(scoped).collect()
         };
-        watch::start(Watch { apis, labels, trim }, self.stop, listener)
+        let metrics = Arc::clone(&self.metrics);
+        let watch = Watch {
+            apis,
+            labels,
+            trim,
+            metrics,
+        };
+        watch::start(watch, self.stop, listener)
     }
 
     /// Watches a child kind: a touched child asks for its server.
@@ -132,27 +166,27 @@ pub(super) fn start(
     watches: &Client,
     calls: &Client,
     namespaces: &[String],
-    queue: &UnboundedSender<Key>,
+    queue: &Queue,
     stop: &CancellationToken,
 ) -> (Caches, SecretReader) {
     let scope = Scope {
         client: watches,
         namespaces,
         stop,
+        metrics: Arc::clone(&queue.metrics),
     };
-    let queue = Queue(queue.clone());
-    let servers = servers(&scope, &queue);
+    let servers = servers(&scope, queue);
     let caches = Caches {
-        stateful_sets: scope.children(&servers, &queue),
-        config_maps: scope.children(&servers, &queue),
-        services: scope.children(&servers, &queue),
-        network_policies: scope.children(&servers, &queue),
-        pods: scope.children(&servers, &queue),
-        claims: scope.children(&servers, &queue),
-        databases: scope.databases(&servers, &queue),
+        stateful_sets: scope.children(&servers, queue),
+        config_maps: scope.children(&servers, queue),
+        services: scope.children(&servers, queue),
+        network_policies: scope.children(&servers, queue),
+        pods: scope.children(&servers, queue),
+        claims: scope.children(&servers, queue),
+        databases: scope.databases(&servers, queue),
         servers: servers.clone(),
     };
-    let secrets = SecretReader::new(calls.clone(), scope.secrets(&servers, &queue));
+    let secrets = SecretReader::new(calls.clone(), scope.secrets(&servers, queue));
     (caches, secrets)
 }
 

@@ -8,20 +8,20 @@ use serde_json::Value;
 use super::Error;
 
 /// One object of the input.
-pub(super) struct Document {
+pub(crate) struct Document {
     /// The file that it stands in, as messages name it.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// The object.
-    pub(super) value: Value,
+    pub(crate) value: Value,
 }
 
 impl Document {
-    pub(super) fn is(&self, kind: &str) -> bool {
+    pub(crate) fn is(&self, kind: &str) -> bool {
         self.value["kind"] == kind
     }
 
     /// Kind and name, for messages.
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         let text = |value: &Value| value.as_str().unwrap_or("without a name").to_owned();
         format!(
             "{} {}",
@@ -32,7 +32,7 @@ impl Document {
 }
 
 /// The objects in all `files`; `-` is standard input.
-pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Document>, Error> {
+pub(crate) fn read(files: &[PathBuf]) -> Result<Vec<Document>, Error> {
     let mut all = Vec::new();
     for file in files {
         let (name, text) = if file == Path::new("-") {
@@ -49,7 +49,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Document>, Error> {
 }
 
 /// The objects in `text`, those in a `List` one by one.
-pub(super) fn documents(file: &str, text: &str) -> Result<Vec<Document>, Error> {
+pub(crate) fn documents(file: &str, text: &str) -> Result<Vec<Document>, Error> {
     let parsed: Vec<Value> = serde_yaml::from_multiple(text).map_err(|error| Error::Parse {
         input: file.to_owned(),
         // Without the lines around it: they may hold a Secret's value.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use local_control_plane::ControlPlane;
 use serde_json::Value;
 
@@ -59,6 +60,46 @@ fn call(event: &Value, namespace: &str) -> Option<Call> {
         name: text(&object["name"]),
         code: event["responseStatus"]["code"].as_i64().unwrap_or_default(),
     })
+}
+
+/// A write that the API server carried out.
+#[derive(Clone, Debug)]
+pub struct Landed {
+    /// Verb, resource and name.
+    #[expect(dead_code, reason = "a failed test prints it")]
+    pub what: String,
+    /// When the API server received it.
+    pub received: Timestamp,
+    /// When it was answered.
+    pub answered: Timestamp,
+}
+
+/// The writes of the operator with this identity that the API server carried out in a namespace, in the order of receipt.
+/// Those about Leases are left out: they are the election itself.
+pub fn landed(control_plane: &ControlPlane, namespace: &str, identity: &str) -> Vec<Landed> {
+    let text = std::fs::read_to_string(control_plane.audit_log()).expect("an audit log");
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_identity = events.filter(|event| {
+        event["userAgent"]
+            .as_str()
+            .is_some_and(|agent| agent.contains(identity))
+    });
+    let time = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+    let mut landed: Vec<Landed> = of_identity
+        .filter_map(|event| {
+            let call = call(&event, namespace)?;
+            let is_landed = call.is_write() && call.code < 400 && call.resource != "leases";
+            is_landed.then_some(Landed {
+                what: format!("{} {}/{}", call.verb, call.resource, call.name),
+                received: time(&event["requestReceivedTimestamp"])?,
+                answered: time(&event["stageTimestamp"])?,
+            })
+        })
+        .collect();
+    landed.sort_by_key(|write| write.received);
+    landed
 }
 
 /// The writes among them, events left out: they tell of writes and change no desired state.

@@ -3,8 +3,10 @@
 //! The control plane starts with the first test and ends with the process. Each test has a namespace and an operator of
 //! its own that watches this namespace only, so tests run side by side. Waiting is always on a condition of an object.
 
+pub mod account;
 pub mod audit;
 pub mod fixtures;
+pub mod process;
 pub mod restarts;
 pub mod wait;
 
@@ -111,9 +113,10 @@ impl World {
         world
     }
 
-    /// Starts an operator and waits until its caches have synced.
+    /// Starts an operator, with the chart's rules and no others, and waits until its caches have synced.
     pub async fn start_operator(&mut self) {
-        self.start_operator_as(self.control_plane.client_config()).await;
+        let config = account::config(&self.control_plane).await;
+        self.start_operator_as(config).await;
     }
 
     /// Starts an operator that calls the API server with this configuration.

@@ -69,6 +69,7 @@ fn context(answer: Value) -> (Context, Calls) {
         "storage",
     );
     let context = Context {
+        metrics: std::sync::Arc::default(),
         recorder: events::recorder(&client),
         secrets: SecretReader::new(client.clone(), empty()),
         caches: Caches {

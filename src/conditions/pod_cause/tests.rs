@@ -189,7 +189,7 @@ fn last_words_are_cut_and_hold_no_secret() {
     let ended = json!({"state": {"terminated": {"exitCode": 1, "message": words}}});
     observed.pods = Read::Found(vec![pod(&container(&ended))]);
     let message = pod_cause(&observed).expect("a cause").message;
-    assert!(message.contains("xxx (secret)"), "{message}");
+    assert!(message.contains("xxx (redacted)"), "{message}");
     assert!(!message.contains("a-signing"), "{message}");
     let long = json!({"state": {"terminated": {"exitCode": 1, "message": "é".repeat(5000)}}});
     assert!(cause(&container(&long)).expect("a cause").message.len() < QUOTE_MAX + 100);
@@ -206,7 +206,7 @@ fn a_secret_is_not_told_in_a_uri_nor_line_by_line() {
     observed.pods = Read::Found(vec![pod(&container(&ended))]);
     let message = pod_cause(&observed).expect("a cause").message;
     assert!(
-        message.contains("postgres://u:(secret)@h and (secret)."),
+        message.contains("postgres://u:(redacted)@h and (redacted)."),
         "{message}"
     );
 }

@@ -48,6 +48,13 @@ static KWOK: GoModule = GoModule {
     requirement: "sigs.k8s.io/kwok",
 };
 
+pub(crate) static HELM: GoModule = GoModule {
+    go_mod: include_str!("../components/helm/go.mod"),
+    go_sum: include_str!("../components/helm/go.sum"),
+    tools: include_str!("../components/helm/tools.go"),
+    requirement: "helm.sh/helm/v4",
+};
+
 impl GoModule {
     /// The pinned version, `vX.Y.Z`. The `go.mod` file is the only place that states it.
     pub(crate) fn version(&self) -> &'static str {

@@ -16,53 +16,78 @@ const POLL: Duration = Duration::from_millis(200);
 /// How much of a failed build's output an error quotes.
 const QUOTED_LINES: usize = 20;
 
+/// What to build.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub program: &'static str,
+    /// The Go package.
+    pub package: &'static str,
+    pub module: &'static GoModule,
+    /// What the linker is told beside stripping symbols.
+    pub stamp: Option<&'static str>,
+}
+
+impl Target {
+    fn version(self) -> &'static str {
+        self.module.version()
+    }
+}
+
+impl From<Component> for Target {
+    fn from(component: Component) -> Self {
+        Self {
+            program: component.program(),
+            package: component.package(),
+            module: component.module(),
+            // kubectl and Helm cannot parse the version that Kubernetes has by default.
+            stamp: component
+                .is_kubernetes()
+                .then_some("k8s.io/component-base/version.gitVersion"),
+        }
+    }
+}
+
 /// Builds with Go what is not in the cache yet. Only one process builds at a time.
-pub(super) fn build_missing(
-    components: &[Component],
-    cache: &Path,
-    progress: &Progress,
-) -> Result<(), Error> {
+pub(super) fn build_missing(targets: &[Target], cache: &Path, progress: &Progress) -> Result<(), Error> {
     create_dir(cache)?;
     let _lock = lock(&cache.join(".lock"), progress)?;
     // Looked at again under the lock: another process may just have built them.
-    let missing: Vec<_> = components
+    let missing: Vec<_> = targets
         .iter()
         .copied()
-        .filter(|component| !cache.join(component.program()).is_file())
+        .filter(|target| !cache.join(target.program).is_file())
         .collect();
     let Some(first) = missing.first() else {
         return Ok(());
     };
     let no_go = Error::NoGo {
-        program: first.program(),
-        version: first.pinned_version(),
+        program: first.program,
+        version: first.version(),
     };
     let go = super::installed::on_path("go").ok_or(no_go)?;
     let total = missing.len();
     let start = Instant::now();
     progress.say(&format!(
-        "building {total} components from Go modules into {} (about ten minutes on two cores, once)",
+        "building {total} programs from Go modules into {} (about two minutes each on two cores, once)",
         cache.display()
     ));
-    for (index, component) in missing.into_iter().enumerate() {
+    for (index, target) in missing.into_iter().enumerate() {
         let step = format!(
-            "building {component} {}, component {} of {total}",
-            component.pinned_version(),
+            "building {} {}, program {} of {total}",
+            target.program,
+            target.version(),
             index + 1
         );
         progress.say(&step);
-        build(&go, component, cache, &|elapsed| {
+        build(&go, target, cache, &|elapsed| {
             progress.tick(&format!("{step}, {}", seconds(elapsed)));
         })?;
     }
-    progress.say(&format!(
-        "built {total} components in {}",
-        seconds(start.elapsed())
-    ));
+    progress.say(&format!("built {total} programs in {}", seconds(start.elapsed())));
     Ok(())
 }
 
-fn build(go: &Path, component: Component, cache: &Path, tick: &dyn Fn(Duration)) -> Result<(), Error> {
+fn build(go: &Path, target: Target, cache: &Path, tick: &dyn Fn(Duration)) -> Result<(), Error> {
     let scratch = tempfile::Builder::new()
         .prefix(".build-")
         .tempdir_in(cache)
@@ -70,37 +95,37 @@ fn build(go: &Path, component: Component, cache: &Path, tick: &dyn Fn(Duration))
             path: cache.to_owned(),
             source,
         })?;
-    let module = write_module(component.module(), scratch.path())?;
+    let module = write_module(target.module, scratch.path())?;
     // Not in the module directory: Go would take an existing directory of that name as the place to put it.
-    let output = scratch.path().join(component.program());
+    let output = scratch.path().join(target.program);
     let log = scratch.path().join("build.log");
-    let status = run_go(go, component, &module, &output, &log, tick)?;
+    let status = run_go(go, target, &module, &output, &log, tick)?;
     if !status.success() {
         let said = fs::read(&log).unwrap_or_default();
         return Err(Error::Build {
-            program: component.program(),
-            version: component.pinned_version(),
+            program: target.program,
+            version: target.version(),
             status: status.to_string(),
             output: last_lines(&String::from_utf8_lossy(&said), QUOTED_LINES),
         });
     }
     // The rename makes the executable appear whole or not at all.
-    let target = cache.join(component.program());
-    fs::rename(&output, &target).map_err(|source| Error::Cache { path: target, source })
+    let path = cache.join(target.program);
+    fs::rename(&output, &path).map_err(|source| Error::Cache { path, source })
 }
 
 /// Runs `go build` on a leash: an interrupted build does not go on alone.
 fn run_go(
     go: &Path,
-    component: Component,
+    target: Target,
     module: &Path,
     output: &Path,
     log: &Path,
     tick: &dyn Fn(Duration),
 ) -> Result<ExitStatus, Error> {
-    let flags = linker_flags(component);
+    let flags = linker_flags(target);
     let mut args: Vec<OsString> = ["build", "-ldflags", &flags, "-o"].map(OsString::from).to_vec();
-    args.extend([output.as_os_str().to_owned(), component.package().into()]);
+    args.extend([output.as_os_str().to_owned(), target.package.into()]);
     // No C compiler is needed, and a workspace file of the user must not change the pinned versions.
     let env = [("CGO_ENABLED", "0"), ("GOWORK", "off")].map(|(name, value)| (name.into(), value.into()));
     let cache_error = |source| Error::Cache {
@@ -127,13 +152,11 @@ fn run_go(
     }
 }
 
-/// Strips symbols. Kubernetes gets its version stamped in: kubectl and Helm cannot parse the default.
-fn linker_flags(component: Component) -> String {
-    if component.is_kubernetes() {
-        let version = component.pinned_version();
-        format!("-s -w -X k8s.io/component-base/version.gitVersion={version}")
-    } else {
-        "-s -w".to_owned()
+/// Strips symbols, and stamps the version in where that is asked for.
+fn linker_flags(target: Target) -> String {
+    match target.stamp {
+        Some(variable) => format!("-s -w -X {variable}={}", target.version()),
+        None => "-s -w".to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod build;
 mod installed;
 mod progress;
+mod tool;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::component::Component;
 
 pub use progress::Progress;
+pub use tool::helm;
 
 /// Why the executables could not be provided.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +92,8 @@ impl Binaries {
             .iter()
             .any(|component| !cache.join(component.program()).is_file())
         {
-            build::build_missing(&missing, &cache, progress)?;
+            let targets: Vec<_> = missing.iter().copied().map(build::Target::from).collect();
+            build::build_missing(&targets, &cache, progress)?;
         }
         for component in missing {
             programs.insert(component, (cache.join(component.program()), Origin::Cache));
@@ -119,6 +122,17 @@ impl Binaries {
 /// # Errors
 /// [`Error::NoCacheDir`] when the environment names no cache directory.
 pub fn cache_dir() -> Result<PathBuf, Error> {
+    let key = format!(
+        "k8s-{}_etcd-{}_kwok-{}",
+        Component::ApiServer.pinned_version(),
+        Component::Etcd.pinned_version(),
+        Component::Kwok.pinned_version()
+    );
+    Ok(base_dir()?.join("control-plane").join(key))
+}
+
+/// The directory of everything that this project caches.
+fn base_dir() -> Result<PathBuf, Error> {
     let absolute = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -128,11 +142,5 @@ pub fn cache_dir() -> Result<PathBuf, Error> {
     let base = absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .ok_or(Error::NoCacheDir)?;
-    let key = format!(
-        "k8s-{}_etcd-{}_kwok-{}",
-        Component::ApiServer.pinned_version(),
-        Component::Etcd.pinned_version(),
-        Component::Kwok.pinned_version()
-    );
-    Ok(base.join("dittofs-operator").join("control-plane").join(key))
+    Ok(base.join("dittofs-operator"))
 }

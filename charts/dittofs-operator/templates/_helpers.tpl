@@ -1,0 +1,113 @@
+{{- define "dittofs-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Prefix of the names of objects. Room is left for the longest suffix. */}}
+{{- define "dittofs-operator.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Name of a cluster-wide object: releases in two namespaces must not share it. */}}
+{{- define "dittofs-operator.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "dittofs-operator.fullname" .) }}
+{{- end }}
+
+{{- define "dittofs-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "dittofs-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "dittofs-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "dittofs-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* Labels and annotations of an object: (list $ extraLabels extraAnnotations). The chart's own labels win. */}}
+{{- define "dittofs-operator.meta" -}}
+{{- $root := index . 0 -}}
+{{- $values := $root.Values -}}
+{{- $own := include "dittofs-operator.labels" $root | fromYaml -}}
+labels:
+  {{- mustMerge $own (deepCopy (index . 1)) (deepCopy $values.commonLabels) | toYaml | nindent 2 }}
+{{- with mustMerge (deepCopy (index . 2)) (deepCopy $values.commonAnnotations) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "dittofs-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "dittofs-operator.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "dittofs-operator.image" -}}
+{{- $image := .Values.image }}
+{{- $name := $image.repository }}
+{{- if $image.registry }}{{ $name = printf "%s/%s" $image.registry $image.repository }}{{ end }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $name $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $name (default .Chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* Who the rules are for. */}}
+{{- define "dittofs-operator.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "dittofs-operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* What the operator does in a namespace that it watches. docs/rbac.md says why, rule by rule. */}}
+{{- define "dittofs-operator.rules" -}}
+- apiGroups: [dittofs.dittofs.com]
+  resources: [dittoservers]
+  verbs: [get, list, watch, patch]
+- apiGroups: [dittofs.dittofs.com]
+  resources: [dittoservers/status]
+  verbs: [patch]
+- apiGroups: [dittofs.dittofs.com]
+  resources: [dittoservers/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, delete]
+- apiGroups: [pgv2.percona.com]
+  resources: [perconapgclusters]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

@@ -1,0 +1,43 @@
+-- How Argo CD shows a DittoServer. `obj` is the object; the result is a status and a message.
+-- docs/gitops.md says what each means.
+
+local function result(status, message)
+  return { status = status, message = message or "" }
+end
+
+local function condition(kind)
+  for _, c in ipairs((obj.status or {}).conditions or {}) do
+    if c.type == kind then
+      return c
+    end
+  end
+  return {}
+end
+
+local metadata, status = obj.metadata or {}, obj.status or {}
+
+if metadata.deletionTimestamp ~= nil then
+  return result("Progressing", condition("Progressing").message or "It is being deleted")
+end
+-- The status speaks of an older spec, or the operator has not seen the object yet.
+if (status.observedGeneration or -1) < (metadata.generation or 0) then
+  return result("Progressing", "Waiting for the operator")
+end
+
+local ready, progressing = condition("Ready"), condition("Progressing")
+
+-- Blocked: it may still serve, but nothing moves until a person acts.
+if status.phase == "Failed" or progressing.reason == "Blocked" then
+  return result("Degraded", ready.message)
+end
+if progressing.reason == "Paused" then
+  return result("Suspended", progressing.message)
+end
+if ready.status == "True" then
+  if status.phase == "Stopped" then
+    return result("Suspended", ready.message)
+  end
+  return result("Healthy", ready.message)
+end
+-- False: not yet. Unknown: something could not be read, and is tried again.
+return result("Progressing", ready.message or "Waiting for the operator")

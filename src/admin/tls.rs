@@ -1,0 +1,226 @@
+//! TLS for `/metrics`: from files that are read anew when they change, or with a certificate made at start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+/// How often the files are looked at, at most.
+const LOOK: Duration = Duration::from_secs(5);
+/// A client that takes longer than this to shake hands is no client.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Pause after a connection that could not be accepted: there may be no file descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the certificate cannot be used.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {0}: {1}")]
+    Read(PathBuf, io::Error),
+    /// A file holds something else.
+    #[error("{0} holds no usable PEM: {1}")]
+    Parse(PathBuf, String),
+    /// Certificate and key do not go together.
+    #[error("certificate and key for /metrics cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// Where certificate and key are.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Accepts connections; the handshakes run beside each other.
+pub struct Listener {
+    address: SocketAddr,
+    accepted: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+}
+
+impl Listener {
+    /// Loads the certificate and begins to accept, until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// When the certificate cannot be used.
+    pub fn new(listener: TcpListener, files: Option<Files>, stop: CancellationToken) -> Result<Self, Error> {
+        let certificates = Certificates::load(files)?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::Unusable(error.to_string()))?;
+        let (sender, accepted) = mpsc::channel(16);
+        tokio::spawn(stop.run_until_cancelled_owned(accept(listener, certificates, sender)));
+        Ok(Self { address, accepted })
+    }
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.accepted.recv().await {
+            Some(accepted) => accepted,
+            // The operator stops; the server is told so by its own signal.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    mut certificates: Certificates,
+    sender: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
+) {
+    loop {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection for /metrics cannot be accepted");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let acceptor = TlsAcceptor::from(certificates.current());
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => drop(sender.send((stream, address)).await),
+                Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake for /metrics failed"),
+                Err(_) => tracing::debug!(%address, "a TLS handshake for /metrics took too long"),
+            }
+        });
+    }
+}
+
+/// The certificate in use, and the files that it comes from.
+struct Certificates {
+    files: Option<Files>,
+    read: (Vec<u8>, Vec<u8>),
+    looked: Instant,
+    config: Arc<ServerConfig>,
+}
+
+impl Certificates {
+    fn load(files: Option<Files>) -> Result<Self, Error> {
+        let read = match &files {
+            Some(files) => read(files)?,
+            None => generate()?,
+        };
+        let config = configure(files.as_ref(), &read)?;
+        Ok(Self {
+            files,
+            read,
+            looked: Instant::now(),
+            config,
+        })
+    }
+
+    /// Reads the files anew if it is time to. A pair that cannot be used (half of it is written, say) is told, and the one
+    /// before stays in use.
+    fn current(&mut self) -> Arc<ServerConfig> {
+        if let Some(files) = &self.files
+            && self.looked.elapsed() >= LOOK
+        {
+            self.looked = Instant::now();
+            match read(files).and_then(|now| Ok((configure(Some(files), &now)?, now))) {
+                Ok((config, now)) if now != self.read => {
+                    tracing::info!("the certificate for /metrics is new");
+                    self.read = now;
+                    self.config = config;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "the certificate for /metrics stays as it was"),
+            }
+        }
+        Arc::clone(&self.config)
+    }
+}
+
+fn read(files: &Files) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Error::Read(path.clone(), error));
+    Ok((read(&files.certificate)?, read(&files.key)?))
+}
+
+/// For a scraper that does not check the certificate, as the Go operator makes one.
+fn generate() -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let unusable = |error: rcgen::Error| Error::Unusable(error.to_string());
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(unusable)?;
+    Ok((
+        made.cert.pem().into_bytes(),
+        made.signing_key.serialize_pem().into_bytes(),
+    ))
+}
+
+fn configure(files: Option<&Files>, read: &(Vec<u8>, Vec<u8>)) -> Result<Arc<ServerConfig>, Error> {
+    let name = |path: Option<&PathBuf>| path.cloned().unwrap_or_default();
+    let (certificate, key) = (
+        name(files.map(|files| &files.certificate)),
+        name(files.map(|files| &files.key)),
+    );
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read.0)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::Parse(certificate, error.to_string()))?;
+    // What is wrong with a key is not told: the text might quote it.
+    let secret =
+        PrivateKeyDer::from_pem_slice(&read.1).map_err(|_| Error::Parse(key, "no private key".into()))?;
+    let unusable = |error: tokio_rustls::rustls::Error| Error::Unusable(error.to_string());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(unusable)?;
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_files_are_taken_up_and_damaged_ones_are_not() {
+        let folder = std::env::temp_dir().join(format!("dittofs-metrics-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let files = Files {
+            certificate: folder.join("tls.crt"),
+            key: folder.join("tls.key"),
+        };
+        let write = |(certificate, key): &(Vec<u8>, Vec<u8>)| {
+            std::fs::write(&files.certificate, certificate).unwrap();
+            std::fs::write(&files.key, key).unwrap();
+        };
+        write(&generate().unwrap());
+        let mut certificates = Certificates::load(Some(files.clone())).unwrap();
+        let first = certificates.current();
+        let mut look = || {
+            certificates.looked = Instant::now().checked_sub(LOOK).unwrap();
+            certificates.current()
+        };
+        assert!(Arc::ptr_eq(&first, &look()), "unchanged");
+        write(&(b"no certificate".to_vec(), b"no key".to_vec()));
+        assert!(Arc::ptr_eq(&first, &look()), "damaged");
+        write(&generate().unwrap());
+        assert!(!Arc::ptr_eq(&first, &look()), "changed");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

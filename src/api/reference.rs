@@ -1,0 +1,362 @@
+//! The reference of the API in Markdown, made from the `CustomResourceDefinition`: `docs/reference.md`.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::{crd, names};
+
+/// Path of the generated file, below the repository.
+#[cfg(test)]
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");
+/// What stands above the generated text.
+const HEADER: &str = "<!-- Generated from src/api by `make generate`. Do not edit. -->\n";
+
+/// Annotations that a user writes: on which kind, key, value, meaning.
+const FOR_USERS: [[&str; 4]; 4] = [
+    [
+        "DittoServer",
+        names::PAUSED_ANNOTATION,
+        "`true`",
+        "The operator writes the status only, and lists there what it would do. See [upgrades](upgrades.md).",
+    ],
+    [
+        "DittoServer",
+        names::DELETION_PROTECTION_ANNOTATION,
+        "`enabled`",
+        "The API server refuses to delete the server, where the policy in `config/admission` is installed. See [lifecycle](lifecycle.md).",
+    ],
+    [
+        "DittoServer",
+        names::ROTATE_SECRETS_ANNOTATION,
+        "any new value",
+        "The generated signing key is made anew, once for each value. The pod restarts.",
+    ],
+    [
+        "DittoServer",
+        names::DATABASE_MIGRATED_ANNOTATION,
+        "`true`",
+        "The control-plane data has moved from SQLite to the Percona database, or there is none to move. See [migrate](migrate.md).",
+    ],
+];
+/// Annotations that the operator writes, or that one of the Go operator's are.
+const FOR_THE_OPERATOR: [[&str; 4]; 6] = [
+    [
+        "pod template",
+        names::CONFIG_HASH_ANNOTATION,
+        "SHA-256",
+        "Over what the server reads at start. The pod restarts when it changes.",
+    ],
+    [
+        "every child",
+        names::APPLIED_HASH_ANNOTATION,
+        "hash",
+        "Over what was last applied, so that a field that left the spec is noticed.",
+    ],
+    [
+        "generated Secret",
+        names::ROTATED_FOR_ANNOTATION,
+        "value",
+        "The request for which it was last made anew.",
+    ],
+    [
+        "claim `controlplane`",
+        names::CONTROL_PLANE_DATABASE_ANNOTATION,
+        "`postgres`",
+        "The server keeps its control-plane data in PostgreSQL, not on this volume.",
+    ],
+    [
+        "DittoServer",
+        names::AUTH_RETRY_COUNT_ANNOTATION,
+        "number",
+        "Of the Go operator. Not read and not written.",
+    ],
+    [
+        "adapter Service",
+        names::MANAGED_ANNOTATIONS_ANNOTATION,
+        "keys",
+        "Of the Go operator. Not read and not written.",
+    ],
+];
+/// Keywords of the schema that bound a value, and how they are written.
+const BOUNDS: [(&str, &str); 10] = [
+    ("minimum", "at least "),
+    ("maximum", "at most "),
+    ("minLength", "minimum length "),
+    ("maxLength", "maximum length "),
+    ("pattern", "pattern "),
+    ("format", "format "),
+    ("minItems", "minimum items "),
+    ("maxItems", "maximum items "),
+    ("minProperties", "minimum entries "),
+    ("maxProperties", "maximum entries "),
+];
+
+/// The reference.
+#[must_use]
+pub fn reference() -> String {
+    let definition = serde_json::to_value(crd()).unwrap_or_default();
+    let version = &definition["spec"]["versions"][0];
+    let root = &version["schema"]["openAPIV3Schema"];
+    let group = text(&definition["spec"]["group"]);
+    let name = text(&version["name"]);
+    let short = &definition["spec"]["names"];
+    let mut page = format!("{HEADER}\n# Reference of DittoServer\n\n");
+    let _ = writeln!(
+        page,
+        "`apiVersion: {group}/{name}`, `kind: {}`; namespaced; short names: {}.\n",
+        text(&short["kind"]),
+        list(&short["shortNames"])
+    );
+    page.push_str("A field whose default is empty has none. A default stands even where the object around it is not written, unless its description says otherwise.\n");
+    rules(&root["x-kubernetes-validations"], &mut page);
+    for part in ["spec", "status"] {
+        object(&root["properties"][part], part, &mut page);
+    }
+    annotations(&mut page);
+    page
+}
+
+/// One object: what it is, its fields, its rules; then the objects in it.
+fn object(schema: &Value, path: &str, page: &mut String) {
+    let _ = writeln!(page, "\n## `{path}`\n");
+    if let Some(description) = schema["description"].as_str() {
+        let _ = writeln!(page, "{description}\n");
+    }
+    page.push_str("| field | type | default | constraints | description |\n|---|---|---|---|---|\n");
+    let required = schema["required"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for (name, field) in properties(schema) {
+        let is_required = required.iter().any(|required| required == name);
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {} | {} |",
+            label(name, &format!("{path}.{name}"), field),
+            kind(field),
+            default(field),
+            constraints(field, is_required),
+            cell(text(&field["description"]))
+        );
+    }
+    rules(&schema["x-kubernetes-validations"], page);
+    for (name, field) in properties(schema) {
+        if let Some((nested, suffix)) = nested(field) {
+            object(nested, &format!("{path}.{name}{suffix}"), page);
+        }
+    }
+}
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema["properties"].as_object().into_iter().flatten()
+}
+
+/// The object that a field holds, be it in a list or in a map, and how its path goes on.
+fn nested(field: &Value) -> Option<(&Value, &'static str)> {
+    let places = [
+        (field, ""),
+        (&field["items"], "[]"),
+        (&field["additionalProperties"], ".*"),
+    ];
+    places
+        .into_iter()
+        .find(|(schema, _)| schema["properties"].is_object())
+}
+
+/// The name of a field, with a link to the object that it holds.
+fn label(name: &str, path: &str, field: &Value) -> String {
+    let Some((_, suffix)) = nested(field) else {
+        return format!("`{name}`");
+    };
+    format!("[`{name}`](#{})", anchor(&format!("{path}{suffix}")))
+}
+
+/// The anchor that a Markdown renderer gives a heading.
+fn anchor(heading: &str) -> String {
+    heading
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, '-' | '_'))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+fn kind(field: &Value) -> String {
+    if field["x-kubernetes-int-or-string"] == true {
+        return "integer or string".into();
+    }
+    match text(&field["type"]) {
+        "array" => format!("list of {}", kind(&field["items"])),
+        "object" if field["additionalProperties"].is_object() => {
+            format!("map of {}", kind(&field["additionalProperties"]))
+        }
+        other => other.to_owned(),
+    }
+}
+
+fn default(field: &Value) -> String {
+    match &field["default"] {
+        Value::Null => String::new(),
+        Value::String(text) => format!("`{}`", cell(text)),
+        other => format!("`{}`", cell(&other.to_string())),
+    }
+}
+
+fn constraints(field: &Value, is_required: bool) -> String {
+    let mut told = Vec::new();
+    if is_required {
+        told.push("required".to_owned());
+    }
+    if field["enum"].is_array() {
+        told.push(format!("one of {}", list(&field["enum"])));
+    }
+    for (key, words) in BOUNDS {
+        match &field[key] {
+            Value::Null => {}
+            Value::String(text) => told.push(format!("{words}`{}`", cell(text))),
+            number => told.push(format!("{words}{}", whole(number))),
+        }
+    }
+    if field["x-kubernetes-list-type"] == "map" {
+        told.push(format!(
+            "unique by {}",
+            list(&field["x-kubernetes-list-map-keys"])
+        ));
+    }
+    if field["x-kubernetes-list-type"] == "set" {
+        told.push("unique".into());
+    }
+    // The rules of an object stand below its own table.
+    if nested(field).is_none() {
+        let rules = field["x-kubernetes-validations"].as_array().into_iter().flatten();
+        told.extend(rules.map(|rule| cell(rule_text(rule))));
+    }
+    told.join("; ")
+}
+
+/// Schemas hold bounds as floating point numbers.
+fn whole(number: &Value) -> String {
+    let text = number.to_string();
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+fn rules(rules: &Value, page: &mut String) {
+    let Some(rules) = rules.as_array().filter(|rules| !rules.is_empty()) else {
+        return;
+    };
+    page.push_str("\nRules:\n\n");
+    for rule in rules {
+        let _ = writeln!(page, "- {}", rule_text(rule).replace('\n', " "));
+    }
+}
+
+/// What a rule says to a person; the rule itself where it says nothing, or builds its message.
+fn rule_text(rule: &Value) -> &str {
+    rule["message"].as_str().unwrap_or_else(|| text(&rule["rule"]))
+}
+
+fn annotations(page: &mut String) {
+    page.push_str("\n## Annotations that you write\n");
+    table(&FOR_USERS, page);
+    page.push_str("\n## Annotations that the operator writes\n");
+    table(&FOR_THE_OPERATOR, page);
+}
+
+fn table(rows: &[[&str; 4]], page: &mut String) {
+    page.push_str("\n| on | annotation | value | meaning |\n|---|---|---|---|\n");
+    for [on, key, value, meaning] in rows {
+        let _ = writeln!(page, "| {on} | `{key}` | {value} | {meaning} |");
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn list(values: &Value) -> String {
+    let values = values.as_array().into_iter().flatten();
+    let values: Vec<String> = values
+        .map(|value| match value {
+            Value::String(text) => format!("`{}`", cell(text)),
+            other => format!("`{other}`"),
+        })
+        .collect();
+    values.join(", ")
+}
+
+/// A text that fits into a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace("\n\n", " ").replace('\n', " ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generated_reference_is_up_to_date() {
+        let found = std::fs::read_to_string(PATH).unwrap_or_default();
+        assert!(
+            found == reference(),
+            "docs/reference.md is stale: run `make generate` and commit the result"
+        );
+    }
+
+    /// Every field of the schema, as a path.
+    fn fields(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
+        for (name, field) in properties(schema) {
+            found.push((path.to_owned(), name.clone()));
+            if let Some((nested, suffix)) = nested(field) {
+                fields(nested, &format!("{path}.{name}{suffix}"), found);
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_spec_and_status_is_in_the_section_of_its_object() {
+        let page = reference();
+        let root = serde_json::to_value(crd().spec.versions).unwrap()[0]["schema"]["openAPIV3Schema"].take();
+        let mut found = Vec::new();
+        for part in ["spec", "status"] {
+            fields(&root["properties"][part], part, &mut found);
+        }
+        assert!(found.len() > 100, "{}", found.len());
+        for (object, field) in found {
+            let section = page
+                .split("\n## ")
+                .find(|section| section.starts_with(&format!("`{object}`\n")));
+            let section = section.unwrap_or_else(|| panic!("{object} has no section"));
+            assert!(section.contains(&format!("`{field}`")), "{object}.{field}");
+        }
+    }
+
+    #[test]
+    fn every_annotation_of_the_operator_is_told() {
+        let page = reference();
+        let source = include_str!("names.rs");
+        let mut annotations = 0;
+        for line in source.lines().filter(|line| line.contains("_ANNOTATION: &str")) {
+            let key = line.split('"').nth(1).unwrap();
+            assert!(page.contains(key), "{key}");
+            annotations += 1;
+        }
+        assert_eq!(annotations, FOR_USERS.len() + FOR_THE_OPERATOR.len());
+    }
+
+    #[test]
+    fn every_link_of_the_reference_has_its_heading() {
+        let page = reference();
+        let headings: Vec<String> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("## "))
+            .map(anchor)
+            .collect();
+        for link in page
+            .split("](#")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            assert!(headings.iter().any(|heading| heading == link), "{link}");
+        }
+    }
+}

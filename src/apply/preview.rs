@@ -1,0 +1,342 @@
+//! What an apply would do, without doing it: for `kubectl dittofs diff`.
+//!
+//! The children, the order and the refusals are those of the apply. What the API server would make of a child (defaults,
+//! fields of others, webhooks) it says itself, by dry runs.
+
+mod prune;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::ApiResource;
+use kube::{Resource, ResourceExt};
+use serde_json::{Value, json};
+
+use super::ownership::{Owner, owner};
+use super::write::{Child, Error, Writer, stamped};
+use super::{compare, managed_fields, storage};
+use crate::api::names;
+use crate::context::{Context, FIELD_MANAGER};
+use crate::desired::{Desired, SecretAction, SecretChange, Workload};
+use crate::growth::{self, Growth};
+use crate::observe::Observed;
+
+/// One child, and what would become of it.
+#[derive(Debug)]
+pub struct Preview {
+    /// Kind, as in `kubectl get <kind>`.
+    pub kind: &'static str,
+    /// Name, in the server's namespace.
+    pub name: String,
+    /// What would become of it.
+    pub change: Change,
+}
+
+/// What would become of a child. Objects are JSON; no Secret is among them.
+#[derive(Debug)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// It would be created.
+    Create(Value),
+    /// It would be changed.
+    Update {
+        /// The object as it stands.
+        before: Value,
+        /// The object as the API server says it would be.
+        after: Value,
+        /// What the operator would send.
+        desired: Value,
+    },
+    /// It would be deleted.
+    Delete,
+    /// It would be changed in this way. There is no text to compare, or it is not to be shown.
+    Other(String),
+    /// It would not be touched, for this reason.
+    Held(String),
+    /// The API server refuses it, or does not answer.
+    Failed(Error),
+}
+
+impl Change {
+    /// Whether something would be written.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::Update { .. } | Self::Delete | Self::Other(_) => true,
+            Self::None | Self::Held(_) | Self::Failed(_) => false,
+        }
+    }
+}
+
+/// What an apply of all children of one server would do, in its order.
+pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -> Vec<Preview> {
+    let Desired {
+        secrets,
+        secret_changes,
+        not_generated,
+        config_map,
+        headless_service,
+        api_service,
+        metrics_service,
+        network_policy,
+        database,
+        growths,
+        workload,
+    } = desired;
+    let server = observed.server.name_any();
+    let sketch = Sketch(Writer::new(context, &observed.server));
+    let mut previews = Vec::new();
+    for secret in secrets {
+        let how = "would be generated; its values are not shown";
+        let name = secret.metadata.name.unwrap_or_default();
+        previews.push(of("Secret", name, Change::Other(how.into())));
+    }
+    previews.extend(secret_changes.into_iter().map(secret_change));
+    let forgone = "would not be generated: data that is there may know another";
+    previews.extend(
+        not_generated
+            .into_iter()
+            .map(|name| of("Secret", name, Change::Held(forgone.into()))),
+    );
+    let name = names::config_map(&server);
+    previews.push(match config_map {
+        Some(config_map) => sketch.child("ConfigMap", name, config_map).await,
+        None => of(
+            "ConfigMap",
+            name,
+            Change::Held("stays as it is beside a pod that is held".into()),
+        ),
+    });
+    previews.extend(growths.into_iter().filter_map(growth));
+    for service in [Some(headless_service), Some(api_service), metrics_service.clone()]
+        .into_iter()
+        .flatten()
+    {
+        let name = service.metadata.name.clone().unwrap_or_default();
+        previews.push(sketch.child("Service", name, service).await);
+    }
+    if metrics_service.is_none() {
+        previews.extend(sketch.metrics_service_that_goes(&server).await);
+    }
+    let name = names::baseline_network_policy(&server);
+    previews.push(sketch.child("NetworkPolicy", name, network_policy).await);
+    if let Some(cluster) = database {
+        let name = names::percona_cluster(&server);
+        previews.push(sketch.child("PerconaPGCluster", name, cluster).await);
+    }
+    previews.push(sketch.workload(observed, workload).await);
+    previews.extend(pod_without_volume(observed));
+    previews
+}
+
+fn of(kind: &'static str, name: String, change: Change) -> Preview {
+    Preview { kind, name, change }
+}
+
+fn secret_change(change: SecretChange) -> Preview {
+    let how = match change.action {
+        SecretAction::Delete => Change::Delete,
+        SecretAction::Patch { data, .. } if data.is_empty() => {
+            Change::Other("would get other labels or owners; its values stay".into())
+        }
+        SecretAction::Patch { data, .. } => {
+            let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+            Change::Other(format!("would get new values of: {}", keys.join(", ")))
+        }
+    };
+    of("Secret", change.name, how)
+}
+
+fn growth(growth: Growth) -> Option<Preview> {
+    match growth {
+        Growth::Ask { claim, size } => {
+            let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref());
+            let asked = asked.and_then(|resources| resources.requests.as_ref()?.get(growth::STORAGE));
+            let asked = asked.map_or("?", |quantity| quantity.0.as_str());
+            let how = Change::Other(format!(
+                "would grow from {asked} to {size}; the StatefulSet follows with its claim template, and its pod runs on"
+            ));
+            Some(of("PersistentVolumeClaim", claim.name_any(), how))
+        }
+        _ => None,
+    }
+}
+
+/// A pod that must be replaced for a volume that was added.
+fn pod_without_volume(observed: &Observed) -> Option<Preview> {
+    let stateful_set = observed.stateful_set.found()?;
+    let pod = growth::pod_without_volume(&observed.pods, stateful_set)?;
+    Some(of("Pod", pod.name_any(), Change::Delete))
+}
+
+/// The desired claim templates; one that holds already stands as the API server has it, with its defaults.
+fn templates(live: &Value, desired: &Value) -> Value {
+    let of = |set: &Value| {
+        let templates = set["spec"]["volumeClaimTemplates"].as_array();
+        templates.cloned().unwrap_or_default()
+    };
+    let live = of(live);
+    let kept = |wanted: Value| {
+        let mut held = live.iter().filter(|template| compare::holds(template, &wanted));
+        held.next().cloned().unwrap_or(wanted)
+    };
+    of(desired).into_iter().map(kept).collect()
+}
+
+struct Sketch<'a>(Writer<'a>);
+
+impl Sketch<'_> {
+    async fn child<K: Child>(&self, kind: &'static str, name: String, desired: K) -> Preview {
+        let change = self.change(&name, desired).await.unwrap_or_else(Change::Failed);
+        of(kind, name, change)
+    }
+
+    async fn change<K: Child>(&self, name: &str, desired: K) -> Result<Change, Error> {
+        let desired = stamped(desired)?;
+        let Some((live, before)) = self.live::<K>(name).await? else {
+            return Ok(Change::Create(desired));
+        };
+        if let Some(outcome) = self.0.refusal(&live) {
+            return Ok(Change::Held(outcome.to_string()));
+        }
+        if self.0.is_current(&live, &desired)? {
+            return Ok(Change::None);
+        }
+        let applied = self.applied::<K>(name, &before, &desired).await?;
+        let after = self.settled(name, &live, applied, &desired).await?;
+        Ok(Change::Update {
+            before,
+            after,
+            desired,
+        })
+    }
+
+    /// The live object, and all of its fields: the type may know a part of them only.
+    async fn live<K: Child>(&self, name: &str) -> Result<Option<(K, Value)>, Error> {
+        let read = self.dynamic::<K>().get_opt(name).await;
+        let Some(live) = read.map_err(Error::call("read"))? else {
+            return Ok(None);
+        };
+        let value = serde_json::to_value(live)?;
+        Ok(Some((serde_json::from_value(value.clone())?, value)))
+    }
+
+    fn dynamic<K: Child>(&self) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<K>(&());
+        Api::namespaced_with(self.0.context.client.clone(), self.0.namespace(), &resource)
+    }
+
+    async fn applied<K: Child>(&self, name: &str, live: &Value, desired: &Value) -> Result<Value, Error> {
+        let mut body = desired.clone();
+        body["metadata"]["uid"] = live["metadata"]["uid"].clone();
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::apply(FIELD_MANAGER).force()
+        };
+        let applied = self
+            .dynamic::<K>()
+            .patch(name, &params, &Patch::Apply(&body))
+            .await
+            .map_err(Error::call("apply"))?;
+        Ok(serde_json::to_value(applied)?)
+    }
+
+    /// What is left of `applied` once the fields are gone that only an older write of ours set. The apply takes those over
+    /// first, which no dry run can do; so they are taken out here, and the API server fills in its defaults.
+    async fn settled<K: Child>(
+        &self,
+        name: &str,
+        live: &K,
+        applied: Value,
+        desired: &Value,
+    ) -> Result<Value, Error> {
+        let is_ours = matches!(owner(live.meta(), self.0.server), Owner::Us);
+        let managers = managed_fields::Managers {
+            ours: FIELD_MANAGER,
+            predecessor: is_ours.then_some(names::GO_FIELD_MANAGER),
+        };
+        let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
+            return Ok(applied);
+        };
+        let mut pruned = applied.clone();
+        prune::prune(&mut pruned, &entries, desired);
+        if pruned == applied {
+            return Ok(applied);
+        }
+        if let Some(metadata) = pruned["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+            metadata.insert("resourceVersion".into(), json!(live.resource_version()));
+        }
+        let object: DynamicObject = serde_json::from_value(pruned)?;
+        let params = PostParams {
+            dry_run: true,
+            field_manager: Some(FIELD_MANAGER.into()),
+        };
+        let replaced = self.dynamic::<K>().replace(name, &params, &object).await;
+        Ok(serde_json::to_value(replaced.map_err(Error::call("replace"))?)?)
+    }
+
+    /// The metrics Service of a server whose metrics are off.
+    async fn metrics_service_that_goes(&self, server: &str) -> Option<Preview> {
+        use k8s_openapi::api::core::v1::Service;
+        let name = names::metrics_service(server);
+        let change = match self.live::<Service>(&name).await {
+            Ok(Some((live, _))) if owner(live.meta(), self.0.server) == Owner::Us => Change::Delete,
+            Ok(_) => return None,
+            Err(error) => Change::Failed(error),
+        };
+        Some(of("Service", name, change))
+    }
+
+    async fn workload(&self, observed: &Observed, workload: Workload) -> Preview {
+        let name = names::stateful_set(&observed.server.name_any());
+        let change = match workload {
+            Workload::Await => Ok(Change::Held("is not created yet: its pod could not start".into())),
+            Workload::Hold { replicas } => self.held(&name, replicas).await,
+            Workload::Run { stateful_set, .. } => self.stateful_set(&name, *stateful_set).await,
+        };
+        of("StatefulSet", name, change.unwrap_or_else(Change::Failed))
+    }
+
+    async fn held(&self, name: &str, replicas: i32) -> Result<Change, Error> {
+        let Some((live, before)) = self.live::<StatefulSet>(name).await? else {
+            return Ok(Change::Held("is not created yet: its pod could not start".into()));
+        };
+        if let Some(outcome) = self.0.refusal(&live) {
+            return Ok(Change::Held(outcome.to_string()));
+        }
+        if live.spec.as_ref().and_then(|spec| spec.replicas) == Some(replicas) {
+            return Ok(Change::Held("its pod is left as it is".into()));
+        }
+        let mut after = before.clone();
+        after["spec"]["replicas"] = json!(replicas);
+        let desired = json!({"spec": {"replicas": replicas}});
+        Ok(Change::Update {
+            before,
+            after,
+            desired,
+        })
+    }
+
+    /// Claim templates are immutable: a StatefulSet with others is made anew, and its pod runs on.
+    async fn stateful_set(&self, name: &str, desired: StatefulSet) -> Result<Change, Error> {
+        let Some((live, before)) = self.live::<StatefulSet>(name).await? else {
+            return self.change(name, desired).await;
+        };
+        if !storage::templates_differ(&live, &desired)? {
+            return self.change(name, desired).await;
+        }
+        if let Some(outcome) = self.0.refusal(&live) {
+            return Ok(Change::Held(outcome.to_string()));
+        }
+        let desired = stamped(desired)?;
+        let merged = storage::merged(&self.0.api(), name, &live, &desired).await?;
+        let mut after = serde_json::to_value(merged)?;
+        after["spec"]["volumeClaimTemplates"] = templates(&before, &desired);
+        Ok(Change::Update {
+            before,
+            after,
+            desired,
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! Counts the calls of a client by verb, kind and code.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, Uri};
+use tower::{Layer, Service};
+
+use super::Metrics;
+
+/// The resources that this operator calls. Any other is counted as `other`, so that the labels stay bounded.
+const KINDS: [&str; 15] = [
+    "configmaps",
+    "customresourcedefinitions",
+    "dittoservers",
+    "events",
+    "leases",
+    "networkpolicies",
+    "perconapgclusters",
+    "persistentvolumeclaims",
+    "pods",
+    "secrets",
+    "services",
+    "statefulsets",
+    "storageclasses",
+    "subjectaccessreviews",
+    "tokenreviews",
+];
+
+/// Counts what passes through a client.
+#[derive(Clone, Debug)]
+pub struct CountLayer(pub Arc<Metrics>);
+
+impl<S> Layer<S> for CountLayer {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted {
+            inner,
+            metrics: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// A client whose calls are counted.
+#[derive(Clone, Debug)]
+pub struct Counted<S> {
+    inner: S,
+    metrics: Arc<Metrics>,
+}
+
+impl<S, Body, Answer> Service<Request<Body>> for Counted<S>
+where
+    S: Service<Request<Body>, Response = Response<Answer>>,
+    S::Error: Send + 'static,
+    S::Future: Send + 'static,
+    Answer: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let target = Target::of(request.uri());
+        let verb = target.verb(request.method());
+        let metrics = Arc::clone(&self.metrics);
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let began = Instant::now();
+            let answer = answer.await;
+            let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+            metrics.called(verb, target.kind, code, began.elapsed());
+            answer
+        })
+    }
+}
+
+/// What a path of the API speaks of.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    kind: &'static str,
+    has_name: bool,
+    is_watch: bool,
+}
+
+impl Target {
+    /// `/api/v1/namespaces/NAMESPACE/KIND/NAME/…` or `/apis/GROUP/VERSION/…`, with the namespace left out for all of them.
+    fn of(uri: &Uri) -> Self {
+        let mut parts = uri.path().split('/').filter(|part| !part.is_empty());
+        let prefix = if parts.next() == Some("api") { 1 } else { 2 };
+        let rest: Vec<&str> = parts.skip(prefix).collect();
+        let rest = match rest.as_slice() {
+            ["namespaces", _, resource @ ..] if !resource.is_empty() => resource,
+            all => all,
+        };
+        let kind = rest
+            .first()
+            .and_then(|kind| KINDS.iter().find(|known| *known == kind));
+        let is_watch = uri.query().is_some_and(|query| {
+            query
+                .split('&')
+                .any(|pair| pair == "watch=true" || pair == "watch=1")
+        });
+        Self {
+            kind: kind.copied().unwrap_or("other"),
+            has_name: rest.len() > 1,
+            is_watch,
+        }
+    }
+
+    fn verb(&self, method: &Method) -> &'static str {
+        match *method {
+            Method::GET if self.is_watch => "watch",
+            Method::GET if self.has_name => "get",
+            Method::GET => "list",
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::PATCH => "patch",
+            Method::DELETE => "delete",
+            _ => "other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_api_gives_a_verb_and_a_kind() {
+        for (method, path, expected) in [
+            (Method::GET, "/api/v1/namespaces/a/pods/b", ("get", "pods")),
+            (Method::GET, "/api/v1/pods?labelSelector=x", ("list", "pods")),
+            (
+                Method::GET,
+                "/apis/apps/v1/namespaces/a/statefulsets?&watch=true&x=y",
+                ("watch", "statefulsets"),
+            ),
+            (
+                Method::PATCH,
+                "/apis/dittofs.dittofs.com/v1alpha1/namespaces/a/dittoservers/b/status",
+                ("patch", "dittoservers"),
+            ),
+            (
+                Method::POST,
+                "/apis/authentication.k8s.io/v1/tokenreviews",
+                ("create", "tokenreviews"),
+            ),
+            (
+                Method::GET,
+                "/apis/example.com/v1/secrets-of-somebody",
+                ("list", "other"),
+            ),
+            (Method::GET, "/version", ("list", "other")),
+        ] {
+            let target = Target::of(&path.parse().expect("a path"));
+            assert_eq!((target.verb(&method), target.kind), expected, "{path}");
+        }
+    }
+}

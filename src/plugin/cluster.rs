@@ -1,0 +1,159 @@
+//! The way to the API server, as kubectl finds it.
+
+use std::sync::Arc;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::DeserializeGuard;
+use kube::{Api, Client, Config};
+
+use super::Error;
+use crate::api::DittoServer;
+use crate::cli::Access;
+use crate::client;
+use crate::context::StoredServer;
+use crate::controller::{Look, look};
+use crate::desired::Settings;
+
+/// A cluster, and the namespace that is meant.
+pub(super) struct Cluster {
+    config: Config,
+    pub(super) client: Client,
+    pub(super) namespace: String,
+}
+
+impl Cluster {
+    /// Finds the cluster by flags and environment. Calls nothing.
+    pub(super) async fn find(access: &Access) -> Result<Self, Error> {
+        let options = KubeConfigOptions {
+            context: access.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let unusable = |error: &dyn std::fmt::Display| Error::Config(error.to_string());
+        let config = match &access.kubeconfig {
+            Some(file) => {
+                let read = Kubeconfig::read_from(file).map_err(|error| unusable(&error))?;
+                Config::from_custom_kubeconfig(read, &options).await
+            }
+            None => Config::from_kubeconfig(&options).await,
+        };
+        // In a pod there is a service account instead. A context is asked of a kubeconfig only.
+        let config = match config {
+            Ok(config) => config,
+            Err(error) if access.kubeconfig.is_some() || access.context.is_some() => {
+                return Err(unusable(&error));
+            }
+            Err(error) => Config::incluster().map_err(|_| unusable(&error))?,
+        };
+        let client = client::for_a_command(config.clone()).map_err(|error| unusable(&error))?;
+        let namespace = access
+            .namespace
+            .clone()
+            .unwrap_or_else(|| config.default_namespace.clone());
+        Ok(Self {
+            config,
+            client,
+            namespace,
+        })
+    }
+
+    /// Looks at the namespaces as the operator does; at all of them if none is given.
+    pub(super) async fn look(&self, namespaces: &[String], settings: Settings) -> Result<Look, Error> {
+        let look = look(self.config.clone(), namespaces, settings).await?;
+        if !look.is_complete {
+            eprintln!(
+                "warning: the API server has not answered everything in time; what is not there may only be unread"
+            );
+        }
+        Ok(look)
+    }
+
+    /// A server by its name.
+    pub(super) async fn server(&self, name: &str) -> Result<Arc<DittoServer>, Error> {
+        let api: Api<StoredServer> = Api::namespaced(self.client.clone(), &self.namespace);
+        let stored = match api.get(name).await {
+            Ok(stored) => stored,
+            Err(kube::Error::Api(status)) if status.code == 404 && is_of_object(&status) => {
+                return Err(Error::NotFound {
+                    namespace: self.namespace.clone(),
+                    name: name.into(),
+                });
+            }
+            Err(error) => return Err(failed("reading the DittoServer", &error)),
+        };
+        parsed(stored, name)
+    }
+
+    /// All servers of a namespace, or of all of them, in the order of namespaces and names.
+    pub(super) async fn servers(&self, all_namespaces: bool) -> Result<Vec<Arc<DittoServer>>, Error> {
+        let api: Api<StoredServer> = if all_namespaces {
+            Api::all(self.client.clone())
+        } else {
+            Api::namespaced(self.client.clone(), &self.namespace)
+        };
+        let listed = api.list(&kube::api::ListParams::default()).await;
+        let listed = listed.map_err(|error| failed("listing the DittoServers", &error))?;
+        listed
+            .items
+            .into_iter()
+            .map(|stored| parsed(stored, "of the list"))
+            .collect()
+    }
+}
+
+fn parsed(stored: StoredServer, name: &str) -> Result<Arc<DittoServer>, Error> {
+    let DeserializeGuard(parsed) = stored;
+    parsed.map(Arc::new).map_err(|invalid| Error::Unparsable {
+        name: invalid.metadata.name.unwrap_or_else(|| name.into()),
+        detail: invalid.error,
+    })
+}
+
+/// Whether a 404 is about the object, not about its kind.
+fn is_of_object(status: &kube::core::Status) -> bool {
+    status
+        .details
+        .as_ref()
+        .is_some_and(|details| !details.name.is_empty())
+}
+
+/// What went wrong with a call, and what to do.
+pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
+    let (detail, remedy) = match error {
+        kube::Error::Api(status) if status.code == 404 && !is_of_object(status) => {
+            return Error::NotInstalled;
+        }
+        kube::Error::Api(status) => (client::explain(error), remedy(status.code)),
+        kube::Error::Auth(error) => (
+            error.to_string(),
+            "The credentials in the kubeconfig do not work: log in to the cluster again",
+        ),
+        other => (
+            reason(other),
+            "Is the cluster up, and the right one? `kubectl cluster-info` tells; --context chooses another",
+        ),
+    };
+    Error::Call {
+        what: what.into(),
+        detail,
+        remedy,
+    }
+}
+
+/// The last error of the chain says what happened: `connection refused`.
+fn reason(error: &kube::Error) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
+
+fn remedy(code: u16) -> &'static str {
+    match code {
+        401 => "The credentials in the kubeconfig do not work: log in to the cluster again",
+        403 => "Ask an administrator of the cluster for this permission, or use another --context",
+        400 | 422 => "Mend the manifest",
+        409 => "Somebody changed it meanwhile: try again",
+        _ => "Try again; if it stays, the API server's log says more",
+    }
+}

@@ -1,0 +1,134 @@
+//! What the API server would store of a manifest: with its defaults, its rules, and what others have set. By dry runs.
+//!
+//! The manifest is laid over the stored object as its author does: by server-side apply where somebody applies the spec
+//! so (Argo CD, Flux, Helm), else as `kubectl apply` does, with what an earlier manifest had and this one lacks taken out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::{Resource, ResourceExt};
+use serde_json::{Map, Value};
+
+use crate::api::DittoServer;
+use crate::context::FIELD_MANAGER;
+use crate::plugin::Error;
+use crate::plugin::cluster::{Cluster, failed};
+use crate::render;
+use crate::render::input::{self, Document};
+
+/// Annotation in which `kubectl apply` keeps the last manifest.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Manager of a dry run that nobody has done before.
+const NEW_MANAGER: &str = "kubectl-dittofs";
+
+/// The DittoServers of the files, each as it would be stored.
+pub(super) async fn servers(cluster: &Cluster, files: &[PathBuf]) -> Result<Vec<Arc<DittoServer>>, Error> {
+    let kind = DittoServer::kind(&());
+    let mut servers = Vec::new();
+    for document in input::read(files)?
+        .into_iter()
+        .filter(|document| document.is(&kind))
+    {
+        servers.push(Arc::new(stored(cluster, document).await?));
+    }
+    if servers.is_empty() {
+        return Err(render::Error::NoServer.into());
+    }
+    Ok(servers)
+}
+
+async fn stored(cluster: &Cluster, document: Document) -> Result<DittoServer, Error> {
+    let what = format!("{}: a dry run of {}", document.file, document.title());
+    let mut manifest = document.value;
+    let named = manifest["metadata"]["namespace"].as_str();
+    let namespace = named.unwrap_or(&cluster.namespace).to_owned();
+    manifest["metadata"]["namespace"] = Value::String(namespace.clone());
+    let name = manifest["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let api: Api<DittoServer> = Api::namespaced(cluster.client.clone(), &namespace);
+    let call = |error: kube::Error| failed(&what, &error);
+    let Some(live) = api.get_opt(&name).await.map_err(call)? else {
+        let server = serde_json::from_value(manifest).map_err(|error| Error::Unparsable {
+            name,
+            detail: error.to_string(),
+        })?;
+        let params = PostParams {
+            dry_run: true,
+            field_manager: Some(NEW_MANAGER.into()),
+        };
+        return api.create(&params, &server).await.map_err(call);
+    };
+    let written = if let Some(manager) = applier(&live) {
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::apply(&manager).force()
+        };
+        api.patch(&name, &params, &Patch::Apply(&manifest)).await
+    } else {
+        let params = PatchParams {
+            dry_run: true,
+            field_manager: Some(NEW_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let patch = three_way(last_applied(&live), manifest);
+        api.patch(&name, &params, &Patch::Merge(&patch)).await
+    };
+    written.map_err(call)
+}
+
+/// Who applies the spec of a stored server by server-side apply.
+fn applier(live: &DittoServer) -> Option<String> {
+    let entries = live.managed_fields().iter();
+    let mut appliers = entries.filter(|entry| {
+        let fields = entry.fields_v1.as_ref();
+        entry.operation.as_deref() == Some("Apply")
+            && entry.manager.as_deref() != Some(FIELD_MANAGER)
+            && fields.is_some_and(|fields| fields.0.get("f:spec").is_some())
+    });
+    appliers.next()?.manager.clone()
+}
+
+fn last_applied(live: &DittoServer) -> Value {
+    let text = live.annotations().get(LAST_APPLIED);
+    text.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or(Value::Null)
+}
+
+/// A merge patch to the new manifest: what the old one had and the new one lacks becomes null.
+fn three_way(old: Value, new: Value) -> Value {
+    match (old, new) {
+        (Value::Object(old), Value::Object(mut new)) => {
+            let mut patch = Map::new();
+            for (key, before) in old {
+                let after = new.remove(&key).unwrap_or(Value::Null);
+                patch.insert(key, three_way(before, after));
+            }
+            patch.extend(new);
+            Value::Object(patch)
+        }
+        (_, new) => new,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_last_manifest_had_and_this_one_lacks_is_taken_out() {
+        let old = json!({"spec": {"image": "a", "service": {"annotations": {"x": "1", "y": "2"}}, "metrics": {"enabled": true}}});
+        let new = json!({"spec": {"image": "b", "service": {"annotations": {"y": "2"}}, "replicas": 0}});
+        let patch = json!({"spec": {
+            "image": "b",
+            "service": {"annotations": {"x": null, "y": "2"}},
+            "metrics": null,
+            "replicas": 0,
+        }});
+        assert_eq!(three_way(old, new), patch);
+    }
+}

@@ -1,0 +1,270 @@
+//! The text of a difference. Pure.
+
+use std::fmt::Write;
+
+use kube::ResourceExt;
+use serde_json::{Map, Value, json};
+use similar::TextDiff;
+
+use super::Difference;
+use super::restart::Fate;
+use crate::api::names;
+use crate::apply::preview::{Change, Preview};
+use crate::plugin::Error;
+use crate::plugin::paint::{BAD, FAINT, GOOD, PLACE, REMOVED, TITLE, WAITING, styled};
+
+/// What the API server writes into every object, and no apply changes.
+const VOLATILE: [&str; 5] = [
+    "managedFields",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "uid",
+];
+
+/// An update after which the operator's fields stand as before is none.
+pub(super) fn forget_what_is_the_same(preview: &mut Preview) {
+    if let Change::Update {
+        before,
+        after,
+        desired,
+    } = &preview.change
+    {
+        let mark = |object: &Value| object["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION].clone();
+        let is_marked_anew = mark(before) != mark(after);
+        let (before, after) = shown(before, after, desired);
+        if before == after {
+            preview.change = if is_marked_anew {
+                Change::Other("would get a new mark of the operator's last write, and nothing else".into())
+            } else {
+                Change::None
+            };
+        }
+    }
+}
+
+/// The text of one server.
+pub(super) fn render(difference: &Difference) -> Result<String, Error> {
+    let server = &difference.server;
+    let title = format!(
+        "DittoServer {}/{}",
+        server.namespace().unwrap_or_default(),
+        server.name_any()
+    );
+    let mut text = format!("{}\n", styled(TITLE, title));
+    for note in &difference.notes {
+        let _ = writeln!(text, "{} {note}", styled(WAITING, "note:"));
+    }
+    for preview in &difference.previews {
+        text.push_str(&child(preview)?);
+    }
+    text.push_str(&summary(difference));
+    Ok(text)
+}
+
+fn child(preview: &Preview) -> Result<String, Error> {
+    let title = format!("{} {}", preview.kind, preview.name);
+    Ok(match &preview.change {
+        Change::None => String::new(),
+        Change::Create(object) => format!(
+            "\n{}\n{}",
+            styled(GOOD, format!("{title} would be created")),
+            added(object)?
+        ),
+        Change::Update {
+            before,
+            after,
+            desired,
+        } => {
+            let (before, after) = shown(before, after, desired);
+            format!("\n{}", unified(&title, &yaml(&before)?, &yaml(&after)?))
+        }
+        Change::Delete => format!("\n{}\n", styled(REMOVED, format!("{title} would be deleted"))),
+        Change::Other(how) => format!("\n{title} {how}\n"),
+        Change::Held(why) => format!("\n{}\n", styled(FAINT, format!("{title}: {why}"))),
+        Change::Failed(error) => format!("\n{} {title}: {error}\n", styled(BAD, "error:")),
+    })
+}
+
+/// A new object, without what nobody knows yet.
+fn added(object: &Value) -> Result<String, Error> {
+    let mut object = object.clone();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("ownerReferences");
+    }
+    let lines = yaml(&object)?;
+    let lines: Vec<String> = lines
+        .lines()
+        .map(|line| styled(GOOD, format!("+{line}")))
+        .collect();
+    Ok(lines.join("\n") + "\n")
+}
+
+fn unified(title: &str, before: &str, after: &str) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let mut lines = diff.unified_diff();
+    let text = lines
+        .context_radius(3)
+        .header(&format!("{title} (live)"), &format!("{title} (desired)"))
+        .to_string();
+    text.lines().fold(String::new(), |mut coloured, line| {
+        let style = match line.as_bytes() {
+            [b'-', b'-', b'-', b' ', ..] | [b'+', b'+', b'+', b' ', ..] => TITLE,
+            [b'@', ..] => PLACE,
+            [b'+', ..] => GOOD,
+            [b'-', ..] => REMOVED,
+            _ => anstyle::Style::new(),
+        };
+        let _ = writeln!(coloured, "{}", styled(style, line));
+        coloured
+    })
+}
+
+fn summary(difference: &Difference) -> String {
+    let changes = difference
+        .previews
+        .iter()
+        .filter(|preview| preview.change.is_write())
+        .count();
+    let failures = difference
+        .previews
+        .iter()
+        .filter(|preview| matches!(preview.change, Change::Failed(_)))
+        .count();
+    let mut text = String::from("\n");
+    if failures > 0 {
+        let _ = writeln!(text, "{failures} children could not be compared.");
+    }
+    let count = match changes {
+        0 => "No change.".to_owned(),
+        1 => "1 child changes.".to_owned(),
+        changes => format!("{changes} children change."),
+    };
+    let _ = writeln!(text, "{count} {}", fate(&difference.fate));
+    if let Fate::Restarts(reasons) = &difference.fate {
+        for reason in reasons {
+            let _ = writeln!(text, "  - {reason}");
+        }
+    }
+    text
+}
+
+fn fate(fate: &Fate) -> String {
+    match fate {
+        Fate::RunsOn => styled(GOOD, "The pod does not restart."),
+        Fate::StaysAway => "There is no pod, and none is started.".into(),
+        Fate::Starts => styled(WAITING, "A pod is started."),
+        Fate::Stops => styled(WAITING, "The pod is stopped."),
+        Fate::Restarts(_) => styled(BAD, "The pod restarts:"),
+        Fate::Unknown => styled(BAD, "Whether the pod restarts is not known."),
+    }
+}
+
+fn yaml(value: &Value) -> Result<String, Error> {
+    serde_yaml::to_string(value).map_err(|error| Error::Encode(error.to_string()))
+}
+
+/// Both objects, cut to the fields that the operator sends or that its apply changes. What others have set, and what the
+/// API server keeps for itself, is left out.
+fn shown(before: &Value, after: &Value, desired: &Value) -> (Value, Value) {
+    let (mut before, mut after) = (tidy(before), tidy(after));
+    let mut desired = desired.clone();
+    desired["metadata"]["name"] = json!(null);
+    cut(&mut before, &mut after, &desired);
+    (before, after)
+}
+
+fn tidy(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+        let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
+        if let Some(annotations) = annotations {
+            // Bookkeeping of the operator: it changes with whatever else changes.
+            annotations.remove(names::APPLIED_HASH_ANNOTATION);
+        }
+    }
+    object
+}
+
+/// Keeps what is desired or differs. Items of lists are matched by name; other lists are kept whole.
+fn cut(before: &mut Value, after: &mut Value, desired: &Value) {
+    match (before, after) {
+        (Value::Object(one), Value::Object(other)) => cut_fields(one, other, desired),
+        (Value::Array(one), Value::Array(other)) => {
+            for item in one.iter_mut() {
+                let same = |candidate: &&mut Value| is_same(candidate, item);
+                if let Some(partner) = other.iter_mut().find(same) {
+                    let wanted = desired
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .find(|wanted| is_same(wanted, item));
+                    cut(item, partner, wanted.unwrap_or(&Value::Null));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn cut_fields(one: &mut Map<String, Value>, other: &mut Map<String, Value>, desired: &Value) {
+    let is_of_others = |key: &String, value: &Value, partner: &Map<String, Value>| {
+        desired.get(key).is_none() && partner.get(key) == Some(value)
+    };
+    let of_others: Vec<String> = one
+        .iter()
+        .filter(|(key, value)| is_of_others(key, value, other))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in of_others {
+        one.remove(&key);
+        other.remove(&key);
+    }
+    for (key, value) in one.iter_mut() {
+        if let Some(partner) = other.get_mut(key) {
+            cut(value, partner, desired.get(key).unwrap_or(&Value::Null));
+        }
+    }
+}
+
+fn is_same(one: &Value, other: &Value) -> bool {
+    one["name"].is_string() && one["name"] == other["name"]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_have_set_is_not_shown_and_what_goes_is() {
+        let before = json!({
+            "metadata": {"name": "a", "uid": "u", "annotations": {"mesh": "on", "ours": "1"}},
+            "spec": {"clusterIP": "10.0.0.1", "ports": [{"name": "api", "port": 1, "nodePort": 3}], "old": true},
+            "status": {"x": 1},
+        });
+        let after = json!({
+            "metadata": {"name": "a", "uid": "u", "annotations": {"mesh": "on"}},
+            "spec": {"clusterIP": "10.0.0.1", "ports": [{"name": "api", "port": 2, "nodePort": 3}]},
+        });
+        let desired = json!({"metadata": {"name": "a", "annotations": {}}, "spec": {"ports": [{"name": "api", "port": 2}]}});
+        let (before, after) = shown(&before, &after, &desired);
+        assert_eq!(
+            before,
+            json!({
+                "metadata": {"name": "a", "annotations": {"ours": "1"}},
+                "spec": {"ports": [{"name": "api", "port": 1}], "old": true},
+            })
+        );
+        assert_eq!(
+            after,
+            json!({
+                "metadata": {"name": "a", "annotations": {}},
+                "spec": {"ports": [{"name": "api", "port": 2}]},
+            })
+        );
+    }
+}

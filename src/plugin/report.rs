@@ -1,0 +1,78 @@
+//! `report`: an archive for a bug report.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `report/collect.rs` | what goes in, read from the API server |
+//! | `report/logs.rs` | logs of the operator and of the server |
+//! | `report/archive.rs` | the tar, gzipped |
+//!
+//! Everything passes `redact::Redactor` (src/redact.rs) on its way into the archive: the archive takes nothing else.
+
+mod archive;
+mod collect;
+mod logs;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use self::archive::Archive;
+use super::cluster::Cluster;
+use super::{Error, status};
+use crate::cli::{Access, ReportArgs};
+use crate::desired::Settings;
+use crate::observe::observe;
+
+/// Writes the archive.
+pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error> {
+    let cluster = Cluster::find(access).await?;
+    let server = cluster.server(&args.name).await?;
+    let namespaces = [cluster.namespace.clone()];
+    let look = cluster.look(&namespaces, Settings::default()).await?;
+    let observed = observe(&look.context, server).await;
+    let (redactor, unread) = collect::redactor(&cluster, &observed).await;
+    let mut archive = Archive::new(&args.name, redactor);
+    archive.missed.extend(unread);
+
+    let view = status::view(&look.context, &observed, usize::MAX).await?;
+    let text = anstream::adapter::strip_str(&status::render(&view, Timestamp::now())).to_string();
+    archive.text("status.txt", &text);
+    collect::server(&cluster, &args.name, &mut archive).await;
+    collect::children(&cluster, &args.name, &mut archive).await;
+    collect::secrets(&cluster, &observed, &mut archive).await;
+    collect::events(&cluster, &view, &mut archive).await;
+    collect::versions(&cluster, &mut archive).await;
+    logs::of_server(&cluster, &observed, args.log_lines, &mut archive).await;
+    logs::of_operator(&cluster, args, &mut archive).await;
+
+    let file = args
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("dittofs-report-{}.tar.gz", args.name)));
+    let missed = archive.missed.len();
+    let bytes = archive.finish()?;
+    write(&file, &bytes)?;
+    println!("{} written ({} KiB).", file.display(), bytes.len().div_ceil(1024));
+    if missed > 0 {
+        println!("{missed} things could not be read; README.txt in it lists them.");
+    }
+    println!(
+        "It holds no Secret that could be read. Logs may hold others: look through them before you send it."
+    );
+    Ok(0)
+}
+
+/// For the user's eyes only, and never over a file that exists.
+fn write(file: &PathBuf, bytes: &[u8]) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error| Error::Write {
+        file: file.clone(),
+        error,
+    };
+    let mut open = OpenOptions::new();
+    open.write(true).create_new(true).mode(0o600);
+    let mut opened = open.open(file).map_err(failed)?;
+    opened.write_all(bytes).map_err(failed)
+}

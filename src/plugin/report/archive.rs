@@ -1,0 +1,102 @@
+//! The archive: a gzipped tar, made in memory. What goes in is redacted here, in one place.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::plugin::Error;
+use crate::redact::Redactor;
+
+const README: &str = "\
+A report about one DittoServer, made by `kubectl dittofs report`.
+
+What is left out:
+- Values of Secrets. secrets.yaml has their metadata and the names of their keys.
+- Values of environment variables that stand in a pod template, the annotation in which `kubectl apply` keeps a manifest, and
+  managedFields.
+- Everywhere, logs included: the values of the Secrets that the server uses, plain, in base64 and percent-encoded. They are
+  replaced by (redacted). A Secret that could not be read, and a password that is in no Secret, cannot be recognised: look through
+  the logs before you send this.
+";
+
+/// An archive in the making.
+pub(super) struct Archive {
+    folder: String,
+    redactor: Redactor,
+    files: Vec<(String, String)>,
+    /// What could not be read, for README.txt.
+    pub(super) missed: Vec<String>,
+}
+
+impl Archive {
+    pub(super) fn new(server: &str, redactor: Redactor) -> Self {
+        Self {
+            folder: format!("dittofs-report-{server}"),
+            redactor,
+            files: Vec::new(),
+            missed: Vec::new(),
+        }
+    }
+
+    /// Adds a text.
+    pub(super) fn text(&mut self, path: &str, text: &str) {
+        let text = self.redactor.text(text);
+        self.files.push((path.to_owned(), text));
+    }
+
+    /// Adds objects, as YAML.
+    pub(super) fn objects(&mut self, path: &str, objects: &[Value]) {
+        let mut yaml = String::new();
+        for object in objects {
+            // Before it becomes YAML: a long value may be broken into lines there.
+            match serde_yaml::to_string(&self.redactor.object(object)) {
+                Ok(text) => {
+                    let _ = write!(yaml, "---\n{text}");
+                }
+                Err(error) => self.missed.push(format!("{path}: cannot be encoded: {error}")),
+            }
+        }
+        self.text(path, &yaml);
+    }
+
+    /// Notes what could not be read.
+    pub(super) fn miss(&mut self, what: &str, error: &kube::Error) {
+        self.missed
+            .push(format!("{what}: {}", crate::client::explain(error)));
+    }
+
+    /// The bytes of the archive.
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, Error> {
+        let mut readme = README.to_owned();
+        if !self.missed.is_empty() {
+            readme.push_str("\nWhat could not be read:\n");
+            for missed in &self.missed {
+                let _ = writeln!(readme, "- {missed}");
+            }
+        }
+        let readme = self.redactor.text(&readme);
+        self.files.insert(0, ("README.txt".into(), readme));
+        self.pack().map_err(|error| Error::Write {
+            file: PathBuf::from("the archive"),
+            error,
+        })
+    }
+
+    fn pack(&self) -> io::Result<Vec<u8>> {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+        for (path, text) in &self.files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o600);
+            header.set_mtime(now);
+            tar.append_data(&mut header, format!("{}/{path}", self.folder), text.as_bytes())?;
+        }
+        tar.into_inner()?.finish()
+    }
+}

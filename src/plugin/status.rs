@@ -1,0 +1,98 @@
+//! `status`: a tree of what a server has, its conditions and its last events.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `status/view.rs` | what is shown, as data; it is also the JSON |
+//! | `status/children.rs` | the tree, from what was observed; pure |
+//! | `status/text.rs` | the text, from the data; pure |
+
+mod children;
+mod text;
+mod view;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+pub(super) use self::text::render;
+pub(super) use self::view::View;
+use super::cluster::{Cluster, failed};
+use super::{Error, NOT_SO, events, paint};
+use crate::api::DittoServer;
+use crate::cli::{Access, OutputFormat, StatusArgs};
+use crate::context::Context;
+use crate::desired::Settings;
+use crate::observe::{Observed, observe};
+
+/// Shows one server, or all of a namespace.
+pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error> {
+    let cluster = Cluster::find(access).await?;
+    let servers = match &args.name {
+        Some(name) => vec![cluster.server(name).await?],
+        None => cluster.servers(args.all_namespaces).await?,
+    };
+    let namespaces = if args.all_namespaces {
+        Vec::new()
+    } else {
+        vec![cluster.namespace.clone()]
+    };
+    let mut views = Vec::new();
+    if !servers.is_empty() {
+        let look = cluster.look(&namespaces, Settings::default()).await?;
+        for server in servers {
+            let observed = observe(&look.context, server).await;
+            views.push(view(&look.context, &observed, args.events).await?);
+        }
+    }
+    print(&views, &cluster, args)?;
+    let all_are_ready = views.iter().all(|view| view.ready);
+    Ok(if all_are_ready { 0 } else { NOT_SO })
+}
+
+/// All that is shown of one server.
+pub(super) async fn view(context: &Context, observed: &Observed, count: usize) -> Result<View, Error> {
+    let server: &Arc<DittoServer> = &observed.server;
+    let children = children::children(observed, &context.caches);
+    let mut view = View::of(server, children);
+    let mut objects = BTreeSet::from([format!("DittoServer/{}", server.name_any())]);
+    view.names(&mut objects);
+    let namespace = server.namespace().unwrap_or_default();
+    let events = events::about(&context.client, &namespace, &objects).await;
+    view.events = match events {
+        Ok(events) => events::last(&events, count),
+        // What a viewer may not list is no reason to show nothing.
+        Err(kube::Error::Api(status)) if status.code == 403 => Vec::new(),
+        Err(error) => return Err(failed("listing the events", &error)),
+    };
+    Ok(view)
+}
+
+fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Error> {
+    let encode = |error: &dyn std::fmt::Display| Error::Encode(error.to_string());
+    let value = match (&args.name, views) {
+        (Some(_), [view]) => serde_json::to_value(view),
+        _ => serde_json::to_value(views),
+    };
+    let value = value.map_err(|error| encode(&error))?;
+    let text = match args.output {
+        OutputFormat::Json => serde_json::to_string_pretty(&value).map_err(|error| encode(&error))? + "\n",
+        OutputFormat::Yaml => serde_yaml::to_string(&value).map_err(|error| encode(&error))?,
+        OutputFormat::Text if views.is_empty() => {
+            let place = if args.all_namespaces {
+                "the cluster".to_owned()
+            } else {
+                format!("the namespace {}", cluster.namespace)
+            };
+            eprintln!("No DittoServer in {place}.");
+            String::new()
+        }
+        OutputFormat::Text => {
+            let now = Timestamp::now();
+            let texts: Vec<String> = views.iter().map(|view| render(view, now)).collect();
+            texts.join("\n")
+        }
+    };
+    Ok(paint::print(&text, args.color)?)
+}

@@ -1,0 +1,208 @@
+//! The text of a status, from its data. Pure.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use jiff::Timestamp;
+
+use super::view::{Mood, Node, View};
+use crate::plugin::events::Told;
+use crate::plugin::paint::{BAD, FAINT, GOOD, TITLE, WAITING, styled};
+
+/// Columns are not padded beyond this: one long name must not push everything to the right.
+const WIDEST: usize = 56;
+
+/// The text of one server, as of `now`.
+pub(in crate::plugin) fn render(view: &View, now: Timestamp) -> String {
+    let mut text = head(view, now);
+    let rows = rows(&view.children);
+    let width = rows.iter().map(Row::width).max().unwrap_or_default().min(WIDEST);
+    for row in rows {
+        text.push_str(&row.line(width));
+    }
+    text.push_str(&conditions(view, now));
+    text.push_str(&events(&view.events, now));
+    text
+}
+
+fn head(view: &View, now: Timestamp) -> String {
+    let (style, word) = if view.ready {
+        (GOOD, "Ready")
+    } else {
+        (BAD, "not Ready")
+    };
+    let title = styled(TITLE, format!("DittoServer {}/{}", view.namespace, view.name));
+    let phase = view.phase.unwrap_or("no status yet");
+    let mut words = vec![phase.to_owned(), view.image.clone()];
+    words.extend(view.created.map(|created| format!("{} old", age(created, now))));
+    words.extend(view.paused.then(|| "paused".to_owned()));
+    words.extend(view.deleting.then(|| "being deleted".to_owned()));
+    if !view.is_seen() {
+        words.push("the operator has not seen the latest change yet".to_owned());
+    }
+    format!(
+        "{title}  {}  {}\n",
+        styled(style, word),
+        styled(FAINT, words.join(", "))
+    )
+}
+
+/// One line of the tree.
+struct Row<'a> {
+    branch: String,
+    node: &'a Node,
+}
+
+impl Row<'_> {
+    fn label(&self) -> String {
+        format!("{} {}", self.node.kind, self.node.name)
+    }
+
+    fn width(&self) -> usize {
+        self.branch.chars().count() + self.label().chars().count()
+    }
+
+    fn line(&self, width: usize) -> String {
+        let (style, mark) = sign(self.node.mood);
+        let padding = width.saturating_sub(self.width());
+        format!(
+            "{}{} {}{:padding$}  {}\n",
+            styled(FAINT, &self.branch),
+            styled(style, mark),
+            self.label(),
+            "",
+            self.node.summary
+        )
+    }
+}
+
+fn rows(nodes: &[Node]) -> Vec<Row<'_>> {
+    fn walk<'a>(nodes: &'a [Node], indent: &str, rows: &mut Vec<Row<'a>>) {
+        for (index, node) in nodes.iter().enumerate() {
+            let is_last = index + 1 == nodes.len();
+            let (elbow, below) = if is_last {
+                ("└─", "  ")
+            } else {
+                ("├─", "│ ")
+            };
+            rows.push(Row {
+                branch: format!("{indent}{elbow}"),
+                node,
+            });
+            walk(&node.children, &format!("{indent}{below}"), rows);
+        }
+    }
+    let mut rows = Vec::new();
+    walk(nodes, "", &mut rows);
+    rows
+}
+
+fn sign(mood: Mood) -> (Style, &'static str) {
+    match mood {
+        Mood::Good => (GOOD, "✓"),
+        Mood::Waiting => (WAITING, "…"),
+        Mood::Bad => (BAD, "✗"),
+        Mood::Unknown => (WAITING, "?"),
+    }
+}
+
+fn conditions(view: &View, now: Timestamp) -> String {
+    let mut text = format!("\n{}\n", styled(TITLE, "Conditions"));
+    if view.conditions.is_empty() {
+        text.push_str("  none yet: is the operator running, and does it watch this namespace?\n");
+    }
+    let width = |column: fn(&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition) -> usize| {
+        view.conditions.iter().map(column).max().unwrap_or_default()
+    };
+    let (types, reasons) = (
+        width(|condition| condition.type_.len()),
+        width(|condition| condition.reason.len()),
+    );
+    for condition in &view.conditions {
+        // Progressing is the one that should be False.
+        let good = if condition.type_ == crate::conditions::PROGRESSING {
+            "False"
+        } else {
+            "True"
+        };
+        let style = match condition.status.as_str() {
+            status if status == good => GOOD,
+            "Unknown" => WAITING,
+            _ if good == "False" => WAITING,
+            _ => BAD,
+        };
+        let _ = writeln!(
+            text,
+            "  {:types$}  {}  {:reasons$}  {:>4}  {}",
+            condition.type_,
+            styled(style, format!("{:7}", condition.status)),
+            condition.reason,
+            age(condition.last_transition_time.0, now),
+            condition.message
+        );
+    }
+    text
+}
+
+fn events(events: &[Told], now: Timestamp) -> String {
+    if events.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", styled(TITLE, "Last events"));
+    let reasons = events
+        .iter()
+        .map(|event| event.reason.len())
+        .max()
+        .unwrap_or_default();
+    for event in events {
+        let style = if event.r#type == "Warning" { WAITING } else { FAINT };
+        let age = event.time.map_or_else(|| "?".to_owned(), |time| age(time, now));
+        let times = if event.count > 1 {
+            format!(" (×{})", event.count)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            text,
+            "  {age:>4}  {}  {:reasons$}  {}: {}{times}",
+            styled(style, format!("{:7}", event.r#type)),
+            event.reason,
+            event.object,
+            event.message.trim_end().replace('\n', " ")
+        );
+    }
+    text
+}
+
+/// As kubectl writes an age: its largest unit.
+fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_in_its_largest_unit() {
+        let now = Timestamp::from_second(1_000_000_000).unwrap();
+        for (seconds, wanted) in [
+            (-5, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_199, "119m"),
+            (7_200, "2h"),
+            (172_800, "2d"),
+        ] {
+            let since = Timestamp::from_second(1_000_000_000 - seconds).unwrap();
+            assert_eq!(age(since, now), wanted);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What `/metrics` says, to whom, and that dashboard and alerts go by what is there.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dittofs_operator::api::DittoServer;
+use http::{Request, StatusCode};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+
+use crate::support::process::{GLANCE, Process, free_address, get};
+use crate::support::{World, fixtures, wait};
+
+/// The text after the HTTP head.
+async fn scrape(operator: &Process, metrics: std::net::SocketAddr) -> String {
+    operator.answers("/readyz").await;
+    let answer = get(metrics, "/metrics").expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
+}
+
+/// Scrapes until the text satisfies `holds`.
+async fn scraped(
+    operator: &Process,
+    metrics: std::net::SocketAddr,
+    what: &str,
+    holds: impl Fn(&str) -> bool,
+) -> String {
+    let deadline = Instant::now() + wait::LONGEST;
+    loop {
+        let text = scrape(operator, metrics).await;
+        if holds(&text) {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "the scrape never says {what}:\n{text}");
+        tokio::time::sleep(GLANCE * 10).await;
+    }
+}
+
+/// Names of metrics in a query: words with the operator's prefix.
+fn named(text: &str) -> BTreeSet<String> {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .filter(|word| word.starts_with("dittofs_operator_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn file(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect("a file")
+}
+
+#[tokio::test]
+async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_servers_series_go_with_it() {
+    let world = World::without_operator("metrics").await;
+    let metrics = free_address();
+    let bind = format!("--metrics-bind-address={metrics}");
+    let operator = Process::start(
+        &world,
+        &[
+            "--metrics-secure=false",
+            &bind,
+            "--leader-elect",
+            "--leader-election-namespace",
+            &world.namespace,
+        ],
+    );
+    world.create(&fixtures::minimal("files")).await;
+    let server = world.ready("files").await;
+    // A child of somebody else makes a reconcile fail; a dead API server would be another way to a restarted watch.
+    let ready =
+        r#"condition{namespace="NS",name="files",condition="Ready"} 1"#.replace("NS", &world.namespace);
+    let text = scraped(&operator, metrics, "Ready", |text| text.contains(&ready)).await;
+    let mut missing = named(&file("config/monitoring/alerts.yaml"));
+    let dashboard: Value = serde_json::from_str(&file("config/monitoring/dashboard.json")).expect("JSON");
+    missing.extend(named(&dashboard.to_string()));
+    assert!(missing.len() > 10, "{missing:?}");
+    // Of what has not happened there is no series; its type is told all the same.
+    missing.retain(|name| {
+        let family = ["_total", "_bucket", "_info"]
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix));
+        !text.contains(&format!("# TYPE {} ", family.unwrap_or(name)))
+    });
+    assert!(missing.is_empty(), "{missing:?} are not in\n{text}");
+    for expected in [
+        "dittofs_operator_leader 1\n",
+        "dittofs_operator_synced 1\n",
+        r#"dittofs_operator_reconciles_total{result="success",step=""}"#,
+        r#"dittofs_operator_children_total{kind="StatefulSet",outcome="created"} 1"#,
+        r#"dittofs_operator_api_calls_total{verb="create",kind="statefulsets",code="201"} 1"#,
+        r#"dittofs_operator_api_calls_total{verb="create",kind="leases",code="201"} 1"#,
+        r#"dittofs_operator_watch_age_seconds{kind="pods"}"#,
+        concat!(
+            r#"dittofs_operator_build_info{version=""#,
+            env!("CARGO_PKG_VERSION")
+        ),
+    ] {
+        assert!(text.contains(expected), "{expected} is not in\n{text}");
+    }
+    world.delete::<DittoServer>("files").await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.metadata.uid).await;
+    scraped(&operator, metrics, "no more of the server", |text| {
+        !text.contains(r#"name="files""#)
+    })
+    .await;
+}
+
+#[test]
+fn every_alert_has_a_runbook() {
+    let alerts: Value = serde_yaml::from_str(&file("config/monitoring/alerts.yaml")).expect("YAML");
+    let rules = alerts["groups"][0]["rules"].as_array().expect("rules");
+    for rule in rules {
+        let name = rule["alert"].as_str().expect("a name");
+        let page = rule["annotations"]["runbook_url"].as_str().expect("a page");
+        assert!(page.ends_with(&format!("docs/runbooks/{name}.md")), "{page}");
+        assert!(file(&format!("docs/runbooks/{name}.md")).starts_with(&format!("# {name}\n")));
+    }
+}
+
+#[test]
+fn every_alert_fires_in_prometheus_own_engine_and_is_quiet_in_a_healthy_world() {
+    let output = Command::new("go")
+        .args(["test", "-count=1", "./..."])
+        .current_dir(format!("{}/tests/monitoring", env!("CARGO_MANIFEST_DIR")))
+        .output()
+        .expect("Go runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A ServiceAccount's token.
+async fn token(world: &World, name: &str) -> String {
+    let account = ServiceAccount {
+        metadata: ObjectMeta {
+            name: Some(name.into()),
+            ..ObjectMeta::default()
+        },
+        ..ServiceAccount::default()
+    };
+    world.create(&account).await;
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            audiences: Vec::new(),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let api: Api<ServiceAccount> = world.api();
+    let made = api
+        .create_token_request(name, &PostParams::default(), &request)
+        .await;
+    made.expect("a token").status.expect("a status").token
+}
+
+/// Lets a ServiceAccount read `/metrics`.
+async fn allow(world: &World, name: &str) {
+    let role: ClusterRole = serde_json::from_value(json!({
+        "metadata": {"name": world.namespace},
+        "rules": [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}],
+    }))
+    .expect("a role");
+    let binding: ClusterRoleBinding = serde_json::from_value(json!({
+        "metadata": {"name": world.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": world.namespace},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": world.namespace}],
+    }))
+    .expect("a binding");
+    let params = PostParams::default();
+    Api::all(world.client.clone())
+        .create(&params, &role)
+        .await
+        .expect("a role");
+    Api::all(world.client.clone())
+        .create(&params, &binding)
+        .await
+        .expect("a binding");
+}
+
+async fn status(address: std::net::SocketAddr, token: Option<&str>) -> StatusCode {
+    let mut config = Config::new(format!("https://{address}").parse().expect("an address"));
+    config.accept_invalid_certs = true;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    let client = Client::try_from(config).expect("a client");
+    let mut request = Request::get("/metrics");
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(kube::client::Body::empty()).expect("a request");
+    client.send(request).await.expect("an answer").status()
+}
+
+#[tokio::test]
+async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too() {
+    let world = World::without_operator("securemetrics").await;
+    let metrics = free_address();
+    let bind = format!("--metrics-bind-address={metrics}");
+    let elected = ["--leader-elect", "--leader-election-namespace", &world.namespace];
+    let _leader = Process::start(&world, &elected);
+    wait::until(
+        world.api::<k8s_openapi::api::coordination::v1::Lease>(),
+        "b837d6c8.dittofs.com",
+        "held",
+        |_| true,
+    )
+    .await;
+    let standby = Process::start(&world, &[elected.as_slice(), &[&bind]].concat());
+    standby.answers("/readyz").await;
+    let reader = token(&world, "reader").await;
+    allow(&world, "reader").await;
+    // The API server's authorizer learns of the new rule by a watch of its own.
+    let review: SubjectAccessReview = serde_json::from_value(json!({"spec": {
+        "user": format!("system:serviceaccount:{}:reader", world.namespace),
+        "nonResourceAttributes": {"path": "/metrics", "verb": "get"},
+    }}))
+    .expect("a review");
+    let reviews: Api<SubjectAccessReview> = Api::all(world.client.clone());
+    let may = || async {
+        let reviewed = reviews.create(&PostParams::default(), &review).await;
+        reviewed
+            .expect("a review")
+            .status
+            .is_some_and(|status| status.allowed)
+    };
+    while !may().await {
+        tokio::time::sleep(GLANCE).await;
+    }
+    assert_eq!(status(metrics, Some(&reader)).await, StatusCode::OK);
+    let stranger = token(&world, "stranger").await;
+    assert_eq!(status(metrics, Some(&stranger)).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(metrics, Some("nonsense")).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(metrics, None).await, StatusCode::UNAUTHORIZED);
+    let plain = get(metrics, "/metrics");
+    assert!(
+        plain.is_err() || !plain.unwrap_or_default().contains("200 OK"),
+        "not without TLS"
+    );
+    assert!(!standby.log().contains(&reader), "no token is logged");
+}

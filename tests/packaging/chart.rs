@@ -1,0 +1,403 @@
+//! What the chart renders.
+
+use clap::Parser;
+use dittofs_operator::cli::{Cli, Command};
+use serde_json::{Value, json};
+
+use super::{
+    NAMESPACE, RELEASE, VERSION, chart_dir, everything, helm, objects, of_kind, one, rendered, template,
+};
+
+const LEASE: &str = "b837d6c8.dittofs.com";
+
+/// The sets of values that every rule below holds for.
+fn variants() -> Vec<Value> {
+    vec![
+        json!({}),
+        everything(),
+        json!({"watchNamespaces": ["team-a", "team-b"]}),
+        json!({"watchNamespaces": [NAMESPACE], "metrics": {"enabled": false}, "leaderElection": {"enabled": false}, "replicas": 1}),
+    ]
+}
+
+fn snapshot(name: &str, values: &Value) {
+    let mut values = values.clone();
+    // The CRD has 100 kB and is compared elsewhere.
+    values["crds"] = json!({"install": false});
+    let text = rendered(&values).replace(VERSION, "<version>");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_snapshot_path("snapshots");
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn the_chart_with_its_defaults() {
+    snapshot("defaults", &json!({}));
+}
+
+#[test]
+fn the_chart_with_everything_on() {
+    snapshot("everything", &everything());
+}
+
+#[test]
+fn the_chart_for_two_namespaces() {
+    snapshot(
+        "watch_namespaces",
+        &json!({"watchNamespaces": ["team-a", "team-b"]}),
+    );
+}
+
+#[test]
+fn helm_lint_finds_nothing() {
+    let output = helm()
+        .args(["lint", "--strict"])
+        .arg(chart_dir())
+        .output()
+        .expect("Helm runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && !said.contains("[WARNING]"), "{said}");
+}
+
+#[test]
+fn a_value_that_is_unknown_or_wrong_is_refused() {
+    for (values, expected) in [
+        (json!({"replica": 3}), "replica"),
+        (json!({"image": {"tagg": "x"}}), "tagg"),
+        (json!({"image": {"digest": "latest"}}), "digest"),
+        (json!({"image": {"pullPolicy": "Sometimes"}}), "pullPolicy"),
+        (json!({"replicas": "3"}), "replicas"),
+        (json!({"watchNamespaces": ["Team A"]}), "watchNamespaces"),
+        (json!({"watchNamespaces": ["a", "a"]}), "watchNamespaces"),
+        (json!({"leaderElection": {"leaseDuration": 15}}), "leaseDuration"),
+        (json!({"metrics": {"port": 0}}), "port"),
+        (json!({"log": {"format": "xml"}}), "format"),
+        (json!({"networkPolicy": {"apiServerPorts": []}}), "apiServerPorts"),
+    ] {
+        let output = template(&values);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && said.contains(expected),
+            "{values}: {said}"
+        );
+    }
+}
+
+fn deployment(values: &Value) -> Value {
+    one(&objects(values), "Deployment").clone()
+}
+
+fn pod(values: &Value) -> Value {
+    deployment(values)["spec"]["template"]["spec"].clone()
+}
+
+#[test]
+fn the_image_is_named_by_registry_and_tag_or_digest() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    for (image, expected) in [
+        (
+            json!({}),
+            format!("docker.io/marmos91c/dittofs-operator:{VERSION}"),
+        ),
+        (
+            json!({"tag": "1.2.3"}),
+            "docker.io/marmos91c/dittofs-operator:1.2.3".to_owned(),
+        ),
+        (
+            json!({"registry": "r.example.com:5000", "repository": "a/b"}),
+            format!("r.example.com:5000/a/b:{VERSION}"),
+        ),
+        (
+            json!({"registry": "", "repository": "a/b"}),
+            format!("a/b:{VERSION}"),
+        ),
+        (
+            json!({"tag": "1.2.3", "digest": digest}),
+            format!("docker.io/marmos91c/dittofs-operator@{digest}"),
+        ),
+    ] {
+        assert_eq!(pod(&json!({"image": image}))["containers"][0]["image"], expected);
+    }
+    assert_eq!(
+        pod(&everything())["imagePullSecrets"],
+        json!([{"name": "regcred"}])
+    );
+}
+
+#[test]
+fn the_operator_understands_the_arguments() {
+    for values in variants() {
+        let pod = pod(&values);
+        let args = pod["containers"][0]["args"]
+            .as_array()
+            .expect("arguments")
+            .clone();
+        let args = args.iter().map(|arg| arg.as_str().expect("text").to_owned());
+        let mut all: Vec<String> = std::iter::once("dittofs-operator".to_owned())
+            .chain(args)
+            .collect();
+        // Given twice on purpose there: the operator takes one.
+        all.retain(|arg| arg != "--percona-registry=overridden");
+        let cli = Cli::try_parse_from(&all).unwrap_or_else(|error| panic!("{all:?}: {error}"));
+        let Some(Command::Run(run)) = cli.command else {
+            panic!("{all:?} does not run the operator");
+        };
+        assert_eq!(
+            run.leader_elect,
+            values["leaderElection"]["enabled"] != false,
+            "{all:?}"
+        );
+    }
+}
+
+#[test]
+fn the_operator_watches_what_it_has_rules_for() {
+    let args = |values: Value| pod(&values)["containers"][0]["args"].to_string();
+    let env = |values: Value| pod(&values)["containers"][0]["env"].to_string();
+    let two = json!({"watchNamespaces": ["team-a", "team-b"]});
+    assert!(
+        args(two.clone()).contains("--watch-namespace=team-a")
+            && args(two).contains("--watch-namespace=team-b")
+    );
+    assert!(!args(json!({})).contains("--watch-namespace") && !env(json!({})).contains("WATCH_NAMESPACE"));
+    // Its own namespace is asked of the pod, so that the manifests fit a namespace of any name.
+    let own = json!({"watchNamespaces": [NAMESPACE]});
+    assert!(!args(own.clone()).contains("--watch-namespace") && env(own).contains("WATCH_NAMESPACE"));
+}
+
+#[test]
+fn the_pod_meets_pod_security_restricted() {
+    for values in variants() {
+        let pod = pod(&values);
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["securityContext"]["runAsUser"], 65532);
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        assert_eq!(
+            pod["containers"][0]["securityContext"],
+            json!({
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": {"drop": ["ALL"]},
+            })
+        );
+    }
+}
+
+/// All rules of all roles, with the role's kind and name.
+fn rules(objects: &[Value]) -> Vec<(String, Value)> {
+    let roles = objects
+        .iter()
+        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role")));
+    roles
+        .flat_map(|role| {
+            let granted = role["rules"].as_array().cloned().unwrap_or_default();
+            granted
+                .into_iter()
+                .map(|rule| (super::identity(role), rule))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn no_rule_is_a_wildcard_or_lets_one_gain_rights_or_enter_a_pod() {
+    for values in variants() {
+        let rules = rules(&objects(&values));
+        assert!(rules.len() > 10);
+        for (role, rule) in rules {
+            let text = rule.to_string();
+            for forbidden in [
+                "*",
+                "\"escalate\"",
+                "\"bind\"",
+                "\"impersonate\"",
+                "exec",
+                "attach",
+                "portforward",
+                "ephemeralcontainers",
+                "\"roles\"",
+                "clusterroles",
+                "rolebindings",
+                "serviceaccounts",
+                "nodes",
+                "\"update\",\"deletecollection\"",
+            ] {
+                assert!(!text.contains(forbidden), "{role}: {forbidden} in {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_namespaces_to_watch_nothing_is_granted_cluster_wide() {
+    let objects = objects(&json!({"watchNamespaces": ["team-a", "team-b"]}));
+    assert!(of_kind(&objects, "ClusterRoleBinding").is_empty());
+    for role in of_kind(&objects, "ClusterRole") {
+        let aggregated = role["metadata"]["labels"].to_string().contains("aggregate-to-");
+        assert!(aggregated && !role.to_string().contains("secrets"), "{role}");
+    }
+    let mut bound: Vec<String> = of_kind(&objects, "RoleBinding")
+        .iter()
+        .map(|binding| super::identity(binding))
+        .collect();
+    bound.sort();
+    assert_eq!(
+        bound,
+        [
+            "RoleBinding dittofs-system/dittofs-operator-leader-election",
+            "RoleBinding team-a/dittofs-operator",
+            "RoleBinding team-b/dittofs-operator",
+        ]
+    );
+}
+
+#[test]
+fn every_binding_names_the_service_account_of_the_pod() {
+    for values in variants() {
+        let objects = objects(&values);
+        let account = pod(&values)["serviceAccountName"].clone();
+        let bindings = [
+            of_kind(&objects, "RoleBinding"),
+            of_kind(&objects, "ClusterRoleBinding"),
+        ]
+        .concat();
+        for binding in bindings {
+            let expected = json!([{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]);
+            assert_eq!(binding["subjects"], expected);
+        }
+    }
+}
+
+#[test]
+fn the_lease_may_be_taken_by_its_name_only() {
+    let of_leases: Vec<Value> = rules(&objects(&json!({})))
+        .into_iter()
+        .filter(|(_, rule)| rule["resources"] == json!(["leases"]))
+        .map(|(role, rule)| {
+            assert_eq!(role, "Role dittofs-system/dittofs-operator-leader-election");
+            rule
+        })
+        .collect();
+    for rule in &of_leases {
+        let creates_only = rule["verbs"] == json!(["create"]);
+        assert!(creates_only || rule["resourceNames"] == json!([LEASE]), "{rule}");
+    }
+    assert_eq!(of_leases.len(), 2);
+    let without = rules(&objects(&json!({"leaderElection": {"enabled": false}})));
+    assert!(
+        !without
+            .iter()
+            .any(|(_, rule)| rule.to_string().contains("leases"))
+    );
+}
+
+#[test]
+fn those_who_may_view_edit_or_administer_a_namespace_may_do_so_with_its_servers() {
+    let objects = objects(&json!({}));
+    for (name, may, may_not) in [
+        ("view", "watch", "create"),
+        ("edit", "delete", "deletecollection"),
+        ("admin", "deletecollection", "escalate"),
+    ] {
+        let label = format!("rbac.authorization.k8s.io/aggregate-to-{name}");
+        let roles = of_kind(&objects, "ClusterRole");
+        let role = roles
+            .iter()
+            .find(|role| role["metadata"]["labels"][&label] == "true");
+        let granted = role.expect("a role")["rules"].to_string();
+        assert!(
+            granted.contains(&format!("{may:?}")) && !granted.contains(&format!("{may_not:?}")),
+            "{granted}"
+        );
+        // The status is the operator's.
+        assert!(!granted.contains("finalizers"));
+    }
+    let without = super::objects(&json!({"rbac": {"aggregateRoles": false}}));
+    assert_eq!(of_kind(&without, "ClusterRole").len(), 1);
+}
+
+#[test]
+fn the_crd_is_kept_unless_the_user_says_otherwise() {
+    let policy =
+        |values: Value| one(&objects(&values), "CustomResourceDefinition")["metadata"]["annotations"].clone();
+    assert_eq!(policy(json!({}))["helm.sh/resource-policy"], "keep");
+    assert!(policy(json!({"crds": {"keep": false}})).is_null());
+    assert!(
+        of_kind(
+            &objects(&json!({"crds": {"install": false}})),
+            "CustomResourceDefinition"
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn what_is_optional_is_off_and_can_be_turned_on() {
+    let (off, on) = (objects(&json!({})), objects(&everything()));
+    for kind in [
+        "ServiceMonitor",
+        "PrometheusRule",
+        "NetworkPolicy",
+        "ValidatingAdmissionPolicy",
+    ] {
+        assert!(of_kind(&off, kind).is_empty(), "{kind}");
+        assert!(!of_kind(&on, kind).is_empty(), "{kind}");
+    }
+    assert_eq!(of_kind(&off, "PodDisruptionBudget").len(), 1);
+    assert!(of_kind(&objects(&json!({"replicas": 1})), "PodDisruptionBudget").is_empty());
+}
+
+#[test]
+fn everything_carries_the_common_labels_and_no_label_breaks_a_selector() {
+    let mut values = everything();
+    values["commonLabels"] = json!({"team": "storage", "app.kubernetes.io/name": "mine", "mesh": "on"});
+    for object in objects(&values) {
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["team"], "storage", "{}", super::identity(&object));
+        assert_eq!(labels["app.kubernetes.io/name"], RELEASE);
+        assert_eq!(object["metadata"]["annotations"]["example.com/cost-center"], "42");
+    }
+    let spec = &deployment(&values)["spec"];
+    let labels = &spec["template"]["metadata"]["labels"];
+    for (key, value) in spec["selector"]["matchLabels"].as_object().expect("a selector") {
+        assert_eq!(labels[key], *value);
+    }
+    assert_eq!(
+        labels["mesh"], "off",
+        "the pod's own label wins over the common one"
+    );
+    let spread = &spec["template"]["spec"]["topologySpreadConstraints"][0];
+    assert_eq!(spread["labelSelector"], spec["selector"]);
+}
+
+#[test]
+fn the_notes_say_what_to_do_next_and_warn() {
+    let notes = |values: &Value| {
+        let output = helm()
+            .args(["install", RELEASE, "--dry-run=client", "--namespace", NAMESPACE])
+            .arg(chart_dir())
+            .args(super::settings(values))
+            .output()
+            .expect("Helm runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split_once("NOTES:").expect("notes").1.to_owned()
+    };
+    let usual = notes(&json!({}));
+    assert!(
+        usual.contains("kubectl -n dittofs-system rollout status deployment/dittofs-operator"),
+        "{usual}"
+    );
+    assert!(
+        usual.contains("leaves the CRD") && !usual.contains("WARNING"),
+        "{usual}"
+    );
+    let risky = notes(&json!({"crds": {"keep": false}, "leaderElection": {"enabled": false}}));
+    assert_eq!(risky.matches("WARNING").count(), 2, "{risky}");
+}

@@ -1,0 +1,437 @@
+//! Installed on a real control plane: by Helm, by kustomize, for all namespaces and for some. The operator is started as the
+//! Deployment says, with a token of its service account and nothing else.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Client, Resource, ResourceExt};
+use local_control_plane::{ControlPlane, Options};
+use serde_json::{Value, json};
+
+use super::{NAMESPACE, RELEASE, chart_dir, helm, read, root, settings};
+use crate::support::wait;
+
+const DEPLOYMENT: &str = "dittofs-operator";
+const CRD: &str = "dittoservers.dittofs.dittofs.com";
+
+/// A cluster of a careful company: every namespace that is used enforces Pod Security "restricted".
+struct Cluster {
+    control_plane: ControlPlane,
+    client: Client,
+}
+
+impl Cluster {
+    async fn start(namespaces: &[&str]) -> Self {
+        let control_plane = ControlPlane::start(Options::full())
+            .await
+            .expect("a control plane");
+        let client = control_plane.client().expect("a client");
+        let cluster = Self {
+            control_plane,
+            client,
+        };
+        for name in namespaces {
+            let namespace = json!({"metadata": {
+                "name": name,
+                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            }});
+            let namespace: Namespace = serde_json::from_value(namespace).expect("a namespace");
+            let api = Api::<Namespace>::all(cluster.client.clone());
+            api.create(&PostParams::default(), &namespace)
+                .await
+                .expect("a namespace");
+        }
+        cluster
+    }
+
+    fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    async fn run(&self, mut command: Command) -> String {
+        command.env("KUBECONFIG", self.control_plane.kubeconfig());
+        let ended = tokio::task::spawn_blocking(move || (format!("{command:?}"), command.output()));
+        let (command, output) = ended.await.expect("a thread");
+        let output = output.expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    async fn helm(&self, arguments: &[&str], values: &Value) -> String {
+        let mut command = helm();
+        command.args(arguments).args(["--namespace", NAMESPACE]);
+        command
+            .args(["--wait", "--timeout", "120s"])
+            .args(settings(values));
+        self.run(command).await
+    }
+
+    async fn install(&self, how: &str, values: &Value) -> String {
+        let chart = chart_dir();
+        let chart = chart.to_str().expect("a path of text");
+        self.helm(&[how, RELEASE, chart], values).await
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("kubectl");
+        command.args(arguments).current_dir(root());
+        self.run(command).await
+    }
+
+    /// Starts the operator as the Deployment in the cluster says.
+    async fn operator(&self) -> Operator {
+        let deployment = self
+            .api::<Deployment>(NAMESPACE)
+            .get(DEPLOYMENT)
+            .await
+            .expect("a Deployment");
+        let template = deployment.spec.expect("a spec").template.spec.expect("a pod");
+        let account = template.service_account_name.expect("a ServiceAccount");
+        let token = self.token(&account).await;
+        let kubeconfig = kubeconfig(&self.control_plane.kubeconfig(), &token);
+        let container = &template.containers[0];
+        let mut environment = Vec::new();
+        for variable in container.env.iter().flatten() {
+            environment.push((variable.name.clone(), value_of(variable)));
+        }
+        Operator::start(
+            container.args.clone().unwrap_or_default(),
+            environment,
+            &kubeconfig,
+        )
+    }
+
+    async fn token(&self, account: &str) -> String {
+        let request = TokenRequest {
+            spec: TokenRequestSpec {
+                audiences: Vec::new(),
+                expiration_seconds: Some(3600),
+                ..TokenRequestSpec::default()
+            },
+            ..TokenRequest::default()
+        };
+        let made = self
+            .api::<ServiceAccount>(NAMESPACE)
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .expect("a token");
+        made.status.expect("a token").token
+    }
+
+    /// Applies a sample and waits until its server is Ready.
+    async fn sample(&self, namespace: &str, file: &str, server: &str) -> DittoServer {
+        self.kubectl(&["-n", namespace, "apply", "--server-side", "-f", file])
+            .await;
+        self.ready(namespace, server).await
+    }
+
+    async fn ready(&self, namespace: &str, server: &str) -> DittoServer {
+        wait::until(self.api::<DittoServer>(namespace), server, "Ready", |server| {
+            wait::condition(server, "Ready").is_some_and(|ready| {
+                ready.status == "True" && ready.observed_generation == server.metadata.generation
+            })
+        })
+        .await
+    }
+
+    /// Whether the operator's service account may do something.
+    async fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
+        let account = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYMENT}");
+        let mut command = Command::new("kubectl");
+        command.args(["auth", "can-i", verb, resource, "-n", namespace, "--as", &account]);
+        command.env("KUBECONFIG", self.control_plane.kubeconfig());
+        let output = tokio::task::spawn_blocking(move || command.output());
+        let output = output.await.expect("a thread").expect("kubectl runs");
+        output.stdout.starts_with(b"yes")
+    }
+
+    /// Calls of the operator that the API server forbade, as `verb resource namespace`.
+    fn forbidden(&self) -> Vec<String> {
+        let account = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYMENT}");
+        let text = std::fs::read_to_string(self.control_plane.audit_log()).expect("an audit log");
+        let events = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let (mut calls, mut forbidden) = (0, Vec::new());
+        for event in events.filter(|event| event["user"]["username"] == account) {
+            calls += 1;
+            if event["responseStatus"]["code"] == 403 {
+                let object = &event["objectRef"];
+                forbidden.push(format!(
+                    "{} {} {}",
+                    event["verb"], object["resource"], object["namespace"]
+                ));
+            }
+        }
+        assert!(
+            calls > 20,
+            "the operator called as its ServiceAccount: {calls} calls"
+        );
+        forbidden
+    }
+
+    async fn names<K>(&self, namespace: &str) -> Vec<String>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        let list = self
+            .api::<K>(namespace)
+            .list(&ListParams::default())
+            .await
+            .expect("a list");
+        list.items
+            .iter()
+            .map(|object| format!("{} {:?}", object.name_any(), object.uid()))
+            .collect()
+    }
+}
+
+/// What the kubelet would put into the variable.
+fn value_of(variable: &k8s_openapi::api::core::v1::EnvVar) -> String {
+    let field = variable
+        .value_from
+        .as_ref()
+        .and_then(|source| source.field_ref.as_ref())
+        .map(|field| field.field_path.as_str());
+    match field {
+        Some("metadata.namespace") => NAMESPACE.to_owned(),
+        Some(other) => panic!("the test knows no field {other}"),
+        None => variable.value.clone().unwrap_or_default(),
+    }
+}
+
+/// The cluster of the administrator's file, with a token instead of a certificate.
+fn kubeconfig(administrator: &Path, token: &str) -> Value {
+    let text = std::fs::read_to_string(administrator).expect("a kubeconfig");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    config["users"][0]["user"] = json!({"token": token});
+    // In a pod, that of the pod.
+    config["contexts"][0]["context"]["namespace"] = json!(NAMESPACE);
+    config
+}
+
+/// The real binary.
+struct Operator {
+    process: std::process::Child,
+    folder: std::path::PathBuf,
+}
+
+impl Operator {
+    fn start(mut arguments: Vec<String>, environment: Vec<(String, String)>, kubeconfig: &Value) -> Self {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("dittofs-installed-{}-{next}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let config = folder.join("kubeconfig");
+        std::fs::write(&config, kubeconfig.to_string()).expect("a kubeconfig");
+        // A pod has an address of its own; here tests run side by side, and on loopback only.
+        for argument in &mut arguments {
+            for flag in ["--health-probe-bind-address", "--metrics-bind-address"] {
+                if argument.starts_with(&format!("{flag}=:")) {
+                    *argument = format!("{flag}=127.0.0.1:0");
+                }
+            }
+        }
+        let log = std::fs::File::create(folder.join("log")).expect("a log");
+        let process = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
+            .args(arguments)
+            .env_clear()
+            .envs(environment)
+            .env("KUBECONFIG", config)
+            .stderr(log)
+            .spawn()
+            .expect("the operator starts");
+        Self { process, folder }
+    }
+
+    /// As the kubelet stops it: SIGTERM, then its end is waited for.
+    async fn stop(mut self) {
+        let status = Command::new("kill").arg(self.process.id().to_string()).status();
+        assert!(status.expect("kill runs").success());
+        let ended = async {
+            while self.process.try_wait().expect("a process").is_none() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(wait::LONGEST, ended)
+            .await
+            .expect("it ends in time");
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            eprintln!("the operator said:\n{log}");
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[tokio::test]
+async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data_survive() {
+    let cluster = Cluster::start(&[NAMESPACE, "team"]).await;
+    let notes = cluster.install("install", &json!({})).await;
+    assert!(
+        notes.contains("kubectl -n dittofs-system rollout status"),
+        "{notes}"
+    );
+    let operator = cluster.operator().await;
+    cluster
+        .sample("team", "config/samples/minimal.yaml", "minimal")
+        .await;
+    cluster
+        .sample("team", "config/samples/sqlite-with-secrets.yaml", "office")
+        .await;
+    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+
+    let upgraded = json!({"replicas": 3, "log": {"level": "debug"}, "metrics": {"enabled": false}});
+    let pods = cluster.names::<Pod>("team").await;
+    assert_eq!(pods.len(), 2, "every child pod was admitted: {pods:?}");
+    cluster.install("upgrade", &upgraded).await;
+    operator.stop().await;
+    let operator = cluster.operator().await;
+    let annotate = json!({"spec": {"service": {"annotations": {"example.com/upgraded": "yes"}}}});
+    cluster
+        .api::<DittoServer>("team")
+        .patch("minimal", &PatchParams::default(), &Patch::Merge(annotate))
+        .await
+        .expect("a patch");
+    cluster.ready("team", "minimal").await;
+    assert_eq!(cluster.names::<Pod>("team").await, pods, "no server restarted");
+
+    let claims = cluster.names::<PersistentVolumeClaim>("team").await;
+    let servers = cluster.names::<DittoServer>("team").await;
+    let secrets = cluster.names::<Secret>("team").await;
+    operator.stop().await;
+    cluster.helm(&["uninstall", RELEASE], &json!({})).await;
+    assert_eq!(cluster.names::<Deployment>(NAMESPACE).await, Vec::<String>::new());
+    let crds = Api::<CustomResourceDefinition>::all(cluster.client.clone());
+    let crd = crds.get(CRD).await.expect("the CRD stays");
+    assert!(crd.metadata.deletion_timestamp.is_none());
+    assert_eq!(cluster.names::<DittoServer>("team").await, servers);
+    assert_eq!(cluster.names::<PersistentVolumeClaim>("team").await, claims);
+    assert_eq!(cluster.names::<Secret>("team").await, secrets);
+    assert_eq!(cluster.names::<Pod>("team").await, pods, "servers go on serving");
+    assert!(claims.len() >= 4 && servers.len() == 2, "{claims:?} {servers:?}");
+
+    // What was kept is taken up by the next release of the name.
+    cluster.install("install", &json!({})).await;
+    let operator = cluster.operator().await;
+    cluster.ready("team", "minimal").await;
+    operator.stop().await;
+    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
+    let cluster = Cluster::start(&[NAMESPACE, "team-a", "team-b", "other"]).await;
+    cluster
+        .install("install", &json!({"watchNamespaces": ["team-a", "team-b"]}))
+        .await;
+    let operator = cluster.operator().await;
+    cluster
+        .sample("team-a", "config/samples/minimal.yaml", "minimal")
+        .await;
+    cluster
+        .sample("team-b", "config/samples/minimal.yaml", "minimal")
+        .await;
+    operator.stop().await;
+    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+
+    let bindings = Api::<ClusterRoleBinding>::all(cluster.client.clone());
+    let bindings = bindings.list(&ListParams::default()).await.expect("a list");
+    let ours = bindings.items.iter().filter(|binding| {
+        let mut subjects = binding.subjects.iter().flatten();
+        subjects.any(|subject| subject.name == DEPLOYMENT)
+    });
+    assert_eq!(ours.count(), 0);
+    assert!(cluster.may("list", "secrets", "team-a").await);
+    for namespace in ["other", NAMESPACE, "kube-system"] {
+        for verb in ["get", "list", "watch", "create", "delete"] {
+            assert!(
+                !cluster.may(verb, "secrets", namespace).await,
+                "{verb} secrets in {namespace}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespace() {
+    let cluster = Cluster::start(&["team"]).await;
+    cluster
+        .kubectl(&["apply", "--server-side", "-k", "config/default"])
+        .await;
+    let crds = Api::<CustomResourceDefinition>::all(cluster.client.clone());
+    let established = await_condition(crds, CRD, conditions::is_crd_established());
+    tokio::time::timeout(wait::LONGEST, established)
+        .await
+        .expect("in time")
+        .expect("a watch");
+    cluster
+        .kubectl(&[
+            "-n",
+            NAMESPACE,
+            "rollout",
+            "status",
+            "deployment/dittofs-operator",
+            "--timeout=60s",
+        ])
+        .await;
+    cluster
+        .kubectl(&["apply", "--server-side", "-k", "config/admission"])
+        .await;
+    let operator = cluster.operator().await;
+    cluster
+        .sample("team", "config/samples/minimal.yaml", "minimal")
+        .await;
+    operator.stop().await;
+    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+
+    // The same cluster, now with Roles only.
+    cluster.kubectl(&["delete", "-k", "config/rbac/cluster"]).await;
+    cluster
+        .kubectl(&["apply", "--server-side", "-k", "config/namespaced"])
+        .await;
+    let operator = cluster.operator().await;
+    cluster
+        .sample(NAMESPACE, "config/samples/minimal.yaml", "minimal")
+        .await;
+    operator.stop().await;
+    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+    assert!(!cluster.may("list", "secrets", "team").await);
+
+    // The operator goes; the CRD, the servers and their data stay.
+    let claims = cluster.names::<PersistentVolumeClaim>("team").await;
+    cluster
+        .kubectl(&["delete", "-f", "config/manager/deployment.yaml"])
+        .await;
+    assert_eq!(cluster.names::<DittoServer>("team").await.len(), 1);
+    assert_eq!(cluster.names::<PersistentVolumeClaim>("team").await, claims);
+    assert!(!claims.is_empty());
+}
+
+#[test]
+fn the_namespace_of_the_kustomize_manifests_enforces_restricted() {
+    assert!(read("config/manager/namespace.yaml").contains("pod-security.kubernetes.io/enforce: restricted"));
+}

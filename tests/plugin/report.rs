@@ -1,0 +1,142 @@
+//! `kubectl dittofs report`.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use dittofs_operator::api::DittoServer;
+use flate2::read::GzDecoder;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
+use serde_json::json;
+
+use super::plugin;
+use crate::support::{World, fixtures};
+
+/// Values of these keys are no secret: a database's host is the name of its Service.
+const PUBLIC: [&str; 10] = [
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "username",
+    "ca.crt",
+    "tls.crt",
+    "sslmode",
+    "pgbouncer-host",
+    "pgbouncer-port",
+];
+
+/// Every file of the archive, unpacked.
+fn files(archive: &Path) -> BTreeMap<String, String> {
+    let bytes = std::fs::File::open(archive).expect("the archive");
+    let mut archive = tar::Archive::new(GzDecoder::new(bytes));
+    let mut files = BTreeMap::new();
+    for entry in archive.entries().expect("a tar") {
+        let mut entry = entry.expect("an entry");
+        let path = entry.path().expect("a path").display().to_string();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).expect("text");
+        files.insert(path, text);
+    }
+    files
+}
+
+/// Every confidential value of every Secret, plain and in base64.
+async fn canaries(world: &World) -> Vec<String> {
+    let secrets = world
+        .api::<Secret>()
+        .list(&ListParams::default())
+        .await
+        .expect("Secrets");
+    let data = secrets
+        .items
+        .into_iter()
+        .flat_map(|secret| secret.data.unwrap_or_default());
+    data.filter(|(key, _)| !PUBLIC.contains(&key.as_str()))
+        .flat_map(|(_, value)| {
+            [
+                String::from_utf8_lossy(&value.0).into_owned(),
+                STANDARD.encode(&value.0),
+            ]
+        })
+        .filter(|value| value.len() >= 8)
+        .collect()
+}
+
+#[tokio::test]
+async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
+    let world = World::new("report").await;
+    let simulator = world.percona().await;
+    let canary = "canary-0123456789-0123456789-0123456789";
+    let unused = "unused-canary-0123456789";
+    let mut secret = fixtures::secret("mine", &[("jwt", canary), ("other", "canary-of-another-key")]);
+    let copy = json!({"stringData": {"jwt": canary}}).to_string();
+    let key = "kubectl.kubernetes.io/last-applied-configuration";
+    secret.metadata.annotations = Some([(key.to_owned(), copy)].into());
+    world.create(&secret).await;
+    world
+        .create(&fixtures::secret("unused", &[("key", unused)]))
+        .await;
+    let spec = json!({
+        "identity": {"jwt": {"secretRef": {"name": "mine", "key": "jwt"}}},
+        "percona": {"enabled": true},
+    });
+    let mut server = fixtures::server("files", spec);
+    let annotations = [
+        (key.to_owned(), format!("{{\"leak\":\"{unused}\"}}")),
+        ("note".to_owned(), format!("the key is {canary}")),
+    ];
+    server.metadata.annotations = Some(annotations.into());
+    world.create::<DittoServer>(&server).await;
+    world.ready("files").await;
+
+    let folder = std::env::temp_dir().join(format!("report-{}", world.namespace));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let archive = folder.join("report.tar.gz");
+    let _ = std::fs::remove_file(&archive);
+    let path = archive.to_str().expect("UTF-8");
+    let said = plugin(&world, &["report", "files", "-o", path]).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let files = files(&archive);
+    let again = plugin(&world, &["report", "files", "-o", path]).await;
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+    assert_eq!(again.code, Some(2), "a file is not overwritten: {}", again.text);
+
+    let file = |name: &str| {
+        let file = files.get(&format!("dittofs-report-files/{name}"));
+        file.unwrap_or_else(|| panic!("{name} is not among {:?}", files.keys()))
+    };
+    for (name, wanted) in [
+        ("README.txt", "What is left out"),
+        ("status.txt", "AllConditionsMet"),
+        ("dittoserver.yaml", "the key is (redacted)"),
+        ("statefulsets.yaml", "kind: StatefulSet"),
+        ("pods.yaml", "secretKeyRef"),
+        ("persistentvolumeclaims.yaml", "phase: Bound"),
+        ("services.yaml", "files-api"),
+        ("networkpolicies.yaml", "files-baseline"),
+        ("configmap.yaml", "config.yaml"),
+        ("perconapgcluster.yaml", "state: ready"),
+        ("secrets.yaml", "jwt: 39 bytes"),
+        ("events.yaml", "reason: Ready"),
+        ("versions.yaml", "kubernetes: v1."),
+    ] {
+        assert!(file(name).contains(wanted), "{name}: {}", file(name));
+    }
+    let canaries = canaries(&world).await;
+    assert!(
+        canaries.len() >= 10,
+        "there is something to look for: {}",
+        canaries.len()
+    );
+    for (name, text) in &files {
+        for canary in &canaries {
+            assert!(!text.contains(canary.as_str()), "{name} has {canary}");
+        }
+        assert!(!text.contains("last-applied-configuration:"), "{name}");
+    }
+    simulator.check().expect("the database operator lives");
+}

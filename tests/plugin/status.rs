@@ -1,0 +1,203 @@
+//! `kubectl dittofs status`.
+
+use dittofs_operator::api::DittoServer;
+use regex::Regex;
+use serde_json::{Value, json};
+
+use super::{Said, command, plugin, run};
+use crate::support::{World, fixtures, wait};
+
+/// The tree and the conditions, with what differs from run to run replaced. Which events have been seen by now is left out.
+fn stable(world: &World, said: &Said) -> String {
+    let text = said.text.split("\nLast events").next().unwrap_or_default();
+    let mut text = text.replace(&world.namespace, "NAMESPACE");
+    for (pattern, name) in [
+        (r"\d+[smhd] old", "AGE old"),
+        (r"  [ \d]{3}[smhd]  ", "   AGE  "),
+        (r"revision files-[0-9a-f]+", "revision REVISION"),
+        (r"on kwok-[a-z0-9-]+|on node-[0-9]+", "on NODE"),
+    ] {
+        text = Regex::new(pattern)
+            .expect("a pattern")
+            .replace_all(&text, name)
+            .into_owned();
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_ready_server_is_a_tree_without_a_cross_and_the_exit_status_is_0() {
+    let world = World::new("status").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let said = plugin(&world, &["status", "files"]).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    insta::assert_snapshot!("ready", stable(&world, &said));
+    assert!(said.text.contains("Last events"), "{}", said.text);
+}
+
+#[tokio::test]
+async fn a_crashing_server_says_why_beside_its_pod_and_the_exit_status_is_1() {
+    let world = World::new("status").await;
+    world
+        .create(&fixtures::server(
+            "files",
+            json!({"image": "example.org/dittofs:crash"}),
+        ))
+        .await;
+    world
+        .server_until("files", "telling the cause", |server| {
+            wait::condition(server, "Available")
+                .is_some_and(|told| told.message.contains("crashes in a loop"))
+        })
+        .await;
+    let said = plugin(&world, &["status", "files"]).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    insta::assert_snapshot!("crashing", stable(&world, &said));
+}
+
+#[tokio::test]
+async fn a_server_that_lacks_a_secret_says_which() {
+    let world = World::new("status").await;
+    let spec = json!({"identity": {"jwt": {"secretRef": {"name": "mine", "key": "jwt"}}}});
+    world.create(&fixtures::server("files", spec)).await;
+    world
+        .server_until("files", "lacking it", |server| {
+            wait::is(server, "ConfigReady", "False", "SecretNotFound")
+        })
+        .await;
+    let said = plugin(&world, &["status", "files"]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.text.contains("✗ Secret mine"), "{}", said.text);
+    assert!(
+        said.text
+            .contains("named in spec.identity.jwt.secretRef, is not there"),
+        "{}",
+        said.text
+    );
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_ready_and_shows_that_it_is_stopped() {
+    let world = World::new("status").await;
+    world
+        .create(&fixtures::server("files", json!({"replicas": 0})))
+        .await;
+    world.ready("files").await;
+    let said = plugin(&world, &["status", "files"]).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    insta::assert_snapshot!("stopped", stable(&world, &said));
+}
+
+#[tokio::test]
+async fn programs_get_json_or_yaml_of_one_server_or_a_list_of_all() {
+    let world = World::new("status").await;
+    let simulator = world.percona().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": {"enabled": true}})))
+        .await;
+    world.create(&fixtures::minimal("other")).await;
+    world.ready("files").await;
+    world.ready("other").await;
+
+    let said = plugin(&world, &["status", "files", "-o", "json"]).await;
+    let one: Value = serde_json::from_str(&said.text).expect("JSON");
+    assert_eq!(one["ready"], true);
+    assert_eq!(one["name"], "files");
+    let child = |kind: &str| {
+        let children = one["children"].as_array().expect("children");
+        children
+            .iter()
+            .find(|child| child["kind"] == kind)
+            .cloned()
+            .unwrap_or_default()
+    };
+    assert_eq!(child("StatefulSet")["children"][0]["facts"]["ready"], "true");
+    assert_eq!(child("PersistentVolumeClaim")["facts"]["phase"], "Bound");
+    assert_eq!(child("PerconaPGCluster")["facts"]["state"], "ready");
+    let conditions = one["conditions"].as_array().expect("conditions");
+    assert!(
+        conditions
+            .iter()
+            .any(|condition| condition["type"] == "DatabaseReady")
+    );
+
+    let all = plugin(&world, &["status", "-o", "yaml"]).await;
+    let all: Value = serde_yaml::from_str(&all.text).expect("YAML");
+    let names: Vec<&str> = all
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(names, ["files", "other"]);
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn colours_are_for_terminals_and_for_those_who_ask() {
+    let world = World::new("status").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let piped = plugin(&world, &["status", "files"]).await;
+    let asked = plugin(&world, &["status", "files", "--color", "always"]).await;
+    assert!(!piped.text.contains('\u{1b}'), "{}", piped.text);
+    assert!(asked.text.contains("\u{1b}[32m"), "{}", asked.text);
+}
+
+#[tokio::test]
+async fn a_server_or_cluster_that_is_not_there_has_an_exit_status_and_a_remedy() {
+    let world = World::without_operator("status").await;
+    let said = plugin(&world, &["status", "nobody"]).await;
+    assert_eq!(said.code, Some(3), "{}", said.error);
+    assert!(
+        said.error.contains("kubectl get dittoservers -A"),
+        "{}",
+        said.error
+    );
+
+    let said = plugin(&world, &["status", "nobody", "--context", "elsewhere"]).await;
+    assert_eq!(said.code, Some(2), "{}", said.error);
+    assert!(said.error.contains("--context"), "{}", said.error);
+
+    let mut away = command(std::path::Path::new("/nonexistent"));
+    away.args(["status", "nobody", "--kubeconfig", "/nonexistent/config"]);
+    let said = run(away).await;
+    assert_eq!(said.code, Some(2), "{}", said.error);
+    assert!(said.error.contains("--kubeconfig"), "{}", said.error);
+
+    let empty = plugin(&world, &["status"]).await;
+    assert_eq!(empty.code, Some(0), "{}", empty.error);
+    assert!(empty.error.contains("No DittoServer"), "{}", empty.error);
+}
+
+#[tokio::test]
+async fn a_server_that_no_operator_has_seen_is_not_ready() {
+    let world = World::without_operator("status").await;
+    world.create::<DittoServer>(&fixtures::minimal("files")).await;
+    let said = plugin(&world, &["status", "files"]).await;
+    assert_eq!(said.code, Some(1), "{}", said.error);
+    assert!(said.text.contains("is the operator running"), "{}", said.text);
+}
+
+#[tokio::test]
+async fn kubectl_finds_the_plugin_by_its_name() {
+    let world = World::new("status").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let folder = std::env::temp_dir().join(format!("plugin-{}", world.namespace));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let link = folder.join("kubectl-dittofs");
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_dittofs-operator"), &link).expect("a link");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut kubectl = world.control_plane().kubectl();
+    kubectl
+        .env("PATH", format!("{}:{path}", folder.display()))
+        .env("KUBECONFIG", world.control_plane().kubeconfig())
+        .args(["dittofs", "status", "files", "-n", &world.namespace]);
+    let said = run(kubectl).await;
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    assert!(said.text.starts_with("DittoServer "), "{}", said.text);
+}

@@ -1,0 +1,114 @@
+//! The operator's binary as a process of its own, with signals.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{World, wait};
+
+/// How long a test sleeps between two looks at something that cannot be watched.
+pub const GLANCE: Duration = Duration::from_millis(20);
+
+/// A running operator, killed when dropped. Its log is kept in a file and shown when a test fails.
+pub struct Process {
+    child: Child,
+    /// Where its admin server listens.
+    pub admin: SocketAddr,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it for the world's namespace, with more arguments.
+    pub fn start(world: &World, arguments: &[&str]) -> Self {
+        let admin = free_address();
+        let log = std::env::temp_dir().join(format!(
+            "dittofs-operator-{}-{}-{}.log",
+            std::process::id(),
+            world.namespace,
+            admin.port()
+        ));
+        let output = File::create(&log).expect("a log file");
+        let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
+            .args(["run", "--watch-namespace", &world.namespace, "--bind-address"])
+            .arg(admin.to_string())
+            .args(arguments)
+            .env("KUBECONFIG", world.control_plane().kubeconfig())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output)
+            .spawn()
+            .expect("the operator starts");
+        Self { child, admin, log }
+    }
+
+    /// Sends it a signal: `TERM`, `STOP`, `CONT`, `KILL`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(status.expect("kill runs").success(), "{name} is delivered");
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + wait::LONGEST;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the operator does not end");
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until a path of the admin server answers 200; returns the answer.
+    pub async fn answers(&self, path: &str) -> String {
+        let deadline = Instant::now() + wait::LONGEST;
+        loop {
+            let answer = get(self.admin, path).unwrap_or_default();
+            if answer.starts_with("HTTP/1.1 200") {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{path} answers {answer}");
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the operator at {}\n{}", self.admin, self.log());
+        }
+        let _ = std::fs::remove_file(&self.log);
+    }
+}
+
+/// One request without TLS.
+pub fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// An address that is free now.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address")
+}
