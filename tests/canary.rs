@@ -1,6 +1,8 @@
-//! No value of a Secret leaves it: not to another object, not to an event, not to a log at the most talkative level.
+//! No value of a Secret leaves it: not to another object, not to an event, not to a log at the most talkative level, not to
+//! metrics or arguments.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -12,11 +14,13 @@ use kube::api::ListParams;
 use local_control_plane::percona::Behaviour;
 use serde_json::{Value, json};
 
+use crate::support::process::{free_address, get};
 use crate::support::{World, fixtures, wait};
 
 /// The real binary at its most talkative, and what it says.
 struct Talkative {
     process: Child,
+    metrics: SocketAddr,
     output: [Option<JoinHandle<String>>; 2],
 }
 
@@ -28,8 +32,20 @@ fn listen(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
+/// The command line of a process, as everybody on the machine sees it.
+fn arguments(process: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_else(|_| {
+        let ps = Command::new("ps")
+            .args(["-o", "args=", "-p", &process.to_string()])
+            .output();
+        ps.expect("ps runs").stdout
+    });
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 impl Talkative {
     fn start(world: &World) -> Self {
+        let metrics = free_address();
         let mut process = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
             .args([
                 "run",
@@ -37,6 +53,9 @@ impl Talkative {
                 "0",
                 "--watch-namespace",
                 &world.namespace,
+                "--metrics-secure=false",
+                "--metrics-bind-address",
+                &metrics.to_string(),
             ])
             .env("KUBECONFIG", world.control_plane().kubeconfig())
             .env("RUST_LOG", "trace")
@@ -49,7 +68,23 @@ impl Talkative {
             process.stdout.take().map(listen),
             process.stderr.take().map(listen),
         ];
-        Self { process, output }
+        Self {
+            process,
+            metrics,
+            output,
+        }
+    }
+
+    /// What anybody on the machine or at the metrics port sees of it.
+    fn outside(&self) -> String {
+        let scrape = get(self.metrics, "/metrics").expect("a scrape");
+        assert!(
+            scrape.contains("dittofs_operator_dittoserver_condition"),
+            "{scrape}"
+        );
+        let arguments = arguments(self.process.id());
+        assert!(arguments.contains("--metrics-bind-address"), "{arguments}");
+        scrape + &arguments
     }
 
     /// Stops it, and returns all that it said.
@@ -148,7 +183,7 @@ fn everything_else(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn no_value_of_a_secret_is_in_another_object_or_in_the_log_at_trace_level() {
+async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in_the_log_at_trace_level() {
     let world = World::without_operator("canary").await;
     let simulator = world.percona().await;
     world.create(&canary(1)).await;
@@ -182,6 +217,7 @@ async fn no_value_of_a_secret_is_in_another_object_or_in_the_log_at_trace_level(
         .await;
     canaries.extend(values(&world).await);
 
+    let outside = operator.outside();
     let log = operator.stop();
     assert!(
         log.contains("\"level\":\"TRACE\"") && log.contains("HTTP"),
@@ -196,5 +232,6 @@ async fn no_value_of_a_secret_is_in_another_object_or_in_the_log_at_trace_level(
     for canary in canaries {
         assert!(!log.contains(&canary), "the log has {canary}");
         assert!(!objects.contains(&canary), "an object has {canary}");
+        assert!(!outside.contains(&canary), "metrics or arguments have {canary}");
     }
 }

@@ -1,7 +1,6 @@
 //! The operator is killed in the middle of a first reconcile.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
@@ -9,39 +8,8 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::ListParams;
 use kube::{Api, Resource, ResourceExt};
 
+use crate::support::process::Process;
 use crate::support::{World, fixtures, wait};
-
-/// The real binary, killed when dropped.
-pub struct Process(Child);
-
-impl Process {
-    /// Starts it for one namespace.
-    pub fn start(world: &World) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
-            .args([
-                "run",
-                "--bind-address",
-                "0",
-                "--watch-namespace",
-                &world.namespace,
-            ])
-            .env("KUBECONFIG", world.control_plane().kubeconfig())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the operator starts");
-        Self(child)
-    }
-}
-
-impl Drop for Process {
-    /// `kill -9`: nothing is finished.
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[tokio::test]
 async fn an_operator_killed_at_any_moment_of_a_first_reconcile_is_followed_by_the_same_end_state() {
@@ -53,13 +21,13 @@ async fn an_operator_killed_at_any_moment_of_a_first_reconcile_is_followed_by_th
         "files",
     ] {
         let world = World::without_operator("killed").await;
-        let operator = Process::start(&world);
+        let operator = Process::start(&world, &[]);
         world.create(&fixtures::minimal("files")).await;
         appears(&world, moment).await;
         drop(operator);
         let at_kill = secrets(&world).await;
 
-        let _operator = Process::start(&world);
+        let _operator = Process::start(&world, &[]);
         world.ready("files").await;
         let at_end = secrets(&world).await;
         let names: Vec<&String> = at_end.keys().collect();
