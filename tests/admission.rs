@@ -10,13 +10,13 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
-use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Error, ResourceExt};
 use local_control_plane::{ControlPlane, Options};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use cases::{Case, Expect};
+use self::cases::{Case, Expect};
+use crate::support::install_crd;
 
 /// Longest wait for anything that the API server does by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,21 +28,6 @@ async fn control_plane() -> (ControlPlane, Client) {
         .expect("the control plane starts");
     let client = control_plane.client().expect("a client");
     (control_plane, client)
-}
-
-async fn install(client: &Client, crd: &CustomResourceDefinition) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let name = crd.name_any();
-    let params = PatchParams::apply("tests").force();
-    definitions
-        .patch(&name, &params, &Patch::Apply(crd))
-        .await
-        .expect("the API server accepts the definition");
-    let established = await_condition(definitions, &name, conditions::is_crd_established());
-    timeout(PATIENCE, established)
-        .await
-        .expect("established in time")
-        .expect("a watch");
 }
 
 fn servers(client: &Client) -> Api<DynamicObject> {
@@ -150,7 +135,7 @@ async fn the_api_server_judges_every_case_of_the_table_as_it_says() {
         })
         .collect();
 
-    install(&client, &without_rules(api::crd())).await;
+    install_crd(&client, without_rules(api::crd())).await;
     for (name, case) in &table {
         if let Some(before) = case.before {
             servers
@@ -159,7 +144,7 @@ async fn the_api_server_judges_every_case_of_the_table_as_it_says() {
                 .expect(case.sentence);
         }
     }
-    install(&client, &api::crd()).await;
+    install_crd(&client, api::crd()).await;
     rules_in_force(&servers).await;
 
     let mut complaints = Vec::new();
@@ -173,7 +158,7 @@ async fn the_api_server_judges_every_case_of_the_table_as_it_says() {
 #[tokio::test]
 async fn a_new_object_has_its_defaults_and_is_not_yet_observed() {
     let (_control_plane, client) = control_plane().await;
-    install(&client, &api::crd()).await;
+    install_crd(&client, api::crd()).await;
     let spec = "{storage: {metadataSize: 1Gi}, image: null, metrics: {}, percona: {backup: {}}}";
     let created = servers(&client)
         .create(&PostParams::default(), &manifest("files", spec))
@@ -201,7 +186,7 @@ async fn a_new_object_has_its_defaults_and_is_not_yet_observed() {
 #[tokio::test]
 async fn the_scale_subresource_stops_and_starts_a_server_and_takes_no_more_than_one_replica() {
     let (_control_plane, client) = control_plane().await;
-    install(&client, &api::crd()).await;
+    install_crd(&client, api::crd()).await;
     let servers = servers(&client);
     let minimal = manifest("files", "storage: {metadataSize: 1Gi}");
     servers

@@ -12,9 +12,8 @@ use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret, 
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, Resource, ResourceExt};
-use local_control_plane::{ControlPlane, Options};
+use local_control_plane::{ControlPlane, Options, definition};
 use serde_json::{Value, json};
 
 use super::{NAMESPACE, RELEASE, chart_dir, helm, read, root, settings};
@@ -133,6 +132,9 @@ impl Cluster {
 
     /// Applies a sample and waits until its server is Ready.
     async fn sample(&self, namespace: &str, file: &str, server: &str) -> DittoServer {
+        definition::served(&self.client, CRD)
+            .await
+            .expect("the CRD is served");
         self.kubectl(&["-n", namespace, "apply", "--server-side", "-f", file])
             .await;
         self.ready(namespace, server).await
@@ -382,12 +384,6 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
     cluster
         .kubectl(&["apply", "--server-side", "-k", "config/default"])
         .await;
-    let crds = Api::<CustomResourceDefinition>::all(cluster.client.clone());
-    let established = await_condition(crds, CRD, conditions::is_crd_established());
-    tokio::time::timeout(wait::LONGEST, established)
-        .await
-        .expect("in time")
-        .expect("a watch");
     cluster
         .kubectl(&[
             "-n",

@@ -21,10 +21,9 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use kube::runtime::wait::{await_condition, conditions};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use local_control_plane::percona::{self, PerconaSimulator, SimulatorOptions};
-use local_control_plane::{ControlPlane, Options};
+use local_control_plane::{ControlPlane, Options, definition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, watch};
@@ -56,17 +55,9 @@ pub async fn own_control_plane() -> Arc<ControlPlane> {
 
 /// Installs a CRD and waits until it is served.
 pub async fn install_crd(client: &Client, crd: CustomResourceDefinition) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let name = crd.name_any();
-    let params = PatchParams::apply("tests").force();
-    api.patch(&name, &params, &Patch::Apply(&crd))
+    definition::install(client, &crd)
         .await
-        .expect("the API server accepts the CRD");
-    let established = await_condition(api, &name, conditions::is_crd_established());
-    tokio::time::timeout(wait::LONGEST, established)
-        .await
-        .expect("the CRD is established in time")
-        .expect("a watch");
+        .expect("the API server serves the CRD");
 }
 
 /// One test's namespace and operator.

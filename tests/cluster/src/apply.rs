@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
-use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-/// How long the API server may take to serve a new kind.
-const ESTABLISH: Duration = Duration::from_secs(30);
+use crate::definition;
 
 /// Why a manifest could not be applied.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +40,9 @@ pub enum Error {
         /// What the API server said.
         source: Box<kube::Error>,
     },
+    /// The kind that an object defines is not served.
+    #[error(transparent)]
+    Definition(#[from] definition::Error),
 }
 
 /// Applies the files in the given order, those of a directory by name. Field validation is strict, as
@@ -132,13 +131,7 @@ async fn apply(client: &Client, path: &Path, document: Value) -> Result<Option<S
         .await
         .map_err(refused)?;
     if types.kind == "CustomResourceDefinition" {
-        let definitions = Api::<CustomResourceDefinition>::all(client.clone());
-        let established = await_condition(definitions, &name, conditions::is_crd_established());
-        if !matches!(tokio::time::timeout(ESTABLISH, established).await, Ok(Ok(_))) {
-            return Err(invalid(format!(
-                "the API server does not serve {name} within {ESTABLISH:?}"
-            )));
-        }
+        definition::served(client, &name).await?;
     }
     Ok(Some(label))
 }

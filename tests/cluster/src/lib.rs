@@ -23,6 +23,7 @@
 //! | `pki`, `kubeconfig`, `instance` | the files of one control plane |
 //! | `leash` | a process that cannot outlive its parent |
 //! | [`percona`] | the Percona simulator |
+//! | [`apply`], [`definition`] | manifests, and kinds that are served |
 //! | `control_plane`, `probe`, `bootstrap` | start, readiness, faults, end |
 
 pub mod apply;
@@ -31,6 +32,7 @@ pub mod binaries;
 mod bootstrap;
 mod component;
 mod control_plane;
+pub mod definition;
 pub mod demo;
 mod error;
 mod files;

@@ -94,9 +94,12 @@ pub enum Error {
     /// The API server refused a call.
     #[error("the API server: {0}")]
     Api(#[source] Box<kube::Error>),
-    /// The API server did not establish the definition in time.
-    #[error("the CustomResourceDefinition was not established in time: {0}")]
-    NotEstablished(#[source] Box<kube::runtime::wait::Error>),
+    /// The definition is not served.
+    #[error(transparent)]
+    Definition(#[from] crate::definition::Error),
+    /// The definition is not gone in time.
+    #[error("the API server did not remove {0} in time")]
+    NotRemoved(&'static str),
     /// The simulator's thread could not start.
     #[error("cannot start the simulator's thread: {0}")]
     Thread(#[from] std::io::Error),
