@@ -180,12 +180,12 @@ mod tests {
         assert_eq!(health.readyz().0, StatusCode::SERVICE_UNAVAILABLE);
         ready.send_replace(true);
         assert_eq!(health.readyz().0, StatusCode::OK);
-        metrics.heard_for_test("pods");
+        metrics.heard_for_test("Pod");
         let now = Instant::now();
         assert_eq!(health.healthz(now).0, StatusCode::OK);
         let (status, text) = health.healthz(now + 2 * STALE);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(text.contains("pods"), "{text}");
+        assert!(text.contains("Pod"), "{text}");
     }
 
     #[test]

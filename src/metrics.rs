@@ -408,12 +408,12 @@ mod tests {
     fn a_watch_is_stale_once_the_api_server_has_not_answered_for_longer_than_the_bound() {
         let metrics = Metrics::new();
         let bound = Duration::from_secs(600);
-        metrics.called("watch", "pods", 200, Duration::ZERO);
-        metrics.called("watch", "services", 0, Duration::ZERO);
+        metrics.called("watch", "Pod", 200, Duration::ZERO);
+        metrics.called("watch", "Service", 0, Duration::ZERO);
         let now = Instant::now();
         assert!(metrics.stale(bound, now).is_empty());
-        assert_eq!(metrics.stale(bound, now + bound * 2), ["pods"]);
-        metrics.called("watch", "pods", 403, Duration::ZERO);
+        assert_eq!(metrics.stale(bound, now + bound * 2), ["Pod"]);
+        metrics.called("watch", "Pod", 403, Duration::ZERO);
         assert!(
             metrics.stale(bound, now + bound).is_empty(),
             "a refusal is an answer"

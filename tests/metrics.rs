@@ -1,6 +1,10 @@
 //! What `/metrics` says, to whom, and that dashboard and alerts go by what is there.
 
+mod certificate;
+mod dashboard;
+
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -25,11 +29,15 @@ async fn scrape(operator: &Process, metrics: std::net::SocketAddr) -> String {
     answer
 }
 
+/// Pause between two looks at a scrape.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Scrapes until the text satisfies `holds`.
 async fn scraped(
     operator: &Process,
     metrics: std::net::SocketAddr,
     what: &str,
+    pause: Duration,
     holds: impl Fn(&str) -> bool,
 ) -> String {
     let deadline = Instant::now() + wait::LONGEST;
@@ -39,8 +47,16 @@ async fn scraped(
             return text;
         }
         assert!(Instant::now() < deadline, "the scrape never says {what}:\n{text}");
-        tokio::time::sleep(GLANCE * 10).await;
+        tokio::time::sleep(pause).await;
     }
+}
+
+/// The line of a scrape that tells a server's condition.
+fn condition_is(world: &World, server: &str, condition: &str, value: i8) -> String {
+    format!(
+        r#"condition{{namespace="{}",name="{server}",condition="{condition}"}} {value}"#,
+        world.namespace
+    )
 }
 
 /// Names of metrics in a query: words with the operator's prefix.
@@ -49,6 +65,14 @@ fn named(text: &str) -> BTreeSet<String> {
         .filter(|word| word.starts_with("dittofs_operator_"))
         .map(str::to_owned)
         .collect()
+}
+
+/// An empty folder for what a test writes.
+fn new_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
 }
 
 fn file(path: &str) -> String {
@@ -73,9 +97,8 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
     world.create(&fixtures::minimal("files")).await;
     let server = world.ready("files").await;
     // A child of somebody else makes a reconcile fail; a dead API server would be another way to a restarted watch.
-    let ready =
-        r#"condition{namespace="NS",name="files",condition="Ready"} 1"#.replace("NS", &world.namespace);
-    let text = scraped(&operator, metrics, "Ready", |text| text.contains(&ready)).await;
+    let ready = condition_is(&world, "files", "Ready", 1);
+    let text = scraped(&operator, metrics, "Ready", PAUSE, |text| text.contains(&ready)).await;
     let mut missing = named(&file("config/monitoring/alerts.yaml"));
     let dashboard: Value = serde_json::from_str(&file("config/monitoring/dashboard.json")).expect("JSON");
     missing.extend(named(&dashboard.to_string()));
@@ -93,9 +116,9 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
         "dittofs_operator_synced 1\n",
         r#"dittofs_operator_reconciles_total{result="success",step=""}"#,
         r#"dittofs_operator_children_total{kind="StatefulSet",outcome="created"} 1"#,
-        r#"dittofs_operator_api_calls_total{verb="create",kind="statefulsets",code="201"} 1"#,
-        r#"dittofs_operator_api_calls_total{verb="create",kind="leases",code="201"} 1"#,
-        r#"dittofs_operator_watch_age_seconds{kind="pods"}"#,
+        r#"dittofs_operator_api_calls_total{verb="create",kind="StatefulSet",code="201"} 1"#,
+        r#"dittofs_operator_api_calls_total{verb="create",kind="Lease",code="201"} 1"#,
+        r#"dittofs_operator_watch_age_seconds{kind="Pod"}"#,
         concat!(
             r#"dittofs_operator_build_info{version=""#,
             env!("CARGO_PKG_VERSION")
@@ -105,7 +128,7 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
     }
     world.delete::<DittoServer>("files").await;
     wait::until_gone(world.api::<DittoServer>(), "files", server.metadata.uid).await;
-    scraped(&operator, metrics, "no more of the server", |text| {
+    scraped(&operator, metrics, "no more of the server", PAUSE, |text| {
         !text.contains(r#"name="files""#)
     })
     .await;

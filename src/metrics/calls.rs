@@ -10,23 +10,24 @@ use tower::{Layer, Service};
 
 use super::Metrics;
 
-/// The resources that this operator calls. Any other is counted as `other`, so that the labels stay bounded.
-const KINDS: [&str; 15] = [
-    "configmaps",
-    "customresourcedefinitions",
-    "dittoservers",
-    "events",
-    "leases",
-    "networkpolicies",
-    "perconapgclusters",
-    "persistentvolumeclaims",
-    "pods",
-    "secrets",
-    "services",
-    "statefulsets",
-    "storageclasses",
-    "subjectaccessreviews",
-    "tokenreviews",
+/// The resources that this operator calls, with their kinds: the label is the same as on the other metrics. Any other is
+/// counted as `other`, so that the labels stay bounded.
+const KINDS: [(&str, &str); 15] = [
+    ("configmaps", "ConfigMap"),
+    ("customresourcedefinitions", "CustomResourceDefinition"),
+    ("dittoservers", "DittoServer"),
+    ("events", "Event"),
+    ("leases", "Lease"),
+    ("networkpolicies", "NetworkPolicy"),
+    ("perconapgclusters", "PerconaPGCluster"),
+    ("persistentvolumeclaims", "PersistentVolumeClaim"),
+    ("pods", "Pod"),
+    ("secrets", "Secret"),
+    ("services", "Service"),
+    ("statefulsets", "StatefulSet"),
+    ("storageclasses", "StorageClass"),
+    ("subjectaccessreviews", "SubjectAccessReview"),
+    ("tokenreviews", "TokenReview"),
 ];
 
 /// Counts what passes through a client.
@@ -101,14 +102,14 @@ impl Target {
         };
         let kind = rest
             .first()
-            .and_then(|kind| KINDS.iter().find(|known| *known == kind));
+            .and_then(|resource| KINDS.iter().find(|(known, _)| known == resource));
         let is_watch = uri.query().is_some_and(|query| {
             query
                 .split('&')
                 .any(|pair| pair == "watch=true" || pair == "watch=1")
         });
         Self {
-            kind: kind.copied().unwrap_or("other"),
+            kind: kind.map_or("other", |(_, kind)| *kind),
             has_name: rest.len() > 1,
             is_watch,
         }
@@ -135,22 +136,22 @@ mod tests {
     #[test]
     fn a_path_of_the_api_gives_a_verb_and_a_kind() {
         for (method, path, expected) in [
-            (Method::GET, "/api/v1/namespaces/a/pods/b", ("get", "pods")),
-            (Method::GET, "/api/v1/pods?labelSelector=x", ("list", "pods")),
+            (Method::GET, "/api/v1/namespaces/a/pods/b", ("get", "Pod")),
+            (Method::GET, "/api/v1/pods?labelSelector=x", ("list", "Pod")),
             (
                 Method::GET,
                 "/apis/apps/v1/namespaces/a/statefulsets?&watch=true&x=y",
-                ("watch", "statefulsets"),
+                ("watch", "StatefulSet"),
             ),
             (
                 Method::PATCH,
                 "/apis/dittofs.dittofs.com/v1alpha1/namespaces/a/dittoservers/b/status",
-                ("patch", "dittoservers"),
+                ("patch", "DittoServer"),
             ),
             (
                 Method::POST,
                 "/apis/authentication.k8s.io/v1/tokenreviews",
-                ("create", "tokenreviews"),
+                ("create", "TokenReview"),
             ),
             (
                 Method::GET,
