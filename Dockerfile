@@ -23,7 +23,8 @@ RUN mkdir -p src tests/cluster/src \
 
 COPY . .
 # Newer than the stubs, whatever time the checkout has.
-RUN find src -name '*.rs' -exec touch {} + && scripts/build-release /out/dittofs-operator
+# The Go operator's manifests call it /manager.
+RUN find src -name '*.rs' -exec touch {} + && scripts/build-release /out/dittofs-operator && ln -s dittofs-operator /out/manager
 
 FROM ${BASE}
 ARG VERSION=unknown
@@ -36,7 +37,7 @@ LABEL org.opencontainers.image.title="dittofs-operator" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
-COPY --from=build /out/dittofs-operator /dittofs-operator
+COPY --from=build /out/ /
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 ENTRYPOINT ["/dittofs-operator"]

@@ -3,7 +3,7 @@
 pub mod access;
 pub mod tls;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -130,10 +130,15 @@ pub async fn serve_metrics(
         .map_err(Error::Serve)
 }
 
+/// Listens. All addresses of both families become those of IPv4 where the machine has no IPv6.
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::Bind(address, error, flag))
+    let listening = match TcpListener::bind(address).await {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        listening => listening,
+    };
+    listening.map_err(|error| Error::Bind(address, error, flag))
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
@@ -186,6 +191,17 @@ mod tests {
         let (status, text) = health.healthz(now + 2 * STALE);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("Pod"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_address_without_host_is_reached_by_ipv4_too() {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let listener = bind(any, "bind-address").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        let taken = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let error = bind(taken, "bind-address").await.unwrap_err().to_string();
+        assert!(error.contains("--bind-address"), "{error}");
     }
 
     #[test]

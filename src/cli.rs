@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod go_flags;
 mod plugin;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::go_flags::GoFlags;
 pub use self::plugin::{
     Access, ColorChoice, DiffArgs, OutputFormat, Plugin, PluginArgs, PluginCommand, ReportArgs, StatusArgs,
 };
@@ -109,8 +111,11 @@ pub struct RunArgs {
     /// How many DittoServers are reconciled at once.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
+    /// File with cluster and credentials; $KUBECONFIG, ~/.kube/config or the pod's service account if not given.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
     /// Address of the admin server (/healthz, /readyz); 0 for none.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081", value_parser = bind_address, visible_alias = "health-probe-bind-address")]
+    #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = bind_address, visible_alias = "health-probe-bind-address")]
     pub bind_address: BindAddress,
     /// How the metrics are served.
     #[command(flatten)]
@@ -130,6 +135,9 @@ pub struct RunArgs {
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,
+    /// Flags of the Go operator.
+    #[command(flatten)]
+    pub go: GoFlags,
 }
 
 /// Options of `/metrics`.
@@ -219,13 +227,13 @@ pub fn completion(shell: Shell, command: &mut clap::Command, name: &str) -> Vec<
         .into_bytes()
 }
 
-/// Accepts `ip:port`, `:port` as the Go operator's manifests have it, and `0` for none.
+/// Accepts `ip:port`, `:port` (all addresses of both families, as in Go), and `0` for none.
 fn bind_address(text: &str) -> Result<BindAddress, String> {
     if text == "0" {
         return Ok(BindAddress(None));
     }
     let full = if text.starts_with(':') {
-        format!("0.0.0.0{text}")
+        format!("[::]{text}")
     } else {
         text.to_owned()
     };
@@ -294,7 +302,7 @@ mod tests {
     #[test]
     fn the_admin_address_takes_the_forms_of_the_go_operator() {
         for (text, expected) in [
-            (":8081", Some("0.0.0.0:8081")),
+            (":8081", Some("[::]:8081")),
             ("127.0.0.1:1", Some("127.0.0.1:1")),
             ("[::1]:2", Some("[::1]:2")),
             ("0", None),

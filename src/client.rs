@@ -1,5 +1,6 @@
 //! Clients of the API server: one for calls, one for watches.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::retry::RetryPolicy;
 use kube::client::{ClientBuilder, ConfigExt};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
@@ -29,6 +31,28 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest silence on a watch. Above the time after which the API server ends a watch by itself (`watch.rs`), so that
 /// only a dead connection meets it.
 const WATCH_SILENCE: Duration = Duration::from_secs(200);
+
+/// The way to the API server: this kubeconfig; or that of the environment, as kubectl finds it; or else the pod's service
+/// account. A context is asked of a kubeconfig only.
+///
+/// # Errors
+/// When there is none, or it is unusable.
+pub async fn configuration(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<Config, KubeconfigError> {
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    if let Some(file) = kubeconfig {
+        return Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await;
+    }
+    match Config::from_kubeconfig(&options).await {
+        Err(error) if context.is_none() => Config::incluster().map_err(|_| error),
+        found => found,
+    }
+}
 
 /// A client whose every call ends within the deadline, one way or the other, and that writes only while `gate` is open.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Config;
-use kube::config::InferConfigError;
+use kube::config::KubeconfigError;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -29,9 +29,9 @@ pub enum Error {
     Telemetry(#[from] telemetry::Error),
     /// There is no way to an API server.
     #[error(
-        "no Kubernetes API server is configured: {0}. Set KUBECONFIG, or run in a pod with a service account"
+        "no Kubernetes API server is configured: {0}. Set KUBECONFIG or --kubeconfig, or run in a pod with a service account"
     )]
-    Config(#[from] Box<InferConfigError>),
+    Config(#[from] Box<KubeconfigError>),
     /// The controller could not run.
     #[error(transparent)]
     Controller(#[from] controller::RunError),
@@ -60,9 +60,14 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// When something needed at start is missing, the admin server fails, or the lease is lost.
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
-    telemetry::init(&args.log_level, args.log_format)?;
+    telemetry::init(
+        args.go.log_level().unwrap_or(&args.log_level),
+        args.go.log_format().unwrap_or(args.log_format),
+    )?;
     let timing = args.election.timing()?;
-    let mut config = Config::infer().await.map_err(Box::new)?;
+    let mut config = client::configuration(args.kubeconfig.as_deref(), None)
+        .await
+        .map_err(Box::new)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = %config.cluster_url,
@@ -70,6 +75,11 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
         leader_election = args.leader_elect,
         "dittofs-operator starts"
     );
+    if args.go.asks_for_webhook() {
+        tracing::warn!(
+            "there is no webhook to enable: delete its ValidatingWebhookConfiguration (docs/migrate.md)"
+        );
+    }
     let metrics = Arc::new(Metrics::new());
     let (elector, leadership) = election(args, timing, &mut config, &metrics)?;
     let stop = CancellationToken::new();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Config};
 
@@ -24,26 +23,10 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Finds the cluster by flags and environment. Calls nothing.
     pub(super) async fn find(access: &Access) -> Result<Self, Error> {
-        let options = KubeConfigOptions {
-            context: access.context.clone(),
-            ..KubeConfigOptions::default()
-        };
         let unusable = |error: &dyn std::fmt::Display| Error::Config(error.to_string());
-        let config = match &access.kubeconfig {
-            Some(file) => {
-                let read = Kubeconfig::read_from(file).map_err(|error| unusable(&error))?;
-                Config::from_custom_kubeconfig(read, &options).await
-            }
-            None => Config::from_kubeconfig(&options).await,
-        };
-        // In a pod there is a service account instead. A context is asked of a kubeconfig only.
-        let config = match config {
-            Ok(config) => config,
-            Err(error) if access.kubeconfig.is_some() || access.context.is_some() => {
-                return Err(unusable(&error));
-            }
-            Err(error) => Config::incluster().map_err(|_| unusable(&error))?,
-        };
+        let config = client::configuration(access.kubeconfig.as_deref(), access.context.as_deref())
+            .await
+            .map_err(|error| unusable(&error))?;
         let client = client::for_a_command(config.clone()).map_err(|error| unusable(&error))?;
         let namespace = access
             .namespace
