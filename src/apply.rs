@@ -80,6 +80,26 @@ impl Outcome {
             Self::Foreign(_) | Self::Terminating | Self::Skipped | Self::Failed(_) => false,
         }
     }
+
+    /// Its name: a label in the metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Rotated => "rotated",
+            Self::Deleted => "deleted",
+            Self::Foreign(_) => "foreign",
+            Self::Terminating => "terminating",
+            Self::NamespaceTerminating => "namespace_terminating",
+            Self::Replaced(_) => "replaced",
+            Self::Withheld => "withheld",
+            Self::NotGenerated => "not_generated",
+            Self::Skipped => "skipped",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -142,6 +162,18 @@ impl Applied {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.steps.iter().all(|step| step.outcome.is_done())
+    }
+
+    /// What kept the first child that is not as desired from it: a label in the metrics. `None` if all are.
+    #[must_use]
+    pub fn failure(&self) -> Option<&'static str> {
+        let mut outcomes = self.steps.iter().map(|step| &step.outcome);
+        outcomes
+            .find(|outcome| !outcome.is_done())
+            .map(|outcome| match outcome {
+                Outcome::Failed(error) => error.variant(),
+                other => other.name(),
+            })
     }
 
     /// The children that are not as desired, for a log line.

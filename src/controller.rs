@@ -33,7 +33,7 @@ use crate::conditions::{Inputs, conditions, time_left};
 use crate::context::{Context, StoredServer};
 use crate::desired::{self, Settings, desired};
 use crate::leader::Leadership;
-use crate::metrics::Metrics;
+use crate::metrics::{Failure, Metrics};
 use crate::observe::observe;
 use crate::validate::validate;
 use crate::{client, events, finalize, status};
@@ -81,8 +81,13 @@ pub enum Error {
     #[error(transparent)]
     Desired(#[from] desired::Error),
     /// Some children are not as desired. The status says which.
-    #[error("not all children could be brought to their desired state: {0}")]
-    Incomplete(String),
+    #[error("not all children could be brought to their desired state: {summary}")]
+    Incomplete {
+        /// Which, and why.
+        summary: String,
+        /// What kept the first of them from it.
+        cause: &'static str,
+    },
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] status::WriteError),
@@ -92,14 +97,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// The step that failed: a label in the metrics.
-    fn step(&self) -> &'static str {
-        match self {
-            Self::Desired(_) => "desired",
-            Self::Incomplete(_) => "apply",
-            Self::Status(_) => "status",
-            Self::Finalize(_) => "finalize",
-        }
+    /// The step that failed, and how: labels in the metrics.
+    fn failure(&self) -> Failure {
+        let (step, error) = match self {
+            Self::Desired(desired::Error::Yaml(_)) => ("desired", "yaml"),
+            Self::Incomplete { cause, .. } => ("apply", *cause),
+            Self::Status(_) => ("status", "call"),
+            Self::Finalize(error) => ("finalize", error.variant()),
+        };
+        Failure { step, error }
     }
 }
 
@@ -220,7 +226,7 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
                 leave_alone(invalid, &context).await
             }
         };
-        let failed = result.as_ref().err().map(Error::step);
+        let failed = result.as_ref().err().map(Error::failure);
         context.metrics.reconciled(began.elapsed(), failed);
         match &result {
             Ok(_) => context.backoff.forget(&key),
@@ -280,14 +286,13 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     desired?;
     written?;
     guarded?;
-    if applied.is_complete() {
-        // A deadline that passes changes nothing in the cluster that a watch would tell.
-        Ok(Action::requeue(
-            deadline.map_or(context.resync, |left| left.min(context.resync)),
-        ))
-    } else {
-        Err(Error::Incomplete(applied.summary()))
+    if let Some(cause) = applied.failure() {
+        let summary = applied.summary();
+        return Err(Error::Incomplete { summary, cause });
     }
+    // A deadline that passes changes nothing in the cluster that a watch would tell.
+    let next = deadline.map_or(context.resync, |left| left.min(context.resync));
+    Ok(Action::requeue(next))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]

@@ -51,6 +51,18 @@ pub enum Error {
     Vital(String),
 }
 
+impl Error {
+    /// Its name: a label in the metrics.
+    #[must_use]
+    pub fn variant(&self) -> &'static str {
+        match self {
+            Self::Finalizer(_) => "finalizer",
+            Self::Read(_) => "read",
+            Self::Vital(_) => "vital",
+        }
+    }
+}
+
 /// Sets the finalizer on a live server if it is needed, and takes it off if not. One patch of the metadata, on change
 /// only, and only if the server is as it was observed. A paused server is not written: what it has to clean up is then
 /// decided when its pause ends.

@@ -22,7 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::apply::{Applied, Outcome};
+use crate::apply::Applied;
 use crate::cache::Cache;
 use crate::context::StoredServer;
 use crate::leader::Leadership;
@@ -44,6 +44,8 @@ struct ResultLabels {
     result: &'static str,
     /// The step that failed; empty for a success.
     step: &'static str,
+    /// How it failed; empty for a success.
+    error: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -80,6 +82,15 @@ struct ConditionLabels {
 struct BuildLabels {
     version: &'static str,
     commit: &'static str,
+}
+
+/// How a reconcile failed, in names that the code gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The step.
+    pub step: &'static str,
+    /// The variant of its error.
+    pub error: &'static str,
 }
 
 /// Everything that is measured. One of it lives as long as the process.
@@ -160,7 +171,7 @@ impl Metrics {
         );
         registry.register(
             "reconciles",
-            "Reconciles by result, and by the step that failed",
+            "Reconciles by result, and by the step and the error that failed",
             self.reconciles.clone(),
         );
         registry.register(
@@ -245,12 +256,13 @@ impl Metrics {
         }
     }
 
-    /// A reconcile ended. `failed` names the step that failed.
-    pub fn reconciled(&self, took: Duration, failed: Option<&'static str>) {
+    /// A reconcile ended.
+    pub fn reconciled(&self, took: Duration, failed: Option<Failure>) {
         self.reconcile_seconds.observe(took.as_secs_f64());
         let labels = ResultLabels {
             result: if failed.is_some() { "error" } else { "success" },
-            step: failed.unwrap_or_default(),
+            step: failed.map_or("", |failure| failure.step),
+            error: failed.map_or("", |failure| failure.error),
         };
         self.reconciles.get_or_create(&labels).inc();
     }
@@ -260,7 +272,7 @@ impl Metrics {
         for step in &applied.steps {
             let labels = ChildLabels {
                 kind: step.kind,
-                outcome: outcome(&step.outcome),
+                outcome: step.outcome.name(),
             };
             self.children.get_or_create(&labels).inc();
         }
@@ -358,24 +370,6 @@ impl Metrics {
             };
             self.conditions.get_or_create(&labels).set(value);
         }
-    }
-}
-
-fn outcome(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Unchanged => "unchanged",
-        Outcome::Created => "created",
-        Outcome::Updated => "updated",
-        Outcome::Rotated => "rotated",
-        Outcome::Deleted => "deleted",
-        Outcome::Foreign(_) => "foreign",
-        Outcome::Terminating => "terminating",
-        Outcome::NamespaceTerminating => "namespace_terminating",
-        Outcome::Replaced(_) => "replaced",
-        Outcome::Withheld => "withheld",
-        Outcome::NotGenerated => "not_generated",
-        Outcome::Skipped => "skipped",
-        Outcome::Failed(_) => "failed",
     }
 }
 

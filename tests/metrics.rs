@@ -114,7 +114,7 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
     for expected in [
         "dittofs_operator_leader 1\n",
         "dittofs_operator_synced 1\n",
-        r#"dittofs_operator_reconciles_total{result="success",step=""}"#,
+        r#"dittofs_operator_reconciles_total{result="success",step="",error=""}"#,
         r#"dittofs_operator_children_total{kind="StatefulSet",outcome="created"} 1"#,
         r#"dittofs_operator_api_calls_total{verb="create",kind="StatefulSet",code="201"} 1"#,
         r#"dittofs_operator_api_calls_total{verb="create",kind="Lease",code="201"} 1"#,

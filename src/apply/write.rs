@@ -57,6 +57,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Its name: a label in the metrics.
+    #[must_use]
+    pub fn variant(&self) -> &'static str {
+        match self {
+            Self::Call { .. } => "call",
+            Self::Secret { .. } => "secret",
+            Self::Raced => "raced",
+            Self::Encode(_) => "encode",
+        }
+    }
+
     /// Whether only a person can end it: the API server refuses what is in the object.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
