@@ -1,22 +1,24 @@
 //! Takes out of objects and texts what must not leave Secrets: for a report, and for the last words of a container. Pure.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `redact/patterns.rs` | what a value is looked for by |
+//! | `redact/view.rs` | a text with its escapes undone |
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+mod patterns;
+mod view;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use aho_corasick::AhoCorasick;
 use serde_json::{Map, Value};
+
+use self::patterns::Pattern;
+use self::view::View;
 
 /// What stands in the place of what was taken out.
 pub(crate) const REDACTED: &str = "(redacted)";
-/// Shorter values are too common to be looked for: `5432`, `true`.
-const SHORTEST: usize = 4;
-/// As [`SHORTEST`], for the lines of a value with several.
-const SHORTEST_LINE: usize = 12;
-/// What RFC 3986 leaves as it is, and some programs encode all the same.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 /// Annotations that hold whole objects, Secrets among them.
 const COPIES: [&str; 2] = [
     "kubectl.kubernetes.io/last-applied-configuration",
@@ -26,28 +28,38 @@ const COPIES: [&str; 2] = [
 /// Knows what must not be repeated.
 #[derive(Default)]
 pub(crate) struct Redactor {
-    /// The longest first, so that none is replaced in part.
-    patterns: Vec<String>,
+    patterns: Vec<Pattern>,
+    /// Looks for all patterns at once. `None` without any; and if there were too many to look for, which nothing passes then.
+    search: Option<AhoCorasick>,
 }
 
 impl Redactor {
     /// Of the values of Secrets.
     pub(crate) fn of<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> Self {
-        let mut patterns: Vec<String> = values.into_iter().flat_map(forms).collect();
-        patterns.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        patterns.dedup();
-        Self { patterns }
+        let patterns: BTreeSet<Pattern> = values.into_iter().flat_map(patterns::of).collect();
+        let patterns: Vec<Pattern> = patterns.into_iter().collect();
+        let search = AhoCorasick::new(patterns.iter().map(|pattern| &pattern.bytes)).ok();
+        Self { patterns, search }
     }
 
     /// A text without the values.
     pub(crate) fn text(&self, text: &str) -> String {
-        self.patterns.iter().fold(text.to_owned(), |text, pattern| {
-            if text.contains(pattern) {
-                text.replace(pattern, REDACTED)
-            } else {
-                text
+        if self.patterns.is_empty() || text.is_empty() {
+            return text.to_owned();
+        }
+        let Some(search) = &self.search else {
+            return REDACTED.to_owned();
+        };
+        let mut found = Vec::new();
+        view::each(text, |view| {
+            for one in search.find_overlapping_iter(&view.bytes) {
+                let is_word = self.patterns[one.pattern().as_usize()].is_word;
+                if !is_word || stands_alone(view, &one.range()) {
+                    found.push(whole_characters(text, view.place(one.range())));
+                }
             }
-        })
+        });
+        without(text, found)
     }
 
     /// An object without the values, and without the fields that may hold others.
@@ -86,42 +98,41 @@ impl Redactor {
     }
 }
 
-/// The forms in which a value may turn up.
-fn forms(value: &[u8]) -> Vec<String> {
-    let text = std::str::from_utf8(value).ok();
-    let trimmed = text.map_or(value, |text| text.trim().as_bytes());
-    if trimmed.len() < SHORTEST {
-        return Vec::new();
-    }
-    let mut forms = Vec::new();
-    for bytes in [value, trimmed] {
-        forms.extend([
-            STANDARD.encode(bytes),
-            STANDARD_NO_PAD.encode(bytes),
-            URL_SAFE.encode(bytes),
-            URL_SAFE_NO_PAD.encode(bytes),
-        ]);
-    }
-    if let Some(text) = text {
-        let text = text.trim();
-        forms.push(text.to_owned());
-        for kept in [NON_ALPHANUMERIC, UNRESERVED] {
-            forms.push(utf8_percent_encode(text, kept).to_string());
+/// Whether no letter or digit stands beside it.
+fn stands_alone(view: &View, found: &Range<usize>) -> bool {
+    let is_letter = |at: Option<usize>| {
+        at.and_then(|at| view.bytes.get(at))
+            .is_some_and(u8::is_ascii_alphanumeric)
+    };
+    !is_letter(found.start.checked_sub(1)) && !is_letter(Some(found.end))
+}
+
+/// A value that is no text may begin in the middle of a character.
+fn whole_characters(text: &str, found: Range<usize>) -> Range<usize> {
+    text.floor_char_boundary(found.start)..text.ceil_char_boundary(found.end)
+}
+
+/// A text without some places of it, which may overlap.
+fn without(text: &str, mut places: Vec<Range<usize>>) -> String {
+    places.sort_unstable_by_key(|place| place.start);
+    let mut kept = String::with_capacity(text.len());
+    let mut done = 0;
+    for place in places {
+        if place.start >= done {
+            kept.push_str(&text[done..place.start]);
+            kept.push_str(REDACTED);
         }
-        // As a log in JSON writes it.
-        let escaped = Value::from(text).to_string();
-        forms.push(escaped.trim_matches('"').to_owned());
-        let lines = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| line.len() >= SHORTEST_LINE);
-        forms.extend(lines.filter(|line| !line.starts_with("-----")).map(str::to_owned));
+        done = done.max(place.end);
     }
-    forms
+    kept.push_str(&text[done..]);
+    kept
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -130,28 +141,82 @@ mod tests {
     fn a_value_is_taken_out_of_a_log_in_every_form() {
         let redactor = Redactor::of([
             b"pa/ss w\"rd\n".as_slice(),
-            b"first-line-of-it\nsecond-line-of-it",
+            b"first-line-of-it\nsecond-line\nshort",
+            b"p&a$s/word+1",
         ]);
         for form in [
             "pa/ss w\"rd",
             "postgres://u:pa%2Fss%20w%22rd@db",
+            "postgres://u:pa%2fss+w%22rd@db",
             r#"{"p":"pa/ss w\"rd"}"#,
+            r#"{"log":"{\"p\":\"pa/ss w\\\"rd\"}"}"#,
             &STANDARD.encode("pa/ss w\"rd\n"),
             &URL_SAFE_NO_PAD.encode("pa/ss w\"rd"),
-            "    second-line-of-it",
+            &STANDARD.encode(STANDARD.encode("pa/ss w\"rd")),
+            &format!("Basic {}", STANDARD.encode("k8s-operator:pa/ss w\"rd")),
+            "    second-line",
+            "  short\n",
+            // Go: url.UserPassword, and JSON.
+            "postgres://dittofs:p&a$s%2Fword+1@db:5432",
+            r#"{"dsn":"p\u0026a$s/word+1"}"#,
+            r"password='p&a$s/word+1'",
+            "70266124732f776f72642b31",
         ] {
             let redacted = redactor.text(form);
             assert!(redacted.contains(REDACTED), "{form}");
-            assert!(
-                !redacted.contains("ss w") && !redacted.contains("second"),
-                "{redacted}"
-            );
+            for part in ["ss w", "ss+w", "second", "short", "word"] {
+                assert!(!redacted.replace("password", "").contains(part), "{redacted}");
+            }
         }
     }
 
     #[test]
-    fn short_values_do_not_tear_the_text_apart() {
-        assert_eq!(Redactor::of([b"on".as_slice(), b""]).text("one Pod"), "one Pod");
+    fn what_stands_around_a_value_stays() {
+        let redactor = Redactor::of([b"canary".as_slice(), b"nary-2"]);
+        assert_eq!(
+            redactor.text("a canary-2 é %63anary!"),
+            "a (redacted) é (redacted)!"
+        );
+        assert_eq!(
+            redactor.text("no such thing: 100% \\ + &"),
+            "no such thing: 100% \\ + &"
+        );
+        assert_eq!(Redactor::default().text("canary"), "canary");
+    }
+
+    #[test]
+    fn a_short_value_is_taken_out_as_a_word_and_does_not_tear_the_text_apart() {
+        let redactor = Redactor::of([b"on".as_slice(), b"", b"a&b"]);
+        assert_eq!(redactor.text("one Pod"), "one Pod");
+        assert_eq!(
+            redactor.text("password=on, or a%26b"),
+            "password=(redacted), or (redacted)"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_survives_whatever_it_is_and_wherever_it_stands(
+            value in "[ -~é€😀\n]{4,40}",
+            before in "[ -~é]{0,20}",
+            after in "[ -~é]{0,20}",
+        ) {
+            let value = value.trim();
+            prop_assume!(value.len() >= patterns::SHORTEST);
+            let redactor = Redactor::of([value.as_bytes()]);
+            let json = Value::from(format!("{before}{value}{after}")).to_string();
+            let encoded = STANDARD.encode(format!("{before}{value}{after}"));
+            for text in [format!("{before}{value}{after}"), json, encoded] {
+                let redacted = redactor.text(&text);
+                prop_assert!(redacted.contains(REDACTED), "{text}");
+                prop_assert!(!redacted.contains(value) || REDACTED.contains(value), "{redacted}");
+            }
+        }
+
+        #[test]
+        fn any_text_and_any_bytes_are_borne(text in ".{0,80}", value in prop::collection::vec(any::<u8>(), 0..8)) {
+            let _ = Redactor::of([value.as_slice()]).text(&text);
+        }
     }
 
     #[test]

@@ -4,11 +4,9 @@
 //! being deleted, it was evicted, its image cannot be pulled, its container cannot be created or crashes, its volumes are
 //! not bound, no node takes it, it runs and is not ready.
 
-use std::sync::Arc;
+use std::cell::OnceCell;
 
-use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateTerminated, ContainerStatus, PersistentVolumeClaim, Pod, PodStatus,
-};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use kube::ResourceExt;
 
 use super::bounded;
@@ -21,6 +19,9 @@ use crate::secrets::Purpose;
 
 /// Longest quote, in bytes, of a text that somebody else wrote: the kubelet, the scheduler, the container itself.
 const QUOTE_MAX: usize = 240;
+/// A message of this length, in bytes, may be the end of a longer one: the kubelet keeps the last 2048 bytes of a log and 4096 of a
+/// termination message, less what it repairs of a torn character.
+const CUT_AT: usize = 2040;
 /// Reasons for which the kubelet does not get an image.
 const IMAGE_REASONS: [&str; 7] = [
     "ErrImagePull",
@@ -74,16 +75,17 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
 
 /// Reads a pod's status. Knows what must not be repeated of it.
 struct Witness<'a> {
-    claims: &'a [Arc<PersistentVolumeClaim>],
+    observed: &'a Observed,
     /// Passwords, keys and tokens that the pod knows. `None` where one of them is not known here: then nothing is quoted.
-    confidential: Option<Redactor>,
+    /// Made for the first quote: most pods have none.
+    confidential: OnceCell<Option<Redactor>>,
 }
 
 impl<'a> Witness<'a> {
     fn of(observed: &'a Observed) -> Self {
         Self {
-            claims: observed.claims.found().map(Vec::as_slice).unwrap_or_default(),
-            confidential: confidential(observed),
+            observed,
+            confidential: OnceCell::new(),
         }
     }
 
@@ -200,8 +202,12 @@ impl<'a> Witness<'a> {
     fn unbound_claims(&self, pod: &Pod) -> Vec<String> {
         let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
         let used = volumes.filter_map(|volume| Some(&volume.persistent_volume_claim.as_ref()?.claim_name));
+        let claims = self.observed.claims.found().map(Vec::as_slice);
         let is_unbound = |name: &&String| {
-            let claim = self.claims.iter().find(|claim| claim.name_any() == **name);
+            let claim = claims
+                .unwrap_or_default()
+                .iter()
+                .find(|claim| claim.name_any() == **name);
             claim.is_some_and(|claim| {
                 let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
                 phase != Some("Bound")
@@ -219,11 +225,20 @@ impl<'a> Witness<'a> {
     /// A text of somebody else as one short line. A container may say anything as it dies, and what the server's Secrets
     /// hold must not leave them that way; so they go before the line is cut.
     fn quote(&self, text: Option<&str>) -> Option<String> {
-        let text = self.confidential.as_ref()?.text(text?);
+        let confidential = self.confidential.get_or_init(|| confidential(self.observed));
+        let text = confidential.as_ref()?.text(whole_lines(text?));
         let words = text.split(|c: char| c.is_whitespace() || c.is_control());
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         (!words.is_empty()).then(|| bounded(words.join(" "), QUOTE_MAX))
     }
+}
+
+/// A text without its first line, where the kubelet may have cut that: what is left of a password would not be recognised.
+fn whole_lines(text: &str) -> &str {
+    if text.len() < CUT_AT {
+        return text;
+    }
+    text.split_once('\n').map_or("", |(_, rest)| rest)
 }
 
 /// What must not be repeated. `None` where a value cannot be read now: the pod may have it all the same.

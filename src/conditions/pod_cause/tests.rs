@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
@@ -224,4 +226,34 @@ fn nothing_is_quoted_while_it_is_not_known_what_must_not_be() {
             "{message}"
         );
     }
+}
+
+#[test]
+fn a_line_that_the_kubelet_may_have_cut_is_not_quoted() {
+    let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+    let key = "a-signing-key-of-more-than-thirty-two-bytes";
+    observed.secrets.insert("tokens".into(), secret(&[("k", key)]));
+    // What is left of a log whose last 2048 bytes begin within the key.
+    let rest = format!("{} was refused\n", &key[5..]);
+    let words = format!(
+        "{rest}goodbye {}",
+        "x".repeat(2048 - rest.len() - "goodbye ".len())
+    );
+    let message = |words: &str| {
+        let mut observed = observed.clone();
+        let ended = json!({"state": {"terminated": {"exitCode": 1, "message": words}}});
+        observed.pods = Read::Found(vec![pod(&container(&ended))]);
+        pod_cause(&observed).expect("a cause").message
+    };
+    let told = message(&words);
+    assert!(
+        told.contains("last message \"goodbye xxx") && !told.contains("key"),
+        "{told}"
+    );
+    let one_line = words.replace('\n', " ");
+    assert!(
+        !message(&one_line).contains("last message"),
+        "{}",
+        message(&one_line)
+    );
 }
