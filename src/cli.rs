@@ -107,7 +107,7 @@ pub struct RunArgs {
         env = "WATCH_NAMESPACE",
         value_delimiter = ','
     )]
-    pub watch_namespace: Vec<String>,
+    watch_namespace: Vec<String>,
     /// How many DittoServers are reconciled at once.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -180,6 +180,22 @@ pub struct ElectionArgs {
     /// Name of the lease. That of the Go operator, so that the two never act at once.
     #[arg(long = "leader-election-id", value_name = "NAME", default_value = leader::LEASE)]
     pub id: String,
+}
+
+impl RunArgs {
+    /// The namespaces to watch; none for all of them. An empty variable means all, too: so other operators take it.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        let mut namespaces: Vec<String> = self
+            .watch_namespace
+            .iter()
+            .map(|namespace| namespace.trim().to_owned())
+            .filter(|namespace| !namespace.is_empty())
+            .collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        namespaces
+    }
 }
 
 impl ElectionArgs {
@@ -272,8 +288,16 @@ mod tests {
             "--leader-elect",
         ];
         let cli = Cli::try_parse_from(args).expect("flags of run are accepted");
-        assert_eq!(cli.run.watch_namespace, ["a", "b"]);
+        assert_eq!(cli.run.namespaces(), ["a", "b"]);
         assert!(cli.run.leader_elect);
+    }
+
+    #[test]
+    fn namespaces_are_told_apart_whatever_stands_around_them_and_an_empty_list_is_all() {
+        for (text, expected) in [("", vec![]), (" , ", vec![]), ("b, a,b,", vec!["a", "b"])] {
+            let cli = Cli::try_parse_from(["dittofs-operator", "--watch-namespace", text]).expect("a list");
+            assert_eq!(cli.run.namespaces(), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -1,24 +1,27 @@
-//! Clients of the API server: one for calls, one for watches.
+//! Clients of the API server: one for calls, one for watches, one for the Lease.
+
+mod route;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::USER_AGENT;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use hyper_timeout::TimeoutConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::retry::RetryPolicy;
-use kube::client::{ClientBuilder, ConfigExt};
+use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::retry::RetryLayer;
 use tower::timeout::TimeoutLayer;
+use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder};
 
+use self::route::Route;
 use crate::leader::gate::{Gate, GateLayer};
-use crate::leader::socket::GatedConnector;
 use crate::metrics::Metrics;
 use crate::metrics::calls::CountLayer;
 
@@ -56,31 +59,15 @@ pub async fn configuration(
 
 /// A client whose every call ends within the deadline, one way or the other, and that writes only while `gate` is open.
 ///
-/// It is put together here, since kube's own builder takes no connector, and the gate must stand at the socket.
-///
 /// # Errors
 /// When the configuration is unusable: a certificate that does not parse, say.
-pub fn for_calls(mut config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::Result<Client> {
-    introduce(&mut config);
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    let http = GatedConnector::new(http, gate.clone());
-    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(http)?);
-    connector.set_connect_timeout(Some(CONNECT_DEADLINE));
-    connector.set_read_timeout(Some(CALL_DEADLINE));
-    connector.set_write_timeout(Some(CALL_DEADLINE));
-    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+pub fn for_calls(config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::Result<Client> {
+    let namespace = config.default_namespace.clone();
     let service = ServiceBuilder::new()
         .layer(GateLayer(gate.clone()))
         .layer(TimeoutLayer::new(CALL_DEADLINE))
-        .layer(config.base_uri_layer())
-        .layer(RetryLayer::new(RetryPolicy::server_retry()))
-        .layer(CountLayer(Arc::clone(metrics)))
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .map_err(BoxError::from)
-        .service(http);
-    Ok(ClientBuilder::new(service, config.default_namespace).build())
+        .service(stack(config, gate, CALL_DEADLINE, metrics)?);
+    Ok(ClientBuilder::new(service, namespace).build())
 }
 
 /// A client for a command that a person runs: it holds no lease, and nobody scrapes it. As [`for_calls`] otherwise.
@@ -95,15 +82,60 @@ pub fn for_a_command(config: Config) -> kube::Result<Client> {
 ///
 /// # Errors
 /// As [`for_calls`].
-pub fn for_watches(mut config: Config, metrics: &Arc<Metrics>) -> kube::Result<Client> {
-    config.connect_timeout = Some(CONNECT_DEADLINE);
-    config.read_timeout = Some(WATCH_SILENCE);
-    config.write_timeout = Some(CALL_DEADLINE);
+pub fn for_watches(config: Config, metrics: &Arc<Metrics>) -> kube::Result<Client> {
+    let namespace = config.default_namespace.clone();
+    let service = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(ANSWER_DEADLINE))
+        .service(stack(config, &Gate::always_open(), WATCH_SILENCE, metrics)?);
+    Ok(ClientBuilder::new(service, namespace).build())
+}
+
+/// A client for the Lease: every call ends within `deadline`, and none is repeated behind our back.
+///
+/// # Errors
+/// As [`for_calls`].
+pub fn for_the_lease(mut config: Config, deadline: Duration, metrics: &Arc<Metrics>) -> kube::Result<Client> {
+    config.default_retry = false;
+    config.connect_timeout = Some(deadline);
+    let namespace = config.default_namespace.clone();
+    let service = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(deadline))
+        .service(stack(config, &Gate::always_open(), deadline, metrics)?);
+    Ok(ClientBuilder::new(service, namespace).build())
+}
+
+/// What all clients share: from the retries down to the socket. It is put together here, since kube's own builder takes no
+/// connector, and the gate must stand at the socket. `silence` is the longest pause in an answer.
+fn stack(
+    mut config: Config,
+    gate: &Gate,
+    silence: Duration,
+    metrics: &Arc<Metrics>,
+) -> kube::Result<BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>> {
     introduce(&mut config);
-    Ok(ClientBuilder::try_from(config)?
-        .with_layer(&TimeoutLayer::new(ANSWER_DEADLINE))
-        .with_layer(&CountLayer(Arc::clone(metrics)))
-        .build())
+    let route = Route::of(&config, gate)?;
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(route)?);
+    connector.set_connect_timeout(Some(
+        config
+            .connect_timeout
+            .unwrap_or(CONNECT_DEADLINE)
+            .min(CONNECT_DEADLINE),
+    ));
+    connector.set_read_timeout(Some(silence));
+    connector.set_write_timeout(Some(CALL_DEADLINE));
+    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let retries = config
+        .default_retry
+        .then(|| RetryLayer::new(RetryPolicy::server_retry()));
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(retries)
+        .layer(CountLayer(Arc::clone(metrics)))
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(BoxCloneSyncService::new(service))
 }
 
 /// Says who calls: the API server's audit log and its metrics show it.
@@ -142,7 +174,10 @@ pub fn is_invalid(error: &kube::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::Api;
     use kube::core::Status;
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -157,5 +192,19 @@ mod tests {
         let error = kube::Error::Api(status.boxed());
         assert_eq!(explain(&error), "spec.x: too long");
         assert!(is_invalid(&error));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_never_answered_ends_and_is_counted() {
+        // Connections wait to be accepted for ever.
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let metrics: Arc<Metrics> = Arc::default();
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        let client = for_the_lease(config, Duration::from_millis(50), &metrics).unwrap();
+        assert!(Api::<Pod>::namespaced(client, "a").get("b").await.is_err());
+        let counted = r#"api_calls_total{verb="get",kind="Pod",code="0"} 1"#;
+        let text = metrics.text().unwrap();
+        assert!(text.contains(counted), "{text}");
     }
 }

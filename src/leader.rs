@@ -1,6 +1,6 @@
 //! Leader election: of several operators, one acts.
 //!
-//! They agree by a Lease, the same one as the Go operator's, so that the two never act at once. `record` says what follows
+//! They agree by a Lease, the same one as the Go operator's, so that the two never act at once from one namespace. `record` says what follows
 //! from a Lease, `candidate` reads and writes it, this file tries again and again. The `gate` in front of the API server is
 //! what keeps an operator that lost the Lease from writing: docs/adr/0010-leader-election.md.
 
@@ -13,7 +13,6 @@ pub mod timing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -24,7 +23,6 @@ use self::gate::Gate;
 use self::timing::Timing;
 use crate::backoff;
 use crate::metrics::Metrics;
-use crate::metrics::calls::CountLayer;
 
 /// The Lease of the Go operator.
 pub const LEASE: &str = "b837d6c8.dittofs.com";
@@ -126,28 +124,29 @@ impl Elector {
     /// # Errors
     /// When the Lease is lost. The gate is closed then, and the process must end.
     pub async fn run(mut self, finished: CancellationToken) -> Result<(), Lost> {
-        let acquired = finished.run_until_cancelled(self.acquire()).await;
-        let Some(mut held) = acquired else {
+        let Some(mut held) = self.acquire(&finished).await else {
             return Ok(());
         };
         self.gate.renewed(held.sent);
         self.leads.send_replace(true);
         tracing::info!(lease = %self.options.lease, identity = %self.options.identity, "this operator leads");
-        let kept = finished.run_until_cancelled(self.keep(&mut held)).await;
+        let kept = self.keep(&mut held, &finished).await;
         self.leads.send_replace(false);
-        if let Some(lost) = kept {
+        if kept.is_err() {
             self.gate.close();
-            return Err(lost);
+            return kept;
         }
         self.release(&held).await;
         Ok(())
     }
 
-    async fn acquire(&mut self) -> Held {
+    /// Ends with the Lease, or without it when `finished` is cancelled. A try is never given up in its middle: its write may
+    /// land all the same, and nobody would give the Lease back.
+    async fn acquire(&mut self, finished: &CancellationToken) -> Option<Held> {
         let mut known = None;
-        loop {
+        while !finished.is_cancelled() {
             match self.candidate.try_acquire().await {
-                Ok(Outcome::Won(held)) => return *held,
+                Ok(Outcome::Won(held)) => return Some(*held),
                 Ok(Outcome::Waiting { holder, .. }) => {
                     if known.as_ref() != Some(&holder) {
                         tracing::info!(lease = %self.options.lease, %holder, "waiting for the lease");
@@ -158,31 +157,39 @@ impl Elector {
                     tracing::warn!(%error, lease = %self.options.lease, "the lease cannot be taken; will retry");
                 }
             }
-            tokio::time::sleep(backoff::jitter(self.options.timing.retry)).await;
+            let pause = tokio::time::sleep(backoff::jitter(self.options.timing.retry));
+            finished.run_until_cancelled(pause).await;
         }
+        None
     }
 
-    /// Ends when the Lease is lost.
-    async fn keep(&self, held: &mut Held) -> Lost {
+    /// Keeps the Lease until `finished` is cancelled. A renewal is never given up in its middle: see [`Self::acquire`].
+    ///
+    /// # Errors
+    /// When the Lease is lost.
+    async fn keep(&self, held: &mut Held, finished: &CancellationToken) -> Result<(), Lost> {
         let Timing { renew, retry, .. } = self.options.timing;
         let mut problem = String::from("no answer");
         loop {
-            tokio::time::sleep(retry).await;
+            let pause = finished.run_until_cancelled(tokio::time::sleep(retry));
+            if pause.await.is_none() {
+                return Ok(());
+            }
             let left = renew.saturating_sub(held.sent.elapsed());
             if left.is_zero() {
-                return Lost::Deadline(renew, problem);
+                return Err(Lost::Deadline(renew, problem));
             }
             match tokio::time::timeout(left, self.candidate.renew(held)).await {
                 Ok(Ok(renewed)) => {
                     *held = renewed;
                     self.gate.renewed(held.sent);
                 }
-                Ok(Err(candidate::Error::Taken(holder))) => return Lost::Taken(holder),
+                Ok(Err(candidate::Error::Taken(holder))) => return Err(Lost::Taken(holder)),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, lease = %self.options.lease, "the lease was not renewed; will retry");
                     problem = error.to_string();
                 }
-                Err(_) => return Lost::Deadline(renew, problem),
+                Err(_) => return Err(Lost::Deadline(renew, problem)),
             }
         }
     }
@@ -206,14 +213,8 @@ impl Elector {
 ///
 /// # Errors
 /// When the configuration is unusable.
-pub fn client(mut config: Config, timing: &Timing, metrics: &Arc<Metrics>) -> kube::Result<Client> {
-    config.connect_timeout = Some(timing.call());
-    config.read_timeout = Some(timing.call());
-    config.write_timeout = Some(timing.call());
-    config.default_retry = false;
-    crate::client::introduce(&mut config);
-    let builder = ClientBuilder::try_from(config)?;
-    Ok(builder.with_layer(&CountLayer(Arc::clone(metrics))).build())
+pub fn client(config: Config, timing: &Timing, metrics: &Arc<Metrics>) -> kube::Result<Client> {
+    crate::client::for_the_lease(config, timing.call(), metrics)
 }
 
 /// The pod's name, with a random part: a container that restarts in the same pod is somebody else.
@@ -227,3 +228,6 @@ pub fn identity() -> Result<String, getrandom::Error> {
         .unwrap_or_else(|| "dittofs-operator".into());
     Ok(format!("{name}_{:016x}", getrandom::u64()?))
 }
+
+#[cfg(test)]
+mod tests;

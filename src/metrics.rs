@@ -22,8 +22,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::calls::Target;
 use crate::apply::Applied;
 use crate::cache::Cache;
+use crate::conditions::READY;
 use crate::context::StoredServer;
 use crate::leader::Leadership;
 
@@ -110,8 +112,8 @@ pub struct Metrics {
     conditions: Family<ConditionLabels, Gauge>,
     /// Servers that wait for a reconcile, and since when.
     waiting: Mutex<HashMap<Key, Instant>>,
-    /// When the API server last answered a list or watch of each kind.
-    heard: Mutex<HashMap<&'static str, Instant>>,
+    /// When the API server last answered a list or watch of each kind, in each namespace that is watched by itself.
+    heard: Mutex<HashMap<(&'static str, String), Instant>>,
     servers: OnceLock<(Cache<StoredServer>, Leadership)>,
     /// One scrape at a time: the conditions are filled in anew for each.
     scrape: Mutex<()>,
@@ -293,31 +295,38 @@ impl Metrics {
     }
 
     /// The API server answered a call, or did not (code 0).
-    fn called(&self, verb: &'static str, kind: &'static str, code: u16, took: Duration) {
+    fn called(&self, verb: &'static str, target: &Target, code: u16, took: Duration) {
+        let kind = target.kind;
         self.calls.get_or_create(&CallLabels { verb, kind, code }).inc();
         self.call_seconds
             .get_or_create(&VerbLabel { verb })
             .observe(took.as_secs_f64());
-        if code != 0 && verb == "watch" {
-            lock(&self.heard).insert(kind, Instant::now());
+        // A kind that is not served, or may not be read, is only listed, again and again.
+        if code != 0 && matches!(verb, "list" | "watch") {
+            let of = (kind, target.namespace.clone());
+            lock(&self.heard).insert(of, Instant::now());
         }
     }
 
     /// As if the API server had just answered a watch of this kind.
     #[cfg(test)]
     pub(crate) fn heard_for_test(&self, kind: &'static str) {
-        self.called("watch", kind, 200, Duration::ZERO);
+        self.called("watch", &Target::all(kind), 200, Duration::ZERO);
     }
 
-    /// The kinds whose watches the API server has not answered for longer than `bound`.
+    /// The kinds whose watches the API server has not answered for longer than `bound`, each with its namespace if it is
+    /// watched in some only.
     #[must_use]
-    pub fn stale(&self, bound: Duration, now: Instant) -> Vec<&'static str> {
+    pub fn stale(&self, bound: Duration, now: Instant) -> Vec<String> {
         let heard = lock(&self.heard);
         let is_stale = |last: &Instant| now.saturating_duration_since(*last) > bound;
         let mut kinds: Vec<_> = heard
             .iter()
             .filter(|(_, last)| is_stale(last))
-            .map(|(kind, _)| *kind)
+            .map(|((kind, namespace), _)| match namespace.as_str() {
+                "" => (*kind).to_owned(),
+                namespace => format!("{kind} in {namespace}"),
+            })
             .collect();
         kinds.sort_unstable();
         kinds
@@ -331,13 +340,9 @@ impl Metrics {
         let _one = lock(&self.scrape);
         self.queue_depth
             .set(i64::try_from(lock(&self.waiting).len()).unwrap_or(i64::MAX));
-        for (kind, last) in lock(&self.heard).iter() {
-            let labels = KindLabel {
-                kind: (*kind).to_owned(),
-            };
-            self.watch_age
-                .get_or_create(&labels)
-                .set(last.elapsed().as_secs_f64());
+        for (kind, age) in self.watch_ages() {
+            let labels = KindLabel { kind: kind.into() };
+            self.watch_age.get_or_create(&labels).set(age.as_secs_f64());
         }
         self.conditions.clear();
         if let Some((servers, leadership)) = self.servers.get() {
@@ -354,8 +359,20 @@ impl Metrics {
         Ok(text)
     }
 
+    /// The greatest age of each kind.
+    fn watch_ages(&self) -> HashMap<&'static str, Duration> {
+        let mut ages = HashMap::new();
+        for ((kind, _), last) in lock(&self.heard).iter() {
+            let age: &mut Duration = ages.entry(*kind).or_default();
+            *age = last.elapsed().max(*age);
+        }
+        ages
+    }
+
     fn tell_conditions(&self, stored: &StoredServer) {
-        let Ok(server) = &stored.0 else { return };
+        let Ok(server) = &stored.0 else {
+            return self.tell_unparsable(stored);
+        };
         let conditions = server.status.iter().flat_map(|status| &status.conditions);
         for condition in conditions {
             let labels = ConditionLabels {
@@ -370,6 +387,16 @@ impl Metrics {
             };
             self.conditions.get_or_create(&labels).set(value);
         }
+    }
+
+    /// What is stored of it cannot be read, its conditions included; what they would say is known.
+    fn tell_unparsable(&self, stored: &StoredServer) {
+        let labels = ConditionLabels {
+            namespace: stored.namespace().unwrap_or_default(),
+            name: stored.name_any(),
+            condition: READY.into(),
+        };
+        self.conditions.get_or_create(&labels).set(0);
     }
 }
 
@@ -402,15 +429,25 @@ mod tests {
     fn a_watch_is_stale_once_the_api_server_has_not_answered_for_longer_than_the_bound() {
         let metrics = Metrics::new();
         let bound = Duration::from_secs(600);
-        metrics.called("watch", "Pod", 200, Duration::ZERO);
-        metrics.called("watch", "Service", 0, Duration::ZERO);
+        let called = |verb, target: &Target, code| metrics.called(verb, target, code, Duration::ZERO);
+        called("watch", &Target::all("Pod"), 200);
+        called("watch", &Target::all("Service"), 0);
         let now = Instant::now();
         assert!(metrics.stale(bound, now).is_empty());
         assert_eq!(metrics.stale(bound, now + bound * 2), ["Pod"]);
-        metrics.called("watch", "Pod", 403, Duration::ZERO);
+        // So it is once a right or a CRD has gone: the watch begins with a list, and gets no further.
+        called("list", &Target::all("Pod"), 404);
         assert!(
             metrics.stale(bound, now + bound).is_empty(),
             "a refusal is an answer"
+        );
+        let one = Target::of(&"/api/v1/namespaces/a/pods?watch=true".parse().expect("a path"));
+        called("watch", &one, 200);
+        called("watch", &Target::all("Pod"), 200);
+        assert_eq!(
+            metrics.stale(Duration::ZERO, Instant::now() + bound),
+            ["Pod", "Pod in a"],
+            "one namespace does not speak for another"
         );
     }
 }

@@ -109,7 +109,9 @@ fn stands_alone(view: &View, found: &Range<usize>) -> bool {
 
 /// A value that is no text may begin in the middle of a character.
 fn whole_characters(text: &str, found: Range<usize>) -> Range<usize> {
-    text.floor_char_boundary(found.start)..text.ceil_char_boundary(found.end)
+    let start = (0..=found.start).rev().find(|at| text.is_char_boundary(*at));
+    let end = (found.end..=text.len()).find(|at| text.is_char_boundary(*at));
+    start.unwrap_or_default()..end.unwrap_or(text.len())
 }
 
 /// A text without some places of it, which may overlap.

@@ -68,10 +68,11 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let mut config = client::configuration(args.kubeconfig.as_deref(), None)
         .await
         .map_err(Box::new)?;
+    let namespaces = args.namespaces();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = %config.cluster_url,
-        namespaces = if args.watch_namespace.is_empty() { "all".into() } else { args.watch_namespace.join(",") },
+        namespaces = if namespaces.is_empty() { "all".into() } else { namespaces.join(",") },
         leader_election = args.leader_elect,
         "dittofs-operator starts"
     );
@@ -112,9 +113,11 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
         finished.cancel();
         Ok(())
     };
-    let work = async { tokio::try_join!(operator, election, admin) };
+    let work = async { tokio::try_join!(operator, election) };
     tokio::select! {
         result = work => { result?; }
+        // Only its failure ends the rest. A client that never finishes its request must not keep the process from ending.
+        Err(error) = admin => return Err(error),
         () = signals => {}
     }
     tracing::info!("stopped");
@@ -123,7 +126,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
 
 fn options(args: &RunArgs) -> Options {
     Options {
-        namespaces: args.watch_namespace.clone(),
+        namespaces: args.namespaces(),
         concurrency: args.concurrency,
         settings: Settings {
             percona_registry: args.percona_registry.clone(),

@@ -150,8 +150,11 @@ where
 
     /// Records a failure. Returns whether the watch must begin anew with a list.
     fn failed(&self, scope: Option<&str>, error: &watcher::Error) -> bool {
-        self.metrics.watch_restarted(&kind::<K>());
-        let Some((feed, must_relist)) = after(error) else {
+        let after = after(error);
+        if !matches!(after, Some((Feed::NotServed, _))) {
+            self.metrics.watch_restarted(&kind::<K>());
+        }
+        let Some((feed, must_relist)) = after else {
             tracing::debug!(kind = %kind::<K>(), ?scope, %error, "watch ended; it goes on");
             return false;
         };

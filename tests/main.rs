@@ -26,6 +26,7 @@ mod model;
 mod packaging;
 mod pause;
 mod plugin;
+mod proxy;
 mod purity;
 mod restarts;
 mod rollouts;

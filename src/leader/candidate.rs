@@ -96,7 +96,8 @@ impl Candidate {
         let left = sight.wait(now);
         let holder = sight.holder().to_owned();
         self.sight = Some(sight);
-        if !left.is_zero() {
+        // Ours already: an earlier write of this process landed, and its answer was lost.
+        if !left.is_zero() && holder != self.identity {
             return Ok(Outcome::Waiting { holder, left });
         }
         let sent = Moment::now();
@@ -149,8 +150,22 @@ impl Candidate {
     /// # Errors
     /// When the API server does not do it. The Lease then runs out by itself.
     pub async fn release(&self, held: &Held) -> Result<(), Error> {
-        let released = record::released(held.lease.clone(), Timestamp::now());
-        self.write(released).await.map(drop)
+        let mut lease = held.lease.clone();
+        for _ in 0..TOUCHED {
+            match self.write(record::released(lease, Timestamp::now())).await {
+                // Somebody touched it, or a renewal of ours landed whose answer was lost.
+                Err(Error::Api(error)) if is_conflict(&error) => {}
+                released => return released.map(drop),
+            }
+            let Some(current) = self.in_time(self.api.get_opt(&self.name)).await? else {
+                return Ok(());
+            };
+            if record::is_held_by_another(&current, &self.identity) {
+                return Ok(());
+            }
+            lease = current;
+        }
+        Err(Error::Contended)
     }
 
     /// Creates or replaces. Both fail if somebody else was there first: a creation because the Lease exists, a

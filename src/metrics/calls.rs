@@ -70,35 +70,70 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let target = Target::of(request.uri());
         let verb = target.verb(request.method());
-        let metrics = Arc::clone(&self.metrics);
+        let mut call = Call {
+            metrics: Arc::clone(&self.metrics),
+            verb,
+            target,
+            began: Instant::now(),
+            code: 0,
+        };
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let began = Instant::now();
             let answer = answer.await;
-            let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
-            metrics.called(verb, target.kind, code, began.elapsed());
+            call.answered(answer.as_ref().map_or(0, |answer| answer.status().as_u16()));
             answer
         })
     }
 }
 
+/// A call under way. It is counted when it ends, also when nobody waits for its answer any more.
+struct Call {
+    metrics: Arc<Metrics>,
+    verb: &'static str,
+    target: Target,
+    began: Instant,
+    code: u16,
+}
+
+impl Call {
+    /// Also moves all of it into the future that awaits the answer: assigning the field there would move the field only.
+    fn answered(&mut self, code: u16) {
+        self.code = code;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Self {
+            verb,
+            target,
+            began,
+            code,
+            ..
+        } = self;
+        self.metrics.called(verb, target, *code, began.elapsed());
+    }
+}
+
 /// What a path of the API speaks of.
 #[derive(Debug, PartialEq, Eq)]
-struct Target {
-    kind: &'static str,
+pub(super) struct Target {
+    pub(super) kind: &'static str,
+    /// Empty for a call about all namespaces, or about none.
+    pub(super) namespace: String,
     has_name: bool,
     is_watch: bool,
 }
 
 impl Target {
-    /// `/api/v1/namespaces/NAMESPACE/KIND/NAME/…` or `/apis/GROUP/VERSION/…`, with the namespace left out for all of them.
-    fn of(uri: &Uri) -> Self {
+    /// `/api/v1/namespaces/NAMESPACE/KIND/NAME/…` or `/apis/GROUP/VERSION/…`, without the namespace for all of them.
+    pub(super) fn of(uri: &Uri) -> Self {
         let mut parts = uri.path().split('/').filter(|part| !part.is_empty());
         let prefix = if parts.next() == Some("api") { 1 } else { 2 };
         let rest: Vec<&str> = parts.skip(prefix).collect();
-        let rest = match rest.as_slice() {
-            ["namespaces", _, resource @ ..] if !resource.is_empty() => resource,
-            all => all,
+        let (namespace, rest) = match rest.as_slice() {
+            ["namespaces", namespace, resource @ ..] if !resource.is_empty() => (*namespace, resource),
+            all => ("", all),
         };
         let kind = rest
             .first()
@@ -110,8 +145,20 @@ impl Target {
         });
         Self {
             kind: kind.map_or("other", |(_, kind)| *kind),
+            namespace: namespace.to_owned(),
             has_name: rest.len() > 1,
             is_watch,
+        }
+    }
+
+    /// All objects of a kind.
+    #[cfg(test)]
+    pub(super) fn all(kind: &'static str) -> Self {
+        Self {
+            kind,
+            namespace: String::new(),
+            has_name: false,
+            is_watch: true,
         }
     }
 

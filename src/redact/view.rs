@@ -176,7 +176,7 @@ mod tests {
     fn readings(text: &str) -> Vec<String> {
         let mut readings = Vec::new();
         each(text, |view| {
-            readings.push(String::from_utf8_lossy(&view.bytes).into_owned())
+            readings.push(String::from_utf8_lossy(&view.bytes).into_owned());
         });
         readings
     }
