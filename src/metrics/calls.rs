@@ -1,4 +1,4 @@
-//! Counts the calls of a client by verb, kind and code.
+//! Counts the calls of a client by verb, kind and code, and makes a span of each.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,6 +7,8 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, Uri};
 use tower::{Layer, Service};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::Metrics;
 
@@ -70,15 +72,44 @@ where
         let target = Target::of(request.uri());
         let verb = target.verb(request.method());
         let metrics = Arc::clone(&self.metrics);
-        let answer = self.inner.call(request);
+        let span = span(verb, target.kind);
+        let answer = span
+            .in_scope(|| self.inner.call(request))
+            .instrument(span.clone());
         Box::pin(async move {
             let began = Instant::now();
             let answer = answer.await;
             let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
             metrics.called(verb, target.kind, code, began.elapsed());
+            tell(&span, code);
             answer
         })
     }
+}
+
+/// The names with `otel.` are those by which a trace shows the call.
+fn span(verb: &str, kind: &str) -> Span {
+    tracing::debug_span!(
+        "call",
+        otel.name = format!("{verb} {kind}"),
+        otel.kind = "client",
+        verb,
+        kind,
+        code = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+fn tell(span: &Span, code: u16) {
+    span.record("code", code);
+    if is_failure(code) {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// That something is not there, or has changed meanwhile, is an answer like any other.
+fn is_failure(code: u16) -> bool {
+    code == 0 || (code >= 400 && !matches!(code, 404 | 409))
 }
 
 /// What a path of the API speaks of.
@@ -131,6 +162,12 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_or_changed_meanwhile_is_no_failed_call() {
+        assert!([200, 201, 404, 409].iter().all(|code| !is_failure(*code)));
+        assert!([0, 401, 403, 422, 429, 500].iter().all(|code| is_failure(*code)));
+    }
 
     #[test]
     fn a_path_of_the_api_gives_a_verb_and_a_kind() {
