@@ -1,6 +1,8 @@
 //! The command line.
 
 mod plugin;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use clap_complete::Shell;
 pub use self::plugin::{
     Access, ColorChoice, DiffArgs, OutputFormat, Plugin, PluginArgs, PluginCommand, ReportArgs, StatusArgs,
 };
+#[cfg(feature = "otel")]
+pub use self::traces::TracesArgs;
 use crate::api::duration::parse_go;
 use crate::leader::{self, timing::Timing};
 use crate::telemetry::LogFormat;
@@ -130,6 +134,10 @@ pub struct RunArgs {
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,
+    /// Where traces go.
+    #[cfg(feature = "otel")]
+    #[command(flatten)]
+    pub traces: TracesArgs,
 }
 
 /// Options of `/metrics`.

@@ -102,6 +102,10 @@ where
 
 /// No level and no filter of the user brings back what quotes answers of the API server: neither in the log nor in a trace.
 fn may_be_told(metadata: &Metadata<'_>) -> bool {
+    #[cfg(feature = "otel")]
+    if crate::traces::is_chatter(metadata) {
+        return false;
+    }
     metadata.target() != QUOTES_ANSWERS
 }
 
