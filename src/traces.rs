@@ -60,7 +60,9 @@ pub enum Error {
     #[error("OTEL_EXPORTER_OTLP_CERTIFICATE: {0} holds no usable certificate: {1}")]
     Certificate(PathBuf, String),
     /// TLS could not be set up.
-    #[error("no TLS to the collector: {0}")]
+    #[error(
+        "no TLS to the collector: {0}. OTEL_EXPORTER_OTLP_CERTIFICATE names a file with authorities to trust"
+    )]
     Tls(#[source] Box<kube::Error>),
     /// The exporter refuses what a variable says.
     #[error("traces cannot be sent: {0}")]

@@ -23,6 +23,11 @@ pub struct Process {
 impl Process {
     /// Starts it for the world's namespace, with more arguments.
     pub fn start(world: &World, arguments: &[&str]) -> Self {
+        Self::start_with(world, arguments, &[])
+    }
+
+    /// As [`Self::start`], with environment variables too.
+    pub fn start_with(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let admin = free_address();
         let log = std::env::temp_dir().join(format!(
             "dittofs-operator-{}-{}-{}.log",
@@ -36,6 +41,7 @@ impl Process {
             .arg(admin.to_string())
             .args(arguments)
             .env("KUBECONFIG", world.control_plane().kubeconfig())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)
