@@ -18,7 +18,8 @@
 //! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes),
 //! [`migration`] (a server that stays on SQLite), [`pods`] (what a pod says of itself), [`cli`] and [`run`] (the command),
 //! [`leader`] (which of several operators acts), [`metrics`], [`plugin`] (the commands of `kubectl dittofs`), [`render`] (the
-//! pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`]; and, with the feature `otel`, `traces`.
+//! pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`];
+//! and `traces`, with the feature `otel`.
 
 pub mod admin;
 pub mod api;

@@ -67,7 +67,12 @@ pub fn init_with(filter: &str, format: LogFormat, second: Option<Teller>) -> Res
 
 pub(crate) fn subscriber(tellers: [Option<Teller>; 2]) -> impl Subscriber + Send + Sync {
     let tellers: Vec<Teller> = tellers.into_iter().flatten().collect();
-    Registry::default().with(tellers).with(filter_fn(may_be_told))
+    // Named, or it would count as the finest there is, and all that tokio and hyper trace would be looked at.
+    let finest = tellers.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let safe = move |metadata: &Metadata<'_>| *metadata.level() <= finest && may_be_told(metadata);
+    Registry::default()
+        .with(tellers)
+        .with(filter_fn(safe).with_max_level_hint(finest))
 }
 
 pub(crate) fn text<W>(filter: EnvFilter, writer: W, colours: bool) -> Teller
@@ -147,6 +152,17 @@ mod tests {
             tracing::info!("written");
         });
         sink.text()
+    }
+
+    #[test]
+    fn what_is_finer_than_the_level_costs_nothing() {
+        for (filter, finest) in [
+            ("info", LevelFilter::INFO),
+            ("info,kube=debug", LevelFilter::DEBUG),
+        ] {
+            let log = text(EnvFilter::new(filter), Sink::default, false);
+            assert_eq!(subscriber([Some(log), None]).max_level_hint(), Some(finest));
+        }
     }
 
     #[test]
