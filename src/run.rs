@@ -68,7 +68,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 #[cfg(not(feature = "otel"))]
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     telemetry::init(&args.log_level, args.log_format)?;
-    operate(args).await
+    Box::pin(operate(args)).await
 }
 
 /// Runs until SIGTERM or SIGINT; running reconciles are then finished, the lease is given back, and the last traces are sent.
