@@ -3,12 +3,15 @@
 #   podman build --build-arg VERSION=… --build-arg REVISION=… --build-arg SOURCE_DATE_EPOCH=… --platform linux/amd64,linux/arm64 .
 #
 # `make image` passes the arguments. The builder's default target must be musl, as in Rust's Alpine images.
+# With `--build-arg FEATURES=otel` traces are built in.
 ARG BUILDER=docker.io/library/rust:1.95.0-alpine
 ARG BASE=scratch
 
 FROM ${BUILDER} AS build
 WORKDIR /src
 ARG SOURCE_DATE_EPOCH=0
+# Read by scripts/build-release.
+ARG FEATURES=
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_INCREMENTAL=0
 
 # The dependencies, in a layer of their own: built anew only when a manifest or the lock file changes.

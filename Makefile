@@ -28,6 +28,12 @@ run: build ## Run it: local control plane, operator, samples, live table (with K
 .PHONY: test
 test: control-plane ## Run every test, on a real control plane
 	cargo test --workspace --locked
+	$(MAKE) test-otel
+
+# Everything else is tested as most will run it, without the feature. Only what the feature adds or touches is built anew.
+.PHONY: test-otel
+test-otel: ## Run the tests of traces, which are built in by a feature
+	cargo test --locked --features otel --lib --test behaviours -- traces:: telemetry:: otel:: canary::
 
 .PHONY: build
 build: ## Build the operator and the local control plane's launcher
@@ -41,6 +47,7 @@ control-plane: ## Find or build etcd, kube-apiserver and the rest (once; about t
 lint: ## Check format, lints, dependencies and generated files
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --features otel --locked -- -D warnings
 	$(MAKE) deny generated
 
 .PHONY: fmt
@@ -80,7 +87,7 @@ $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)
 
 .PHONY: image
-image: ## Build the image (buildah, podman or docker; IMAGE_FLAGS='--platform linux/arm64')
+image: ## Build the image (buildah, podman or docker; IMAGE_FLAGS='--platform linux/arm64'; FEATURES=otel: with traces)
 	@scripts/image $(IMAGE_FLAGS)
 
 .PHONY: image-check
@@ -96,7 +103,7 @@ image-local: image-check ## The same by buildah, on a builder image made from th
 sbom: $(CARGO_CYCLONEDX) ## Write the CycloneDX SBOM of the operator to target/sbom
 	@mkdir -p "$(TARGET)/sbom"
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) "$(CARGO_CYCLONEDX)" cyclonedx --format json --spec-version 1.5 \
-	  --no-build-deps --target all --describe binaries --quiet
+	  --no-build-deps --target all --describe binaries $(if $(FEATURES),--features "$(FEATURES)") --quiet
 	@rm -f tests/cluster/*.cdx.json
 	@# Where the checkout lies is nobody's business.
 	@sed 's|file://$(CURDIR)|file:///src|g' dittofs-operator_bin.cdx.json >"$(TARGET)/sbom/dittofs-operator.cdx.json"

@@ -204,6 +204,7 @@ impl Applied {
 }
 
 /// Writes all children of one server.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> Applied {
     let Desired {
         secrets,

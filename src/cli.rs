@@ -2,6 +2,8 @@
 
 pub mod go_flags;
 mod plugin;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use self::go_flags::GoFlags;
 pub use self::plugin::{
     Access, ColorChoice, DiffArgs, OutputFormat, Plugin, PluginArgs, PluginCommand, ReportArgs, StatusArgs,
 };
+#[cfg(feature = "otel")]
+pub use self::traces::TracesArgs;
 use crate::api::duration::parse_go;
 use crate::leader::{self, timing::Timing};
 use crate::telemetry::LogFormat;
@@ -131,13 +135,17 @@ pub struct RunArgs {
     pub percona_registry: Option<String>,
     /// What is logged: a level, or a filter such as `info,kube=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
-    pub log_level: String,
+    log_level: String,
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
-    pub log_format: LogFormat,
+    log_format: LogFormat,
     /// Flags of the Go operator.
     #[command(flatten)]
     pub go: GoFlags,
+    /// Where traces go.
+    #[cfg(feature = "otel")]
+    #[command(flatten)]
+    pub traces: TracesArgs,
 }
 
 /// Options of `/metrics`.
@@ -183,6 +191,18 @@ pub struct ElectionArgs {
 }
 
 impl RunArgs {
+    /// What is logged: a filter.
+    #[must_use]
+    pub fn log_level(&self) -> &str {
+        self.go.log_level().unwrap_or(&self.log_level)
+    }
+
+    /// How a log line looks.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.go.log_format().unwrap_or(self.log_format)
+    }
+
     /// The namespaces to watch; none for all of them. An empty variable means all, too: so other operators take it.
     #[must_use]
     pub fn namespaces(&self) -> Vec<String> {

@@ -22,7 +22,8 @@ use kube::runtime::{Config as ControllerConfig, Controller};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use self::triggers::Queue;
 use crate::api::DittoServer;
@@ -213,7 +214,7 @@ async fn reconcile_all(
 async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {
     let key = ObjectRef::from_obj(stored.as_ref());
     let id = reconcile_id();
-    let span = tracing::info_span!("reconcile", object = %key, id);
+    let span = tracing::info_span!("reconcile", object = %key, id, failed = Empty, otel.status_code = Empty);
     async {
         let began = Instant::now();
         context.metrics.begun(&key);
@@ -230,12 +231,22 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
         context.metrics.reconciled(began.elapsed(), failed);
         match &result {
             Ok(_) => context.backoff.forget(&key),
-            Err(error) => tracing::warn!(%error, "reconcile failed; will retry"),
+            Err(error) => {
+                tracing::warn!(%error, "reconcile failed; will retry");
+                tell_failure(error);
+            }
         }
         result
     }
     .instrument(span)
     .await
+}
+
+/// Marks the trace of a reconcile as failed. The log has said so.
+fn tell_failure(error: &Error) {
+    let reconcile = Span::current();
+    reconcile.record("failed", error.failure().step);
+    reconcile.record("otel.status_code", "ERROR");
 }
 
 /// Says in its status that a server does not parse, and lets it go if it is being deleted.
@@ -260,7 +271,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let guarded = finalize::guard(context, &observed).await;
     let cleanup = finalize::clean(context, &observed).await;
     let applied = match &desired {
-        Ok(Some(desired)) => apply::apply(context, &observed, desired.clone()).await,
+        Ok(Some(desired)) => Box::pin(apply::apply(context, &observed, desired.clone())).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
     context.metrics.applied(&applied);

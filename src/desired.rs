@@ -143,6 +143,7 @@ pub enum Workload {
 /// # Errors
 ///
 /// If the configuration cannot be written as YAML.
+#[tracing::instrument(level = "debug", skip_all)]
 pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error> {
     let observed = valid.observed;
     let server = &observed.server;

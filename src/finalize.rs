@@ -69,6 +69,7 @@ impl Error {
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time.
+#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "guard"))]
 pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> {
     let server = &observed.server;
     let has_it = has_finalizer(&server.metadata);
@@ -93,6 +94,7 @@ pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> 
 ///
 /// # Errors
 /// When the server itself cannot be read.
+#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "clean"))]
 pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Cleanup>, Error> {
     let metadata = &observed.server.metadata;
     if metadata.deletion_timestamp.is_none() || !has_finalizer(metadata) {
@@ -134,6 +136,7 @@ pub fn left(cleanup: &Result<Option<Cleanup>, Error>) -> Option<String> {
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time; and while what must be done is not.
+#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "release"))]
 pub async fn release(
     context: &Context,
     server: &DittoServer,
@@ -164,6 +167,7 @@ fn is_failed_and_vital(task: &plan::Task) -> bool {
 ///
 /// # Errors
 /// As [`release`].
+#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "release"))]
 pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> Result<Action, Error> {
     let mut server = DittoServer::new("", DittoServerSpec::default());
     server.metadata = invalid.metadata.clone();

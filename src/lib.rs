@@ -18,7 +18,8 @@
 //! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes),
 //! [`migration`] (a server that stays on SQLite), [`pods`] (what a pod says of itself), [`cli`] and [`run`] (the command),
 //! [`leader`] (which of several operators acts), [`metrics`], [`plugin`] (the commands of `kubectl dittofs`), [`render`] (the
-//! pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`].
+//! pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`];
+//! and `traces`, with the feature `otel`.
 
 pub mod admin;
 pub mod api;
@@ -47,6 +48,8 @@ pub mod run;
 pub mod secrets;
 pub mod status;
 pub mod telemetry;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod validate;
 pub mod watch;
 

@@ -48,7 +48,10 @@ type AnyError = Box<dyn std::error::Error>;
 
 fn start(args: &RunArgs) -> Result<(), AnyError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(run::run(args))?)
+    let ended = runtime.block_on(run::run(args));
+    // A lookup of a name may hang, and cannot be ended: it is left behind.
+    runtime.shutdown_background();
+    Ok(ended?)
 }
 
 /// A reader that has had enough (`| head`) is no error.

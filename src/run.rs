@@ -19,6 +19,8 @@ use crate::leader::gate::Gate;
 use crate::leader::timing::Timing;
 use crate::leader::{self, Elector, Leadership};
 use crate::metrics::Metrics;
+#[cfg(feature = "otel")]
+use crate::traces::{self, Traces};
 use crate::{admin, client, telemetry};
 
 /// Why the operator did not run.
@@ -27,6 +29,10 @@ pub enum Error {
     /// Logging could not be set up.
     #[error(transparent)]
     Telemetry(#[from] telemetry::Error),
+    /// Traces cannot be sent as it is asked for.
+    #[cfg(feature = "otel")]
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     /// There is no way to an API server.
     #[error(
         "no Kubernetes API server is configured: {0}. Set KUBECONFIG or --kubeconfig, or run in a pod with a service account"
@@ -59,11 +65,27 @@ const DRAIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When something needed at start is missing, the admin server fails, or the lease is lost.
+#[cfg(not(feature = "otel"))]
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
-    telemetry::init(
-        args.go.log_level().unwrap_or(&args.log_level),
-        args.go.log_format().unwrap_or(args.log_format),
-    )?;
+    telemetry::init(args.log_level(), args.log_format())?;
+    Box::pin(operate(args)).await
+}
+
+/// Runs until SIGTERM or SIGINT; running reconciles are then finished, the lease is given back, and the last traces are sent.
+///
+/// # Errors
+/// When something needed at start is missing, the admin server fails, or the lease is lost.
+#[cfg(feature = "otel")]
+pub async fn run(args: &RunArgs) -> Result<(), Error> {
+    let traces = Traces::start(&args.traces)?;
+    telemetry::init_with(args.log_level(), args.log_format(), traces.teller())?;
+    traces.announce();
+    let ended = Box::pin(operate(args)).await;
+    traces.flush().await;
+    ended
+}
+
+async fn operate(args: &RunArgs) -> Result<(), Error> {
     let timing = args.election.timing()?;
     let mut config = client::configuration(args.kubeconfig.as_deref(), None)
         .await

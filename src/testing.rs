@@ -3,6 +3,8 @@
 //! The server is `files` in the namespace `storage`. Start from [`nothing`], [`ready`] or [`running`], change what the
 //! test is about, then look at the step's answer.
 
+pub(crate) mod log;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

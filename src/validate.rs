@@ -106,6 +106,7 @@ impl Finding {
 /// vain until then; then what is known to be missing; last what could not be read, since a known failure says more than
 /// an unknown one. Within one severity they keep a fixed order: the spec, the Secrets as the pod lists them, the database.
 #[must_use]
+#[tracing::instrument(level = "debug", skip_all)]
 pub fn validate(observed: &Observed) -> Verdict<'_> {
     if let Some(violation) = stored::unusable_name(&observed.server) {
         return Verdict {

@@ -23,6 +23,8 @@ mod kstatus;
 mod leader;
 mod metrics;
 mod model;
+#[cfg(feature = "otel")]
+mod otel;
 mod packaging;
 mod pause;
 mod plugin;

@@ -31,6 +31,7 @@ fn instance() -> Option<String> {
 
 /// Publishes events about one server. An event that cannot be written is logged and dropped: it must not hold up the
 /// reconcile, and the status tells the same.
+#[tracing::instrument(name = "events", level = "debug", skip_all)]
 pub async fn publish(context: &Context, server: &DittoServer, story: &[Event]) {
     let reference = server.object_ref(&());
     for event in story {

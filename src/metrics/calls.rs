@@ -1,4 +1,4 @@
-//! Counts the calls of a client by verb, kind and code.
+//! Counts the calls of a client by verb, kind and code, and makes a span of each.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,6 +7,8 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, Uri};
 use tower::{Layer, Service};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::Metrics;
 
@@ -70,14 +72,18 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let target = Target::of(request.uri());
         let verb = target.verb(request.method());
+        let span = span(verb, target.kind);
+        let answer = span
+            .in_scope(|| self.inner.call(request))
+            .instrument(span.clone());
         let mut call = Call {
             metrics: Arc::clone(&self.metrics),
+            span,
             verb,
             target,
             began: Instant::now(),
             code: 0,
         };
-        let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
             call.answered(answer.as_ref().map_or(0, |answer| answer.status().as_u16()));
@@ -89,6 +95,7 @@ where
 /// A call under way. It is counted when it ends, also when nobody waits for its answer any more.
 struct Call {
     metrics: Arc<Metrics>,
+    span: Span,
     verb: &'static str,
     target: Target,
     began: Instant,
@@ -105,14 +112,41 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let Self {
+            metrics,
+            span,
             verb,
             target,
             began,
             code,
-            ..
         } = self;
-        self.metrics.called(verb, target, *code, began.elapsed());
+        metrics.called(verb, target, *code, began.elapsed());
+        tell(span, *code);
     }
+}
+
+/// The names with `otel.` are those by which a trace shows the call.
+fn span(verb: &str, kind: &str) -> Span {
+    tracing::debug_span!(
+        "call",
+        otel.name = format!("{verb} {kind}"),
+        otel.kind = "client",
+        verb,
+        kind,
+        code = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+fn tell(span: &Span, code: u16) {
+    span.record("code", code);
+    if is_failure(code) {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// That something is not there, or has changed meanwhile, is an answer like any other.
+fn is_failure(code: u16) -> bool {
+    code == 0 || (code >= 400 && !matches!(code, 404 | 409))
 }
 
 /// What a path of the API speaks of.
@@ -179,6 +213,12 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_or_changed_meanwhile_is_no_failed_call() {
+        assert!([200, 201, 404, 409].iter().all(|code| !is_failure(*code)));
+        assert!([0, 401, 403, 422, 429, 500].iter().all(|code| is_failure(*code)));
+    }
 
     #[test]
     fn a_path_of_the_api_gives_a_verb_and_a_kind() {

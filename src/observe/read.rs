@@ -25,6 +25,7 @@ const JWT_KEY_BYTES: usize = 32;
 const ADMIN_PASSWORD_BYTES: usize = 18;
 
 /// Observes one server. Never fails; what could not be read says so itself.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let caches = &context.caches;

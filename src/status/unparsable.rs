@@ -20,6 +20,7 @@ use crate::context::{Context, FIELD_MANAGER};
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time.
+#[tracing::instrument(name = "status", level = "debug", skip_all)]
 pub async fn report_unparsable(context: &Context, invalid: &InvalidObject) -> Result<(), Error> {
     let (namespace, name) = (
         invalid.metadata.namespace.as_deref(),

@@ -24,6 +24,7 @@ pub struct Error(#[from] Box<kube::Error>);
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time.
+#[tracing::instrument(name = "status", level = "debug", skip_all)]
 pub async fn write(
     context: &Context,
     server: &DittoServer,

@@ -23,11 +23,11 @@ pub struct Process {
 impl Process {
     /// Starts it for the world's namespace, with more arguments.
     pub fn start(world: &World, arguments: &[&str]) -> Self {
-        Self::start_in(world, arguments, &[])
+        Self::start_with(world, arguments, &[])
     }
 
-    /// As [`Self::start`], with more in its environment.
-    pub fn start_in(world: &World, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// As [`Self::start`], with environment variables too.
+    pub fn start_with(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let admin = free_address();
         let log = std::env::temp_dir().join(format!(
             "dittofs-operator-{}-{}-{}.log",
@@ -41,7 +41,7 @@ impl Process {
             .arg(admin.to_string())
             .args(arguments)
             .env("KUBECONFIG", world.control_plane().kubeconfig())
-            .envs(environment.iter().copied())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)
