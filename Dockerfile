@@ -25,6 +25,7 @@ RUN mkdir -p src tests/cluster/src \
  && rm -r src tests /tmp/stub
 
 COPY . .
+ARG REVISION=unknown
 # Newer than the stubs, whatever time the checkout has.
 # The Go operator's manifests call it /manager.
 RUN find src -name '*.rs' -exec touch {} + && scripts/build-release /out/dittofs-operator && ln -s dittofs-operator /out/manager

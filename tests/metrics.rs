@@ -96,7 +96,6 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
     );
     world.create(&fixtures::minimal("files")).await;
     let server = world.ready("files").await;
-    // A child of somebody else makes a reconcile fail; a dead API server would be another way to a restarted watch.
     let ready = condition_is(&world, "files", "Ready", 1);
     let text = scraped(&operator, metrics, "Ready", PAUSE, |text| text.contains(&ready)).await;
     let mut missing = named(&file("config/monitoring/alerts.yaml"));

@@ -285,6 +285,11 @@ fn the_lease_may_be_taken_by_its_name_only() {
         assert!(creates_only || rule["resourceNames"] == json!([LEASE]), "{rule}");
     }
     assert_eq!(of_leases.len(), 2);
+    let of_second = objects(&json!({"leaderElection": {"leaseName": "second"}}));
+    let names = |(_, rule): &(String, Value)| rule["resourceNames"] == json!(["second"]);
+    assert!(rules(&of_second).iter().any(names));
+    let args = one(&of_second, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    assert!(args.contains("--leader-election-id=second"), "{args}");
     let without = rules(&objects(&json!({"leaderElection": {"enabled": false}})));
     assert!(
         !without
