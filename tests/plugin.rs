@@ -5,9 +5,11 @@ mod report;
 mod status;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use crate::support::World;
+use serde_json::Value;
+
+use crate::support::{World, fixtures};
 
 /// What a command said.
 struct Said {
@@ -47,4 +49,42 @@ async fn plugin(world: &World, args: &[&str]) -> Said {
 async fn run(mut command: Command) -> Said {
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.expect("no panic").expect("the command runs").into()
+}
+
+/// Runs a command whose standard input is this text.
+async fn fed(mut command: Command, input: String) -> Said {
+    use std::io::Write;
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().expect("the command runs");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        pipe.write_all(input.as_bytes()).expect("the command reads");
+        drop(pipe);
+        child.wait_with_output().expect("the command ends")
+    });
+    output.await.expect("no panic").into()
+}
+
+/// A server `files` with this spec, as a manifest.
+fn manifest(spec: Value) -> String {
+    serde_json::to_string(&fixtures::server("files", spec)).expect("JSON")
+}
+
+/// A settled server that was made by `kubectl apply` of this spec.
+async fn applied(world: &World, spec: Value) {
+    let mut kubectl = world.control_plane().kubectl();
+    kubectl.args(["-n", &world.namespace, "apply", "-f", "-"]);
+    let said = fed(kubectl, manifest(spec)).await;
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    world.ready("files").await;
+}
+
+/// What `diff -f -` says to a manifest.
+async fn against(world: &World, spec: Value) -> Said {
+    let mut command = command(&world.control_plane().kubeconfig());
+    command.args(["-n", &world.namespace, "diff", "-f", "-"]);
+    fed(command, manifest(spec)).await
 }

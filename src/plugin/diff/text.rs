@@ -82,6 +82,7 @@ fn child(preview: &Preview) -> Result<String, Error> {
         Change::Delete => format!("\n{}\n", styled(REMOVED, format!("{title} would be deleted"))),
         Change::Other(how) => format!("\n{title} {how}\n"),
         Change::Held(why) => format!("\n{}\n", styled(FAINT, format!("{title}: {why}"))),
+        Change::Refused(outcome) => format!("\n{}\n", styled(FAINT, format!("{title}: {outcome}"))),
         Change::Failed(error) => format!("\n{} {title}: {error}\n", styled(BAD, "error:")),
     })
 }
