@@ -7,16 +7,18 @@
 //! | `plugin/diff.rs`, `plugin/diff/` | `diff`: what an apply would change, and whether the pod restarts |
 //! | `plugin/report.rs`, `plugin/report/` | `report`: an archive for a bug report, without Secrets |
 //! | `plugin/events.rs` | the events about a server and its children |
-//! | `plugin/paint.rs` | colours |
+//! | `plugin/plain.rs` | text of the cluster, made harmless for a terminal |
+//! | `plugin/paint.rs` | colours, and the way to the terminal |
 
 mod cluster;
 mod diff;
 mod events;
 mod paint;
+mod plain;
 mod report;
 mod status;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -102,7 +104,7 @@ pub enum Error {
         /// Why.
         error: io::Error,
     },
-    /// Standard output is closed, or the like.
+    /// Standard output takes nothing, and not because its reader has had enough.
     #[error(transparent)]
     Output(#[from] io::Error),
 }
@@ -122,10 +124,8 @@ pub fn run(args: &PluginArgs) -> ExitCode {
     let is_diff = matches!(args.command, PluginCommand::Diff(_));
     match answer(args) {
         Ok(status) => ExitCode::from(status),
-        // A reader that has had enough (`| head`) is no error.
-        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            paint::tell(&format!("error: {error}"));
             ExitCode::from(if is_diff { CANNOT_TELL } else { error.exit_status() })
         }
     }
@@ -139,12 +139,12 @@ fn answer(args: &PluginArgs) -> Result<u8, Error> {
         PluginCommand::Diff(diff) => runtime()?.block_on(diff::run(&args.access, diff)),
         PluginCommand::Render(args) => {
             let text = render::files(&args.files, args.percona_registry.clone())?;
-            io::stdout().write_all(text.as_bytes())?;
+            paint::write(text.as_bytes())?;
             Ok(0)
         }
         PluginCommand::Completion { shell } => {
             let script = cli::completion(*shell, &mut Plugin::command(), "kubectl-dittofs");
-            io::stdout().write_all(&script)?;
+            paint::write(&script)?;
             Ok(0)
         }
     }

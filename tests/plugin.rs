@@ -1,10 +1,11 @@
 //! The kubectl plugin: what its commands say of real servers, and their exit status.
 
 mod diff;
+mod pipe;
 mod report;
 mod status;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -87,4 +88,25 @@ async fn against(world: &World, spec: Value) -> Said {
     let mut command = command(&world.control_plane().kubeconfig());
     command.args(["-n", &world.namespace, "diff", "-f", "-"]);
     fed(command, manifest(spec)).await
+}
+
+/// A folder of a test's own, which goes with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(world: &World, name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("{name}-{}-{}", world.namespace, std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, Config};
 
-use super::Error;
+use super::{Error, paint};
 use crate::api::DittoServer;
 use crate::cli::Access;
 use crate::client;
@@ -43,8 +43,8 @@ impl Cluster {
     pub(super) async fn look(&self, namespaces: &[String], settings: Settings) -> Result<Look, Error> {
         let look = look(self.config.clone(), namespaces, settings).await?;
         if !look.is_complete {
-            eprintln!(
-                "warning: the API server has not answered everything in time; what is not there may only be unread"
+            paint::tell(
+                "warning: the API server has not answered everything in time; what is not there may only be unread",
             );
         }
         Ok(look)

@@ -12,15 +12,16 @@ mod archive;
 mod collect;
 mod logs;
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use self::archive::Archive;
 use super::cluster::Cluster;
-use super::{Error, status};
+use super::{Error, paint, status};
 use crate::cli::{Access, ReportArgs};
 use crate::desired::Settings;
 use crate::observe::observe;
@@ -54,13 +55,19 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
     let missed = archive.missed.len();
     let bytes = archive.finish()?;
     write(&file, &bytes)?;
-    println!("{} written ({} KiB).", file.display(), bytes.len().div_ceil(1024));
-    if missed > 0 {
-        println!("{missed} things could not be read; README.txt in it lists them.");
-    }
-    println!(
-        "It holds no Secret that could be read. Logs may hold others: look through them before you send it."
+    let mut said = format!(
+        "{} written ({} KiB).\n",
+        file.display(),
+        bytes.len().div_ceil(1024)
     );
+    if missed > 0 {
+        let _ = writeln!(
+            said,
+            "{missed} things could not be read; README.txt in it lists them."
+        );
+    }
+    said.push_str("It holds no Secret that could be read. Logs may hold others: look through them before you send it.\n");
+    paint::write(said.as_bytes())?;
     Ok(0)
 }
 

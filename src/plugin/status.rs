@@ -85,7 +85,7 @@ fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Err
             } else {
                 format!("the namespace {}", cluster.namespace)
             };
-            eprintln!("No DittoServer in {place}.");
+            paint::tell(&format!("No DittoServer in {place}."));
             String::new()
         }
         OutputFormat::Text => {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::view::{Mood, Node, View};
 use crate::plugin::events::Told;
 use crate::plugin::paint::{BAD, FAINT, GOOD, TITLE, WAITING, styled};
+use crate::plugin::plain::line;
 
 /// Columns are not padded beyond this: one long name must not push everything to the right.
 const WIDEST: usize = 56;
@@ -18,7 +19,7 @@ pub(in crate::plugin) fn render(view: &View, now: Timestamp) -> String {
     let rows = rows(&view.children);
     let width = rows.iter().map(Row::width).max().unwrap_or_default().min(WIDEST);
     for row in rows {
-        text.push_str(&row.line(width));
+        text.push_str(&row.text(width));
     }
     text.push_str(&conditions(view, now));
     text.push_str(&events(&view.events, now));
@@ -31,9 +32,9 @@ fn head(view: &View, now: Timestamp) -> String {
     } else {
         (BAD, "not Ready")
     };
-    let title = styled(TITLE, format!("DittoServer {}/{}", view.namespace, view.name));
+    let title = line(&format!("DittoServer {}/{}", view.namespace, view.name));
     let phase = view.phase.unwrap_or("no status yet");
-    let mut words = vec![phase.to_owned(), view.image.clone()];
+    let mut words = vec![phase.to_owned(), line(&view.image)];
     words.extend(view.created.map(|created| format!("{} old", age(created, now))));
     words.extend(view.paused.then(|| "paused".to_owned()));
     words.extend(view.deleting.then(|| "being deleted".to_owned()));
@@ -41,7 +42,8 @@ fn head(view: &View, now: Timestamp) -> String {
         words.push("the operator has not seen the latest change yet".to_owned());
     }
     format!(
-        "{title}  {}  {}\n",
+        "{}  {}  {}\n",
+        styled(TITLE, title),
         styled(style, word),
         styled(FAINT, words.join(", "))
     )
@@ -55,14 +57,14 @@ struct Row<'a> {
 
 impl Row<'_> {
     fn label(&self) -> String {
-        format!("{} {}", self.node.kind, self.node.name)
+        line(&format!("{} {}", self.node.kind, self.node.name))
     }
 
     fn width(&self) -> usize {
         self.branch.chars().count() + self.label().chars().count()
     }
 
-    fn line(&self, width: usize) -> String {
+    fn text(&self, width: usize) -> String {
         let (style, mark) = sign(self.node.mood);
         let padding = width.saturating_sub(self.width());
         format!(
@@ -71,7 +73,7 @@ impl Row<'_> {
             styled(style, mark),
             self.label(),
             "",
-            self.node.summary
+            line(&self.node.summary)
         )
     }
 }
@@ -134,44 +136,42 @@ fn conditions(view: &View, now: Timestamp) -> String {
         let _ = writeln!(
             text,
             "  {:types$}  {}  {:reasons$}  {:>4}  {}",
-            condition.type_,
-            styled(style, format!("{:7}", condition.status)),
-            condition.reason,
+            line(&condition.type_),
+            styled(style, format!("{:7}", line(&condition.status))),
+            line(&condition.reason),
             age(condition.last_transition_time.0, now),
-            condition.message
+            line(&condition.message)
         );
     }
     text
 }
 
 fn events(events: &[Told], now: Timestamp) -> String {
+    let title = format!("\n{}\n", styled(TITLE, "Last events"));
     if events.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{}\n", styled(TITLE, "Last events"));
-    let reasons = events
-        .iter()
-        .map(|event| event.reason.len())
-        .max()
-        .unwrap_or_default();
-    for event in events {
-        let style = if event.r#type == "Warning" { WAITING } else { FAINT };
-        let age = event.time.map_or_else(|| "?".to_owned(), |time| age(time, now));
-        let times = if event.count > 1 {
-            format!(" (×{})", event.count)
-        } else {
-            String::new()
-        };
-        let _ = writeln!(
-            text,
-            "  {age:>4}  {}  {:reasons$}  {}: {}{times}",
-            styled(style, format!("{:7}", event.r#type)),
-            event.reason,
-            event.object,
-            event.message.trim_end().replace('\n', " ")
-        );
-    }
-    text
+    let reasons = events.iter().map(|event| line(&event.reason).chars().count());
+    let reasons = reasons.max().unwrap_or_default();
+    let rows = events.iter().map(|told| event(told, reasons, now));
+    title + &rows.collect::<String>()
+}
+
+fn event(event: &Told, reasons: usize, now: Timestamp) -> String {
+    let style = if event.r#type == "Warning" { WAITING } else { FAINT };
+    let age = event.time.map_or_else(|| "?".to_owned(), |time| age(time, now));
+    let times = if event.count > 1 {
+        format!(" (×{})", event.count)
+    } else {
+        String::new()
+    };
+    format!(
+        "  {age:>4}  {}  {:reasons$}  {}: {}{times}\n",
+        styled(style, format!("{:7}", line(&event.r#type))),
+        line(&event.reason),
+        line(&event.object),
+        line(event.message.trim_end())
+    )
 }
 
 /// As kubectl writes an age: its largest unit.
