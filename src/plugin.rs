@@ -6,6 +6,7 @@
 //! | `plugin/status.rs`, `plugin/status/` | `status`: a tree of what a server has, its conditions and events |
 //! | `plugin/diff.rs`, `plugin/diff/` | `diff`: what an apply would change, and whether the pod restarts |
 //! | `plugin/report.rs`, `plugin/report/` | `report`: an archive for a bug report, without Secrets |
+//! | `plugin/stored.rs` | a server as it is stored, whether or not it parses |
 //! | `plugin/events.rs` | the events about a server and its children |
 //! | `plugin/plain.rs` | text of the cluster, made harmless for a terminal |
 //! | `plugin/paint.rs` | colours, and the way to the terminal |
@@ -17,6 +18,7 @@ mod paint;
 mod plain;
 mod report;
 mod status;
+mod stored;
 
 use std::io;
 use std::path::PathBuf;
@@ -69,8 +71,12 @@ pub enum Error {
     )]
     NotInstalled,
     /// A stored server does not parse.
-    #[error("the DittoServer {name} does not parse: {detail}. `kubectl edit dittoserver {name}` mends it")]
+    #[error(
+        "the DittoServer {name} does not parse: {detail}. `kubectl edit dittoserver {name} -n {namespace}` mends it"
+    )]
     Unparsable {
+        /// The namespace.
+        namespace: String,
         /// The name.
         name: String,
         /// What is wrong.

@@ -4,11 +4,13 @@ mod diff;
 mod pipe;
 mod report;
 mod status;
+mod unparsable;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use serde_json::{Value, json};
 
 use crate::support::{World, fixtures};
 
@@ -108,5 +110,68 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Somebody who may do in the world's namespace what these rules say, and nothing else.
+struct Limited {
+    kubeconfig: PathBuf,
+    _folder: Folder,
+}
+
+impl Limited {
+    async fn new(world: &World, rules: Value) -> Self {
+        let user = format!("limited-{}", world.namespace);
+        let api = "rbac.authorization.k8s.io";
+        let role = json!({"metadata": {"name": "limited"}, "rules": rules});
+        let binding = json!({
+            "metadata": {"name": "limited"},
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": "limited"},
+            "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
+        });
+        world
+            .create::<Role>(&serde_json::from_value(role).expect("a Role"))
+            .await;
+        world
+            .create::<RoleBinding>(&serde_json::from_value(binding).expect("a RoleBinding"))
+            .await;
+        let text = std::fs::read_to_string(world.control_plane().kubeconfig()).expect("a kubeconfig");
+        let mut config: Value = serde_yaml::from_str(&text).expect("YAML");
+        config["users"][0]["user"]["as"] = json!(user);
+        let folder = Folder::new(world, "limited");
+        let kubeconfig = folder.join("config");
+        std::fs::write(&kubeconfig, config.to_string()).expect("a file");
+        Self {
+            kubeconfig,
+            _folder: folder,
+        }
+    }
+
+    /// Who may do everything with all that the plugin looks at, but for these.
+    async fn without(world: &World, withheld: &[&str], extra: Value) -> Self {
+        let all = [
+            "dittoservers",
+            "statefulsets",
+            "controllerrevisions",
+            "pods",
+            "pods/log",
+            "persistentvolumeclaims",
+            "services",
+            "configmaps",
+            "secrets",
+            "networkpolicies",
+            "perconapgclusters",
+            "events",
+        ];
+        let granted: Vec<&str> = all.into_iter().filter(|kind| !withheld.contains(kind)).collect();
+        let mut rules = vec![json!({"apiGroups": ["*"], "resources": granted, "verbs": ["*"]})];
+        rules.extend(extra.as_array().cloned().unwrap_or_default());
+        Self::new(world, json!(rules)).await
+    }
+
+    fn command(&self, world: &World) -> Command {
+        let mut command = command(&self.kubeconfig);
+        command.args(["-n", &world.namespace]);
+        command
     }
 }

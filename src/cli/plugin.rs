@@ -16,7 +16,7 @@ Examples:
   kubectl dittofs render -f server.yaml     the children of a manifest, without a cluster";
 
 const STATUS_EXAMPLES: &str = "\
-Exit status: 0 if every server shown is Ready, 1 if one is not, 2 if the cluster cannot be read, 3 if there is none of this name.
+Exit status: 0 if every server shown is Ready, 1 if one is not or does not parse, 2 if the cluster cannot be read, 3 if there is none of this name.
 
 Examples:
   kubectl dittofs status files
@@ -144,7 +144,7 @@ pub struct ReportArgs {
     /// Namespace of the operator; it is looked for in all of them if not given.
     #[arg(long, value_name = "NAMESPACE")]
     pub operator_namespace: Option<String>,
-    /// How many lines of each log are taken.
+    /// How many lines of each log are taken; fewer if they are too long.
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub log_lines: i64,
 }

@@ -1,15 +1,14 @@
 //! The way to the API server, as kubectl finds it.
 
-use std::sync::Arc;
-
-use kube::core::DeserializeGuard;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::ApiResource;
 use kube::{Api, Client, Config};
 
+use super::stored::Stored;
 use super::{Error, paint};
 use crate::api::DittoServer;
 use crate::cli::Access;
 use crate::client;
-use crate::context::StoredServer;
 use crate::controller::{Look, look};
 use crate::desired::Settings;
 
@@ -51,44 +50,37 @@ impl Cluster {
     }
 
     /// A server by its name.
-    pub(super) async fn server(&self, name: &str) -> Result<Arc<DittoServer>, Error> {
-        let api: Api<StoredServer> = Api::namespaced(self.client.clone(), &self.namespace);
-        let stored = match api.get(name).await {
-            Ok(stored) => stored,
+    pub(super) async fn server(&self, name: &str) -> Result<Stored, Error> {
+        match servers(&self.client, Some(&self.namespace)).get(name).await {
+            Ok(object) => Ok(Stored::of(object)),
             Err(kube::Error::Api(status)) if status.code == 404 && is_of_object(&status) => {
-                return Err(Error::NotFound {
+                Err(Error::NotFound {
                     namespace: self.namespace.clone(),
                     name: name.into(),
-                });
+                })
             }
-            Err(error) => return Err(failed("reading the DittoServer", &error)),
-        };
-        parsed(stored, name)
+            Err(error) => Err(failed("reading the DittoServer", &error)),
+        }
     }
 
     /// All servers of a namespace, or of all of them, in the order of namespaces and names.
-    pub(super) async fn servers(&self, all_namespaces: bool) -> Result<Vec<Arc<DittoServer>>, Error> {
-        let api: Api<StoredServer> = if all_namespaces {
-            Api::all(self.client.clone())
-        } else {
-            Api::namespaced(self.client.clone(), &self.namespace)
-        };
-        let listed = api.list(&kube::api::ListParams::default()).await;
-        let listed = listed.map_err(|error| failed("listing the DittoServers", &error))?;
-        listed
-            .items
-            .into_iter()
-            .map(|stored| parsed(stored, "of the list"))
-            .collect()
+    pub(super) async fn servers(&self, all_namespaces: bool) -> Result<Vec<Stored>, Error> {
+        let namespace = (!all_namespaces).then_some(self.namespace.as_str());
+        let listed = servers(&self.client, namespace)
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| failed("listing the DittoServers", &error))?;
+        Ok(listed.items.into_iter().map(Stored::of).collect())
     }
 }
 
-fn parsed(stored: StoredServer, name: &str) -> Result<Arc<DittoServer>, Error> {
-    let DeserializeGuard(parsed) = stored;
-    parsed.map(Arc::new).map_err(|invalid| Error::Unparsable {
-        name: invalid.metadata.name.unwrap_or_else(|| name.into()),
-        detail: invalid.error,
-    })
+/// DittoServers as they are stored: not every one may parse.
+pub(super) fn servers(client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<DittoServer>(&());
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
 }
 
 /// Whether a 404 is about the object, not about its kind.

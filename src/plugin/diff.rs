@@ -40,7 +40,7 @@ struct Difference {
 pub(super) async fn run(access: &Access, args: &DiffArgs) -> Result<u8, Error> {
     let cluster = Cluster::find(access).await?;
     let servers = match &args.name {
-        Some(name) => vec![cluster.server(name).await?],
+        Some(name) => vec![cluster.server(name).await?.whole()?],
         None => manifest::servers(&cluster, &args.files).await?,
     };
     let mut namespaces: Vec<String> = servers.iter().filter_map(|server| server.namespace()).collect();

@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `report/collect.rs` | what goes in, read from the API server |
+//! | `report/secrets.rs` | Secrets without their values, and the values that are looked for in the rest |
 //! | `report/logs.rs` | logs of the operator and of the server |
 //! | `report/archive.rs` | the tar, gzipped |
 //!
@@ -11,11 +12,13 @@
 mod archive;
 mod collect;
 mod logs;
+mod secrets;
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -29,20 +32,20 @@ use crate::observe::observe;
 /// Writes the archive.
 pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error> {
     let cluster = Cluster::find(access).await?;
-    let server = cluster.server(&args.name).await?;
+    let stored = cluster.server(&args.name).await?;
     let namespaces = [cluster.namespace.clone()];
     let look = cluster.look(&namespaces, Settings::default()).await?;
-    let observed = observe(&look.context, server).await;
-    let (redactor, unread) = collect::redactor(&cluster, &observed).await;
-    let mut archive = Archive::new(&args.name, redactor);
-    archive.missed.extend(unread);
+    let observed = observe(&look.context, Arc::clone(&stored.server)).await;
+    let read = secrets::read(&cluster, &stored, &observed).await;
+    let mut archive = Archive::new(&args.name, secrets::redactor(&read.found));
+    archive.missed.extend(read.missed);
 
-    let view = status::view(&look.context, &observed, usize::MAX).await?;
+    let view = status::view(&look.context, &stored, &observed, usize::MAX).await;
     let text = anstream::adapter::strip_str(&status::render(&view, Timestamp::now())).to_string();
     archive.text("status.txt", &text);
-    collect::server(&cluster, &args.name, &mut archive).await;
+    collect::server(&stored, &mut archive);
     collect::children(&cluster, &args.name, &mut archive).await;
-    collect::secrets(&cluster, &observed, &mut archive).await;
+    secrets::told(&read.found, &mut archive);
     collect::events(&cluster, &view, &mut archive).await;
     collect::versions(&cluster, &mut archive).await;
     logs::of_server(&cluster, &observed, args.log_lines, &mut archive).await;

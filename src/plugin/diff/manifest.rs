@@ -53,6 +53,7 @@ async fn stored(cluster: &Cluster, document: Document) -> Result<DittoServer, Er
     let Some(live) = api.get_opt(&name).await.map_err(call)? else {
         let server = serde_json::from_value(manifest).map_err(|error| Error::Unparsable {
             name,
+            namespace,
             detail: error.to_string(),
         })?;
         let params = PostParams {

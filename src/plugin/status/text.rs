@@ -22,7 +22,7 @@ pub(in crate::plugin) fn render(view: &View, now: Timestamp) -> String {
         text.push_str(&row.text(width));
     }
     text.push_str(&conditions(view, now));
-    text.push_str(&events(&view.events, now));
+    text.push_str(&events(view, now));
     text
 }
 
@@ -42,10 +42,24 @@ fn head(view: &View, now: Timestamp) -> String {
         words.push("the operator has not seen the latest change yet".to_owned());
     }
     format!(
-        "{}  {}  {}\n",
+        "{}  {}  {}\n{}",
         styled(TITLE, title),
         styled(style, word),
-        styled(FAINT, words.join(", "))
+        styled(FAINT, words.join(", ")),
+        problem(view)
+    )
+}
+
+fn problem(view: &View) -> String {
+    let Some(problem) = &view.problem else {
+        return String::new();
+    };
+    format!(
+        "{} it does not parse: {}. The operator leaves it as it is until `kubectl edit dittoserver {} -n {}` has mended it.\nWhat parses of it:\n",
+        styled(BAD, "error:"),
+        line(problem),
+        line(&view.name),
+        line(&view.namespace)
     )
 }
 
@@ -146,14 +160,20 @@ fn conditions(view: &View, now: Timestamp) -> String {
     text
 }
 
-fn events(events: &[Told], now: Timestamp) -> String {
+fn events(view: &View, now: Timestamp) -> String {
     let title = format!("\n{}\n", styled(TITLE, "Last events"));
-    if events.is_empty() {
+    if let Some(problem) = &view.events_problem {
+        return format!("{title}  cannot be read: {}\n", line(problem));
+    }
+    if view.events.is_empty() {
         return String::new();
     }
-    let reasons = events.iter().map(|event| line(&event.reason).chars().count());
+    let reasons = view
+        .events
+        .iter()
+        .map(|event| line(&event.reason).chars().count());
     let reasons = reasons.max().unwrap_or_default();
-    let rows = events.iter().map(|told| event(told, reasons, now));
+    let rows = view.events.iter().map(|told| event(told, reasons, now));
     title + &rows.collect::<String>()
 }
 
@@ -187,7 +207,62 @@ fn age(since: Timestamp, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kube::api::DynamicObject;
+    use serde_json::json;
+
     use super::*;
+    use crate::plugin::stored::Stored;
+
+    /// Everything that the cluster may say has this in it.
+    const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\n\u{9b}1m\t";
+
+    fn hostile() -> View {
+        let condition = json!({
+            "type": HOSTILE, "status": HOSTILE, "reason": HOSTILE, "message": HOSTILE,
+            "lastTransitionTime": "2025-01-01T00:00:00Z",
+        });
+        let object: DynamicObject = serde_json::from_value(json!({
+            "metadata": {"name": HOSTILE, "namespace": HOSTILE},
+            "spec": {"image": HOSTILE, "storage": {"metadataSize": "1Gi"}},
+            "status": {"conditions": [condition]},
+        }))
+        .unwrap();
+        let pod = Node::new("Pod", HOSTILE, Mood::Bad, HOSTILE);
+        let mut set = Node::new("StatefulSet", HOSTILE, Mood::Good, HOSTILE);
+        set.children = vec![pod];
+        let mut view = View::of(&Stored::of(object), vec![set]);
+        assert_eq!(view.conditions.len(), 1);
+        view.problem = Some(HOSTILE.into());
+        view.events = vec![Told {
+            time: None,
+            r#type: HOSTILE.into(),
+            reason: HOSTILE.into(),
+            object: HOSTILE.into(),
+            message: format!("{HOSTILE}end"),
+            count: 2,
+        }];
+        view
+    }
+
+    #[test]
+    fn nothing_that_the_cluster_says_is_a_command_to_the_terminal() {
+        let mut view = hostile();
+        for events_problem in [None, Some(HOSTILE.to_owned())] {
+            view.events_problem = events_problem;
+            let text = render(&view, Timestamp::now());
+            let plain = anstream::adapter::strip_str(&text).to_string();
+            assert!(plain.contains("^[[2J^[]0;x^G"), "{plain}");
+            assert!(
+                !plain.chars().any(|char| char.is_control() && char != '\n'),
+                "{plain:?}"
+            );
+            // What was taken out are our own colours and nothing else.
+            assert!(
+                !text.contains("\u{1b}[2J") && !text.contains("\u{1b}]"),
+                "{text:?}"
+            );
+        }
+    }
 
     #[test]
     fn an_age_is_in_its_largest_unit() {
