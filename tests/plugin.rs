@@ -1,6 +1,8 @@
 //! The kubectl plugin: what its commands say of real servers, and their exit status.
 
+mod access;
 mod diff;
+mod manifest;
 mod pipe;
 mod report;
 mod status;

@@ -34,7 +34,7 @@ Examples:
 
 const DIFF_EXAMPLES: &str = "\
 Nothing is written: the API server is asked by dry runs, which need the permissions of the writes.
-Exit status: 0 if nothing would change, 1 if something would, 2 on an error.
+Exit status: 0 if nothing would change, 1 if something would, 2 if there is no answer: an error, or a missing permission.
 
 Examples:
   kubectl dittofs diff files                  what this version of the operator would change

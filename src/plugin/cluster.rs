@@ -97,7 +97,7 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) if status.code == 404 && !is_of_object(status) => {
             return Error::NotInstalled;
         }
-        kube::Error::Api(status) => (client::explain(error), remedy(status.code)),
+        kube::Error::Api(status) => (without_object(client::explain(error)), remedy(status.code)),
         kube::Error::Auth(error) => (
             error.to_string(),
             "The credentials in the kubeconfig do not work: log in to the cluster again",
@@ -111,6 +111,14 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
         what: what.into(),
         detail,
         remedy,
+    }
+}
+
+/// Where the API server finds fields that do not exist, it may quote the whole object first. What it found comes last.
+fn without_object(message: String) -> String {
+    match message.rsplit_once("strict decoding error: ") {
+        Some((_, found)) => found.to_owned(),
+        None => message,
     }
 }
 

@@ -97,14 +97,6 @@ async fn a_server_that_is_stopped_or_new_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_the_api_server_refuses_is_an_error() {
-    let world = World::new("diff").await;
-    let said = against(&world, json!({"replicas": 7})).await;
-    assert_eq!(said.code, Some(2), "{}", said.text);
-    assert!(said.error.contains("spec.replicas"), "{}", said.error);
-}
-
-#[tokio::test]
 async fn what_an_edit_by_hand_would_lose_is_shown() {
     let mut world = World::new("diff").await;
     applied(&world, json!({})).await;

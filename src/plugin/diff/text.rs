@@ -131,30 +131,29 @@ fn unified(title: &str, before: &str, after: &str) -> String {
 }
 
 fn summary(difference: &Difference) -> String {
-    let changes = difference
-        .previews
-        .iter()
-        .filter(|preview| preview.change.is_write())
-        .count();
-    let failures = difference
-        .previews
-        .iter()
-        .filter(|preview| matches!(preview.change, Change::Failed(_)))
-        .count();
+    let previews = &difference.previews;
+    let count = |is: fn(&Change) -> bool| previews.iter().filter(|preview| is(&preview.change)).count();
+    let failures = count(|change| matches!(change, Change::Failed(_)));
+    let is_partial = failures > 0 || difference.fate.is_unknown();
     let mut text = String::from("\n");
     if failures > 0 {
         let _ = writeln!(text, "{failures} children could not be compared.");
     }
-    let count = match changes {
-        0 => "No change.".to_owned(),
-        1 => "1 child changes.".to_owned(),
-        changes => format!("{changes} children change."),
+    let changes = match (count(Change::is_write), is_partial) {
+        (0, false) => "No change.".to_owned(),
+        (0, true) => "No change that can be seen.".to_owned(),
+        (1, _) => "1 child changes.".to_owned(),
+        (changes, _) => format!("{changes} children change."),
     };
-    let _ = writeln!(text, "{count} {}", fate(&difference.fate));
-    if let Fate::Restarts(reasons) = &difference.fate {
+    let _ = writeln!(text, "{changes} {}", fate(&difference.fate));
+    if let Fate::Restarts(reasons) | Fate::Unknown(reasons) = &difference.fate {
         for reason in reasons {
             let _ = writeln!(text, "  - {}", line(reason));
         }
+    }
+    if matches!(&difference.fate, Fate::Unknown(unread) if !unread.is_empty()) {
+        let remedy = "Ask an administrator of the cluster for what you may not do, or use another --context.";
+        let _ = writeln!(text, "{remedy}");
     }
     text
 }
@@ -166,7 +165,11 @@ fn fate(fate: &Fate) -> String {
         Fate::Starts => styled(WAITING, "A pod is started."),
         Fate::Stops => styled(WAITING, "The pod is stopped."),
         Fate::Restarts(_) => styled(BAD, "The pod restarts:"),
-        Fate::Unknown => styled(BAD, "Whether the pod restarts is not known."),
+        Fate::Unknown(unread) if unread.is_empty() => styled(BAD, "Whether the pod restarts is not known."),
+        Fate::Unknown(_) => styled(
+            BAD,
+            "Whether the pod restarts is not known, because there is no answer about:",
+        ),
     }
 }
 

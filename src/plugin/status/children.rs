@@ -62,7 +62,11 @@ fn stateful_set(observed: &Observed) -> Node {
     let set = match &observed.stateful_set {
         Read::Found(set) => set,
         Read::Missing => return missing(kind, &name),
-        Read::Unreadable(error) => return unreadable(kind, &name, error),
+        Read::Unreadable(error) => {
+            let mut node = unreadable(kind, &name, error);
+            node.children = pods(observed);
+            return node;
+        }
     };
     if let Some(whose) = foreign(set.as_ref(), server) {
         return Node::new(kind, name, Mood::Bad, whose);
@@ -105,7 +109,11 @@ fn pods(observed: &Observed) -> Vec<Node> {
         let message = cause.message.strip_prefix(&prefix).unwrap_or(&cause.message);
         (message.to_owned(), cause.is_fault)
     });
-    let found = observed.pods.found().map(Vec::as_slice).unwrap_or_default();
+    let found = match &observed.pods {
+        Read::Found(found) => found.as_slice(),
+        Read::Missing => &[],
+        Read::Unreadable(error) => return vec![unreadable("Pod", &name, error)],
+    };
     if found.is_empty() {
         return cause
             .into_iter()
@@ -305,7 +313,7 @@ where
             None => Node::new(kind, name, Mood::Good, summary(object.as_ref())),
         },
         Lookedup::Missing => missing(kind, name),
-        Lookedup::Unknown(feed) => unreadable(kind, name, &format!("{feed:?}")),
+        Lookedup::Unknown(feed) => unreadable(kind, name, feed.why()),
     }
 }
 
