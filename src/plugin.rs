@@ -6,12 +6,14 @@
 //! | `plugin/status.rs`, `plugin/status/` | `status`: a tree of what a server has, its conditions and events |
 //! | `plugin/diff.rs`, `plugin/diff/` | `diff`: what an apply would change, and whether the pod restarts |
 //! | `plugin/report.rs`, `plugin/report/` | `report`: an archive for a bug report, without Secrets |
+//! | `plugin/complete.rs`, `plugin/complete/` | completion through kubectl's own |
 //! | `plugin/stored.rs` | a server as it is stored, whether or not it parses |
 //! | `plugin/events.rs` | the events about a server and its children |
 //! | `plugin/plain.rs` | text of the cluster, made harmless for a terminal |
 //! | `plugin/paint.rs` | colours, and the way to the terminal |
 
 mod cluster;
+mod complete;
 mod diff;
 mod events;
 mod paint;
@@ -27,6 +29,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use thiserror::Error;
 
+pub use self::complete::complete;
 use crate::cli::{Plugin, PluginArgs, PluginCommand};
 use crate::{cli, controller, desired, render};
 

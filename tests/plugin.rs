@@ -1,6 +1,7 @@
 //! The kubectl plugin: what its commands say of real servers, and their exit status.
 
 mod access;
+mod completion;
 mod diff;
 mod manifest;
 mod pipe;

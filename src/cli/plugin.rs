@@ -42,7 +42,8 @@ Examples:
   kustomize build . | kubectl dittofs diff -f -";
 
 const COMPLETION_EXAMPLES: &str = "\
-Completes the command kubectl-dittofs.
+Completes the command kubectl-dittofs. To complete `kubectl dittofs`, put this binary on the PATH as kubectl_complete-dittofs too: kubectl's
+own completion runs it.
 
 Examples:
   source <(kubectl dittofs completion bash)
