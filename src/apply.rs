@@ -6,6 +6,7 @@
 
 mod claim_mark;
 pub mod compare;
+mod groundwork;
 pub mod managed_fields;
 pub mod ownership;
 pub mod preview;
@@ -21,6 +22,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::ResourceExt;
 
+use self::groundwork::Groundwork;
 use self::ownership::{Owner, owner};
 pub use self::write::Error;
 pub(crate) use self::write::is_namespace_terminating;
@@ -231,7 +233,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         let before = applied.config_map.clone();
         applied.config_map = applied.record("ConfigMap", name, written, before);
     }
-    let pod_may_be_written = applied.is_complete();
+    let groundwork = Groundwork::of(applied.is_complete());
     // Neither waits for the other: a pod may start on a small volume, and a volume grows under any pod.
     for growth in growths {
         grow(&writer, &mut applied, growth).await;
@@ -248,17 +250,11 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     let written = writer.child(policies, &name, network_policy).await;
     applied.record("NetworkPolicy", name, written, Read::Missing);
     if let Some(cluster) = database {
-        apply_database(&writer, &mut applied, cluster, pod_may_be_written).await;
+        apply_database(&writer, &mut applied, cluster, groundwork).await;
     }
-    let runs = matches!(workload, Workload::Run { .. });
-    Box::pin(apply_workload(
-        &writer,
-        &mut applied,
-        workload,
-        pod_may_be_written,
-    ))
-    .await;
-    if runs && pod_may_be_written {
+    let may_restart = groundwork.allows_restart(&workload);
+    Box::pin(apply_workload(&writer, &mut applied, workload, groundwork)).await;
+    if may_restart {
         restart_without_volume(&writer, &mut applied, observed).await;
     }
     claim_mark::mark(&writer, &mut applied).await;
@@ -313,16 +309,15 @@ async fn apply_services(
     }
 }
 
-/// A cluster is not made before the Secrets: once it is there, it counts as data that may know other ones.
 async fn apply_database(
     writer: &Writer<'_>,
     applied: &mut Applied,
     cluster: PerconaPGCluster,
-    may_be_made: bool,
+    groundwork: Groundwork,
 ) {
     let name = names::percona_cluster(&writer.server.name_any());
     let before = applied.database.clone();
-    let written = if may_be_made || before.found().is_some() {
+    let written = if groundwork.allows_database(before.found().is_some()) {
         writer
             .child(&writer.context.caches.databases, &name, cluster)
             .await
@@ -359,7 +354,12 @@ async fn restart_without_volume(writer: &Writer<'_>, applied: &mut Applied, obse
     }
 }
 
-async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Workload, allowed: bool) {
+async fn apply_workload(
+    writer: &Writer<'_>,
+    applied: &mut Applied,
+    workload: Workload,
+    groundwork: Groundwork,
+) {
     let (cache, name) = (
         &writer.context.caches.stateful_sets,
         names::stateful_set(&writer.server.name_any()),
@@ -368,10 +368,7 @@ async fn apply_workload(writer: &Writer<'_>, applied: &mut Applied, workload: Wo
     let runs = matches!(workload, Workload::Run { .. });
     let written = match workload {
         Workload::Await => return,
-        Workload::Run { .. } if !allowed => Written {
-            outcome: Outcome::Skipped,
-            object: None,
-        },
+        workload if !groundwork.allows(&workload) => Written::without(Outcome::Skipped),
         Workload::Run {
             stateful_set,
             config_hash: _,

@@ -24,6 +24,18 @@ pub enum Feed {
     Failing(String),
 }
 
+impl Feed {
+    /// Why it tells nothing of an object.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Failing(error) => error,
+            Self::NotServed => "the API server does not serve the kind",
+            Self::Starting | Self::Synced => "not read yet",
+        }
+    }
+}
+
 /// A cached read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookedup<K> {

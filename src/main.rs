@@ -10,10 +10,18 @@ use dittofs_operator::{api, cli, plugin, render, run};
 
 /// The name under which kubectl finds its plugin.
 const PLUGIN: &str = "kubectl-dittofs";
+/// The name under which kubectl finds what completes it.
+const COMPLETION: &str = "kubectl_complete-dittofs";
 
 fn main() -> ExitCode {
-    if is_called_as_plugin() {
+    if is_called(PLUGIN) {
         return plugin::run(&Plugin::of_command_line().args);
+    }
+    if is_called(COMPLETION) {
+        let words = std::env::args_os().skip(1);
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        plugin::complete(&words);
+        return ExitCode::SUCCESS;
     }
     let parsed = Cli::parse();
     let result = match parsed.command {
@@ -39,9 +47,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn is_called_as_plugin() -> bool {
+fn is_called(name: &str) -> bool {
     let called = std::env::args_os().next().unwrap_or_default();
-    Path::new(&called).file_stem().is_some_and(|name| name == PLUGIN)
+    Path::new(&called).file_stem().is_some_and(|stem| stem == name)
 }
 
 type AnyError = Box<dyn std::error::Error>;

@@ -6,23 +6,30 @@
 //! | `plugin/status.rs`, `plugin/status/` | `status`: a tree of what a server has, its conditions and events |
 //! | `plugin/diff.rs`, `plugin/diff/` | `diff`: what an apply would change, and whether the pod restarts |
 //! | `plugin/report.rs`, `plugin/report/` | `report`: an archive for a bug report, without Secrets |
+//! | `plugin/complete.rs`, `plugin/complete/` | completion through kubectl's own |
+//! | `plugin/stored.rs` | a server as it is stored, whether or not it parses |
 //! | `plugin/events.rs` | the events about a server and its children |
-//! | `plugin/paint.rs` | colours |
+//! | `plugin/plain.rs` | text of the cluster, made harmless for a terminal |
+//! | `plugin/paint.rs` | colours, and the way to the terminal |
 
 mod cluster;
+mod complete;
 mod diff;
 mod events;
 mod paint;
+mod plain;
 mod report;
 mod status;
+mod stored;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use thiserror::Error;
 
+pub use self::complete::complete;
 use crate::cli::{Plugin, PluginArgs, PluginCommand};
 use crate::{cli, controller, desired, render};
 
@@ -67,8 +74,12 @@ pub enum Error {
     )]
     NotInstalled,
     /// A stored server does not parse.
-    #[error("the DittoServer {name} does not parse: {detail}. `kubectl edit dittoserver {name}` mends it")]
+    #[error(
+        "the DittoServer {name} does not parse: {detail}. `kubectl edit dittoserver {name} -n {namespace}` mends it"
+    )]
     Unparsable {
+        /// The namespace.
+        namespace: String,
         /// The name.
         name: String,
         /// What is wrong.
@@ -102,7 +113,7 @@ pub enum Error {
         /// Why.
         error: io::Error,
     },
-    /// Standard output is closed, or the like.
+    /// Standard output takes nothing, and not because its reader has had enough.
     #[error(transparent)]
     Output(#[from] io::Error),
 }
@@ -122,10 +133,8 @@ pub fn run(args: &PluginArgs) -> ExitCode {
     let is_diff = matches!(args.command, PluginCommand::Diff(_));
     match answer(args) {
         Ok(status) => ExitCode::from(status),
-        // A reader that has had enough (`| head`) is no error.
-        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            paint::tell(&format!("error: {error}"));
             ExitCode::from(if is_diff { CANNOT_TELL } else { error.exit_status() })
         }
     }
@@ -139,12 +148,12 @@ fn answer(args: &PluginArgs) -> Result<u8, Error> {
         PluginCommand::Diff(diff) => runtime()?.block_on(diff::run(&args.access, diff)),
         PluginCommand::Render(args) => {
             let text = render::files(&args.files, args.percona_registry.clone())?;
-            io::stdout().write_all(text.as_bytes())?;
+            paint::write(text.as_bytes())?;
             Ok(0)
         }
         PluginCommand::Completion { shell } => {
             let script = cli::completion(*shell, &mut Plugin::command(), "kubectl-dittofs");
-            io::stdout().write_all(&script)?;
+            paint::write(&script)?;
             Ok(0)
         }
     }

@@ -4,7 +4,6 @@ use dittofs_operator::api::{self, DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Resource};
@@ -152,7 +151,7 @@ async fn a_restart_of_the_api_server_is_survived() {
 #[tokio::test]
 async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
     let mut world = World::on(own_control_plane().await, "unparsable").await;
-    install_crd(&world.client, without_schema(api::crd())).await;
+    install_crd(&world.client, fixtures::without_schema(api::crd())).await;
     percona::install_crd(&world.client)
         .await
         .expect("the CRD is installed");
@@ -189,14 +188,4 @@ async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
         .await
         .expect("it can be deleted");
     wait::until_gone(servers, "bad", bad.metadata.uid).await;
-}
-
-/// The CRD as an older version might have had it: anything goes.
-fn without_schema(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let anything =
-        json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-    for version in &mut crd.spec.versions {
-        version.schema = serde_json::from_value(anything.clone()).ok();
-    }
-    crd
 }

@@ -1,13 +1,21 @@
 //! The kubectl plugin: what its commands say of real servers, and their exit status.
 
+mod access;
+mod completion;
 mod diff;
+mod manifest;
+mod pipe;
 mod report;
 mod status;
+mod unparsable;
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
-use crate::support::World;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use serde_json::{Value, json};
+
+use crate::support::{World, fixtures};
 
 /// What a command said.
 struct Said {
@@ -47,4 +55,126 @@ async fn plugin(world: &World, args: &[&str]) -> Said {
 async fn run(mut command: Command) -> Said {
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.expect("no panic").expect("the command runs").into()
+}
+
+/// Runs a command whose standard input is this text.
+async fn fed(mut command: Command, input: String) -> Said {
+    use std::io::Write;
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().expect("the command runs");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        pipe.write_all(input.as_bytes()).expect("the command reads");
+        drop(pipe);
+        child.wait_with_output().expect("the command ends")
+    });
+    output.await.expect("no panic").into()
+}
+
+/// A server `files` with this spec, as a manifest.
+fn manifest(spec: Value) -> String {
+    serde_json::to_string(&fixtures::server("files", spec)).expect("JSON")
+}
+
+/// A settled server that was made by `kubectl apply` of this spec.
+async fn applied(world: &World, spec: Value) {
+    let mut kubectl = world.control_plane().kubectl();
+    kubectl.args(["-n", &world.namespace, "apply", "-f", "-"]);
+    let said = fed(kubectl, manifest(spec)).await;
+    assert_eq!(said.code, Some(0), "{}", said.error);
+    world.ready("files").await;
+}
+
+/// What `diff -f -` says to a manifest.
+async fn against(world: &World, spec: Value) -> Said {
+    let mut command = command(&world.control_plane().kubeconfig());
+    command.args(["-n", &world.namespace, "diff", "-f", "-"]);
+    fed(command, manifest(spec)).await
+}
+
+/// A folder of a test's own, which goes with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(world: &World, name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("{name}-{}-{}", world.namespace, std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Somebody who may do in the world's namespace what these rules say, and nothing else.
+struct Limited {
+    kubeconfig: PathBuf,
+    _folder: Folder,
+}
+
+impl Limited {
+    async fn new(world: &World, rules: Value) -> Self {
+        let user = format!("limited-{}", world.namespace);
+        let api = "rbac.authorization.k8s.io";
+        let role = json!({"metadata": {"name": "limited"}, "rules": rules});
+        let binding = json!({
+            "metadata": {"name": "limited"},
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": "limited"},
+            "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
+        });
+        world
+            .create::<Role>(&serde_json::from_value(role).expect("a Role"))
+            .await;
+        world
+            .create::<RoleBinding>(&serde_json::from_value(binding).expect("a RoleBinding"))
+            .await;
+        let text = std::fs::read_to_string(world.control_plane().kubeconfig()).expect("a kubeconfig");
+        let mut config: Value = serde_yaml::from_str(&text).expect("YAML");
+        config["users"][0]["user"]["as"] = json!(user);
+        let folder = Folder::new(world, "limited");
+        let kubeconfig = folder.join("config");
+        std::fs::write(&kubeconfig, config.to_string()).expect("a file");
+        Self {
+            kubeconfig,
+            _folder: folder,
+        }
+    }
+
+    /// Who may do everything with all that the plugin looks at, but for these.
+    async fn without(world: &World, withheld: &[&str], extra: Value) -> Self {
+        let all = [
+            "dittoservers",
+            "statefulsets",
+            "controllerrevisions",
+            "pods",
+            "pods/log",
+            "persistentvolumeclaims",
+            "services",
+            "configmaps",
+            "secrets",
+            "networkpolicies",
+            "perconapgclusters",
+            "events",
+        ];
+        let granted: Vec<&str> = all.into_iter().filter(|kind| !withheld.contains(kind)).collect();
+        let mut rules = vec![json!({"apiGroups": ["*"], "resources": granted, "verbs": ["*"]})];
+        rules.extend(extra.as_array().cloned().unwrap_or_default());
+        Self::new(world, json!(rules)).await
+    }
+
+    fn command(&self, world: &World) -> Command {
+        let mut command = command(&self.kubeconfig);
+        command.args(["-n", &world.namespace]);
+        command
+    }
 }

@@ -1,7 +1,7 @@
 //! Taking over from the Go operator, and staying on SQLite until the data has moved.
 
 mod changes;
-mod go_operator;
+pub mod go_operator;
 mod status;
 
 use std::collections::BTreeMap;

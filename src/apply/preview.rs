@@ -6,15 +6,17 @@
 mod prune;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
+use super::groundwork::Groundwork;
 use super::ownership::{Owner, owner};
 use super::write::{Child, Error, Writer, stamped};
-use super::{compare, managed_fields, storage};
-use crate::api::names;
+use super::{Outcome, compare, managed_fields, storage};
+use crate::api::{PerconaPGCluster, names};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::desired::{Desired, SecretAction, SecretChange, Workload};
 use crate::growth::{self, Growth};
@@ -51,8 +53,10 @@ pub enum Change {
     Delete,
     /// It would be changed in this way. There is no text to compare, or it is not to be shown.
     Other(String),
-    /// It would not be touched, for this reason.
+    /// It is to be left as it is, for this reason.
     Held(String),
+    /// It would not be written, although it is not as it should be: it is somebody else's, say, or waits for another.
+    Refused(Outcome),
     /// The API server refuses it, or does not answer.
     Failed(Error),
 }
@@ -63,7 +67,21 @@ impl Change {
     pub fn is_write(&self) -> bool {
         match self {
             Self::Create(_) | Self::Update { .. } | Self::Delete | Self::Other(_) => true,
-            Self::None | Self::Held(_) | Self::Failed(_) => false,
+            Self::None | Self::Held(_) | Self::Refused(_) | Self::Failed(_) => false,
+        }
+    }
+
+    /// What [`Outcome::is_done`] would say of it.
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Refused(outcome) => outcome.is_done(),
+            Self::Failed(_) => false,
+            Self::None
+            | Self::Create(_)
+            | Self::Update { .. }
+            | Self::Delete
+            | Self::Other(_)
+            | Self::Held(_) => true,
         }
     }
 }
@@ -85,19 +103,7 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
     } = desired;
     let server = observed.server.name_any();
     let sketch = Sketch(Writer::new(context, &observed.server));
-    let mut previews = Vec::new();
-    for secret in secrets {
-        let how = "would be generated; its values are not shown";
-        let name = secret.metadata.name.unwrap_or_default();
-        previews.push(of("Secret", name, Change::Other(how.into())));
-    }
-    previews.extend(secret_changes.into_iter().map(secret_change));
-    let forgone = "would not be generated: data that is there may know another";
-    previews.extend(
-        not_generated
-            .into_iter()
-            .map(|name| of("Secret", name, Change::Held(forgone.into()))),
-    );
+    let mut previews = secret_previews(secrets, secret_changes, not_generated);
     let name = names::config_map(&server);
     previews.push(match config_map {
         Some(config_map) => sketch.child("ConfigMap", name, config_map).await,
@@ -107,26 +113,47 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
             Change::Held("stays as it is beside a pod that is held".into()),
         ),
     });
+    let groundwork = Groundwork::of(previews.iter().all(|preview| preview.change.is_done()));
     previews.extend(growths.into_iter().filter_map(growth));
-    for service in [Some(headless_service), Some(api_service), metrics_service.clone()]
-        .into_iter()
-        .flatten()
-    {
-        let name = service.metadata.name.clone().unwrap_or_default();
-        previews.push(sketch.child("Service", name, service).await);
-    }
-    if metrics_service.is_none() {
-        previews.extend(sketch.metrics_service_that_goes(&server).await);
-    }
+    let services = [headless_service, api_service];
+    previews.extend(sketch.services(&server, services, metrics_service).await);
     let name = names::baseline_network_policy(&server);
     previews.push(sketch.child("NetworkPolicy", name, network_policy).await);
     if let Some(cluster) = database {
-        let name = names::percona_cluster(&server);
-        previews.push(sketch.child("PerconaPGCluster", name, cluster).await);
+        previews.push(sketch.database(observed, cluster, groundwork).await);
     }
-    previews.push(sketch.workload(observed, workload).await);
-    previews.extend(pod_without_volume(observed));
+    let may_restart = groundwork.allows_restart(&workload);
+    previews.push(sketch.workload(observed, workload, groundwork).await);
+    if may_restart {
+        previews.extend(pod_without_volume(observed));
+    }
     previews
+}
+
+/// The values of Secrets are not shown, so nothing is asked about them.
+fn secret_previews(
+    create: Vec<Secret>,
+    change: Vec<SecretChange>,
+    not_generated: Vec<String>,
+) -> Vec<Preview> {
+    let generated = "would be generated; its values are not shown";
+    let created = create.into_iter().map(|secret| {
+        let name = secret.metadata.name.unwrap_or_default();
+        of("Secret", name, Change::Other(generated.into()))
+    });
+    let forgone = "would not be generated: data that is there may know another";
+    let forgone = not_generated
+        .into_iter()
+        .map(|name| of("Secret", name, Change::Held(forgone.into())));
+    let changed = change.into_iter().map(secret_change);
+    created.chain(changed).chain(forgone).collect()
+}
+
+fn dry_post() -> PostParams {
+    PostParams {
+        dry_run: true,
+        field_manager: Some(FIELD_MANAGER.into()),
+    }
 }
 
 fn of(kind: &'static str, name: String, change: Change) -> Preview {
@@ -165,6 +192,9 @@ fn growth(growth: Growth) -> Option<Preview> {
 /// A pod that must be replaced for a volume that was added.
 fn pod_without_volume(observed: &Observed) -> Option<Preview> {
     let stateful_set = observed.stateful_set.found()?;
+    if owner(&stateful_set.metadata, &observed.server) != Owner::Us {
+        return None;
+    }
     let pod = growth::pod_without_volume(&observed.pods, stateful_set)?;
     Some(of("Pod", pod.name_any(), Change::Delete))
 }
@@ -194,10 +224,11 @@ impl Sketch<'_> {
     async fn change<K: Child>(&self, name: &str, desired: K) -> Result<Change, Error> {
         let desired = stamped(desired)?;
         let Some((live, before)) = self.live::<K>(name).await? else {
+            self.created::<K>(&desired).await?;
             return Ok(Change::Create(desired));
         };
         if let Some(outcome) = self.0.refusal(&live) {
-            return Ok(Change::Held(outcome.to_string()));
+            return Ok(Change::Refused(outcome));
         }
         if self.0.is_current(&live, &desired)? {
             return Ok(Change::None);
@@ -224,6 +255,13 @@ impl Sketch<'_> {
     fn dynamic<K: Child>(&self) -> Api<DynamicObject> {
         let resource = ApiResource::erase::<K>(&());
         Api::namespaced_with(self.0.context.client.clone(), self.0.namespace(), &resource)
+    }
+
+    /// Whether the API server would take a new child: a quota or a webhook may be in the way.
+    async fn created<K: Child>(&self, desired: &Value) -> Result<(), Error> {
+        let object: DynamicObject = serde_json::from_value(desired.clone())?;
+        let created = self.dynamic::<K>().create(&dry_post(), &object).await;
+        created.map(drop).map_err(Error::call("create"))
     }
 
     async fn applied<K: Child>(&self, name: &str, live: &Value, desired: &Value) -> Result<Value, Error> {
@@ -268,17 +306,12 @@ impl Sketch<'_> {
             metadata.insert("resourceVersion".into(), json!(live.resource_version()));
         }
         let object: DynamicObject = serde_json::from_value(pruned)?;
-        let params = PostParams {
-            dry_run: true,
-            field_manager: Some(FIELD_MANAGER.into()),
-        };
-        let replaced = self.dynamic::<K>().replace(name, &params, &object).await;
+        let replaced = self.dynamic::<K>().replace(name, &dry_post(), &object).await;
         Ok(serde_json::to_value(replaced.map_err(Error::call("replace"))?)?)
     }
 
     /// The metrics Service of a server whose metrics are off.
     async fn metrics_service_that_goes(&self, server: &str) -> Option<Preview> {
-        use k8s_openapi::api::core::v1::Service;
         let name = names::metrics_service(server);
         let change = match self.live::<Service>(&name).await {
             Ok(Some((live, _))) if owner(live.meta(), self.0.server) == Owner::Us => Change::Delete,
@@ -288,9 +321,38 @@ impl Sketch<'_> {
         Some(of("Service", name, change))
     }
 
-    async fn workload(&self, observed: &Observed, workload: Workload) -> Preview {
+    /// The metrics Service goes where it is not wanted.
+    async fn services(&self, server: &str, always: [Service; 2], metrics: Option<Service>) -> Vec<Preview> {
+        let is_unwanted = metrics.is_none();
+        let mut previews = Vec::new();
+        for service in always.into_iter().chain(metrics) {
+            let name = service.metadata.name.clone().unwrap_or_default();
+            previews.push(self.child("Service", name, service).await);
+        }
+        if is_unwanted {
+            previews.extend(self.metrics_service_that_goes(server).await);
+        }
+        previews
+    }
+
+    async fn database(
+        &self,
+        observed: &Observed,
+        cluster: PerconaPGCluster,
+        groundwork: Groundwork,
+    ) -> Preview {
+        let name = names::percona_cluster(&observed.server.name_any());
+        if groundwork.allows_database(observed.database.cluster.found().is_some()) {
+            self.child(PerconaPGCluster::KIND, name, cluster).await
+        } else {
+            of(PerconaPGCluster::KIND, name, Change::Refused(Outcome::Skipped))
+        }
+    }
+
+    async fn workload(&self, observed: &Observed, workload: Workload, groundwork: Groundwork) -> Preview {
         let name = names::stateful_set(&observed.server.name_any());
         let change = match workload {
+            workload if !groundwork.allows(&workload) => Ok(Change::Refused(Outcome::Skipped)),
             Workload::Await => Ok(Change::Held("is not created yet: its pod could not start".into())),
             Workload::Hold { replicas } => self.held(&name, replicas).await,
             Workload::Run { stateful_set, .. } => self.stateful_set(&name, *stateful_set).await,
@@ -303,7 +365,7 @@ impl Sketch<'_> {
             return Ok(Change::Held("is not created yet: its pod could not start".into()));
         };
         if let Some(outcome) = self.0.refusal(&live) {
-            return Ok(Change::Held(outcome.to_string()));
+            return Ok(Change::Refused(outcome));
         }
         if live.spec.as_ref().and_then(|spec| spec.replicas) == Some(replicas) {
             return Ok(Change::Held("its pod is left as it is".into()));
@@ -327,7 +389,7 @@ impl Sketch<'_> {
             return self.change(name, desired).await;
         }
         if let Some(outcome) = self.0.refusal(&live) {
-            return Ok(Change::Held(outcome.to_string()));
+            return Ok(Change::Refused(outcome));
         }
         let desired = stamped(desired)?;
         let merged = storage::merged(&self.0.api(), name, &live, &desired).await?;

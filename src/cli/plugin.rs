@@ -16,7 +16,7 @@ Examples:
   kubectl dittofs render -f server.yaml     the children of a manifest, without a cluster";
 
 const STATUS_EXAMPLES: &str = "\
-Exit status: 0 if every server shown is Ready, 1 if one is not, 2 if the cluster cannot be read, 3 if there is none of this name.
+Exit status: 0 if every server shown is Ready, 1 if one is not or does not parse, 2 if the cluster cannot be read, 3 if there is none of this name.
 
 Examples:
   kubectl dittofs status files
@@ -34,7 +34,7 @@ Examples:
 
 const DIFF_EXAMPLES: &str = "\
 Nothing is written: the API server is asked by dry runs, which need the permissions of the writes.
-Exit status: 0 if nothing would change, 1 if something would, 2 on an error.
+Exit status: 0 if nothing would change, 1 if something would, 2 if there is no answer: an error, or a missing permission.
 
 Examples:
   kubectl dittofs diff files                  what this version of the operator would change
@@ -42,7 +42,8 @@ Examples:
   kustomize build . | kubectl dittofs diff -f -";
 
 const COMPLETION_EXAMPLES: &str = "\
-Completes the command kubectl-dittofs.
+Completes the command kubectl-dittofs. To complete `kubectl dittofs`, put this binary on the PATH as kubectl_complete-dittofs too: kubectl's
+own completion runs it.
 
 Examples:
   source <(kubectl dittofs completion bash)
@@ -144,7 +145,7 @@ pub struct ReportArgs {
     /// Namespace of the operator; it is looked for in all of them if not given.
     #[arg(long, value_name = "NAMESPACE")]
     pub operator_namespace: Option<String>,
-    /// How many lines of each log are taken.
+    /// How many lines of each log are taken; fewer if they are too long.
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub log_lines: i64,
 }

@@ -7,7 +7,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{FIRST_SYNC, RESYNC, RETRY, RunError, triggers};
+use super::{RESYNC, RETRY, RunError, triggers};
 use crate::backoff::PerObject;
 use crate::context::{Context, StoredServer};
 use crate::desired::Settings;
@@ -15,7 +15,7 @@ use crate::leader::gate::Gate;
 use crate::metrics::Metrics;
 use crate::{client, events};
 
-/// Longest wait for the first answers. The list of servers has no limit of its own.
+/// Longest wait for the first answers.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
 /// The context of a reconcile, filled by the operator's own watches, so that `observe` sees what the operator sees. The
@@ -51,7 +51,8 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         resync: RESYNC,
         metrics,
     };
-    let answers = triggers::first_answers(&context, FIRST_SYNC);
+    // Whoever looks has read the servers that are meant, and may be allowed to do no more than that. A refusal is an answer.
+    let answers = triggers::children_answered(&context);
     let is_complete = tokio::time::timeout(ANSWERS_WITHIN, answers).await.is_ok();
     Ok(Look {
         context,

@@ -205,17 +205,7 @@ fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
 
 /// Waits until every watch has answered, or the time is up.
 pub(super) async fn first_answers(context: &Context, longest: Duration) {
-    let Caches {
-        servers,
-        stateful_sets,
-        config_maps,
-        services,
-        network_policies,
-        pods,
-        claims,
-        databases,
-    } = &context.caches;
-    let secrets = context.secrets.metadata();
+    let servers = &context.caches.servers;
     // Without the list of servers there is nothing to reconcile, however long that takes.
     servers.answered().await;
     if servers.is_absent() {
@@ -225,19 +215,34 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
         );
     }
     servers.synced().await;
-    let others = async {
-        stateful_sets.answered().await;
-        config_maps.answered().await;
-        services.answered().await;
-        network_policies.answered().await;
-        pods.answered().await;
-        claims.answered().await;
-        databases.answered().await;
-        secrets.answered().await;
-    };
-    if tokio::time::timeout(longest, others).await.is_err() {
+    if tokio::time::timeout(longest, children_answered(context))
+        .await
+        .is_err()
+    {
         tracing::warn!("not every kind could be listed yet; reading those from the API server meanwhile");
     }
+}
+
+/// Waits until every watch but that of the servers has answered, be it with a refusal.
+pub(super) async fn children_answered(context: &Context) {
+    let Caches {
+        servers: _,
+        stateful_sets,
+        config_maps,
+        services,
+        network_policies,
+        pods,
+        claims,
+        databases,
+    } = &context.caches;
+    stateful_sets.answered().await;
+    config_maps.answered().await;
+    services.answered().await;
+    network_policies.answered().await;
+    pods.answered().await;
+    claims.answered().await;
+    databases.answered().await;
+    context.secrets.metadata().answered().await;
 }
 
 /// Waits until every watch has synced. The database kind is optional.

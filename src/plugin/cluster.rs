@@ -1,15 +1,14 @@
 //! The way to the API server, as kubectl finds it.
 
-use std::sync::Arc;
-
-use kube::core::DeserializeGuard;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::ApiResource;
 use kube::{Api, Client, Config};
 
-use super::Error;
+use super::stored::Stored;
+use super::{Error, paint};
 use crate::api::DittoServer;
 use crate::cli::Access;
 use crate::client;
-use crate::context::StoredServer;
 use crate::controller::{Look, look};
 use crate::desired::Settings;
 
@@ -43,52 +42,45 @@ impl Cluster {
     pub(super) async fn look(&self, namespaces: &[String], settings: Settings) -> Result<Look, Error> {
         let look = look(self.config.clone(), namespaces, settings).await?;
         if !look.is_complete {
-            eprintln!(
-                "warning: the API server has not answered everything in time; what is not there may only be unread"
+            paint::tell(
+                "warning: the API server has not answered everything in time; what is not there may only be unread",
             );
         }
         Ok(look)
     }
 
     /// A server by its name.
-    pub(super) async fn server(&self, name: &str) -> Result<Arc<DittoServer>, Error> {
-        let api: Api<StoredServer> = Api::namespaced(self.client.clone(), &self.namespace);
-        let stored = match api.get(name).await {
-            Ok(stored) => stored,
+    pub(super) async fn server(&self, name: &str) -> Result<Stored, Error> {
+        match servers(&self.client, Some(&self.namespace)).get(name).await {
+            Ok(object) => Ok(Stored::of(object)),
             Err(kube::Error::Api(status)) if status.code == 404 && is_of_object(&status) => {
-                return Err(Error::NotFound {
+                Err(Error::NotFound {
                     namespace: self.namespace.clone(),
                     name: name.into(),
-                });
+                })
             }
-            Err(error) => return Err(failed("reading the DittoServer", &error)),
-        };
-        parsed(stored, name)
+            Err(error) => Err(failed("reading the DittoServer", &error)),
+        }
     }
 
     /// All servers of a namespace, or of all of them, in the order of namespaces and names.
-    pub(super) async fn servers(&self, all_namespaces: bool) -> Result<Vec<Arc<DittoServer>>, Error> {
-        let api: Api<StoredServer> = if all_namespaces {
-            Api::all(self.client.clone())
-        } else {
-            Api::namespaced(self.client.clone(), &self.namespace)
-        };
-        let listed = api.list(&kube::api::ListParams::default()).await;
-        let listed = listed.map_err(|error| failed("listing the DittoServers", &error))?;
-        listed
-            .items
-            .into_iter()
-            .map(|stored| parsed(stored, "of the list"))
-            .collect()
+    pub(super) async fn servers(&self, all_namespaces: bool) -> Result<Vec<Stored>, Error> {
+        let namespace = (!all_namespaces).then_some(self.namespace.as_str());
+        let listed = servers(&self.client, namespace)
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| failed("listing the DittoServers", &error))?;
+        Ok(listed.items.into_iter().map(Stored::of).collect())
     }
 }
 
-fn parsed(stored: StoredServer, name: &str) -> Result<Arc<DittoServer>, Error> {
-    let DeserializeGuard(parsed) = stored;
-    parsed.map(Arc::new).map_err(|invalid| Error::Unparsable {
-        name: invalid.metadata.name.unwrap_or_else(|| name.into()),
-        detail: invalid.error,
-    })
+/// DittoServers as they are stored: not every one may parse.
+pub(super) fn servers(client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<DittoServer>(&());
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
 }
 
 /// Whether a 404 is about the object, not about its kind.
@@ -105,7 +97,7 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) if status.code == 404 && !is_of_object(status) => {
             return Error::NotInstalled;
         }
-        kube::Error::Api(status) => (client::explain(error), remedy(status.code)),
+        kube::Error::Api(status) => (without_object(client::explain(error)), remedy(status.code)),
         kube::Error::Auth(error) => (
             error.to_string(),
             "The credentials in the kubeconfig do not work: log in to the cluster again",
@@ -119,6 +111,14 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
         what: what.into(),
         detail,
         remedy,
+    }
+}
+
+/// Where the API server finds fields that do not exist, it may quote the whole object first. What it found comes last.
+fn without_object(message: String) -> String {
+    match message.rsplit_once("strict decoding error: ") {
+        Some((_, found)) => found.to_owned(),
+        None => message,
     }
 }
 

@@ -6,11 +6,13 @@
 //! |---|---|
 //! | `diff/manifest.rs` | a manifest → the server that the API server would store |
 //! | `diff/restart.rs` | whether the pod restarts, and why; pure |
+//! | `diff/unread.rs` | what could not be read, so that it is not known; pure |
 //! | `diff/text.rs` | the text; pure |
 
 mod manifest;
 mod restart;
 mod text;
+mod unread;
 
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use crate::cli::{Access, DiffArgs};
 use crate::context::Context;
 use crate::desired::{Settings, desired};
 use crate::observe::observe;
-use crate::validate::validate;
+use crate::validate::{Severity, validate};
 
 /// What would become of one server.
 struct Difference {
@@ -40,7 +42,7 @@ struct Difference {
 pub(super) async fn run(access: &Access, args: &DiffArgs) -> Result<u8, Error> {
     let cluster = Cluster::find(access).await?;
     let servers = match &args.name {
-        Some(name) => vec![cluster.server(name).await?],
+        Some(name) => vec![cluster.server(name).await?.whole()?],
         None => manifest::servers(&cluster, &args.files).await?,
     };
     let mut namespaces: Vec<String> = servers.iter().filter_map(|server| server.namespace()).collect();
@@ -54,21 +56,19 @@ pub(super) async fn run(access: &Access, args: &DiffArgs) -> Result<u8, Error> {
     let mut texts = Vec::new();
     for server in servers {
         let difference = difference(&look.context, server).await?;
-        status = status.max(exit_status(&difference.previews));
+        status = status.max(exit_status(&difference));
         texts.push(text::render(&difference)?);
     }
     paint::print(&texts.join("\n"), args.color)?;
     Ok(status)
 }
 
-fn exit_status(previews: &[Preview]) -> u8 {
-    if previews
-        .iter()
-        .any(|preview| matches!(preview.change, Change::Failed(_)))
-    {
-        return CANNOT_TELL;
-    }
-    if previews.iter().any(|preview| preview.change.is_write()) {
+fn exit_status(difference: &Difference) -> u8 {
+    let previews = &difference.previews;
+    let failed = |preview: &Preview| matches!(preview.change, Change::Failed(_));
+    if difference.fate.is_unknown() || previews.iter().any(failed) {
+        CANNOT_TELL
+    } else if previews.iter().any(|preview| preview.change.is_write()) {
         NOT_SO
     } else {
         0
@@ -78,9 +78,13 @@ fn exit_status(previews: &[Preview]) -> u8 {
 async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Difference, Error> {
     let observed = observe(context, server).await;
     let verdict = validate(&observed);
-    let mut notes: Vec<String> = verdict
+    let unread = unread::unread(&observed, &verdict.violations);
+    // What could not be read is told with the fate, and for whom it could not: not for the operator.
+    let known = verdict
         .violations
         .iter()
+        .filter(|violation| violation.severity != Severity::Unknown);
+    let mut notes: Vec<String> = known
         .map(|violation| format!("{}: {}", violation.reason, violation.message))
         .collect();
     let Some(valid) = verdict.valid.as_ref() else {
@@ -98,7 +102,15 @@ async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Diffe
     let desired = desired(valid, &context.settings)?;
     let mut previews = preview(context, &observed, desired).await;
     previews.iter_mut().for_each(text::forget_what_is_the_same);
-    let fate = restart::fate(&observed, &previews);
+    if !unread.is_empty() {
+        // Held because it was not read here. The operator, which reads it, may write them.
+        previews.retain(|preview| !matches!(preview.change, Change::Held(_)));
+    }
+    let fate = if unread.is_empty() {
+        restart::fate(&observed, &previews)
+    } else {
+        Fate::Unknown(unread)
+    };
     Ok(Difference {
         server: Arc::clone(&observed.server),
         notes,

@@ -1,10 +1,11 @@
-//! Colours. Text is written with them, and the stream takes them out where they are not wanted.
+//! Colours, and the way to the terminal. Text is written with them, and the stream takes them out where they are not wanted.
 
 use std::io::{self, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 
+use super::plain;
 use crate::cli::ColorChoice;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
@@ -20,14 +21,30 @@ pub(super) fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Writes text to standard output.
+/// Writes text to standard output. A reader that has had enough (`| head`) is no error, and changes no exit status.
 pub(super) fn print(text: &str, choice: ColorChoice) -> io::Result<()> {
     let choice = match choice {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
         ColorChoice::Always => anstream::ColorChoice::Always,
         ColorChoice::Never => anstream::ColorChoice::Never,
     };
-    let mut stream = AutoStream::new(io::stdout(), choice);
-    stream.write_all(text.as_bytes())?;
-    stream.flush()
+    all_into(AutoStream::new(io::stdout(), choice), text.as_bytes())
+}
+
+/// As [`print`], for what has no colours.
+pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
+    all_into(io::stdout(), bytes)
+}
+
+/// Writes a message to standard error. Nobody can be told of it if that is closed.
+pub(super) fn tell(message: &str) {
+    let _ = all_into(io::stderr(), format!("{}\n", plain::lines(message)).as_bytes());
+}
+
+fn all_into(mut stream: impl Write, bytes: &[u8]) -> io::Result<()> {
+    let written = stream.write_all(bytes).and_then(|()| stream.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `report/collect.rs` | what goes in, read from the API server |
+//! | `report/secrets.rs` | Secrets without their values, and the values that are looked for in the rest |
 //! | `report/logs.rs` | logs of the operator and of the server |
 //! | `report/archive.rs` | the tar, gzipped |
 //!
@@ -11,16 +12,19 @@
 mod archive;
 mod collect;
 mod logs;
+mod secrets;
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use self::archive::Archive;
 use super::cluster::Cluster;
-use super::{Error, status};
+use super::{Error, paint, status};
 use crate::cli::{Access, ReportArgs};
 use crate::desired::Settings;
 use crate::observe::observe;
@@ -28,20 +32,20 @@ use crate::observe::observe;
 /// Writes the archive.
 pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error> {
     let cluster = Cluster::find(access).await?;
-    let server = cluster.server(&args.name).await?;
+    let stored = cluster.server(&args.name).await?;
     let namespaces = [cluster.namespace.clone()];
     let look = cluster.look(&namespaces, Settings::default()).await?;
-    let observed = observe(&look.context, server).await;
-    let (redactor, unread) = collect::redactor(&cluster, &observed).await;
-    let mut archive = Archive::new(&args.name, redactor);
-    archive.missed.extend(unread);
+    let observed = observe(&look.context, Arc::clone(&stored.server)).await;
+    let read = secrets::read(&cluster, &stored, &observed).await;
+    let mut archive = Archive::new(&args.name, secrets::redactor(&read.found));
+    archive.missed.extend(read.missed);
 
-    let view = status::view(&look.context, &observed, usize::MAX).await?;
+    let view = status::view(&look.context, &stored, &observed, usize::MAX).await;
     let text = anstream::adapter::strip_str(&status::render(&view, Timestamp::now())).to_string();
     archive.text("status.txt", &text);
-    collect::server(&cluster, &args.name, &mut archive).await;
+    collect::server(&stored, &mut archive);
     collect::children(&cluster, &args.name, &mut archive).await;
-    collect::secrets(&cluster, &observed, &mut archive).await;
+    secrets::told(&read.found, &mut archive);
     collect::events(&cluster, &view, &mut archive).await;
     collect::versions(&cluster, &mut archive).await;
     logs::of_server(&cluster, &observed, args.log_lines, &mut archive).await;
@@ -54,13 +58,19 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
     let missed = archive.missed.len();
     let bytes = archive.finish()?;
     write(&file, &bytes)?;
-    println!("{} written ({} KiB).", file.display(), bytes.len().div_ceil(1024));
-    if missed > 0 {
-        println!("{missed} things could not be read; README.txt in it lists them.");
-    }
-    println!(
-        "It holds no Secret that could be read. Logs may hold others: look through them before you send it."
+    let mut said = format!(
+        "{} written ({} KiB).\n",
+        file.display(),
+        bytes.len().div_ceil(1024)
     );
+    if missed > 0 {
+        let _ = writeln!(
+            said,
+            "{missed} things could not be read; README.txt in it lists them."
+        );
+    }
+    said.push_str("It holds no Secret that could be read. Logs may hold others: look through them before you send it.\n");
+    paint::write(said.as_bytes())?;
     Ok(0)
 }
 

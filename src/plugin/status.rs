@@ -14,14 +14,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 pub(super) use self::text::render;
 pub(super) use self::view::View;
-use super::cluster::{Cluster, failed};
+use super::cluster::Cluster;
+use super::stored::Stored;
 use super::{Error, NOT_SO, events, paint};
-use crate::api::DittoServer;
 use crate::cli::{Access, OutputFormat, StatusArgs};
+use crate::client::explain;
 use crate::context::Context;
 use crate::desired::Settings;
 use crate::observe::{Observed, observe};
@@ -41,9 +41,9 @@ pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error>
     let mut views = Vec::new();
     if !servers.is_empty() {
         let look = cluster.look(&namespaces, Settings::default()).await?;
-        for server in servers {
-            let observed = observe(&look.context, server).await;
-            views.push(view(&look.context, &observed, args.events).await?);
+        for stored in servers {
+            let observed = observe(&look.context, Arc::clone(&stored.server)).await;
+            views.push(view(&look.context, &stored, &observed, args.events).await);
         }
     }
     print(&views, &cluster, args)?;
@@ -51,22 +51,17 @@ pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error>
     Ok(if all_are_ready { 0 } else { NOT_SO })
 }
 
-/// All that is shown of one server.
-pub(super) async fn view(context: &Context, observed: &Observed, count: usize) -> Result<View, Error> {
-    let server: &Arc<DittoServer> = &observed.server;
+/// All that is shown of one server. What cannot be read says so, and the rest is shown.
+pub(super) async fn view(context: &Context, stored: &Stored, observed: &Observed, count: usize) -> View {
     let children = children::children(observed, &context.caches);
-    let mut view = View::of(server, children);
-    let mut objects = BTreeSet::from([format!("DittoServer/{}", server.name_any())]);
+    let mut view = View::of(stored, children);
+    let mut objects = BTreeSet::from([format!("DittoServer/{}", view.name)]);
     view.names(&mut objects);
-    let namespace = server.namespace().unwrap_or_default();
-    let events = events::about(&context.client, &namespace, &objects).await;
-    view.events = match events {
-        Ok(events) => events::last(&events, count),
-        // What a viewer may not list is no reason to show nothing.
-        Err(kube::Error::Api(status)) if status.code == 403 => Vec::new(),
-        Err(error) => return Err(failed("listing the events", &error)),
-    };
-    Ok(view)
+    match events::about(&context.client, &view.namespace, &objects).await {
+        Ok(events) => view.events = events::last(&events, count),
+        Err(error) => view.events_problem = Some(explain(&error)),
+    }
+    view
 }
 
 fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Error> {
@@ -85,7 +80,7 @@ fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Err
             } else {
                 format!("the namespace {}", cluster.namespace)
             };
-            eprintln!("No DittoServer in {place}.");
+            paint::tell(&format!("No DittoServer in {place}."));
             String::new()
         }
         OutputFormat::Text => {

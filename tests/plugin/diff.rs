@@ -1,58 +1,20 @@
 //! `kubectl dittofs diff`.
 
-use std::io::Write;
-use std::process::Stdio;
-
 use dittofs_operator::api::DittoServer;
-use k8s_openapi::api::core::v1::Service;
-use serde_json::{Value, json};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Service};
+use serde_json::json;
 
-use super::{Said, command, plugin};
-use crate::support::{World, audit, fixtures};
-
-/// A settled server that was made by `kubectl apply` of this spec.
-async fn applied(world: &World, spec: Value) {
-    let mut kubectl = world.control_plane().kubectl();
-    kubectl
-        .args(["-n", &world.namespace, "apply", "-f", "-"])
-        .stdin(Stdio::piped());
-    let mut child = kubectl.spawn().expect("kubectl runs");
-    let manifest = manifest(spec);
-    let mut input = child.stdin.take().expect("a pipe");
-    input.write_all(manifest.as_bytes()).expect("kubectl reads");
-    drop(input);
-    assert!(child.wait().expect("kubectl ends").success());
-    world.ready("files").await;
-}
-
-fn manifest(spec: Value) -> String {
-    serde_json::to_string(&fixtures::server("files", spec)).expect("JSON")
-}
-
-/// What `diff -f -` says to a manifest.
-async fn against(world: &World, spec: Value) -> Said {
-    let mut command = command(&world.control_plane().kubeconfig());
-    command
-        .args(["-n", &world.namespace, "diff", "-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let manifest = manifest(spec);
-    let output = tokio::task::spawn_blocking(move || {
-        let mut child = command.spawn().expect("the plugin runs");
-        let mut input = child.stdin.take().expect("a pipe");
-        input.write_all(manifest.as_bytes()).expect("the plugin reads");
-        drop(input);
-        child.wait_with_output().expect("the plugin ends")
-    });
-    output.await.expect("no panic").into()
-}
+use super::{against, applied, plugin};
+use crate::support::{World, audit, fixtures, wait};
 
 #[tokio::test]
 async fn a_settled_server_has_no_difference_and_a_diff_writes_nothing() {
-    let world = World::new("diff").await;
+    let mut world = World::new("diff").await;
     let spec = json!({"image": "example.org/dittofs:1", "service": {"annotations": {"fence": "1"}}});
     applied(&world, spec.clone()).await;
+    // It would write its last events meanwhile.
+    world.stop_operator().await;
     let before = audit::writes(world.control_plane(), &world.namespace).len();
     for said in [
         plugin(&world, &["diff", "files"]).await,
@@ -99,7 +61,7 @@ async fn an_annotation_of_a_service_that_comes_or_goes_restarts_nothing() {
         let annotations = service.metadata.annotations.clone().unwrap_or_default();
         annotations.contains_key("new") && !annotations.contains_key("old")
     };
-    crate::support::wait::until(world.api::<Service>(), "files-api", "as foretold", is_done).await;
+    wait::until(world.api::<Service>(), "files-api", "as foretold", is_done).await;
     let said = plugin(&world, &["diff", "files"]).await;
     assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
 }
@@ -132,14 +94,6 @@ async fn a_server_that_is_stopped_or_new_is_told_as_such() {
     applied(&world, json!({})).await;
     let said = against(&world, json!({"replicas": 0})).await;
     assert!(said.text.contains("The pod is stopped."), "{}", said.text);
-}
-
-#[tokio::test]
-async fn a_manifest_that_the_api_server_refuses_is_an_error() {
-    let world = World::new("diff").await;
-    let said = against(&world, json!({"replicas": 7})).await;
-    assert_eq!(said.code, Some(2), "{}", said.text);
-    assert!(said.error.contains("spec.replicas"), "{}", said.error);
 }
 
 #[tokio::test]
@@ -197,4 +151,72 @@ async fn a_service_that_the_spec_no_longer_wants_would_be_deleted() {
     let goes = "Service files-metrics would be deleted";
     assert!(said.text.contains(goes), "{}", said.text);
     assert!(said.text.contains("The pod restarts:"), "{}", said.text);
+}
+
+#[tokio::test]
+async fn a_pod_whose_configuration_is_somebody_elses_is_not_foretold() {
+    let mut world = World::without_operator("diff").await;
+    let foreign = json!({"metadata": {"name": "files-config"}, "data": {"mine": "1"}});
+    world
+        .create::<ConfigMap>(&serde_json::from_value(foreign).expect("a ConfigMap"))
+        .await;
+    let said = against(&world, json!({"percona": {"enabled": true}})).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    for wanted in [
+        "ConfigMap files-config: belongs to nobody that this operator knows",
+        "PerconaPGCluster files-postgres: waits for an earlier child",
+        "There is no pod, and none is started.",
+    ] {
+        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+    }
+    let said = against(&world, json!({})).await;
+    let waits = "StatefulSet files: waits for an earlier child";
+    assert!(said.text.contains(waits), "{}", said.text);
+    assert!(!said.text.contains("A pod is started"), "{}", said.text);
+
+    // What the diff foretold is what the operator does.
+    world.create(&fixtures::minimal("files")).await;
+    world.start_operator().await;
+    world
+        .server_until("files", "told of the conflict", |server| {
+            wait::condition(server, "ConfigReady").is_some_and(|ready| ready.status == "False")
+        })
+        .await;
+    let set = world.api::<StatefulSet>().get_opt("files").await;
+    assert_eq!(set.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn a_pod_that_the_api_server_would_refuse_is_not_foretold() {
+    let world = World::without_operator("diff").await;
+    let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
+    let said = against(&world, json!({"resources": resources})).await;
+    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    let why = "must be less than or equal to memory limit";
+    assert!(said.text.contains(why), "{}", said.text);
+    assert!(!said.text.contains("A pod is started"), "{}", said.text);
+}
+
+#[tokio::test]
+async fn a_configuration_that_a_quota_refuses_keeps_the_pod_from_being_foretold() {
+    let world = World::without_operator("diff").await;
+    let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/configmaps": "0"}}});
+    world
+        .create::<ResourceQuota>(&serde_json::from_value(quota).expect("a ResourceQuota"))
+        .await;
+    wait::until(world.api::<ResourceQuota>(), "none", "in force", |quota| {
+        let used = quota.status.as_ref().and_then(|status| status.used.as_ref());
+        used.is_some_and(|used| !used.is_empty())
+    })
+    .await;
+    let said = against(&world, json!({})).await;
+    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    for wanted in [
+        "ConfigMap files-config: create failed:",
+        "exceeded quota: none",
+        "StatefulSet files: waits for an earlier child",
+    ] {
+        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+    }
+    assert!(!said.text.contains("A pod is started"), "{}", said.text);
 }

@@ -12,8 +12,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use serde_json::json;
 
-use super::plugin;
+use super::{Folder, Limited, plugin, run};
 use crate::support::{World, fixtures};
+use crate::takeover::go_operator;
 
 /// Values of these keys are no secret: a database's host is the name of its Service.
 const PUBLIC: [&str; 10] = [
@@ -30,7 +31,7 @@ const PUBLIC: [&str; 10] = [
 ];
 
 /// Every file of the archive, unpacked.
-fn files(archive: &Path) -> BTreeMap<String, String> {
+pub(super) fn files(archive: &Path) -> BTreeMap<String, String> {
     let bytes = std::fs::File::open(archive).expect("the archive");
     let mut archive = tar::Archive::new(GzDecoder::new(bytes));
     let mut files = BTreeMap::new();
@@ -93,16 +94,13 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
     world.create::<DittoServer>(&server).await;
     world.ready("files").await;
 
-    let folder = std::env::temp_dir().join(format!("report-{}", world.namespace));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
-    let _ = std::fs::remove_file(&archive);
     let path = archive.to_str().expect("UTF-8");
     let said = plugin(&world, &["report", "files", "-o", path]).await;
     assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
     let files = files(&archive);
     let again = plugin(&world, &["report", "files", "-o", path]).await;
-    std::fs::remove_dir_all(&folder).expect("the folder goes");
     assert_eq!(again.code, Some(2), "a file is not overwritten: {}", again.text);
 
     let file = |name: &str| {
@@ -139,4 +137,64 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
         assert!(!text.contains("last-applied-configuration:"), "{name}");
     }
     simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_server_that_the_go_operator_runs_is_reported_whole() {
+    let world = World::without_operator("report").await;
+    go_operator::set_up(&world).await;
+    let folder = Folder::new(&world, "report");
+    let archive = folder.join("report.tar.gz");
+    let path = archive.to_str().expect("UTF-8");
+    let said = plugin(&world, &["report", "files", "-o", path]).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let files = files(&archive);
+    for (name, wanted) in [
+        ("statefulsets.yaml", "wait-for-postgres"),
+        ("controllerrevisions.yaml", "kind: ControllerRevision"),
+        ("pods.yaml", "kind: Pod"),
+        ("persistentvolumeclaims.yaml", "name: content-files-0"),
+        ("services.yaml", "name: files-adapter-nfs"),
+        ("networkpolicies.yaml", "name: files-adapter-nfs"),
+        ("configmap.yaml", "name: files-config"),
+        ("perconapgcluster.yaml", "name: files-postgres"),
+        ("secrets.yaml", "name: files-jwt-secret"),
+        ("secrets.yaml", "name: files-admin-bootstrap-credentials"),
+        ("secrets.yaml", "name: files-operator-credentials"),
+        ("secrets.yaml", "name: files-postgres-pguser-dittofs"),
+    ] {
+        let text = files.get(&format!("dittofs-report-files/{name}"));
+        let text = text.unwrap_or_else(|| panic!("{name} is not among {:?}", files.keys()));
+        assert!(text.contains(wanted), "{name}, {wanted}: {text}");
+    }
+    let canaries = canaries(&world).await;
+    for (name, text) in &files {
+        for canary in &canaries {
+            assert!(!text.contains(canary.as_str()), "{name} has {canary}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_listed_and_the_rest_is_in_the_archive() {
+    let world = World::new("report").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let somebody = Limited::without(&world, &["events", "services"], json!([])).await;
+    let folder = Folder::new(&world, "report");
+    let archive = folder.join("report.tar.gz");
+    let mut command = somebody.command(&world);
+    command.args(["report", "files", "-o", archive.to_str().expect("UTF-8")]);
+    let said = run(command).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let files = files(&archive);
+    let readme = &files["dittofs-report-files/README.txt"];
+    for kind in ["events", "services"] {
+        let wanted = format!("cannot list resource \"{kind}\"");
+        assert!(readme.contains(&wanted), "{wanted}: {readme}");
+    }
+    let services = &files["dittofs-report-files/services.yaml"];
+    assert!(!services.contains("kind: Service"), "{services}");
+    let set = &files["dittofs-report-files/statefulsets.yaml"];
+    assert!(set.contains("kind: StatefulSet"), "{set}");
 }

@@ -1,6 +1,7 @@
 //! `kubectl dittofs status`.
 
 use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::core::v1::Event;
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -200,4 +201,29 @@ async fn kubectl_finds_the_plugin_by_its_name() {
     std::fs::remove_dir_all(&folder).expect("the folder goes");
     assert_eq!(said.code, Some(0), "{}", said.error);
     assert!(said.text.starts_with("DittoServer "), "{}", said.text);
+}
+
+#[tokio::test]
+async fn what_an_event_says_does_not_reach_the_terminal_as_a_command() {
+    let world = World::without_operator("status").await;
+    world.create(&fixtures::minimal("files")).await;
+    let event = json!({
+        "metadata": {"name": "hostile"},
+        "involvedObject": {"kind": "DittoServer", "name": "files", "namespace": world.namespace},
+        "type": "Normal", "reason": "Hostile", "message": "a\u{1b}[2Jb\rc\nd\u{9b}31me\u{202e}f",
+    });
+    world
+        .create::<Event>(&serde_json::from_value(event).expect("an Event"))
+        .await;
+    for color in ["always", "never"] {
+        let said = plugin(&world, &["status", "files", "--color", color]).await;
+        assert!(said.text.contains("a^[[2Jb c d"), "{color}: {:?}", said.text);
+        for wrong in ["\u{1b}[2J", "\r", "\u{9b}", "\u{202e}"] {
+            assert!(!said.text.contains(wrong), "{color}, {wrong:?}: {:?}", said.text);
+        }
+    }
+    let said = plugin(&world, &["status", "files", "-o", "json"]).await;
+    let told: Value = serde_json::from_str(&said.text).expect("JSON");
+    let message = told["events"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("\u{1b}[2J"), "programs get it as it is: {told}");
 }

@@ -2,6 +2,7 @@
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
@@ -39,4 +40,14 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
         ),
         ..Secret::default()
     }
+}
+
+/// The CRD as an older version might have had it: anything goes.
+pub fn without_schema(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let anything =
+        json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    for version in &mut crd.spec.versions {
+        version.schema = serde_json::from_value(anything.clone()).ok();
+    }
+    crd
 }

@@ -2,18 +2,21 @@
 //!
 //! The manifest is laid over the stored object as its author does: by server-side apply where somebody applies the spec
 //! so (Argo CD, Flux, Helm), else as `kubectl apply` does, with what an earlier manifest had and this one lacks taken out.
+//! As there, a field that does not exist is an error.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use http::Uri;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::Request;
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value};
 
 use crate::api::DittoServer;
 use crate::context::FIELD_MANAGER;
-use crate::plugin::Error;
-use crate::plugin::cluster::{Cluster, failed};
+use crate::plugin::cluster::{self, Cluster, failed};
+use crate::plugin::{Error, stored};
 use crate::render;
 use crate::render::input::{self, Document};
 
@@ -21,6 +24,8 @@ use crate::render::input::{self, Document};
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Manager of a dry run that nobody has done before.
 const NEW_MANAGER: &str = "kubectl-dittofs";
+/// What `kubectl apply` asks for as well: a field that does not exist is refused, where the API server would drop it.
+const STRICT: &str = "fieldValidation=Strict";
 
 /// The DittoServers of the files, each as it would be stored.
 pub(super) async fn servers(cluster: &Cluster, files: &[PathBuf]) -> Result<Vec<Arc<DittoServer>>, Error> {
@@ -39,7 +44,8 @@ pub(super) async fn servers(cluster: &Cluster, files: &[PathBuf]) -> Result<Vec<
 }
 
 async fn stored(cluster: &Cluster, document: Document) -> Result<DittoServer, Error> {
-    let what = format!("{}: a dry run of {}", document.file, document.title());
+    let (file, title) = (document.file.clone(), document.title());
+    let what = format!("{file}: a dry run of {title}");
     let mut manifest = document.value;
     let named = manifest["metadata"]["namespace"].as_str();
     let namespace = named.unwrap_or(&cluster.namespace).to_owned();
@@ -48,39 +54,66 @@ async fn stored(cluster: &Cluster, document: Document) -> Result<DittoServer, Er
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    let api: Api<DittoServer> = Api::namespaced(cluster.client.clone(), &namespace);
+    let api = cluster::servers(&cluster.client, Some(&namespace));
     let call = |error: kube::Error| failed(&what, &error);
-    let Some(live) = api.get_opt(&name).await.map_err(call)? else {
-        let server = serde_json::from_value(manifest).map_err(|error| Error::Unparsable {
-            name,
-            detail: error.to_string(),
-        })?;
-        let params = PostParams {
-            dry_run: true,
-            field_manager: Some(NEW_MANAGER.into()),
-        };
-        return api.create(&params, &server).await.map_err(call);
+    let written = match api.get_opt(&name).await.map_err(call)? {
+        Some(live) => laid_over(&api, &live, manifest).await,
+        None => created(cluster, &api, &manifest).await,
     };
-    let written = if let Some(manager) = applier(&live) {
+    stored::parsed(&written.map_err(call)?).map_err(|error| {
+        let detail = format!("{title} does not parse: {error}");
+        render::Error::Parse { input: file, detail }.into()
+    })
+}
+
+/// By the request itself, since kube's `create` cannot ask for strict validation.
+async fn created(
+    cluster: &Cluster,
+    api: &Api<DynamicObject>,
+    manifest: &Value,
+) -> kube::Result<DynamicObject> {
+    let params = PostParams {
+        dry_run: true,
+        field_manager: Some(NEW_MANAGER.into()),
+    };
+    let body = serde_json::to_vec(manifest).map_err(kube::Error::SerdeError)?;
+    let mut request = Request::new(api.resource_url())
+        .create(&params, body)
+        .map_err(kube::Error::BuildRequest)?;
+    let strict: Uri = format!("{}&{STRICT}", request.uri())
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| kube::Error::HttpError(error.into()))?;
+    *request.uri_mut() = strict;
+    cluster.client.request(request).await
+}
+
+async fn laid_over(
+    api: &Api<DynamicObject>,
+    live: &DynamicObject,
+    manifest: Value,
+) -> kube::Result<DynamicObject> {
+    let name = live.name_any();
+    if let Some(manager) = applier(live) {
         let params = PatchParams {
             dry_run: true,
             ..PatchParams::apply(&manager).force()
         };
-        api.patch(&name, &params, &Patch::Apply(&manifest)).await
-    } else {
-        let params = PatchParams {
-            dry_run: true,
-            field_manager: Some(NEW_MANAGER.into()),
-            ..PatchParams::default()
-        };
-        let patch = three_way(last_applied(&live), manifest);
-        api.patch(&name, &params, &Patch::Merge(&patch)).await
+        return api
+            .patch(&name, &params.validation_strict(), &Patch::Apply(&manifest))
+            .await;
+    }
+    let params = PatchParams {
+        dry_run: true,
+        field_manager: Some(NEW_MANAGER.into()),
+        ..PatchParams::default()
     };
-    written.map_err(call)
+    let patch = three_way(last_applied(live), manifest);
+    api.patch(&name, &params.validation_strict(), &Patch::Merge(&patch))
+        .await
 }
 
 /// Who applies the spec of a stored server by server-side apply.
-fn applier(live: &DittoServer) -> Option<String> {
+fn applier(live: &DynamicObject) -> Option<String> {
     let entries = live.managed_fields().iter();
     let mut appliers = entries.filter(|entry| {
         let fields = entry.fields_v1.as_ref();
@@ -91,7 +124,7 @@ fn applier(live: &DittoServer) -> Option<String> {
     appliers.next()?.manager.clone()
 }
 
-fn last_applied(live: &DittoServer) -> Value {
+fn last_applied(live: &DynamicObject) -> Value {
     let text = live.annotations().get(LAST_APPLIED);
     text.and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or(Value::Null)

@@ -24,11 +24,17 @@ pub(super) enum Fate {
     Stops,
     /// It is replaced, for these reasons.
     Restarts(Vec<String>),
-    /// The API server did not say.
-    Unknown,
+    /// The API server did not say. The texts say what could not be read, and what that takes.
+    Unknown(Vec<String>),
 }
 
-/// Judges by the pod templates before and after.
+impl Fate {
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown(_))
+    }
+}
+
+/// Judges by the pod templates before and after. All that matters must have been read.
 pub(super) fn fate(observed: &Observed, previews: &[Preview]) -> Fate {
     let mut stateful_sets = previews.iter().filter(|preview| preview.kind == "StatefulSet");
     let Some(stateful_set) = stateful_sets.next() else {
@@ -47,7 +53,7 @@ pub(super) fn fate(observed: &Observed, previews: &[Preview]) -> Fate {
             (_, 0) => Fate::Stops,
             _ => running(before, after, pod_goes, previews),
         },
-        Change::Failed(_) => Fate::Unknown,
+        Change::Failed(_) => Fate::Unknown(Vec::new()),
         _ if pod_goes => Fate::Restarts(vec!["a volume was added that the running pod lacks".into()]),
         _ if has_pod => Fate::RunsOn,
         _ => Fate::StaysAway,

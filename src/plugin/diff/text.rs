@@ -12,6 +12,7 @@ use crate::api::names;
 use crate::apply::preview::{Change, Preview};
 use crate::plugin::Error;
 use crate::plugin::paint::{BAD, FAINT, GOOD, PLACE, REMOVED, TITLE, WAITING, styled};
+use crate::plugin::plain::{self, line};
 
 /// What the API server writes into every object, and no apply changes.
 const VOLATILE: [&str; 5] = [
@@ -51,9 +52,9 @@ pub(super) fn render(difference: &Difference) -> Result<String, Error> {
         server.namespace().unwrap_or_default(),
         server.name_any()
     );
-    let mut text = format!("{}\n", styled(TITLE, title));
+    let mut text = format!("{}\n", styled(TITLE, line(&title)));
     for note in &difference.notes {
-        let _ = writeln!(text, "{} {note}", styled(WAITING, "note:"));
+        let _ = writeln!(text, "{} {}", styled(WAITING, "note:"), line(note));
     }
     for preview in &difference.previews {
         text.push_str(&child(preview)?);
@@ -63,7 +64,7 @@ pub(super) fn render(difference: &Difference) -> Result<String, Error> {
 }
 
 fn child(preview: &Preview) -> Result<String, Error> {
-    let title = format!("{} {}", preview.kind, preview.name);
+    let title = line(&format!("{} {}", preview.kind, preview.name));
     Ok(match &preview.change {
         Change::None => String::new(),
         Change::Create(object) => format!(
@@ -80,10 +81,19 @@ fn child(preview: &Preview) -> Result<String, Error> {
             format!("\n{}", unified(&title, &yaml(&before)?, &yaml(&after)?))
         }
         Change::Delete => format!("\n{}\n", styled(REMOVED, format!("{title} would be deleted"))),
-        Change::Other(how) => format!("\n{title} {how}\n"),
-        Change::Held(why) => format!("\n{}\n", styled(FAINT, format!("{title}: {why}"))),
-        Change::Failed(error) => format!("\n{} {title}: {error}\n", styled(BAD, "error:")),
+        Change::Other(how) => format!("\n{title} {}\n", line(how)),
+        Change::Held(why) => held(&title, why),
+        Change::Refused(outcome) => held(&title, &outcome.to_string()),
+        Change::Failed(error) => format!(
+            "\n{} {title}: {}\n",
+            styled(BAD, "error:"),
+            line(&error.to_string())
+        ),
     })
+}
+
+fn held(title: &str, why: &str) -> String {
+    format!("\n{}\n", styled(FAINT, format!("{title}: {}", line(why))))
 }
 
 /// A new object, without what nobody knows yet.
@@ -95,7 +105,7 @@ fn added(object: &Value) -> Result<String, Error> {
     let lines = yaml(&object)?;
     let lines: Vec<String> = lines
         .lines()
-        .map(|line| styled(GOOD, format!("+{line}")))
+        .map(|line| styled(GOOD, format!("+{}", plain::lines(line))))
         .collect();
     Ok(lines.join("\n") + "\n")
 }
@@ -115,36 +125,35 @@ fn unified(title: &str, before: &str, after: &str) -> String {
             [b'-', ..] => REMOVED,
             _ => anstyle::Style::new(),
         };
-        let _ = writeln!(coloured, "{}", styled(style, line));
+        let _ = writeln!(coloured, "{}", styled(style, plain::lines(line)));
         coloured
     })
 }
 
 fn summary(difference: &Difference) -> String {
-    let changes = difference
-        .previews
-        .iter()
-        .filter(|preview| preview.change.is_write())
-        .count();
-    let failures = difference
-        .previews
-        .iter()
-        .filter(|preview| matches!(preview.change, Change::Failed(_)))
-        .count();
+    let previews = &difference.previews;
+    let count = |is: fn(&Change) -> bool| previews.iter().filter(|preview| is(&preview.change)).count();
+    let failures = count(|change| matches!(change, Change::Failed(_)));
+    let is_partial = failures > 0 || difference.fate.is_unknown();
     let mut text = String::from("\n");
     if failures > 0 {
         let _ = writeln!(text, "{failures} children could not be compared.");
     }
-    let count = match changes {
-        0 => "No change.".to_owned(),
-        1 => "1 child changes.".to_owned(),
-        changes => format!("{changes} children change."),
+    let changes = match (count(Change::is_write), is_partial) {
+        (0, false) => "No change.".to_owned(),
+        (0, true) => "No change that can be seen.".to_owned(),
+        (1, _) => "1 child changes.".to_owned(),
+        (changes, _) => format!("{changes} children change."),
     };
-    let _ = writeln!(text, "{count} {}", fate(&difference.fate));
-    if let Fate::Restarts(reasons) = &difference.fate {
+    let _ = writeln!(text, "{changes} {}", fate(&difference.fate));
+    if let Fate::Restarts(reasons) | Fate::Unknown(reasons) = &difference.fate {
         for reason in reasons {
-            let _ = writeln!(text, "  - {reason}");
+            let _ = writeln!(text, "  - {}", line(reason));
         }
+    }
+    if matches!(&difference.fate, Fate::Unknown(unread) if !unread.is_empty()) {
+        let remedy = "Ask an administrator of the cluster for what you may not do, or use another --context.";
+        let _ = writeln!(text, "{remedy}");
     }
     text
 }
@@ -156,7 +165,11 @@ fn fate(fate: &Fate) -> String {
         Fate::Starts => styled(WAITING, "A pod is started."),
         Fate::Stops => styled(WAITING, "The pod is stopped."),
         Fate::Restarts(_) => styled(BAD, "The pod restarts:"),
-        Fate::Unknown => styled(BAD, "Whether the pod restarts is not known."),
+        Fate::Unknown(unread) if unread.is_empty() => styled(BAD, "Whether the pod restarts is not known."),
+        Fate::Unknown(_) => styled(
+            BAD,
+            "Whether the pod restarts is not known, because there is no answer about:",
+        ),
     }
 }
 
@@ -238,6 +251,43 @@ fn is_same(one: &Value, other: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_the_cluster_says_is_a_command_to_the_terminal() {
+        let hostile = "\u{1b}[2J\r\u{9b}1m\u{7}";
+        let preview = |change: Change| Preview {
+            kind: "Service",
+            name: hostile.into(),
+            change,
+        };
+        let object = |value: &str| json!({"metadata": {"name": "a", "annotations": {hostile: format!("{hostile}\n{value}")}}});
+        let previews = vec![
+            preview(Change::Create(object("x"))),
+            preview(Change::Update {
+                before: object("x"),
+                after: object("y"),
+                desired: object("y"),
+            }),
+            preview(Change::Delete),
+            preview(Change::Other(hostile.into())),
+            preview(Change::Held(hostile.into())),
+            preview(Change::Refused(crate::apply::Outcome::Foreign(hostile.into()))),
+        ];
+        let text = render(&Difference {
+            server: crate::testing::nothing("").server,
+            notes: vec![hostile.into()],
+            previews,
+            fate: Fate::Restarts(vec![hostile.into()]),
+        })
+        .unwrap();
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert!(plain.contains("Service ^[[2J"), "{plain:?}");
+        assert!(
+            !plain.chars().any(|char| char.is_control() && char != '\n'),
+            "{plain:?}"
+        );
+        assert!(!text.contains("\u{1b}[2J"), "{text:?}");
+    }
 
     #[test]
     fn what_others_have_set_is_not_shown_and_what_goes_is() {

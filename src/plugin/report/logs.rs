@@ -1,5 +1,6 @@
 //! Logs of the server's pod and of the operator, where they can be read.
 
+use futures::AsyncReadExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, LogParams};
 use kube::{Api, ResourceExt};
@@ -10,6 +11,14 @@ use crate::cli::ReportArgs;
 use crate::observe::Observed;
 use crate::plugin::cluster::Cluster;
 
+/// Most that is taken of one log.
+const MOST_BYTES: i64 = 8 << 20;
+/// The kubelet keeps to a limit more or less.
+const SLACK: i64 = 4 << 10;
+/// By how much fewer lines are asked for where they are too long.
+const FEWER: i64 = 4;
+/// Stands for a line that is longer than all that is taken. A part of it may be a part of a Secret, which nothing would find.
+const TOO_LONG: &str = "(the last line is too long for a report)\n";
 /// Label of the operator's pods.
 const OPERATOR: &str = "app.kubernetes.io/name=dittofs-operator";
 
@@ -62,24 +71,123 @@ async fn of_pod(cluster: &Cluster, namespace: &str, pod: &Pod, lines: i64, archi
             .any(|status| status.restart_count > 0)
     };
     for container in containers {
-        let container = &container.name;
+        let container = container.name.as_str();
         for previous in [false, true] {
             if previous && !restarted(container) {
                 continue;
             }
             let params = LogParams {
-                container: Some(container.clone()),
+                container: Some(container.to_owned()),
                 previous,
-                tail_lines: Some(lines),
                 timestamps: true,
                 ..LogParams::default()
             };
             let suffix = if previous { ".previous" } else { "" };
             let file = format!("logs/{namespace}/{name}/{container}{suffix}.log");
-            match api.logs(&name, &params).await {
-                Ok(log) => archive.text(&file, &log),
-                Err(error) => archive.miss(&file, &error),
-            }
+            let log = last(&api, &name, lines, params).await;
+            put(archive, &file, log, lines);
         }
+    }
+}
+
+fn put(archive: &mut Archive, file: &str, log: kube::Result<Log>, lines: i64) {
+    match log {
+        Ok(log) => {
+            if log.lines < lines {
+                let more = format!("{file}: more than its last {} lines, which are long", log.lines);
+                archive.missed.push(more);
+            }
+            archive.text(file, &log.text);
+        }
+        Err(error) => archive.miss(file, &error),
+    }
+}
+
+/// The end of a log.
+struct Log {
+    text: String,
+    /// How many lines were asked for at last.
+    lines: i64,
+}
+
+/// The last lines of a log, and fewer of them where they are too long. The kubelet ends a log at its limit, so the end of it,
+/// which tells most, would be lost otherwise.
+async fn last(api: &Api<Pod>, pod: &str, lines: i64, mut params: LogParams) -> kube::Result<Log> {
+    params.limit_bytes = Some(MOST_BYTES);
+    let mut lines = lines;
+    loop {
+        params.tail_lines = Some(lines);
+        let log = bytes(api, pod, &params).await?;
+        let is_cut = i64::try_from(log.len()).unwrap_or(i64::MAX) >= MOST_BYTES - SLACK;
+        let text = match (is_cut, lines) {
+            (false, _) => String::from_utf8_lossy(&log).into_owned(),
+            (true, ..=1) => TOO_LONG.to_owned(),
+            (true, _) => {
+                lines = (lines / FEWER).max(1);
+                continue;
+            }
+        };
+        return Ok(Log { text, lines });
+    }
+}
+
+async fn bytes(api: &Api<Pod>, pod: &str, params: &LogParams) -> kube::Result<Vec<u8>> {
+    let mut log = Vec::new();
+    let stream = api.log_stream(pod, params).await?;
+    let mut bounded = stream.take(MOST_BYTES.unsigned_abs());
+    bounded
+        .read_to_end(&mut log)
+        .await
+        .map_err(kube::Error::ReadEvents)?;
+    Ok(log)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+
+    use super::*;
+
+    /// A kubelet whose log has lines of this length, and what it was asked for.
+    fn kubelet(line: usize) -> (Api<Pod>, Arc<Mutex<Vec<i64>>>) {
+        let asked: Arc<Mutex<Vec<i64>>> = Arc::default();
+        let told = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let query: BTreeMap<&str, &str> =
+                query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+            let lines: i64 = query["tailLines"].parse().unwrap();
+            let limit: usize = query["limitBytes"].parse().unwrap();
+            told.lock().unwrap().push(lines);
+            let mut log = "ä".repeat(line / 2 - 1) + ".\n";
+            log = log.repeat(usize::try_from(lines).unwrap().min(limit / line + 1));
+            let mut log = log.into_bytes();
+            log.truncate(limit);
+            async move { Ok::<_, std::io::Error>(Response::new(Body::from(log))) }
+        });
+        (Api::namespaced(Client::new(service, "d"), "d"), asked)
+    }
+
+    #[tokio::test]
+    async fn a_log_is_bounded_in_bytes_and_its_end_is_kept() {
+        let (api, asked) = kubelet(100);
+        let log = last(&api, "files-0", 50, LogParams::default()).await.unwrap();
+        assert_eq!((log.text.len(), log.lines), (5000, 50));
+        assert_eq!(*asked.lock().unwrap(), [50]);
+
+        let (api, asked) = kubelet(1 << 20);
+        let log = last(&api, "files-0", 5000, LogParams::default()).await.unwrap();
+        assert_eq!((log.text.lines().count(), log.lines), (4, 4));
+        assert!(log.text.ends_with(".\n"));
+        assert_eq!(*asked.lock().unwrap(), [5000, 1250, 312, 78, 19, 4]);
+
+        let (api, _) = kubelet(9 << 20);
+        let log = last(&api, "files-0", 1, LogParams::default()).await.unwrap();
+        assert_eq!(log.text, TOO_LONG);
     }
 }

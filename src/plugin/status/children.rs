@@ -17,6 +17,7 @@ use crate::context::Caches;
 use crate::growth::STORAGE;
 use crate::observe::{KindState, Observed, Read};
 use crate::pods::is_ready;
+use crate::quantity;
 use crate::secrets::{self, Origin, SecretUse};
 
 /// The children, in the order in which a person asks for them: what runs, on what, how it is reached, what it is given.
@@ -61,7 +62,11 @@ fn stateful_set(observed: &Observed) -> Node {
     let set = match &observed.stateful_set {
         Read::Found(set) => set,
         Read::Missing => return missing(kind, &name),
-        Read::Unreadable(error) => return unreadable(kind, &name, error),
+        Read::Unreadable(error) => {
+            let mut node = unreadable(kind, &name, error);
+            node.children = pods(observed);
+            return node;
+        }
     };
     if let Some(whose) = foreign(set.as_ref(), server) {
         return Node::new(kind, name, Mood::Bad, whose);
@@ -104,7 +109,11 @@ fn pods(observed: &Observed) -> Vec<Node> {
         let message = cause.message.strip_prefix(&prefix).unwrap_or(&cause.message);
         (message.to_owned(), cause.is_fault)
     });
-    let found = observed.pods.found().map(Vec::as_slice).unwrap_or_default();
+    let found = match &observed.pods {
+        Read::Found(found) => found.as_slice(),
+        Read::Missing => &[],
+        Read::Unreadable(error) => return vec![unreadable("Pod", &name, error)],
+    };
     if found.is_empty() {
         return cause
             .into_iter()
@@ -165,12 +174,12 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> Node {
         .and_then(|capacity| capacity.get(STORAGE).map(|size| size.0.clone()));
     let phase = status.phase.unwrap_or_else(|| "Pending".into());
     let mood = match phase.as_str() {
-        "Bound" if has == wanted => Mood::Good,
+        "Bound" if is_enough(has.as_deref(), wanted.as_deref()) => Mood::Good,
         "Lost" => Mood::Bad,
         _ => Mood::Waiting,
     };
     let size = match (&has, &wanted) {
-        (Some(has), Some(wanted)) if has == wanted => has.clone(),
+        (Some(has), Some(wanted)) if amount(has) == amount(wanted) => has.clone(),
         (Some(has), Some(wanted)) => format!("{has}, {wanted} asked for"),
         (None, Some(wanted)) => format!("{wanted} asked for"),
         (has, None) => has.clone().unwrap_or_default(),
@@ -188,6 +197,19 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> Node {
         .fact("requested", wanted)
         .fact("capacity", has)
         .fact("storageClass", class)
+}
+
+/// Whether a volume holds what was asked for. Drivers round up, and say it in another unit.
+fn is_enough(has: Option<&str>, wanted: Option<&str>) -> bool {
+    match (has, wanted) {
+        (Some(has), Some(wanted)) => amount(has) >= amount(wanted),
+        (has, wanted) => has == wanted,
+    }
+}
+
+/// A size as a number. The API server stores none that is no quantity.
+fn amount(size: &str) -> i128 {
+    quantity::nanos(size).unwrap_or_default()
 }
 
 fn database(observed: &Observed) -> Option<Node> {
@@ -291,7 +313,7 @@ where
             None => Node::new(kind, name, Mood::Good, summary(object.as_ref())),
         },
         Lookedup::Missing => missing(kind, name),
-        Lookedup::Unknown(feed) => unreadable(kind, name, &format!("{feed:?}")),
+        Lookedup::Unknown(feed) => unreadable(kind, name, feed.why()),
     }
 }
 
@@ -345,4 +367,31 @@ fn secret(observed: &Observed, name: &str, uses: &[SecretUse]) -> Node {
         Some(Read::Missing) | None => (Mood::Bad, format!("{whose}, is not there")),
     };
     Node::new("Secret", name, mood, summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_bound_volume_is_good_once_it_holds_what_was_asked_for() {
+        for (asked, has, mood, summary) in [
+            ("1Gi", Some("1Gi"), Mood::Good, "Bound, 1Gi"),
+            ("1Gi", Some("1024Mi"), Mood::Good, "Bound, 1024Mi"),
+            ("1500M", Some("2Gi"), Mood::Good, "Bound, 2Gi, 1500M asked for"),
+            ("2Gi", Some("1Gi"), Mood::Waiting, "Bound, 1Gi, 2Gi asked for"),
+            ("2Gi", None, Mood::Waiting, "Bound, 2Gi asked for"),
+        ] {
+            let capacity = has.map(|has| json!({STORAGE: has}));
+            let stored = json!({
+                "metadata": {"name": "x"},
+                "spec": {"resources": {"requests": {STORAGE: asked}}},
+                "status": {"phase": "Bound", "capacity": capacity},
+            });
+            let node = claim(&Arc::new(serde_json::from_value(stored).unwrap()));
+            assert_eq!((node.mood, node.summary.as_str()), (mood, summary));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::view::{Mood, Node, View};
 use crate::plugin::events::Told;
 use crate::plugin::paint::{BAD, FAINT, GOOD, TITLE, WAITING, styled};
+use crate::plugin::plain::line;
 
 /// Columns are not padded beyond this: one long name must not push everything to the right.
 const WIDEST: usize = 56;
@@ -18,10 +19,10 @@ pub(in crate::plugin) fn render(view: &View, now: Timestamp) -> String {
     let rows = rows(&view.children);
     let width = rows.iter().map(Row::width).max().unwrap_or_default().min(WIDEST);
     for row in rows {
-        text.push_str(&row.line(width));
+        text.push_str(&row.text(width));
     }
     text.push_str(&conditions(view, now));
-    text.push_str(&events(&view.events, now));
+    text.push_str(&events(view, now));
     text
 }
 
@@ -31,9 +32,9 @@ fn head(view: &View, now: Timestamp) -> String {
     } else {
         (BAD, "not Ready")
     };
-    let title = styled(TITLE, format!("DittoServer {}/{}", view.namespace, view.name));
+    let title = line(&format!("DittoServer {}/{}", view.namespace, view.name));
     let phase = view.phase.unwrap_or("no status yet");
-    let mut words = vec![phase.to_owned(), view.image.clone()];
+    let mut words = vec![phase.to_owned(), line(&view.image)];
     words.extend(view.created.map(|created| format!("{} old", age(created, now))));
     words.extend(view.paused.then(|| "paused".to_owned()));
     words.extend(view.deleting.then(|| "being deleted".to_owned()));
@@ -41,9 +42,24 @@ fn head(view: &View, now: Timestamp) -> String {
         words.push("the operator has not seen the latest change yet".to_owned());
     }
     format!(
-        "{title}  {}  {}\n",
+        "{}  {}  {}\n{}",
+        styled(TITLE, title),
         styled(style, word),
-        styled(FAINT, words.join(", "))
+        styled(FAINT, words.join(", ")),
+        problem(view)
+    )
+}
+
+fn problem(view: &View) -> String {
+    let Some(problem) = &view.problem else {
+        return String::new();
+    };
+    format!(
+        "{} it does not parse: {}. The operator leaves it as it is until `kubectl edit dittoserver {} -n {}` has mended it.\nWhat parses of it:\n",
+        styled(BAD, "error:"),
+        line(problem),
+        line(&view.name),
+        line(&view.namespace)
     )
 }
 
@@ -55,14 +71,14 @@ struct Row<'a> {
 
 impl Row<'_> {
     fn label(&self) -> String {
-        format!("{} {}", self.node.kind, self.node.name)
+        line(&format!("{} {}", self.node.kind, self.node.name))
     }
 
     fn width(&self) -> usize {
         self.branch.chars().count() + self.label().chars().count()
     }
 
-    fn line(&self, width: usize) -> String {
+    fn text(&self, width: usize) -> String {
         let (style, mark) = sign(self.node.mood);
         let padding = width.saturating_sub(self.width());
         format!(
@@ -71,7 +87,7 @@ impl Row<'_> {
             styled(style, mark),
             self.label(),
             "",
-            self.node.summary
+            line(&self.node.summary)
         )
     }
 }
@@ -134,44 +150,48 @@ fn conditions(view: &View, now: Timestamp) -> String {
         let _ = writeln!(
             text,
             "  {:types$}  {}  {:reasons$}  {:>4}  {}",
-            condition.type_,
-            styled(style, format!("{:7}", condition.status)),
-            condition.reason,
+            line(&condition.type_),
+            styled(style, format!("{:7}", line(&condition.status))),
+            line(&condition.reason),
             age(condition.last_transition_time.0, now),
-            condition.message
+            line(&condition.message)
         );
     }
     text
 }
 
-fn events(events: &[Told], now: Timestamp) -> String {
-    if events.is_empty() {
+fn events(view: &View, now: Timestamp) -> String {
+    let title = format!("\n{}\n", styled(TITLE, "Last events"));
+    if let Some(problem) = &view.events_problem {
+        return format!("{title}  cannot be read: {}\n", line(problem));
+    }
+    if view.events.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{}\n", styled(TITLE, "Last events"));
-    let reasons = events
+    let reasons = view
+        .events
         .iter()
-        .map(|event| event.reason.len())
-        .max()
-        .unwrap_or_default();
-    for event in events {
-        let style = if event.r#type == "Warning" { WAITING } else { FAINT };
-        let age = event.time.map_or_else(|| "?".to_owned(), |time| age(time, now));
-        let times = if event.count > 1 {
-            format!(" (×{})", event.count)
-        } else {
-            String::new()
-        };
-        let _ = writeln!(
-            text,
-            "  {age:>4}  {}  {:reasons$}  {}: {}{times}",
-            styled(style, format!("{:7}", event.r#type)),
-            event.reason,
-            event.object,
-            event.message.trim_end().replace('\n', " ")
-        );
-    }
-    text
+        .map(|event| line(&event.reason).chars().count());
+    let reasons = reasons.max().unwrap_or_default();
+    let rows = view.events.iter().map(|told| event(told, reasons, now));
+    title + &rows.collect::<String>()
+}
+
+fn event(event: &Told, reasons: usize, now: Timestamp) -> String {
+    let style = if event.r#type == "Warning" { WAITING } else { FAINT };
+    let age = event.time.map_or_else(|| "?".to_owned(), |time| age(time, now));
+    let times = if event.count > 1 {
+        format!(" (×{})", event.count)
+    } else {
+        String::new()
+    };
+    format!(
+        "  {age:>4}  {}  {:reasons$}  {}: {}{times}\n",
+        styled(style, format!("{:7}", line(&event.r#type))),
+        line(&event.reason),
+        line(&event.object),
+        line(event.message.trim_end())
+    )
 }
 
 /// As kubectl writes an age: its largest unit.
@@ -187,7 +207,62 @@ fn age(since: Timestamp, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kube::api::DynamicObject;
+    use serde_json::json;
+
     use super::*;
+    use crate::plugin::stored::Stored;
+
+    /// Everything that the cluster may say has this in it.
+    const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\n\u{9b}1m\t";
+
+    fn hostile() -> View {
+        let condition = json!({
+            "type": HOSTILE, "status": HOSTILE, "reason": HOSTILE, "message": HOSTILE,
+            "lastTransitionTime": "2025-01-01T00:00:00Z",
+        });
+        let object: DynamicObject = serde_json::from_value(json!({
+            "metadata": {"name": HOSTILE, "namespace": HOSTILE},
+            "spec": {"image": HOSTILE, "storage": {"metadataSize": "1Gi"}},
+            "status": {"conditions": [condition]},
+        }))
+        .unwrap();
+        let pod = Node::new("Pod", HOSTILE, Mood::Bad, HOSTILE);
+        let mut set = Node::new("StatefulSet", HOSTILE, Mood::Good, HOSTILE);
+        set.children = vec![pod];
+        let mut view = View::of(&Stored::of(object), vec![set]);
+        assert_eq!(view.conditions.len(), 1);
+        view.problem = Some(HOSTILE.into());
+        view.events = vec![Told {
+            time: None,
+            r#type: HOSTILE.into(),
+            reason: HOSTILE.into(),
+            object: HOSTILE.into(),
+            message: format!("{HOSTILE}end"),
+            count: 2,
+        }];
+        view
+    }
+
+    #[test]
+    fn nothing_that_the_cluster_says_is_a_command_to_the_terminal() {
+        let mut view = hostile();
+        for events_problem in [None, Some(HOSTILE.to_owned())] {
+            view.events_problem = events_problem;
+            let text = render(&view, Timestamp::now());
+            let plain = anstream::adapter::strip_str(&text).to_string();
+            assert!(plain.contains("^[[2J^[]0;x^G"), "{plain}");
+            assert!(
+                !plain.chars().any(|char| char.is_control() && char != '\n'),
+                "{plain:?}"
+            );
+            // What was taken out are our own colours and nothing else.
+            assert!(
+                !text.contains("\u{1b}[2J") && !text.contains("\u{1b}]"),
+                "{text:?}"
+            );
+        }
+    }
 
     #[test]
     fn an_age_is_in_its_largest_unit() {

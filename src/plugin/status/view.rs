@@ -7,9 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::api::DittoServer;
 use crate::conditions::READY;
 use crate::plugin::events::Told;
+use crate::plugin::stored::Stored;
 
 /// How a child does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +75,9 @@ pub(in crate::plugin) struct View {
     pub(in crate::plugin) name: String,
     /// Whether it is Ready as its spec now stands.
     pub(in crate::plugin) ready: bool,
+    /// Why the stored object does not parse. What is shown is then what parses of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::plugin) problem: Option<String>,
     /// `status.phase`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::plugin) phase: Option<&'static str>,
@@ -88,11 +91,15 @@ pub(in crate::plugin) struct View {
     pub(in crate::plugin) children: Vec<Node>,
     pub(in crate::plugin) conditions: Vec<Condition>,
     pub(in crate::plugin) events: Vec<Told>,
+    /// Why the events could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::plugin) events_problem: Option<String>,
 }
 
 impl View {
     /// What the server itself says, with its children. Events are added later.
-    pub(super) fn of(server: &DittoServer, children: Vec<Node>) -> Self {
+    pub(super) fn of(stored: &Stored, children: Vec<Node>) -> Self {
+        let server = &stored.server;
         let status = server.status.clone().unwrap_or_default();
         let generation = server.metadata.generation;
         let is_ready = |condition: &&Condition| condition.type_ == READY && condition.status == "True";
@@ -101,7 +108,9 @@ impl View {
             namespace: server.namespace().unwrap_or_default(),
             name: server.name_any(),
             // A condition about an older spec says nothing of this one.
-            ready: ready.is_some_and(|condition| condition.observed_generation == generation),
+            ready: stored.problem.is_none()
+                && ready.is_some_and(|condition| condition.observed_generation == generation),
+            problem: stored.problem.clone(),
             phase: status.phase.map(crate::api::Phase::as_str),
             generation,
             observed_generation: status.observed_generation,
@@ -113,6 +122,7 @@ impl View {
             children,
             conditions: status.conditions,
             events: Vec::new(),
+            events_problem: None,
         }
     }
 

@@ -1,0 +1,185 @@
+//! The Secrets of a server: their metadata, and their values, which are looked for in everything else of the report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use serde_json::{Value, json};
+
+use super::archive::Archive;
+use crate::api::names;
+use crate::observe::Observed;
+use crate::plugin::cluster::Cluster;
+use crate::plugin::stored::Stored;
+use crate::redact::Redactor;
+use crate::secrets;
+
+/// Keys of the Secrets of servers and databases whose values everybody may know. Taking them out would make a report
+/// unreadable: a database's host is its Service's name.
+const PUBLIC_KEYS: [&str; 11] = [
+    "host",
+    "port",
+    "dbname",
+    "database",
+    "user",
+    "username",
+    "sslmode",
+    "ca.crt",
+    "tls.crt",
+    "pgbouncer-host",
+    "pgbouncer-port",
+];
+
+/// What was read of the Secrets.
+pub(super) struct SecretsRead {
+    pub(super) found: Vec<Secret>,
+    /// What could not be read.
+    pub(super) missed: Vec<String>,
+}
+
+/// The Secrets to be told of: those in use, and all of the database cluster.
+pub(super) async fn read(cluster: &Cluster, stored: &Stored, observed: &Observed) -> SecretsRead {
+    let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let (mut found, mut missed) = (BTreeMap::new(), Vec::new());
+    for name in used(stored, observed) {
+        match api.get_opt(&name).await {
+            Ok(Some(secret)) => drop(found.insert(name, secret)),
+            Ok(None) => {}
+            Err(error) => missed.push(unread(&format!("Secret {name}"), &error)),
+        }
+    }
+    let database = names::percona_cluster(&observed.server.name_any());
+    let labels = ListParams::default().labels(&format!("{}={database}", names::PERCONA_CLUSTER_LABEL));
+    match api.list(&labels).await {
+        Ok(listed) => found.extend(listed.items.into_iter().map(|secret| (secret.name_any(), secret))),
+        Err(error) => missed.push(unread("the Secrets of the database cluster", &error)),
+    }
+    SecretsRead {
+        found: found.into_values().collect(),
+        missed,
+    }
+}
+
+/// The names of the Secrets that a server, its pod and its database use. Those that the stored spec names are among them even
+/// if this version does not know the field.
+fn used(stored: &Stored, observed: &Observed) -> BTreeSet<String> {
+    let server = &observed.server;
+    let mut names: BTreeSet<String> = secrets::uses(server)
+        .into_iter()
+        .map(|used| used.secret)
+        .collect();
+    names.extend(secrets::kept(server));
+    names.insert(names::percona_user_secret(&server.name_any()));
+    names.insert(names::percona_cert_secret(&server.name_any()));
+    referenced(&stored.object.data["spec"], &mut names);
+    let pods = observed.pods.found().map(Vec::as_slice).unwrap_or_default();
+    let pods = pods.iter().filter_map(|pod| serde_json::to_value(&pod.spec).ok());
+    let set = observed.stateful_set.found();
+    let template = set.and_then(|set| serde_json::to_value(&set.spec).ok());
+    for spec in pods.chain(template) {
+        referenced(&spec, &mut names);
+    }
+    names
+}
+
+/// Every Secret that a spec refers to: `secretKeyRef`, `passwordSecretRef`, `certSecretName`, `secret` (a volume),
+/// `imagePullSecrets`.
+fn referenced(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| referenced(item, names)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let references: Vec<&Value> = match (key.as_str(), value) {
+                    ("imagePullSecrets", Value::Array(items)) => {
+                        items.iter().map(|item| &item["name"]).collect()
+                    }
+                    ("secretKeyRef", reference) => vec![&reference["name"]],
+                    (key, name) if key.ends_with("ecretName") => vec![name],
+                    (key, reference) if key.ends_with("ecretRef") || key.ends_with("ecret") => {
+                        vec![&reference["name"]]
+                    }
+                    _ => Vec::new(),
+                };
+                let found = references.into_iter().filter_map(Value::as_str);
+                names.extend(found.map(str::to_owned));
+                referenced(value, names);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The text of an error about a Secret could quote it; its reason cannot.
+fn unread(what: &str, error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!(
+            "{what}: {} (HTTP {}); its values were not looked for in the logs",
+            status.reason, status.code
+        ),
+        _ => format!("{what}: the API server did not answer; its values were not looked for in the logs"),
+    }
+}
+
+/// Takes the confidential values out of the report.
+pub(super) fn redactor(secrets: &[Secret]) -> Redactor {
+    let data = secrets.iter().flat_map(|secret| secret.data.iter().flatten());
+    let confidential = data.filter(|(key, _)| !PUBLIC_KEYS.contains(&key.as_str()));
+    Redactor::of(confidential.map(|(_, value)| value.0.as_slice()))
+}
+
+/// The Secrets, without their values.
+pub(super) fn told(secrets: &[Secret], archive: &mut Archive) {
+    let told: Vec<Value> = secrets.iter().map(without_values).collect();
+    archive.objects("secrets.yaml", &told);
+}
+
+fn without_values(secret: &Secret) -> Value {
+    let metadata = &secret.metadata;
+    let keys: BTreeMap<&String, String> = secret
+        .data
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key, format!("{} bytes", value.0.len())))
+        .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": secret.type_,
+        "metadata": {
+            "name": metadata.name,
+            "namespace": metadata.namespace,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+            "creationTimestamp": metadata.creation_timestamp,
+            "labels": metadata.labels,
+            // Their values may be anything, a copy of the Secret among it.
+            "annotationKeys": metadata.annotations.iter().flatten().map(|(key, _)| key).collect::<Vec<_>>(),
+            "ownerReferences": metadata.owner_references,
+            "finalizers": metadata.finalizers,
+        },
+        "keys": keys,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_name_a_secret_is_found() {
+        let spec = json!({
+            "identity": {"jwt": {"secretRef": {"name": "a", "key": "k"}}, "ldap": {"bindPasswordSecretRef": {"name": "b"}}},
+            "controlPlane": {"certSecretName": "c", "clientCASecretName": "d"},
+            "metrics": {"bearerTokenSecret": {"name": "e"}},
+            "containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "f"}}}], "envFrom": [{"secretRef": {"name": "g"}}]}],
+            "volumes": [{"secret": {"secretName": "h"}}, {"projected": {"sources": [{"secret": {"name": "i"}}]}}],
+            "imagePullSecrets": [{"name": "j"}],
+            "serviceAccountName": "none",
+        });
+        let mut names = BTreeSet::new();
+        referenced(&spec, &mut names);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+    }
+}

@@ -1,0 +1,69 @@
+//! `kubectl dittofs diff -f`: what it says to a manifest that is wrong.
+
+use dittofs_operator::api::DittoServer;
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
+use serde_json::{Value, json};
+
+use super::{Said, against, applied, command, fed, manifest};
+use crate::support::World;
+
+/// What `diff -f -` says to this text.
+async fn against_text(world: &World, text: String) -> Said {
+    let mut command = command(&world.control_plane().kubeconfig());
+    command.args(["-n", &world.namespace, "diff", "-f", "-"]);
+    fed(command, text).await
+}
+
+/// A manifest with a field that does not exist.
+fn mistyped() -> Value {
+    let mut manifest: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
+    manifest["spec"]["imag"] = json!("example.org/dittofs:2");
+    manifest
+}
+
+#[tokio::test]
+async fn a_manifest_that_the_api_server_refuses_is_an_error() {
+    let world = World::new("diff").await;
+    let said = against(&world, json!({"replicas": 7})).await;
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    assert!(said.error.contains("spec.replicas"), "{}", said.error);
+}
+
+#[tokio::test]
+async fn a_new_manifest_with_a_wrong_type_is_told_in_the_api_servers_words_and_no_stored_server_is_blamed() {
+    let world = World::without_operator("manifest").await;
+    let mut wrong: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
+    wrong["spec"]["storage"] = json!("a lot");
+    let said = against_text(&world, wrong.to_string()).await;
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    assert!(said.error.contains("spec.storage"), "{}", said.error);
+    assert!(said.error.contains("Mend the manifest"), "{}", said.error);
+    assert!(!said.error.contains("kubectl edit"), "{}", said.error);
+}
+
+#[tokio::test]
+async fn a_field_that_does_not_exist_is_an_error_in_a_new_manifest_and_over_a_stored_server() {
+    let world = World::new("manifest").await;
+    let said = against_text(&world, mistyped().to_string()).await;
+    assert_eq!(said.code, Some(2), "new: {}", said.text);
+    assert!(said.error.contains("spec.imag"), "{}", said.error);
+
+    applied(&world, json!({})).await;
+    let said = against_text(&world, mistyped().to_string()).await;
+    assert_eq!(said.code, Some(2), "by kubectl apply: {}", said.text);
+    assert!(said.error.contains("spec.imag"), "{}", said.error);
+
+    // As Argo CD and Flux write.
+    let resource = ApiResource::erase::<DittoServer>(&());
+    let servers: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let good: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
+    servers
+        .patch("files", &PatchParams::apply("flux").force(), &Patch::Apply(&good))
+        .await
+        .expect("it is applied");
+    let said = against_text(&world, mistyped().to_string()).await;
+    assert_eq!(said.code, Some(2), "by server-side apply: {}", said.text);
+    assert!(said.error.contains("spec.imag"), "{}", said.error);
+}

@@ -1,0 +1,115 @@
+//! A stored server that does not parse: it is told of, and hides no other one.
+
+use dittofs_operator::api::{self, DittoServer};
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::ApiResource;
+use local_control_plane::percona;
+use serde_json::{Value, json};
+
+use super::{Folder, plugin};
+use crate::plugin::report::files;
+use crate::support::{World, fixtures, install_crd, own_control_plane};
+
+/// A world with the servers `good` and `odd`, of which the latter was stored under a looser schema.
+async fn world() -> World {
+    let world = World::on(own_control_plane().await, "odd").await;
+    install_crd(&world.client, fixtures::without_schema(api::crd())).await;
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
+    let resource = ApiResource::erase::<DittoServer>(&());
+    let servers: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let spec = json!({
+        "image": "example.org/dittofs:7",
+        "storage": {"metadataSize": "1Gi"},
+        "metrics": "several",
+        "identity": {"jwt": {"secretRef": {"name": "mine", "key": "jwt"}}, "unheardOf": {"secretRef": {"name": "new"}}},
+    });
+    let odd = DynamicObject::new("odd", &resource).data(json!({"spec": spec}));
+    servers
+        .create(&PostParams::default(), &odd)
+        .await
+        .expect("without a schema it is stored");
+    world.create(&fixtures::minimal("good")).await;
+    world
+        .create(&fixtures::secret("mine", &[("jwt", "canary-0123456789-of-mine")]))
+        .await;
+    world
+        .create(&fixtures::secret("new", &[("key", "canary-0123456789-of-new")]))
+        .await;
+    let note = json!({"metadata": {"name": "odd-config"}, "data": {"note": "canary-0123456789-of-mine and canary-0123456789-of-new"}});
+    world
+        .create::<k8s_openapi::api::core::v1::ConfigMap>(&serde_json::from_value(note).expect("a ConfigMap"))
+        .await;
+    world
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_parse_hides_no_other_one_and_can_be_reported() {
+    let world = world().await;
+    let edit = format!("kubectl edit dittoserver odd -n {}", world.namespace);
+    for args in [vec!["status"], vec!["status", "-A"]] {
+        let mut command = super::command(&world.control_plane().kubeconfig());
+        if args.len() == 1 {
+            command.args(["-n", &world.namespace]);
+        }
+        command.args(&args);
+        let said = super::run(command).await;
+        assert_eq!(said.code, Some(1), "{args:?}: {}{}", said.text, said.error);
+        let good = format!("DittoServer {}/good", world.namespace);
+        assert!(said.text.contains(&good), "{args:?}: {}", said.text);
+        assert!(said.text.contains("does not parse"), "{args:?}: {}", said.text);
+        assert!(said.text.contains(&edit), "{args:?}: {}", said.text);
+    }
+    let said = plugin(&world, &["status", "odd"]).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    assert!(said.text.contains("several"), "the parser's words: {}", said.text);
+    assert!(
+        said.text.contains("example.org/dittofs:7"),
+        "what parses is shown: {}",
+        said.text
+    );
+    assert!(said.text.contains("Secret mine"), "{}", said.text);
+
+    let said = plugin(&world, &["status", "odd", "-o", "json"]).await;
+    let told: Value = serde_json::from_str(&said.text).expect("JSON");
+    assert_eq!(told["ready"], false);
+    assert!(
+        told["problem"]
+            .as_str()
+            .is_some_and(|problem| problem.contains("several")),
+        "{told}"
+    );
+
+    let said = plugin(&world, &["diff", "odd"]).await;
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    assert!(said.error.contains(&edit), "{}", said.error);
+
+    let folder = Folder::new(&world, "odd");
+    let archive = folder.join("report.tar.gz");
+    let said = plugin(&world, &["report", "odd", "-o", archive.to_str().expect("UTF-8")]).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let files = files(&archive);
+    let file = |name: &str| &files[&format!("dittofs-report-odd/{name}")];
+    assert!(
+        file("dittoserver.yaml").contains("several"),
+        "{}",
+        file("dittoserver.yaml")
+    );
+    assert!(
+        file("status.txt").contains("does not parse"),
+        "{}",
+        file("status.txt")
+    );
+    assert!(
+        file("secrets.yaml").contains("name: new"),
+        "{}",
+        file("secrets.yaml")
+    );
+    assert!(
+        file("configmap.yaml").contains("(redacted) and (redacted)"),
+        "{}",
+        file("configmap.yaml")
+    );
+}
