@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::World;
 
-/// Plays the kubelets. It ends pods that somebody else has deleted, and does so by name only: on a slow machine it may hit
-/// the next pod of that name, which is no restart that a user would see.
+/// Plays the kubelets: it ends pods that somebody else has deleted.
 const KUBELET: &str = "system:kwok";
 
 /// Counts the restarts of a world's pod from now on, by the audit log of the API server: each one begins with a delete.

@@ -1,11 +1,17 @@
-//! What a full control plane holds from the start: nodes and `StorageClasses`.
+//! What a full control plane holds from the start: nodes, `StorageClasses`, and a policy about kwok.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, PostParams};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::component::Component;
@@ -15,7 +21,10 @@ use crate::probe::{Deadline, INTERVAL};
 
 const STORAGE_CLASSES: &str = include_str!("../manifests/storage-classes.yaml");
 
-/// Creates `StorageClasses` and nodes.
+const POLICY: &str = include_str!("../manifests/pod-deletion-policy.yaml");
+const BINDING: &str = include_str!("../manifests/pod-deletion-binding.yaml");
+
+/// Creates `StorageClasses`, the policy and nodes.
 pub(crate) async fn create(client: &Client, options: &Options) -> Result<(), Error> {
     let classes: Vec<StorageClass> =
         serde_yaml::from_multiple(STORAGE_CLASSES).map_err(|error| invalid("StorageClasses", &error))?;
@@ -25,6 +34,8 @@ pub(crate) async fn create(client: &Client, options: &Options) -> Result<(), Err
             .await
             .map_err(|error| refused("StorageClasses", error))?;
     }
+    one::<ValidatingAdmissionPolicy>(client, "the policy about kwok", POLICY).await?;
+    one::<ValidatingAdmissionPolicyBinding>(client, "the policy about kwok", BINDING).await?;
     let api = Api::<Node>::all(client.clone());
     for index in 0..options.nodes {
         let node = node(index).map_err(|error| invalid("nodes", &error))?;
@@ -32,6 +43,19 @@ pub(crate) async fn create(client: &Client, options: &Options) -> Result<(), Err
             .await
             .map_err(|error| refused("nodes", error))?;
     }
+    Ok(())
+}
+
+/// Creates what a manifest says.
+async fn one<K>(client: &Client, what: &'static str, manifest: &str) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let object: K = serde_yaml::from_str(manifest).map_err(|error| invalid(what, &error))?;
+    Api::all(client.clone())
+        .create(&PostParams::default(), &object)
+        .await
+        .map_err(|error| refused(what, error))?;
     Ok(())
 }
 

@@ -2,10 +2,12 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::Client;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::wait::{await_condition, conditions};
 use serde_json::{Value, json};
 
-use crate::support::{full, namespace, until};
+use crate::support::{PATIENCE, full, namespace, until};
 
 fn stateful_set(class: &str) -> StatefulSet {
     serde_json::from_value(json!({
@@ -63,6 +65,36 @@ async fn a_statefulset_with_a_volume_becomes_ready_and_follows_its_pod() {
         .await
         .unwrap();
     until(&sets, "web", has_ready(1)).await;
+}
+
+#[tokio::test]
+async fn the_kubelets_end_no_pod_that_nobody_has_deleted() {
+    let control_plane = full().await;
+    let client = control_plane.client().unwrap();
+    let namespace = namespace(&client, "ends").await;
+    let pods = Api::<Pod>::namespaced(client, &namespace);
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "server:1"}]}});
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap())
+        .await
+        .unwrap();
+    let mut config = control_plane.client_config();
+    config.auth_info.impersonate = Some("system:kwok".into());
+    config.auth_info.impersonate_groups = Some(vec!["system:masters".into()]);
+    let kwok = Api::<Pod>::namespaced(Client::try_from(config).unwrap(), &namespace);
+    let asked = DeleteParams::default().dry_run();
+    // The API server takes a new policy up by a watch of its own.
+    let refused = loop {
+        match kwok.delete("p", &asked).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(refused.contains("nobody has deleted this pod"), "{refused}");
+    let deleted = pods.delete("p", &DeleteParams::default()).await.unwrap();
+    let uid = deleted.left().and_then(|pod| pod.metadata.uid).unwrap();
+    let gone = await_condition(pods, "p", conditions::is_deleted(&uid));
+    tokio::time::timeout(PATIENCE, gone).await.unwrap().unwrap();
 }
 
 #[tokio::test]
