@@ -196,7 +196,7 @@ async fn leader_other_than(world: &World, not: &str) -> String {
     spec.holder_identity.expect("a holder")
 }
 
-fn elected(world: &World) -> Process {
+async fn elected(world: &World) -> Process {
     Process::start(
         world,
         &[
@@ -206,13 +206,14 @@ fn elected(world: &World) -> Process {
             "--log-level=info,dittofs_operator=debug",
         ],
     )
+    .await
 }
 
 /// A leader and a standby, both ready.
 async fn pair(world: &World) -> (Process, String, Process) {
-    let leader = elected(world);
+    let leader = elected(world).await;
     let identity = leader_other_than(world, "").await;
-    let standby = elected(world);
+    let standby = elected(world).await;
     leader.answers("/readyz").await;
     standby.answers("/readyz").await;
     (leader, identity, standby)
@@ -319,7 +320,7 @@ async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothin
 #[tokio::test]
 async fn a_leader_whose_lease_is_stolen_stops_without_another_write() {
     let world = World::without_operator("stolen").await;
-    let mut leader = elected(&world);
+    let mut leader = elected(&world).await;
     let identity = leader_other_than(&world, "").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -349,7 +350,7 @@ async fn a_leader_whose_lease_is_stolen_stops_without_another_write() {
 #[tokio::test]
 async fn times_that_do_not_go_together_are_refused_with_the_flags_named() {
     let world = World::without_operator("times").await;
-    let mut operator = Process::start(&world, &["--leader-elect", "--leader-elect-lease-duration=5s"]);
+    let mut operator = Process::start(&world, &["--leader-elect", "--leader-elect-lease-duration=5s"]).await;
     assert!(!operator.ended().await.success());
     let log = operator.log();
     assert!(
