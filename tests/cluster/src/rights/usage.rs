@@ -19,51 +19,96 @@ pub struct Usage {
     pub refused: BTreeSet<String>,
 }
 
+/// A call that takes a right of the account.
+struct Call {
+    namespace: String,
+    right: Right,
+    /// The API server's words, if it refused.
+    refusal: Option<String>,
+    /// Whether a refusal may be one of a moment. Admission looks at more than the call.
+    may_pass: bool,
+}
+
 impl Usage {
     /// Adds what an audit log tells of the account.
+    ///
+    /// An API server that has just started, or has not yet heard of a rule, refuses what it lets through a moment later: a
+    /// refusal counts only where nothing of its kind was ever let through.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn read(&mut self, log: impl Read, account: &Account) -> io::Result<()> {
-        let user = account.user();
-        for line in BufReader::new(log).lines() {
-            let line = line?;
-            // The log is that of everybody: only some lines are worth reading as JSON.
-            if !line.contains(&user) {
-                continue;
-            }
-            // The last line may be cut off: the API server is killed at the end.
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["user"]["username"] == *user {
-                self.add(&event, account);
+        let calls = calls(log, account)?;
+        let let_through = calls.iter().filter(|call| call.refusal.is_none());
+        let let_through: BTreeSet<_> = let_through.map(Call::kind).collect();
+        for call in &calls {
+            match &call.refusal {
+                None => drop(self.used.insert(call.right.clone())),
+                Some(_) if call.may_pass && let_through.contains(&call.kind()) => {}
+                Some(why) => {
+                    let refused = format!("{} in {}: {why}", call.right, call.namespace);
+                    self.refused.insert(refused);
+                }
             }
         }
         Ok(())
     }
+}
 
-    fn add(&mut self, event: &Value, account: &Account) {
-        let Some(right) = right(event) else {
-            return;
-        };
+impl Call {
+    /// What RBAC goes by, but for the name.
+    fn kind(&self) -> [&str; 4] {
+        let Right {
+            group,
+            resource,
+            verb,
+            ..
+        } = &self.right;
+        [&self.namespace, group, resource, verb]
+    }
+
+    /// `None` for what everybody may do, and what is about no resource.
+    fn of(event: &Value, account: &Account) -> Option<Self> {
+        let right = right(event)?;
         let annotations = &event["annotations"];
         let message = event["responseStatus"]["message"].as_str().unwrap_or_default();
         let is_missed = MISSED_BY_ADMISSION.iter().any(|words| message.contains(words));
-        if annotations["authorization.k8s.io/decision"] != "allow" || is_missed {
-            let namespace = event["objectRef"]["namespace"].as_str().unwrap_or("-");
-            self.refused.insert(format!("{right} in {namespace}: {message}"));
-            return;
-        }
-        // What everybody may do is no right of the account.
+        let is_refused = annotations["authorization.k8s.io/decision"] != "allow" || is_missed;
         let by = annotations["authorization.k8s.io/reason"]
             .as_str()
             .unwrap_or_default();
-        if by.contains(&format!(
-            "{:?}",
-            format!("{}/{}", account.name, account.namespace)
-        )) {
-            self.used.insert(right);
+        let is_own = by.contains(&format!(
+            "ServiceAccount \"{}/{}\"",
+            account.name, account.namespace
+        ));
+        (is_refused || is_own).then(|| Self {
+            namespace: event["objectRef"]["namespace"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            right,
+            refusal: is_refused.then(|| message.to_owned()),
+            may_pass: !is_missed,
+        })
+    }
+}
+
+fn calls(log: impl Read, account: &Account) -> io::Result<Vec<Call>> {
+    let user = account.user();
+    let mut calls = Vec::new();
+    for line in BufReader::new(log).lines() {
+        let line = line?;
+        // The log is that of everybody: only some lines are worth reading as JSON.
+        if !line.contains(&user) {
+            continue;
+        }
+        // The last line may be cut off: the API server is killed at the end.
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        if event["user"]["username"] == *user {
+            calls.extend(Call::of(&event, account));
         }
     }
+    Ok(calls)
 }
 
 /// The right that a call takes. `None` for a call that is about no resource, such as discovery.
@@ -143,17 +188,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_refusal_by_authorizer_or_owner_admission_is_told_and_one_for_another_reason_is_not() {
-        let forbidden = call(|event| {
+    fn forbidden(change: impl FnOnce(&mut Value)) -> String {
+        call(|event| {
             event["annotations"]["authorization.k8s.io/decision"] = json!("forbid");
             event["responseStatus"] = json!({"code": 403, "message": "no"});
-        });
-        let owner = call(|event| {
+            change(event);
+        })
+    }
+
+    /// Refused by admission, after the authorizer had let it through.
+    fn disowned() -> String {
+        call(|event| {
             let message = "cannot set blockOwnerDeletion if …";
             event["responseStatus"] = json!({"code": 403, "message": message});
-        });
-        for log in [forbidden, owner] {
+        })
+    }
+
+    #[test]
+    fn a_refusal_of_what_was_also_let_through_in_the_same_namespace_is_one_of_a_moment() {
+        let later = call(|event| event["objectRef"]["name"] = json!("two"));
+        let passing = usage(&format!("{}\n{later}", forbidden(|_| {})));
+        assert!(
+            passing.refused.is_empty() && passing.used.len() == 1,
+            "{passing:?}"
+        );
+        let elsewhere = forbidden(|event| event["objectRef"]["namespace"] = json!("other"));
+        for lasting in [elsewhere, disowned()] {
+            let lasting = usage(&format!("{lasting}\n{later}"));
+            assert_eq!(lasting.refused.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_refusal_by_authorizer_or_owner_admission_is_told_and_one_for_another_reason_is_not() {
+        for log in [forbidden(|_| {}), disowned()] {
             let usage = usage(&log);
             assert!(usage.used.is_empty(), "{log}");
             let told = usage.refused.first().unwrap();
