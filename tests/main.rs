@@ -20,6 +20,7 @@ mod growth;
 mod hibernate;
 mod interrupted;
 mod kstatus;
+mod lacking;
 mod leader;
 mod metrics;
 mod model;

@@ -65,6 +65,27 @@ pub async fn elected(world: &World) -> Account {
     account
 }
 
+/// An account in the world's namespace with the chart's rules, less one right.
+pub async fn lacking(world: &World, right: Option<&Right>) -> Account {
+    let account = chart::account(&world.namespace);
+    let mut objects = chart::rules(&world.namespace);
+    let mut granted = rights::granted(&objects, &account).expect("roles and bindings");
+    for role in objects.iter_mut().filter(|object| object["rules"].is_array()) {
+        let rules: Vec<_> = serde_json::from_value(role["rules"].take()).expect("rules");
+        let rights = rules
+            .iter()
+            .flat_map(Right::of_rule)
+            .filter(|one| Some(one) != right);
+        role["rules"] = rights.map(|right| json!(right.rule())).collect();
+    }
+    if let Some(right) = right {
+        assert!(granted.remove(right), "{right} is granted");
+    }
+    put(&world.client, objects).await;
+    known(&world.client, &account, &world.namespace, &granted).await;
+    account
+}
+
 async fn put(client: &Client, objects: Vec<Value>) {
     for object in objects {
         apply(client, &chart::folder(), object)
