@@ -37,13 +37,14 @@ pub async fn config(control_plane: &ControlPlane) -> kube::Config {
 async fn install(control_plane: &ControlPlane) {
     static INSTALLED: Mutex<BTreeSet<PathBuf>> = Mutex::const_new(BTreeSet::new());
     let mut installed = INSTALLED.lock().await;
-    if installed.insert(control_plane.kubeconfig()) {
+    if !installed.contains(&control_plane.kubeconfig()) {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         let mut objects = vec![namespace];
         objects.extend(chart::rules(NAMESPACE));
         let client = control_plane.client().expect("a client");
         put(&client, objects).await;
         known(&client, &chart::account(NAMESPACE), NAMESPACE, &chart::granted()).await;
+        installed.insert(control_plane.kubeconfig());
     }
 }
 
@@ -66,7 +67,7 @@ pub async fn elected(world: &World) -> Account {
 }
 
 /// An account in the world's namespace with the chart's rules, less one right.
-pub async fn lacking(world: &World, right: Option<&Right>) -> Account {
+pub async fn denied(world: &World, right: Option<&Right>) -> Account {
     let account = chart::account(&world.namespace);
     let mut objects = chart::rules(&world.namespace);
     let mut granted = rights::granted(&objects, &account).expect("roles and bindings");

@@ -30,8 +30,8 @@ pub struct Life {
 impl Life {
     /// Starts an operator with the chart's rules, less one right.
     pub async fn without(right: Option<&Right>) -> Self {
-        let world = World::without_operator("lacking").await;
-        let account = account::lacking(&world, right).await;
+        let world = World::without_operator("denied").await;
+        let account = account::denied(&world, right).await;
         let metrics = free_address();
         let arguments = [
             "--leader-elect",
