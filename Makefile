@@ -28,7 +28,7 @@ run: build ## Run it: local control plane, operator, samples, live table (with K
 .PHONY: test
 test: control-plane ## Run every test, on a real control plane
 	@# The last test program, `rights`, looks at what this run called, and never at what a former one did.
-	@rm -rf "$(TARGET)/tmp/audit"
+	@rm -rf "$(or $(TARGET),target)/tmp/audit"
 	cargo test --workspace --locked
 
 .PHONY: build

@@ -1,7 +1,7 @@
 //! Installed on a real control plane: by Helm, by kustomize, for all namespaces and for some. The operator is started as the
 //! Deployment says, with a token of its service account and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::process::Command;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
-use local_control_plane::rights::Account;
 use local_control_plane::rights::usage::Usage;
+use local_control_plane::rights::{Account, Right};
 use local_control_plane::{ControlPlane, Options, definition};
 use serde_json::{Value, json};
 
@@ -150,7 +150,7 @@ impl Cluster {
     }
 
     /// Calls of the operator that the API server refused for want of a right.
-    fn refused(&self) -> BTreeSet<String> {
+    fn refused(&self) -> BTreeMap<Right, String> {
         let mut usage = Usage::default();
         let log = File::open(self.control_plane.audit_log()).expect("an audit log");
         usage.read(log, &chart::account(NAMESPACE)).expect("an audit log");
@@ -270,7 +270,7 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
     cluster
         .sample("team", "config/samples/sqlite-with-secrets.yaml", "office")
         .await;
-    assert_eq!(cluster.refused(), BTreeSet::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 
     let upgraded = json!({"replicas": 3, "log": {"level": "debug"}, "metrics": {"enabled": false}});
     let pods = cluster.names::<Pod>("team").await;
@@ -307,7 +307,7 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
     let operator = cluster.operator().await;
     cluster.ready("team", "minimal").await;
     operator.stop().await;
-    assert_eq!(cluster.refused(), BTreeSet::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 }
 
 #[tokio::test]
@@ -324,7 +324,7 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
         .sample("team-b", "config/samples/minimal.yaml", "minimal")
         .await;
     operator.stop().await;
-    assert_eq!(cluster.refused(), BTreeSet::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 
     let bindings = Api::<ClusterRoleBinding>::all(cluster.client.clone());
     let bindings = bindings.list(&ListParams::default()).await.expect("a list");
@@ -368,7 +368,7 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
         .sample("team", "config/samples/minimal.yaml", "minimal")
         .await;
     operator.stop().await;
-    assert_eq!(cluster.refused(), BTreeSet::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 
     // The same cluster, now with Roles only.
     cluster.kubectl(&["delete", "-k", "config/rbac/cluster"]).await;
@@ -380,7 +380,7 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
         .sample(NAMESPACE, "config/samples/minimal.yaml", "minimal")
         .await;
     operator.stop().await;
-    assert_eq!(cluster.refused(), BTreeSet::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
     assert!(!cluster.may("list", "secrets", "team").await);
 
     // The operator goes; the CRD, the servers and their data stay.

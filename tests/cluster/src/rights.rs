@@ -51,6 +51,15 @@ impl Right {
         }
     }
 
+    /// The same for every object.
+    #[must_use]
+    pub fn nameless(&self) -> Self {
+        Self {
+            name: None,
+            ..self.clone()
+        }
+    }
+
     /// The rights of a rule, one by one. Those to URLs are left out: no operator has any.
     #[must_use]
     pub fn of_rule(rule: &PolicyRule) -> BTreeSet<Self> {

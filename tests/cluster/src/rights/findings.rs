@@ -1,6 +1,6 @@
 //! Compares what is granted with what was used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::Right;
@@ -15,8 +15,8 @@ pub struct Findings {
     pub ungranted: BTreeSet<Right>,
     /// Said to be seen by no call, and yet seen by one, or not granted at all.
     pub mistaken: BTreeSet<Right>,
-    /// Calls that were refused.
-    pub refused: BTreeSet<String>,
+    /// Missing, so that calls were refused: one call each.
+    pub refused: BTreeMap<Right, String>,
 }
 
 impl Findings {
@@ -27,7 +27,11 @@ impl Findings {
         let is_granted = |call: &Right| granted.iter().any(|right| covers(right, call));
         let unused = granted.difference(unseen).filter(|right| !is_seen(right));
         // Told once, not once for each object.
-        let ungranted = usage.used.iter().filter(|call| !is_granted(call)).map(nameless);
+        let ungranted = usage
+            .used
+            .iter()
+            .filter(|call| !is_granted(call))
+            .map(Right::nameless);
         let mistaken = unseen
             .iter()
             .filter(|right| is_seen(right) || !granted.contains(right));
@@ -51,13 +55,6 @@ fn covers(right: &Right, call: &Right) -> bool {
     is_named && (&right.group, &right.resource, &right.verb) == (&call.group, &call.resource, &call.verb)
 }
 
-fn nameless(call: &Right) -> Right {
-    Right {
-        name: None,
-        ..call.clone()
-    }
-}
-
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (what, rights) in [
@@ -74,7 +71,7 @@ impl fmt::Display for Findings {
         }
         self.refused
             .iter()
-            .try_for_each(|call| writeln!(f, "refused: {call}"))
+            .try_for_each(|(right, call)| writeln!(f, "refused: {right}, {call}"))
     }
 }
 
@@ -100,7 +97,7 @@ mod tests {
     fn found(granted: &[&str], used: &[&str], unseen: &[&str]) -> String {
         let usage = Usage {
             used: rights(used),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
         };
         Findings::of(&rights(granted), usage, &rights(unseen)).to_string()
     }
@@ -148,10 +145,10 @@ mod tests {
     fn a_refused_call_is_a_finding() {
         let usage = Usage {
             used: BTreeSet::new(),
-            refused: BTreeSet::from(["get pods in n: no".to_owned()]),
+            refused: BTreeMap::from([(right("get pods"), "in n: no".to_owned())]),
         };
         let findings = Findings::of(&BTreeSet::new(), usage, &BTreeSet::new());
         assert!(!findings.is_empty());
-        assert_eq!(findings.to_string(), "refused: get pods in n: no\n");
+        assert_eq!(findings.to_string(), "refused: get pods, in n: no\n");
     }
 }

@@ -1,6 +1,6 @@
 //! What an account called, and what it was refused, read from audit logs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read};
 
 use serde_json::Value;
@@ -15,8 +15,8 @@ const MISSED_BY_ADMISSION: [&str; 2] = ["cannot set blockOwnerDeletion", "cannot
 pub struct Usage {
     /// Rights by which calls were let through. Each names its object, where the call had one.
     pub used: BTreeSet<Right>,
-    /// Calls that were refused, each with namespace and reason.
-    pub refused: BTreeSet<String>,
+    /// Rights for want of which calls were refused, of no object in particular. One call each: namespace, and what was said.
+    pub refused: BTreeMap<Right, String>,
 }
 
 /// A call that takes a right of the account.
@@ -46,8 +46,8 @@ impl Usage {
                 None => drop(self.used.insert(call.right.clone())),
                 Some(_) if call.may_pass && let_through.contains(&call.kind()) => {}
                 Some(why) => {
-                    let refused = format!("{} in {}: {why}", call.right, call.namespace);
-                    self.refused.insert(refused);
+                    let example = || format!("in {}: {why}", call.namespace);
+                    self.refused.entry(call.right.nameless()).or_insert_with(example);
                 }
             }
         }
@@ -224,8 +224,9 @@ mod tests {
         for log in [forbidden(|_| {}), disowned()] {
             let usage = usage(&log);
             assert!(usage.used.is_empty(), "{log}");
-            let told = usage.refused.first().unwrap();
-            assert!(told.starts_with("patch things/status.g one in n: "), "{told}");
+            let (right, example) = usage.refused.first_key_value().unwrap();
+            assert_eq!(right.to_string(), "patch things/status.g");
+            assert!(example.starts_with("in n: "), "{example}");
         }
         let quota = call(|event| event["responseStatus"] = json!({"code": 403, "message": "exceeded quota"}));
         assert!(usage(&quota).refused.is_empty());
