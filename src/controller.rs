@@ -281,6 +281,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
         desired.as_ref().map_err(ToString::to_string),
         &applied,
     );
+    inputs.unguarded = finalize::unguarded(&guarded);
     inputs.left_to_clean = finalize::left(&cleanup);
     let before = server.status.clone().unwrap_or_default();
     let generation = server.metadata.generation.unwrap_or_default();

@@ -90,6 +90,17 @@ pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> 
     Ok(())
 }
 
+/// Why the finalizer is not as it should be, for the status. A conflict is left out: the next pass sees what has changed.
+#[must_use]
+pub fn unguarded(guarded: &Result<(), Error>) -> Option<String> {
+    let error = guarded.as_ref().err()?;
+    let is_conflict = matches!(
+        error,
+        Error::Finalizer(source) if matches!(source.as_ref(), kube::Error::Api(status) if status.code == 409)
+    );
+    (!is_conflict).then(|| error.to_string())
+}
+
 /// One pass of the cleanup of a server that is being deleted. `None` where there is nothing to do.
 ///
 /// # Errors

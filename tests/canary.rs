@@ -14,6 +14,7 @@ use kube::api::ListParams;
 use local_control_plane::percona::Behaviour;
 use serde_json::{Value, json};
 
+use crate::support::account::{self, Kubeconfig};
 use crate::support::process::{free_address, get};
 use crate::support::{World, fixtures, wait};
 
@@ -21,6 +22,7 @@ use crate::support::{World, fixtures, wait};
 struct Talkative {
     process: Child,
     metrics: SocketAddr,
+    kubeconfig: Kubeconfig,
     output: [Option<JoinHandle<String>>; 2],
 }
 
@@ -44,7 +46,9 @@ fn arguments(process: u32) -> String {
 }
 
 impl Talkative {
-    fn start(world: &World) -> Self {
+    async fn start(world: &World) -> Self {
+        let account = account::elected(world).await;
+        let kubeconfig = Kubeconfig::of(world, &account).await;
         let metrics = free_address();
         let mut process = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
             .args([
@@ -57,7 +61,7 @@ impl Talkative {
                 "--metrics-bind-address",
                 &metrics.to_string(),
             ])
-            .env("KUBECONFIG", world.control_plane().kubeconfig())
+            .env("KUBECONFIG", &kubeconfig.path)
             .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -71,6 +75,7 @@ impl Talkative {
         Self {
             process,
             metrics,
+            kubeconfig,
             output,
         }
     }
@@ -188,7 +193,7 @@ async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in
     let world = World::without_operator("canary").await;
     let simulator = world.percona().await;
     world.create(&canary(1)).await;
-    let operator = Talkative::start(&world);
+    let operator = Talkative::start(&world).await;
     world.create(&server()).await;
     world.create(&fixtures::minimal("generated")).await;
     world.ready("files").await;
@@ -217,6 +222,8 @@ async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in
         })
         .await;
     canaries.extend(values(&world).await);
+
+    canaries.push(operator.kubeconfig.token.clone());
 
     let outside = operator.outside();
     let log = operator.stop();

@@ -1,6 +1,7 @@
 //! What somebody else does to a child.
 
 use dittofs_operator::api::DittoServer;
+use dittofs_operator::api::percona::PerconaPGCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -79,6 +80,41 @@ async fn an_edited_child_is_put_back_and_the_fields_of_others_are_left_alone() {
         !set.owner_references().is_empty()
     })
     .await;
+}
+
+/// As `kubectl delete --cascade=orphan` of a server leaves its children.
+async fn is_owned_again<K>(world: &World, name: &str)
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + Send
+        + 'static,
+    K::DynamicType: Default,
+{
+    let disowned = json!({"metadata": {"ownerReferences": null}});
+    world.merge::<K>(name, disowned).await;
+    wait::until(world.api::<K>(), name, "owned again", |object| {
+        !object.owner_references().is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_child_that_lost_its_owner_is_owned_again() {
+    let world = World::new("orphaned").await;
+    let _simulator = world.percona().await;
+    let percona = json!({"percona": {"enabled": true, "deleteWithServer": true}});
+    world.create(&fixtures::server("files", percona)).await;
+    world.ready("files").await;
+    is_owned_again::<ConfigMap>(&world, "files-config").await;
+    is_owned_again::<Service>(&world, "files-api").await;
+    is_owned_again::<NetworkPolicy>(&world, "files-baseline").await;
+    is_owned_again::<PerconaPGCluster>(&world, "files-postgres").await;
+    is_owned_again::<StatefulSet>(&world, "files").await;
+    world.ready("files").await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use dittofs_operator::api::DittoServer;
 use serde_json::json;
 
-use crate::support::{World, audit, fixtures};
+use crate::support::{World, account, audit, fixtures};
 
 /// Writes since `before` calls.
 fn since(world: &World, before: usize) -> Vec<audit::Call> {
@@ -68,7 +68,7 @@ async fn a_restarted_operator_writes_nothing_to_a_settled_server() {
 #[tokio::test]
 async fn two_operators_at_once_agree() {
     let world = World::new("two").await;
-    let config = world.control_plane().client_config();
+    let config = account::config(world.control_plane()).await;
     let second = crate::support::Operator::start(config, vec![world.namespace.clone()]).await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;

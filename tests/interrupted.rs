@@ -21,13 +21,13 @@ async fn an_operator_killed_at_any_moment_of_a_first_reconcile_is_followed_by_th
         "files",
     ] {
         let world = World::without_operator("killed").await;
-        let operator = Process::start(&world, &[]);
+        let operator = Process::start(&world, &[]).await;
         world.create(&fixtures::minimal("files")).await;
         appears(&world, moment).await;
         drop(operator);
         let at_kill = secrets(&world).await;
 
-        let _operator = Process::start(&world, &[]);
+        let _operator = Process::start(&world, &[]).await;
         world.ready("files").await;
         let at_end = secrets(&world).await;
         let names: Vec<&String> = at_end.keys().collect();

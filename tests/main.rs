@@ -10,6 +10,7 @@ mod admission;
 mod canary;
 mod database;
 mod deletion;
+mod denied;
 mod docs;
 mod drift;
 mod faults;

@@ -9,17 +9,18 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dittofs_operator::api::DittoServer;
-use http::{Request, StatusCode};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use http::StatusCode;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client, Config};
+use local_control_plane::rights::Account;
 use serde_json::{Value, json};
 
-use crate::support::process::{GLANCE, Process, free_address, get};
-use crate::support::{World, fixtures, wait};
+use crate::support::chart::{NAMESPACE, RELEASE};
+use crate::support::process::{GLANCE, Process, free_address, get, scrape_securely};
+use crate::support::{World, account, fixtures, wait};
 
 /// The text after the HTTP head.
 async fn scrape(operator: &Process, metrics: std::net::SocketAddr) -> String {
@@ -93,7 +94,8 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
             "--leader-election-namespace",
             &world.namespace,
         ],
-    );
+    )
+    .await;
     world.create(&fixtures::minimal("files")).await;
     let server = world.ready("files").await;
     let ready = condition_is(&world, "files", "Ready", 1);
@@ -160,7 +162,7 @@ fn every_alert_fires_in_prometheus_own_engine_and_is_quiet_in_a_healthy_world() 
     );
 }
 
-/// A ServiceAccount's token.
+/// A token of a new ServiceAccount.
 async fn token(world: &World, name: &str) -> String {
     let account = ServiceAccount {
         metadata: ObjectMeta {
@@ -170,55 +172,26 @@ async fn token(world: &World, name: &str) -> String {
         ..ServiceAccount::default()
     };
     world.create(&account).await;
-    let request = TokenRequest {
-        spec: TokenRequestSpec {
-            audiences: Vec::new(),
-            ..TokenRequestSpec::default()
-        },
-        ..TokenRequest::default()
+    let account = Account {
+        namespace: world.namespace.clone(),
+        name: name.into(),
     };
-    let api: Api<ServiceAccount> = world.api();
-    let made = api
-        .create_token_request(name, &PostParams::default(), &request)
-        .await;
-    made.expect("a token").status.expect("a status").token
+    account::token(&world.client, &account).await
 }
 
-/// Lets a ServiceAccount read `/metrics`.
+/// Lets a ServiceAccount read `/metrics`, as the chart's documents say.
 async fn allow(world: &World, name: &str) {
-    let role: ClusterRole = serde_json::from_value(json!({
-        "metadata": {"name": world.namespace},
-        "rules": [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}],
-    }))
-    .expect("a role");
+    let role = format!("{NAMESPACE}-{RELEASE}-metrics-reader");
     let binding: ClusterRoleBinding = serde_json::from_value(json!({
         "metadata": {"name": world.namespace},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": world.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": world.namespace}],
     }))
     .expect("a binding");
-    let params = PostParams::default();
     Api::all(world.client.clone())
-        .create(&params, &role)
-        .await
-        .expect("a role");
-    Api::all(world.client.clone())
-        .create(&params, &binding)
+        .create(&PostParams::default(), &binding)
         .await
         .expect("a binding");
-}
-
-async fn status(address: std::net::SocketAddr, token: Option<&str>) -> StatusCode {
-    let mut config = Config::new(format!("https://{address}").parse().expect("an address"));
-    config.accept_invalid_certs = true;
-    config.connect_timeout = Some(Duration::from_secs(10));
-    let client = Client::try_from(config).expect("a client");
-    let mut request = Request::get("/metrics");
-    if let Some(token) = token {
-        request = request.header("Authorization", format!("Bearer {token}"));
-    }
-    let request = request.body(kube::client::Body::empty()).expect("a request");
-    client.send(request).await.expect("an answer").status()
 }
 
 #[tokio::test]
@@ -227,7 +200,7 @@ async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too(
     let metrics = free_address();
     let bind = format!("--metrics-bind-address={metrics}");
     let elected = ["--leader-elect", "--leader-election-namespace", &world.namespace];
-    let _leader = Process::start(&world, &elected);
+    let _leader = Process::start(&world, &elected).await;
     wait::until(
         world.api::<k8s_openapi::api::coordination::v1::Lease>(),
         "b837d6c8.dittofs.com",
@@ -235,7 +208,7 @@ async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too(
         |_| true,
     )
     .await;
-    let standby = Process::start(&world, &[elected.as_slice(), &[&bind]].concat());
+    let standby = Process::start(&world, &[elected.as_slice(), &[&bind]].concat()).await;
     standby.answers("/readyz").await;
     let reader = token(&world, "reader").await;
     allow(&world, "reader").await;
@@ -256,11 +229,17 @@ async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too(
     while !may().await {
         tokio::time::sleep(GLANCE).await;
     }
-    assert_eq!(status(metrics, Some(&reader)).await, StatusCode::OK);
+    assert_eq!(scrape_securely(metrics, Some(&reader)).await, StatusCode::OK);
     let stranger = token(&world, "stranger").await;
-    assert_eq!(status(metrics, Some(&stranger)).await, StatusCode::FORBIDDEN);
-    assert_eq!(status(metrics, Some("nonsense")).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(status(metrics, None).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        scrape_securely(metrics, Some(&stranger)).await,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        scrape_securely(metrics, Some("nonsense")).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(scrape_securely(metrics, None).await, StatusCode::UNAUTHORIZED);
     let plain = get(metrics, "/metrics");
     assert!(
         plain.is_err() || !plain.unwrap_or_default().contains("200 OK"),

@@ -58,7 +58,8 @@ async fn life(world: &World, collector: &Collector) -> Vec<String> {
             ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
         ],
-    );
+    )
+    .await;
     world.create(&canary(1)).await;
     world.create(&server()).await;
     world.create(&fixtures::minimal("generated")).await;
@@ -127,12 +128,12 @@ async fn each_reconcile_arrives_as_one_trace_with_its_steps_and_calls_and_withou
 }
 
 /// An operator whose spans go to a collector that never answers, with this many milliseconds for each try.
-fn with_silent(world: &World, collector: &Silent, timeout: &str) -> Process {
+async fn with_silent(world: &World, collector: &Silent, timeout: &str) -> Process {
     let variables = [
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", timeout),
     ];
-    Process::start_with(world, &["--otlp-endpoint", &collector.url()], &variables)
+    Process::start_with(world, &["--otlp-endpoint", &collector.url()], &variables).await
 }
 
 /// Asks for reconciles until the operator has tried to send spans this often.
@@ -157,7 +158,7 @@ async fn tried(world: &World, collector: &Silent, tries: usize) {
 async fn that_a_collector_never_answers_is_told_once() {
     let world = World::without_operator("otel-told").await;
     let collector = Silent::start();
-    let mut operator = with_silent(&world, &collector, "200");
+    let mut operator = with_silent(&world, &collector, "200").await;
     world.create(&fixtures::minimal("files")).await;
     tried(&world, &collector, 4).await;
     operator.signal("TERM");
@@ -171,7 +172,7 @@ async fn a_collector_that_never_answers_holds_up_neither_a_reconcile_nor_the_sto
     let world = World::without_operator("otel-silent").await;
     let collector = Silent::start();
     let ten_minutes = "600000";
-    let mut operator = with_silent(&world, &collector, ten_minutes);
+    let mut operator = with_silent(&world, &collector, ten_minutes).await;
     world.create(&fixtures::minimal("files")).await;
     tried(&world, &collector, 1).await;
     world.ready("files").await;

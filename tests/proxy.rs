@@ -48,7 +48,7 @@ async fn the_proxy_of_the_environment_is_used_with_its_password_for_calls_watche
     let (address, heads) = proxy();
     let url = format!("http://user:pass%2Fword@{address}");
     let elected = ["--leader-elect", "--leader-election-namespace", &world.namespace];
-    let operator = Process::start_with(&world, &elected, &[("HTTPS_PROXY", &url), ("NO_PROXY", "")]);
+    let operator = Process::start_with(&world, &elected, &[("HTTPS_PROXY", &url), ("NO_PROXY", "")]).await;
     operator.answers("/readyz").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -74,14 +74,14 @@ async fn no_proxy_is_compared_with_the_api_server() {
         ("HTTPS_PROXY", "http://proxy.invalid:1"),
         ("NO_PROXY", "127.0.0.1,.invalid"),
     ];
-    let operator = Process::start_with(&world, &[], &environment);
+    let operator = Process::start_with(&world, &[], &environment).await;
     operator.answers("/readyz").await;
 }
 
 #[tokio::test]
 async fn a_proxy_of_another_kind_is_refused_at_the_start() {
     let world = World::without_operator("otherproxy").await;
-    let mut operator = Process::start_with(&world, &[], &[("HTTPS_PROXY", "socks5://127.0.0.1:1")]);
+    let mut operator = Process::start_with(&world, &[], &[("HTTPS_PROXY", "socks5://127.0.0.1:1")]).await;
     assert!(!operator.ended().await.success());
     assert!(operator.log().contains("socks5"), "{}", operator.log());
 }

@@ -115,7 +115,7 @@ async fn a_users_own_key_is_never_rotated() {
 async fn an_operator_killed_at_any_moment_of_a_rotation_rotates_once() {
     for moment in ["asked", "written", "rolling"] {
         let world = World::without_operator("rotatekilled").await;
-        let operator = Process::start(&world, &[]);
+        let operator = Process::start(&world, &[]).await;
         world.create(&fixtures::minimal("files")).await;
         let ready = world.ready("files").await;
         let before = key(&world, JWT).await;
@@ -136,7 +136,7 @@ async fn an_operator_killed_at_any_moment_of_a_rotation_rotates_once() {
         drop(operator);
         let at_kill = world.get::<Secret>(JWT).await;
 
-        let _operator = Process::start(&world, &[]);
+        let _operator = Process::start(&world, &[]).await;
         let at_end = rotated(&world, "monday").await;
         settled(&world, "1").await;
         assert_ne!(at_end.data, before, "killed when {moment}");

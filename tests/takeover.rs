@@ -367,11 +367,11 @@ async fn an_operator_killed_at_any_moment_of_a_take_over_is_followed_by_the_same
         let world = World::without_operator("takeoverkilled").await;
         go_operator::set_up(&world).await;
         let before = objects(&world).await;
-        let operator = Process::start(&world, &[]);
+        let operator = Process::start(&world, &[]).await;
         taken_over(&world, moment).await;
         drop(operator);
 
-        let _operator = Process::start(&world, &[]);
+        let _operator = Process::start(&world, &[]).await;
         settled(&world).await;
         let changed = changes(&before, &objects(&world).await);
         let lost: Vec<_> = changed

@@ -85,6 +85,8 @@ pub struct Inputs<'a> {
     pub pods: &'a Read<Vec<Arc<Pod>>>,
     /// Volumes that are not as the spec asks.
     pub growths: Vec<Growth>,
+    /// Why the server's finalizer is not as its policy needs it.
+    pub unguarded: Option<String>,
     /// What a deleted server waits for.
     pub left_to_clean: Option<String>,
     /// Whether a user has paused the operator's work on the server. A deletion is work that goes on.
@@ -127,6 +129,7 @@ impl<'a> Inputs<'a> {
                 .into_iter()
                 .chain(growth::class_trouble(observed).map(Growth::Stuck))
                 .collect(),
+            unguarded: None,
             left_to_clean: None,
             is_paused: server.is_paused(),
             pod_cause: pod_cause(observed),

@@ -109,7 +109,15 @@ fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
 fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
     inputs
         .failure(|_| true)
+        .or_else(|| unguarded(inputs))
         .map(|message| Judgement::yes(reasons::APPLY_FAILED, message))
+}
+
+/// Without its finalizer a server would go and leave what it is to take along.
+fn unguarded(inputs: &Inputs<'_>) -> Option<String> {
+    let error = inputs.unguarded.as_ref()?;
+    let name = inputs.server.metadata.name.as_deref().unwrap_or_default();
+    Some(format!("Failed to reconcile DittoServer {name}: {error}"))
 }
 
 fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {

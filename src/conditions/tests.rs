@@ -1,4 +1,5 @@
 mod deadline;
+mod finalizer;
 mod hibernation;
 mod paused;
 mod properties;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::Read;
 use crate::api::DittoServer;
+use crate::client;
 use crate::context::FIELD_MANAGER;
 use crate::growth::{self, Answer, STORAGE};
 
@@ -45,7 +46,11 @@ async fn is_fixed(client: &Client, name: &str) -> bool {
     match classes.get_opt(name).await {
         Ok(class) => class.is_some_and(|class| class.allow_volume_expansion != Some(true)),
         Err(error) => {
-            tracing::debug!(%error, name, "the StorageClass cannot be read; asking by a dry run");
+            tracing::info!(
+                error = %client::explain(&error),
+                name,
+                "the StorageClass cannot be read; asking by a dry run"
+            );
             false
         }
     }

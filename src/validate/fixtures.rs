@@ -279,9 +279,9 @@ pub(crate) fn judged(observed: &Observed, applied: &Applied) -> Vec<Condition> {
 pub(crate) fn with_inputs<T>(
     observed: &Observed,
     applied: &Applied,
-    then: impl FnOnce(&Inputs<'_>) -> T,
+    then: impl FnOnce(&mut Inputs<'_>) -> T,
 ) -> T {
     let verdict = validate(observed);
     let desired = verdict.valid.is_some().then(|| built(observed));
-    then(&Inputs::new(observed, &verdict, Ok(&desired), applied))
+    then(&mut Inputs::new(observed, &verdict, Ok(&desired), applied))
 }

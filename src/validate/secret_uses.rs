@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::database::problem;
 use super::{Concern, Finding, Severity, Violation, values};
 use crate::api::names;
 use crate::conditions::reasons;
@@ -75,7 +76,20 @@ fn missing_secret(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Optio
             let message = format!(
                 "Secret {name} not found: the Percona Operator for PostgreSQL writes it for the cluster's user"
             );
-            Some(waiting(reasons::DATABASE_SECRET_MISSING, &needed, message))
+            // Of a cluster that cannot be read it is not known whether the Secret will come: that is to be told first.
+            let is_known = problem(
+                &observed.server,
+                &observed.database.kind,
+                &observed.database.cluster,
+            )
+            .is_none_or(|problem| problem.severity != Severity::Unknown);
+            let severity = if is_known {
+                Severity::Waiting
+            } else {
+                Severity::Unknown
+            };
+            let missing = waiting(reasons::DATABASE_SECRET_MISSING, &needed, message);
+            Some(Violation { severity, ..missing })
         }
         Origin::Managed => missing_managed(observed, name, &needed),
     }

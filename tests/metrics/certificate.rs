@@ -49,7 +49,7 @@ async fn a_renewed_certificate_is_shown_without_a_restart() {
     let metrics = free_address();
     let bind = format!("--metrics-bind-address={metrics}");
     let path = format!("--metrics-cert-path={}", folder.display());
-    let operator = Process::start(&world, &[&bind, &path]);
+    let operator = Process::start(&world, &[&bind, &path]).await;
     until_shown(&operator, metrics, &first).await;
     let second = write(folder);
     until_shown(&operator, metrics, &second).await;

@@ -42,7 +42,8 @@ async fn every_panel_of_the_dashboard_shows_something_of_a_running_operator() {
     let operator = Process::start(
         &world,
         &[&elected[..], &["--metrics-secure=false", &bind]].concat(),
-    );
+    )
+    .await;
     let folder = &new_folder("dashboard");
     let leads = |text: &str| text.contains("dittofs_operator_leader 1\n");
     record_until(&operator, metrics, folder, "that it leads", leads).await;

@@ -1,23 +1,26 @@
 //! Installed on a real control plane: by Helm, by kustomize, for all namespaces and for some. The operator is started as the
 //! Deployment says, with a token of its service account and nothing else.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::process::Command;
 use std::time::Duration;
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
+use local_control_plane::rights::usage::Usage;
+use local_control_plane::rights::{Account, Right};
 use local_control_plane::{ControlPlane, Options, definition};
 use serde_json::{Value, json};
 
 use super::{NAMESPACE, RELEASE, chart_dir, helm, read, root, settings};
-use crate::support::wait;
+use crate::support::recorder::recorded;
+use crate::support::{account, chart, wait};
 
 const DEPLOYMENT: &str = "dittofs-operator";
 const CRD: &str = "dittoservers.dittofs.dittofs.com";
@@ -30,7 +33,7 @@ struct Cluster {
 
 impl Cluster {
     async fn start(namespaces: &[&str]) -> Self {
-        let control_plane = ControlPlane::start(Options::full())
+        let control_plane = ControlPlane::start(recorded(Options::full()))
             .await
             .expect("a control plane");
         let client = control_plane.client().expect("a client");
@@ -98,9 +101,12 @@ impl Cluster {
             .await
             .expect("a Deployment");
         let template = deployment.spec.expect("a spec").template.spec.expect("a pod");
-        let account = template.service_account_name.expect("a ServiceAccount");
-        let token = self.token(&account).await;
-        let kubeconfig = kubeconfig(&self.control_plane.kubeconfig(), &token);
+        let account = Account {
+            namespace: NAMESPACE.into(),
+            name: template.service_account_name.expect("a ServiceAccount"),
+        };
+        let token = account::token(&self.client, &account).await;
+        let kubeconfig = account::kubeconfig(&self.control_plane, &token, NAMESPACE);
         let container = &template.containers[0];
         let mut environment = Vec::new();
         for variable in container.env.iter().flatten() {
@@ -111,23 +117,6 @@ impl Cluster {
             environment,
             &kubeconfig,
         )
-    }
-
-    async fn token(&self, account: &str) -> String {
-        let request = TokenRequest {
-            spec: TokenRequestSpec {
-                audiences: Vec::new(),
-                expiration_seconds: Some(3600),
-                ..TokenRequestSpec::default()
-            },
-            ..TokenRequest::default()
-        };
-        let made = self
-            .api::<ServiceAccount>(NAMESPACE)
-            .create_token_request(account, &PostParams::default(), &request)
-            .await
-            .expect("a token");
-        made.status.expect("a token").token
     }
 
     /// Applies a sample and waits until its server is Ready.
@@ -160,29 +149,16 @@ impl Cluster {
         output.stdout.starts_with(b"yes")
     }
 
-    /// Calls of the operator that the API server forbade, as `verb resource namespace`.
-    fn forbidden(&self) -> Vec<String> {
-        let account = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYMENT}");
-        let text = std::fs::read_to_string(self.control_plane.audit_log()).expect("an audit log");
-        let events = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let (mut calls, mut forbidden) = (0, Vec::new());
-        for event in events.filter(|event| event["user"]["username"] == account) {
-            calls += 1;
-            if event["responseStatus"]["code"] == 403 {
-                let object = &event["objectRef"];
-                forbidden.push(format!(
-                    "{} {} {}",
-                    event["verb"], object["resource"], object["namespace"]
-                ));
-            }
-        }
+    /// Calls of the operator that the API server refused for want of a right.
+    fn refused(&self) -> BTreeMap<Right, String> {
+        let mut usage = Usage::default();
+        let log = File::open(self.control_plane.audit_log()).expect("an audit log");
+        usage.read(log, &chart::account(NAMESPACE)).expect("an audit log");
         assert!(
-            calls > 20,
-            "the operator called as its ServiceAccount: {calls} calls"
+            usage.used.len() > 20,
+            "the operator called as its ServiceAccount: {usage:?}"
         );
-        forbidden
+        usage.refused
     }
 
     async fn names<K>(&self, namespace: &str) -> Vec<String>
@@ -216,16 +192,6 @@ fn value_of(variable: &k8s_openapi::api::core::v1::EnvVar) -> String {
         Some(other) => panic!("the test knows no field {other}"),
         None => variable.value.clone().unwrap_or_default(),
     }
-}
-
-/// The cluster of the administrator's file, with a token instead of a certificate.
-fn kubeconfig(administrator: &Path, token: &str) -> Value {
-    let text = std::fs::read_to_string(administrator).expect("a kubeconfig");
-    let mut config: Value = serde_json::from_str(&text).expect("JSON");
-    config["users"][0]["user"] = json!({"token": token});
-    // In a pod, that of the pod.
-    config["contexts"][0]["context"]["namespace"] = json!(NAMESPACE);
-    config
 }
 
 /// The real binary.
@@ -304,7 +270,7 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
     cluster
         .sample("team", "config/samples/sqlite-with-secrets.yaml", "office")
         .await;
-    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 
     let upgraded = json!({"replicas": 3, "log": {"level": "debug"}, "metrics": {"enabled": false}});
     let pods = cluster.names::<Pod>("team").await;
@@ -341,7 +307,7 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
     let operator = cluster.operator().await;
     cluster.ready("team", "minimal").await;
     operator.stop().await;
-    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 }
 
 #[tokio::test]
@@ -358,7 +324,7 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
         .sample("team-b", "config/samples/minimal.yaml", "minimal")
         .await;
     operator.stop().await;
-    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 
     let bindings = Api::<ClusterRoleBinding>::all(cluster.client.clone());
     let bindings = bindings.list(&ListParams::default()).await.expect("a list");
@@ -402,7 +368,7 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
         .sample("team", "config/samples/minimal.yaml", "minimal")
         .await;
     operator.stop().await;
-    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
 
     // The same cluster, now with Roles only.
     cluster.kubectl(&["delete", "-k", "config/rbac/cluster"]).await;
@@ -414,7 +380,7 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
         .sample(NAMESPACE, "config/samples/minimal.yaml", "minimal")
         .await;
     operator.stop().await;
-    assert_eq!(cluster.forbidden(), Vec::<String>::new());
+    assert_eq!(cluster.refused(), BTreeMap::new());
     assert!(!cluster.may("list", "secrets", "team").await);
 
     // The operator goes; the CRD, the servers and their data stay.

@@ -8,16 +8,13 @@ mod kustomize;
 mod release;
 mod values;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
-use local_control_plane::binaries::{self, Progress};
 use serde_json::{Value, json};
 
-/// The release and the namespace of the kustomize manifests.
-const RELEASE: &str = "dittofs-operator";
-const NAMESPACE: &str = "dittofs-system";
+use crate::support::chart::{NAMESPACE, RELEASE, documents, folder as chart_dir, helm};
+
 /// The version of crate, chart and image.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -27,23 +24,6 @@ fn root() -> &'static Path {
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn chart_dir() -> PathBuf {
-    root().join("charts/dittofs-operator")
-}
-
-/// Helm, which does not look at the user's settings.
-fn helm() -> Command {
-    static HELM: OnceLock<PathBuf> = OnceLock::new();
-    let program =
-        HELM.get_or_init(|| binaries::helm(&Progress::stderr()).expect("Helm is there or can be built"));
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HELM_")) {
-        command.env_remove(name);
-    }
-    command.env_remove("KUBECONFIG");
-    command
 }
 
 /// `--set-json` for each value.
@@ -79,14 +59,6 @@ fn rendered(values: &Value) -> String {
 /// The objects in it.
 fn objects(values: &Value) -> Vec<Value> {
     documents(&rendered(values))
-}
-
-fn documents(text: &str) -> Vec<Value> {
-    let documents: Vec<Value> = serde_yaml::from_multiple(text).expect("YAML");
-    documents
-        .into_iter()
-        .filter(|document| !document.is_null())
-        .collect()
 }
 
 /// `kubectl kustomize` of a folder.

@@ -5,8 +5,11 @@
 
 pub mod account;
 pub mod audit;
+pub mod chart;
 pub mod fixtures;
 pub mod process;
+pub mod record;
+pub mod recorder;
 pub mod restarts;
 pub mod wait;
 
@@ -29,11 +32,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::recorder::recorded;
+
 /// The full control plane that most tests share, with both CRDs installed.
 pub async fn control_plane() -> Arc<ControlPlane> {
     static SHARED: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
     let start = || async {
-        let control_plane = ControlPlane::start(Options::full())
+        let control_plane = ControlPlane::start(recorded(Options::full()))
             .await
             .expect("the control plane starts");
         let client = control_plane.client().expect("a client");
@@ -47,7 +52,7 @@ pub async fn control_plane() -> Arc<ControlPlane> {
 /// A control plane for one test that breaks it: the API server only, with no CRD installed.
 pub async fn own_control_plane() -> Arc<ControlPlane> {
     Arc::new(
-        ControlPlane::start(Options::default())
+        ControlPlane::start(recorded(Options::default()))
             .await
             .expect("the control plane starts"),
     )

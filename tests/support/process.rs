@@ -7,6 +7,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use http::{Request, StatusCode};
+use kube::{Client, Config};
+use local_control_plane::rights::Account;
+
+use super::account::{self, Kubeconfig};
 use super::{World, wait};
 
 /// How long a test sleeps between two looks at something that cannot be watched.
@@ -18,16 +23,27 @@ pub struct Process {
     /// Where its admin server listens.
     pub admin: SocketAddr,
     log: PathBuf,
+    _kubeconfig: Kubeconfig,
 }
 
 impl Process {
-    /// Starts it for the world's namespace, with more arguments.
-    pub fn start(world: &World, arguments: &[&str]) -> Self {
-        Self::start_with(world, arguments, &[])
+    /// Starts it for the world's namespace, with the chart's rules and no others, and with more arguments.
+    pub async fn start(world: &World, arguments: &[&str]) -> Self {
+        Self::start_with(world, arguments, &[]).await
     }
 
     /// As [`Self::start`], with environment variables too.
-    pub fn start_with(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub async fn start_with(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let account = account::elected(world).await;
+        Self::spawn(world, &account, arguments, variables).await
+    }
+
+    /// As [`Self::start`], under another account.
+    pub async fn start_as(world: &World, account: &Account, arguments: &[&str]) -> Self {
+        Self::spawn(world, account, arguments, &[]).await
+    }
+
+    async fn spawn(world: &World, account: &Account, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let admin = free_address();
         let log = std::env::temp_dir().join(format!(
             "dittofs-operator-{}-{}-{}.log",
@@ -35,19 +51,25 @@ impl Process {
             world.namespace,
             admin.port()
         ));
+        let kubeconfig = Kubeconfig::of(world, account).await;
         let output = File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
             .args(["run", "--watch-namespace", &world.namespace, "--bind-address"])
             .arg(admin.to_string())
             .args(arguments)
-            .env("KUBECONFIG", world.control_plane().kubeconfig())
+            .env("KUBECONFIG", &kubeconfig.path)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)
             .spawn()
             .expect("the operator starts");
-        Self { child, admin, log }
+        Self {
+            child,
+            admin,
+            log,
+            _kubeconfig: kubeconfig,
+        }
     }
 
     /// Sends it a signal: `TERM`, `STOP`, `CONT`, `KILL`.
@@ -111,6 +133,20 @@ pub fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+/// The answer of `/metrics` over TLS, with or without a token.
+pub async fn scrape_securely(address: SocketAddr, token: Option<&str>) -> StatusCode {
+    let mut config = Config::new(format!("https://{address}").parse().expect("an address"));
+    config.accept_invalid_certs = true;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    let client = Client::try_from(config).expect("a client");
+    let mut request = Request::get("/metrics");
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(kube::client::Body::empty()).expect("a request");
+    client.send(request).await.expect("an answer").status()
 }
 
 /// An address that is free now.

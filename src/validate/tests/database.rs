@@ -62,6 +62,23 @@ fn a_pod_is_not_started_before_its_database_is_there() {
 }
 
 #[test]
+fn that_a_cluster_cannot_be_read_is_told_before_the_secret_that_it_would_have() {
+    let mut observed = set(world(PERCONA), PGUSER, Read::Missing);
+    observed.database.cluster = Read::Missing;
+    observed.database.kind = KindState::Unknown("forbidden".into());
+    assert_eq!(
+        told(&observed),
+        (
+            CLOSED,
+            vec![
+                "DatabaseUnreadable Unknown Database".into(),
+                "DatabaseSecretMissing Unknown Database".into()
+            ]
+        )
+    );
+}
+
+#[test]
 fn an_outage_of_the_database_leaves_its_pod_alone() {
     let mut observed = with_percona_pod(world(PERCONA), "verify-full");
     observed.database.cluster = Read::Found(Arc::new(cluster(&observed.server, "stopping")));

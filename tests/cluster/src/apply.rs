@@ -92,7 +92,11 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-async fn apply(client: &Client, path: &Path, document: Value) -> Result<Option<String>, Error> {
+/// Applies one object; errors name `path` as where it is from. Gives `kind/name`, or nothing for what only kustomize reads.
+///
+/// # Errors
+/// When it is no object, or is refused.
+pub async fn apply(client: &Client, path: &Path, document: Value) -> Result<Option<String>, Error> {
     let invalid = |reason: String| Error::Invalid {
         path: path.to_owned(),
         reason,

@@ -147,6 +147,8 @@ fn api_server(layout: &Layout, ports: Ports) -> Line {
         .set("service-account-key-file", pki("service-accounts.pub"))
         .set("service-account-signing-key-file", pki("service-accounts.key"))
         .set("authorization-mode", "RBAC")
+        // As on OpenShift: who names an owner needs rights to that owner.
+        .set("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
         .set("anonymous-auth", "false")
         .set("service-cluster-ip-range", SERVICE_RANGE)
         // No pod can reach loopback of this machine: an endpoint for it would be refused.

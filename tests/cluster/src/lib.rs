@@ -24,6 +24,7 @@
 //! | `leash` | a process that cannot outlive its parent |
 //! | [`percona`] | the Percona simulator |
 //! | [`apply`], [`definition`] | manifests, and kinds that are served |
+//! | [`rights`] | what RBAC grants and what the audit log shows in use |
 //! | `control_plane`, `probe`, `bootstrap` | start, readiness, faults, end |
 
 pub mod apply;
@@ -44,6 +45,7 @@ pub mod percona;
 mod pki;
 mod ports;
 mod probe;
+pub mod rights;
 mod text;
 
 pub use component::Component;

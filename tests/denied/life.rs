@@ -1,0 +1,227 @@
+//! The life of one server, in which the operator needs each of its rights.
+
+use std::net::SocketAddr;
+
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::{Api, Resource, ResourceExt};
+use local_control_plane::percona::PerconaSimulator;
+use local_control_plane::rights::{Account, Right};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::support::process::{Process, free_address, scrape_securely};
+use crate::support::{World, account, fixtures, wait};
+
+const WORKING: &str = "example.org/dittofs:1";
+/// Its container runs and never gets ready: so says the local control plane's play of the kubelets.
+const BROKEN: &str = "example.org/dittofs:unready";
+
+/// One operator with one server in a namespace of theirs.
+pub struct Life {
+    pub world: World,
+    pub operator: Process,
+    account: Account,
+    metrics: SocketAddr,
+    _simulator: PerconaSimulator,
+}
+
+impl Life {
+    /// Starts an operator with the chart's rules, less one right.
+    pub async fn without(right: Option<&Right>) -> Self {
+        let world = World::without_operator("denied").await;
+        let account = account::denied(&world, right).await;
+        let metrics = free_address();
+        let arguments = [
+            "--leader-elect",
+            "--leader-elect-retry-period=500ms",
+            "--log-format=text",
+            &format!("--metrics-bind-address={metrics}"),
+        ];
+        let operator = Process::start_as(&world, &account, &arguments).await;
+        let simulator = world.percona().await;
+        Self {
+            world,
+            operator,
+            account,
+            metrics,
+            _simulator: simulator,
+        }
+    }
+
+    /// The conditions of the server, a line each.
+    pub async fn status(&self) -> String {
+        let server = there::<DittoServer>(&self.world, "files").await;
+        let status = server.and_then(|server| server.status).unwrap_or_default();
+        let lines = status.conditions.iter().map(|condition| {
+            let message = condition.message.replace('\n', " ");
+            format!("{}: {message}\n", condition.type_)
+        });
+        lines.collect()
+    }
+
+    /// Comes as the operator's own account. That it may not read them is known only once both reviews are answered.
+    async fn scrape(&self) {
+        let token = account::token(&self.world.client, &self.account).await;
+        scrape_securely(self.metrics, Some(&token)).await;
+    }
+}
+
+/// What a user does, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Creates a server with everything.
+    Create,
+    /// Reads the metrics.
+    Scrape,
+    /// Asks for larger volumes and other Services, turns the metrics off.
+    Change,
+    /// Asks for a new signing key.
+    Rotate,
+    /// Takes the owner off what belongs to the server.
+    Disown,
+    /// Asks for an image that does not run.
+    Break,
+    /// Asks for the image of before.
+    Mend,
+    /// Deletes the server.
+    Delete,
+}
+
+impl Step {
+    pub const ALL: [Self; 8] = [
+        Self::Create,
+        Self::Scrape,
+        Self::Change,
+        Self::Rotate,
+        Self::Disown,
+        Self::Break,
+        Self::Mend,
+        Self::Delete,
+    ];
+
+    /// Does it.
+    pub async fn act(self, life: &Life) {
+        let world = &life.world;
+        match self {
+            Self::Create => drop(world.create(&server()).await),
+            Self::Scrape => life.scrape().await,
+            Self::Change => {
+                let spec = json!({
+                    "storage": {"metadataSize": "2Gi"},
+                    "service": {"annotations": {"example.com/a": "b"}},
+                    "metrics": {"enabled": false},
+                    "percona": {"storageSize": "20Gi"},
+                });
+                change(world, json!({"spec": spec})).await;
+            }
+            Self::Rotate => {
+                let annotations = json!({"dittofs.dittofs.com/rotate-secrets": "monday"});
+                change(world, json!({"metadata": {"annotations": annotations}})).await;
+            }
+            Self::Disown => {
+                disown::<ConfigMap>(world, "files-config").await;
+                disown::<NetworkPolicy>(world, "files-baseline").await;
+            }
+            Self::Break => change(world, json!({"spec": {"image": BROKEN}})).await,
+            Self::Mend => change(world, json!({"spec": {"image": WORKING}})).await,
+            Self::Delete => world.delete::<DittoServer>("files").await,
+        }
+    }
+
+    /// Whether the operator has answered it in full.
+    pub async fn is_done(self, world: &World) -> bool {
+        let Some(server) = there::<DittoServer>(world, "files").await else {
+            return self == Self::Delete;
+        };
+        match self {
+            Self::Create | Self::Mend => is_ready(&server),
+            Self::Scrape => true,
+            Self::Change => {
+                let claim = there::<PersistentVolumeClaim>(world, "metadata-files-0").await;
+                let has_metrics = there::<Service>(world, "files-metrics").await.is_some();
+                is_ready(&server) && !has_metrics && claim.is_some_and(|claim| asks_for(&claim, "2Gi"))
+            }
+            Self::Rotate => {
+                let secret = there::<Secret>(world, "files-jwt-secret").await;
+                let is_rotated =
+                    secret.is_some_and(|secret| secret.annotations().contains_key("dittofs.io/rotated-for"));
+                is_rotated && is_ready(&server)
+            }
+            Self::Disown => {
+                is_owned::<ConfigMap>(world, "files-config").await
+                    && is_owned::<NetworkPolicy>(world, "files-baseline").await
+            }
+            Self::Break => {
+                let pod = there::<Pod>(world, "files-0").await;
+                let is_new = pod.is_some_and(|pod| json!(pod)["spec"]["containers"][0]["image"] == BROKEN);
+                is_new
+                    && wait::condition(&server, "Available")
+                        .is_some_and(|available| available.message.contains("pod files-0: container"))
+            }
+            Self::Delete => false,
+        }
+    }
+}
+
+fn server() -> DittoServer {
+    fixtures::server(
+        "files",
+        json!({
+            "image": WORKING,
+            "metrics": {"enabled": true},
+            "percona": {"enabled": true, "deleteWithServer": true},
+            "storage": {"metadataSize": "1Gi", "storageClassName": "standard", "retention": "Delete"},
+        }),
+    )
+}
+
+async fn change(world: &World, patch: Value) {
+    world.merge::<DittoServer>("files", patch).await;
+}
+
+async fn disown<K>(world: &World, name: &str)
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    world
+        .merge::<K>(name, json!({"metadata": {"ownerReferences": null}}))
+        .await;
+}
+
+async fn there<K>(world: &World, name: &str) -> Option<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let api: Api<K> = world.api();
+    api.get_opt(name).await.expect("a read")
+}
+
+async fn is_owned<K>(world: &World, name: &str) -> bool
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let object = there::<K>(world, name).await;
+    object.is_some_and(|object| !object.owner_references().is_empty())
+}
+
+fn is_ready(server: &DittoServer) -> bool {
+    wait::condition(server, "Ready").is_some_and(|ready| {
+        ready.status == "True" && ready.observed_generation == server.metadata.generation
+    })
+}
+
+fn asks_for(claim: &PersistentVolumeClaim, size: &str) -> bool {
+    let claim = json!(claim);
+    claim["spec"]["resources"]["requests"]["storage"] == size
+}

@@ -1,0 +1,70 @@
+//! Of the chart's rules, each is needed and none is missing.
+//!
+//! This looks back at a run of all `behaviours`, where the operator calls as the chart's service account: cargo runs it after
+//! them, for it goes by the alphabet. A right that a call was let through by, once taken away, is a call that is refused: so
+//! "each one was used" and "none was refused" together say that the removal of any would be found.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test panics, and the shared helpers are no `#[test]`"
+)]
+
+#[path = "support/chart.rs"]
+mod chart;
+#[path = "support/record.rs"]
+mod record;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+
+use local_control_plane::rights::Right;
+use local_control_plane::rights::findings::Findings;
+use local_control_plane::rights::usage::Usage;
+
+/// The chart's rights that the API server's admission asks for, so that no call shows them: docs/rbac.md.
+fn unseen() -> BTreeSet<Right> {
+    let unseen = [
+        ("update", "dittofs.dittofs.com", "dittoservers/finalizers"),
+        ("delete", "", "configmaps"),
+        ("delete", "networking.k8s.io", "networkpolicies"),
+    ];
+    let right = |(verb, group, resource): (&str, &str, &str)| Right {
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        verb: verb.to_owned(),
+        name: None,
+    };
+    unseen.into_iter().map(right).collect()
+}
+
+/// What the audit logs of the last whole run tell of the operator.
+fn usage() -> Usage {
+    let folder = record::folder();
+    let logs = fs::read_dir(&folder).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; run `cargo test --test behaviours` before, all of it",
+            folder.display()
+        )
+    });
+    let mut usage = Usage::default();
+    for log in logs {
+        let log = File::open(log.expect("an entry").path()).expect("an audit log");
+        usage
+            .read(log, &chart::account(chart::NAMESPACE))
+            .expect("an audit log");
+    }
+    usage
+}
+
+#[test]
+fn every_right_of_the_chart_is_used_by_some_behaviour_and_none_is_missing() {
+    // A run of some behaviours says nothing of the others. Who names this test alone means the last whole run.
+    let is_meant = std::env::args().any(|argument| argument == "--exact");
+    if !is_meant && !record::is_whole(std::env::args().skip(1)) {
+        println!("not looked at: only some behaviours ran");
+        return;
+    }
+    let findings = Findings::of(&chart::granted(), usage(), &unseen());
+    assert!(findings.is_empty(), "\n{findings}");
+}
