@@ -76,6 +76,31 @@ impl Purpose {
         !matches!(self, Self::AdminPassword | Self::TlsCertificate | Self::TlsKey)
     }
 
+    /// Whether a value is known to nobody but who may read the Secret. Hosts, names and certificates are not.
+    #[must_use]
+    pub fn is_confidential(self) -> bool {
+        match self {
+            Self::JwtKey
+            | Self::AdminPassword
+            | Self::LdapBindPassword
+            | Self::Keytab
+            | Self::MachineAccountSecret
+            | Self::MachineAccountKeytab
+            | Self::MetricsToken
+            | Self::TlsKey
+            | Self::DatabasePassword => true,
+            Self::Krb5Conf
+            | Self::TlsCertificate
+            | Self::ClientCa
+            | Self::DatabaseHost
+            | Self::DatabasePort
+            | Self::DatabaseName
+            | Self::DatabaseUser
+            | Self::DatabaseSslMode
+            | Self::DatabaseCa => false,
+        }
+    }
+
     /// The variable from which the server takes a value; `None` if it reads a file.
     #[must_use]
     pub fn variable(self) -> Option<&'static str> {

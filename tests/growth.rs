@@ -155,6 +155,14 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
         set.managed_fields().iter().any(is_applied),
         "its fields are applied fields again"
     );
+    let events = world.api::<Event>().list(&ListParams::default()).await;
+    let failures: Vec<Option<String>> = events
+        .expect("events")
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some("ReconcileFailed"))
+        .map(|event| event.message)
+        .collect();
+    assert!(failures.is_empty(), "{failures:?}");
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ use crate::observe::claim_request;
 /// How long a reconcile waits for the garbage collector to orphan the pod. It takes a moment; if it takes longer, the end
 /// of the StatefulSet triggers the next reconcile, which makes the new one.
 const ORPHANED_WITHIN: Duration = Duration::from_secs(10);
+/// How often a StatefulSet is looked at that changes before it can be deleted.
+const LOOKS: u8 = 5;
 /// Pause between two looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -64,13 +66,10 @@ impl Writer<'_> {
             return Ok(Written::without(Outcome::Withheld));
         }
         let (api, desired) = (self.api::<StatefulSet>(), stamped(desired)?);
-        let live = api.get(name).await.map_err(Error::call("read"))?;
-        if let Some(outcome) = self.refusal(&live) {
-            return Ok(Written::without(outcome));
-        }
-        self.take_over_fields(&api, &live).await?;
-        let merged = merged(&api, name, &live, &desired).await?;
-        orphan(&api, name, &merged).await?;
+        let merged = match self.orphan_merged(&api, name, &desired).await? {
+            Ok(merged) => merged,
+            Err(outcome) => return Ok(Written::without(outcome)),
+        };
         if !is_gone(&api, name).await? {
             return Ok(Written::without(Outcome::Terminating));
         }
@@ -81,6 +80,28 @@ impl Writer<'_> {
         let made = keep_field_owners(&api, &made, &merged).await?;
         self.context.caches.stateful_sets.wrote(made.clone());
         Ok(Written::of(Outcome::Updated, made))
+    }
+
+    /// Deletes the StatefulSet and leaves its pod; gives what it would have become by an apply. Its status may change between
+    /// the two, and a change of anything else would be lost: then it is looked at again.
+    async fn orphan_merged(
+        &self,
+        api: &Api<StatefulSet>,
+        name: &str,
+        desired: &Value,
+    ) -> Result<Result<StatefulSet, Outcome>, Error> {
+        for _ in 0..LOOKS {
+            let live = api.get(name).await.map_err(Error::call("read"))?;
+            if let Some(outcome) = self.refusal(&live) {
+                return Ok(Err(outcome));
+            }
+            self.take_over_fields(api, &live).await?;
+            let merged = merged(api, name, &live, desired).await?;
+            if orphan(api, name, &merged).await? {
+                return Ok(Ok(merged));
+            }
+        }
+        Ok(Err(Outcome::Failed(Error::Raced)))
     }
 
     /// Deletes a pod that its StatefulSet cannot bring up to date.
@@ -146,8 +167,8 @@ fn added(live: &Value, desired: &Value) -> Vec<String> {
     desired
 }
 
-/// Deletes it and leaves its pod, if it is as it was when it was merged: a change meanwhile would be lost.
-async fn orphan(api: &Api<StatefulSet>, name: &str, merged: &StatefulSet) -> Result<(), Error> {
+/// Deletes it and leaves its pod, if it is as it was when it was merged. Whether it was.
+async fn orphan(api: &Api<StatefulSet>, name: &str, merged: &StatefulSet) -> Result<bool, Error> {
     let params = DeleteParams {
         preconditions: Some(Preconditions {
             uid: merged.uid(),
@@ -156,8 +177,11 @@ async fn orphan(api: &Api<StatefulSet>, name: &str, merged: &StatefulSet) -> Res
         propagation_policy: Some(PropagationPolicy::Orphan),
         ..DeleteParams::default()
     };
-    api.delete(name, &params).await.map_err(Error::call("delete"))?;
-    Ok(())
+    match api.delete(name, &params).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) => Err(Error::call("delete")(error)),
+    }
 }
 
 async fn is_gone(api: &Api<StatefulSet>, name: &str) -> Result<bool, Error> {

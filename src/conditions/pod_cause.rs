@@ -15,7 +15,6 @@ use crate::migration;
 use crate::observe::{Observed, Read};
 use crate::pods::{condition, is_ready};
 use crate::redact::Redactor;
-use crate::secrets::Purpose;
 
 /// Longest quote, in bytes, of a text that somebody else wrote: the kubelet, the scheduler, the container itself.
 const QUOTE_MAX: usize = 240;
@@ -245,7 +244,7 @@ fn whole_lines(text: &str) -> &str {
 fn confidential(observed: &Observed) -> Option<Redactor> {
     let mut values = Vec::new();
     let uses = migration::uses(observed);
-    for used in uses.iter().filter(|used| is_confidential(used.purpose)) {
+    for used in uses.iter().filter(|used| used.purpose.is_confidential()) {
         match observed.secrets.get(&used.secret) {
             Some(Read::Found(_)) => values.extend(observed.value(used)),
             Some(Read::Missing) if used.optional => {}
@@ -253,20 +252,6 @@ fn confidential(observed: &Observed) -> Option<Redactor> {
         }
     }
     Some(Redactor::of(values))
-}
-
-/// Whether a value is known to nobody but who may read the Secret. Hosts, names and certificates are not.
-fn is_confidential(purpose: Purpose) -> bool {
-    matches!(
-        purpose,
-        Purpose::JwtKey
-            | Purpose::AdminPassword
-            | Purpose::LdapBindPassword
-            | Purpose::MachineAccountSecret
-            | Purpose::MetricsToken
-            | Purpose::DatabasePassword
-            | Purpose::TlsKey
-    )
 }
 
 /// Init containers come first: the others wait for them.

@@ -37,7 +37,7 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
     let look = cluster.look(&namespaces, Settings::default()).await?;
     let observed = observe(&look.context, Arc::clone(&stored.server)).await;
     let read = secrets::read(&cluster, &stored, &observed).await;
-    let mut archive = Archive::new(&args.name, secrets::redactor(&read.found));
+    let mut archive = Archive::new(&args.name, secrets::redactor(&read.found, &observed.server));
     archive.missed.extend(read.missed);
 
     let view = status::view(&look.context, &stored, &observed, usize::MAX).await;

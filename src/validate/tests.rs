@@ -78,6 +78,16 @@ fn missing_managed_secrets_are_fine_until_a_server_runs() {
 }
 
 #[test]
+fn a_server_that_is_being_deleted_has_not_lost_the_key_that_goes_with_it() {
+    let mut observed = with_pod(world(""));
+    observed.secrets.insert("files-jwt-secret".into(), Read::Missing);
+    let mut server = DittoServer::clone(&observed.server);
+    server.metadata.deletion_timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap();
+    observed.server = Arc::new(server);
+    assert_eq!(told(&observed), (OPEN, vec![]));
+}
+
+#[test]
 fn a_lost_key_is_told_beside_volumes_too_and_a_request_for_a_new_one_ends_it() {
     let lost = (CLOSED, vec!["ManagedSecretLost Terminal Config".into()]);
     let mut left = world("");

@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
 use super::archive::Archive;
-use crate::api::names;
+use crate::api::{DittoServer, names};
 use crate::observe::Observed;
 use crate::plugin::cluster::Cluster;
 use crate::plugin::stored::Stored;
@@ -121,10 +121,21 @@ fn unread(what: &str, error: &kube::Error) -> String {
     }
 }
 
-/// Takes the confidential values out of the report.
-pub(super) fn redactor(secrets: &[Secret]) -> Redactor {
-    let data = secrets.iter().flat_map(|secret| secret.data.iter().flatten());
-    let confidential = data.filter(|(key, _)| !PUBLIC_KEYS.contains(&key.as_str()));
+/// Takes the confidential values out of the report. A key that everybody may know elsewhere may hold a password here, if the
+/// spec says so.
+pub(super) fn redactor(secrets: &[Secret], server: &DittoServer) -> Redactor {
+    let mut uses = secrets::uses(server);
+    uses.retain(|used| used.purpose.is_confidential());
+    let is_public = |secret: &Secret, key: &str| {
+        let is_used = uses
+            .iter()
+            .any(|used| used.secret == secret.name_any() && used.key == key);
+        PUBLIC_KEYS.contains(&key) && !is_used
+    };
+    let confidential = secrets.iter().flat_map(|secret| {
+        let data = secret.data.iter().flatten();
+        data.filter(move |(key, _)| !is_public(secret, key))
+    });
     Redactor::of(confidential.map(|(_, value)| value.0.as_slice()))
 }
 
@@ -181,5 +192,27 @@ mod tests {
         referenced(&spec, &mut names);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert_eq!(names, ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+    }
+
+    #[test]
+    fn a_key_that_everybody_may_know_is_taken_out_where_the_spec_takes_a_password_from_it() {
+        let server = |spec: Value| -> DittoServer {
+            let server = json!({"metadata": {"name": "files"}, "spec": spec});
+            serde_json::from_value(server).unwrap()
+        };
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {"name": "tokens"},
+            // "a-host-or-a-key"
+            "data": {"host": "YS1ob3N0LW9yLWEta2V5"},
+        }))
+        .unwrap();
+        let storage = json!({"metadataSize": "1Gi"});
+        let plain = server(json!({"storage": storage}));
+        let key = json!({"jwt": {"secretRef": {"name": "tokens", "key": "host"}}});
+        let keyed = server(json!({"storage": storage, "identity": key}));
+        let secrets = [secret];
+        let text = "it is a-host-or-a-key";
+        assert_eq!(redactor(&secrets, &plain).text(text), text);
+        assert_eq!(redactor(&secrets, &keyed).text(text), "it is (redacted)");
     }
 }
