@@ -58,6 +58,31 @@ where
 /// The state of each watch. A scope is a namespace, or `None` for all of them.
 type Feeds = BTreeMap<Option<String>, Feed>;
 
+/// How far the watches of one kind are. Knows nothing of the kind itself, so that many can be waited for alike.
+#[derive(Clone, Debug)]
+pub struct Progress(Arc<watch::Sender<Feeds>>);
+
+impl Progress {
+    /// Waits until every watch has answered, be it with a list or with an error.
+    pub async fn answered(&self) {
+        self.until(|feed| *feed != Feed::Starting).await;
+    }
+
+    /// Waits until every watch has listed its objects.
+    pub async fn synced(&self) {
+        self.until(|feed| *feed == Feed::Synced).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Feed) -> bool) {
+        // An error means that the sender is gone, and `self` holds it.
+        let _ = self
+            .0
+            .subscribe()
+            .wait_for(|feeds| feeds.values().all(&holds))
+            .await;
+    }
+}
+
 /// A cache of one kind. Cheap to clone; all clones share the store.
 pub struct Cache<K>
 where
@@ -192,29 +217,16 @@ where
         })
     }
 
-    /// Waits until every watch has answered, be it with a list or with an error.
-    pub async fn answered(&self) {
-        self.until(|feed| *feed != Feed::Starting).await;
-    }
-
-    /// Waits until every watch has listed its objects.
-    pub async fn synced(&self) {
-        self.until(|feed| *feed == Feed::Synced).await;
+    /// How far its watches are.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress(Arc::clone(&self.feeds))
     }
 
     /// Whether some watch said that the kind is not installed.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         self.feeds.borrow().values().any(|feed| *feed == Feed::NotServed)
-    }
-
-    async fn until(&self, holds: impl Fn(&Feed) -> bool) {
-        // An error means that the sender is gone, and `self` holds it.
-        let _ = self
-            .feeds
-            .subscribe()
-            .wait_for(|feeds| feeds.values().all(&holds))
-            .await;
     }
 }
 

@@ -25,12 +25,7 @@ fn writes_of_children(world: &World) -> Vec<audit::Call> {
 #[tokio::test]
 async fn a_paused_server_gets_nothing_but_status_and_catches_up_afterwards() {
     let world = World::new("paused").await;
-    world
-        .create(&fixtures::server(
-            "files",
-            json!({"image": "example.org/dittofs:1"}),
-        ))
-        .await;
+    world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
     world.merge::<DittoServer>("files", paused(&json!("true"))).await;
     let server = world

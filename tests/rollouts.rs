@@ -103,12 +103,7 @@ async fn a_rollout_that_crashes_says_why_before_and_after_its_deadline() {
 #[tokio::test]
 async fn a_changed_image_rolls_the_server_once() {
     let world = World::new("image").await;
-    world
-        .create(&fixtures::server(
-            "files",
-            json!({"image": "example.org/dittofs:1"}),
-        ))
-        .await;
+    world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
     let restarts = Restarts::of(&world);
     set_image(&world, "example.org/dittofs:2").await;
@@ -126,12 +121,7 @@ async fn a_changed_image_rolls_the_server_once() {
 async fn a_bad_image_is_rolled_back_by_restoring_the_old_spec() {
     for bad in ["unready", "crash"] {
         let world = World::new("rollback").await;
-        world
-            .create(&fixtures::server(
-                "files",
-                json!({"image": "example.org/dittofs:1"}),
-            ))
-            .await;
+        world.create(&fixtures::with_image("example.org/dittofs:1")).await;
         world.ready("files").await;
         let restarts = Restarts::of(&world);
         set_image(&world, &format!("example.org/dittofs:{bad}")).await;
@@ -159,10 +149,7 @@ async fn a_bad_image_is_rolled_back_by_restoring_the_old_spec() {
 async fn a_server_whose_first_image_is_bad_is_mended_by_a_good_one() {
     let world = World::new("first").await;
     world
-        .create(&fixtures::server(
-            "files",
-            json!({"image": "example.org/dittofs:unready"}),
-        ))
+        .create(&fixtures::with_image("example.org/dittofs:unready"))
         .await;
     world
         .server_until("files", "stuck", |server| {
@@ -180,12 +167,7 @@ async fn a_server_whose_first_image_is_bad_is_mended_by_a_good_one() {
 #[tokio::test]
 async fn a_rollback_ends_a_stuck_rollout_although_the_operator_was_down() {
     let mut world = World::new("downroll").await;
-    world
-        .create(&fixtures::server(
-            "files",
-            json!({"image": "example.org/dittofs:1"}),
-        ))
-        .await;
+    world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
     set_image(&world, "example.org/dittofs:crash").await;
     world
@@ -203,12 +185,7 @@ async fn a_rollback_ends_a_stuck_rollout_although_the_operator_was_down() {
 #[tokio::test]
 async fn a_ready_pod_is_never_deleted_by_the_operator() {
     let world = World::new("partition").await;
-    world
-        .create(&fixtures::server(
-            "files",
-            json!({"image": "example.org/dittofs:1"}),
-        ))
-        .await;
+    world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
     let before = world.get::<Pod>("files-0").await.uid();
     // Somebody holds the rollout: the old pod serves on, and is of another revision than the wanted one.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
-use crate::cache::Cache;
+use crate::cache::{Cache, Progress};
 use crate::context::{Caches, Context, StoredServer};
 use crate::metrics::Metrics;
 use crate::observe::SecretReader;
@@ -207,14 +207,14 @@ fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
 pub(super) async fn first_answers(context: &Context, longest: Duration) {
     let servers = &context.caches.servers;
     // Without the list of servers there is nothing to reconcile, however long that takes.
-    servers.answered().await;
+    servers.progress().answered().await;
     if servers.is_absent() {
         tracing::warn!(
             "DittoServers are not installed in this cluster: run `dittofs-operator crd | kubectl apply --server-side -f -`; \
              waiting for it"
         );
     }
-    servers.synced().await;
+    servers.progress().synced().await;
     if tokio::time::timeout(longest, children_answered(context))
         .await
         .is_err()
@@ -225,6 +225,23 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
 
 /// Waits until every watch but that of the servers has answered, be it with a refusal.
 pub(super) async fn children_answered(context: &Context) {
+    for kind in children(context) {
+        kind.answered().await;
+    }
+    context.caches.databases.progress().answered().await;
+}
+
+/// Waits until every watch has synced. The database kind is optional.
+pub(super) async fn synced(context: Arc<Context>) {
+    context.caches.servers.progress().synced().await;
+    for kind in children(&context) {
+        kind.synced().await;
+    }
+    context.caches.databases.progress().answered().await;
+}
+
+/// The kinds of children that every cluster has.
+fn children(context: &Context) -> [Progress; 7] {
     let Caches {
         servers: _,
         stateful_sets,
@@ -233,39 +250,17 @@ pub(super) async fn children_answered(context: &Context) {
         network_policies,
         pods,
         claims,
-        databases,
+        databases: _,
     } = &context.caches;
-    stateful_sets.answered().await;
-    config_maps.answered().await;
-    services.answered().await;
-    network_policies.answered().await;
-    pods.answered().await;
-    claims.answered().await;
-    databases.answered().await;
-    context.secrets.metadata().answered().await;
-}
-
-/// Waits until every watch has synced. The database kind is optional.
-pub(super) async fn synced(context: Arc<Context>) {
-    let Caches {
-        servers,
-        stateful_sets,
-        config_maps,
-        services,
-        network_policies,
-        pods,
-        claims,
-        databases,
-    } = &context.caches;
-    servers.synced().await;
-    stateful_sets.synced().await;
-    config_maps.synced().await;
-    services.synced().await;
-    network_policies.synced().await;
-    pods.synced().await;
-    claims.synced().await;
-    databases.answered().await;
-    context.secrets.metadata().synced().await;
+    [
+        stateful_sets.progress(),
+        config_maps.progress(),
+        services.progress(),
+        network_policies.progress(),
+        pods.progress(),
+        claims.progress(),
+        context.secrets.metadata().progress(),
+    ]
 }
 
 /// The server that a child belongs to: its controller, or the one that its label names.

@@ -41,10 +41,7 @@ async fn a_ready_server_is_a_tree_without_a_cross_and_the_exit_status_is_0() {
 async fn a_crashing_server_says_why_beside_its_pod_and_the_exit_status_is_1() {
     let world = World::new("status").await;
     world
-        .create(&fixtures::server(
-            "files",
-            json!({"image": "example.org/dittofs:crash"}),
-        ))
+        .create(&fixtures::with_image("example.org/dittofs:crash"))
         .await;
     world
         .server_until("files", "telling the cause", |server| {

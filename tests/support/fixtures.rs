@@ -26,6 +26,11 @@ pub fn minimal(name: &str) -> DittoServer {
     server(name, json!({}))
 }
 
+/// The server `files`, of this image.
+pub fn with_image(image: &str) -> DittoServer {
+    server("files", json!({"image": image}))
+}
+
 /// A Secret.
 pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
     Secret {
