@@ -44,8 +44,9 @@ pub struct ControlPlaneSpec {
     #[x_kube(validation = rules::api_port())]
     pub port: Option<i32>,
 
-    /// The operator speaks https to the API although the server itself has no certificate, because something
-    /// in between terminates TLS. For TLS in the server itself, set `certSecretName`. Default: false.
+    /// No effect yet. For an operator that asks the server's API: it speaks https although the server itself has no
+    /// certificate, because something in between terminates TLS. For TLS in the server itself, set `certSecretName`.
+    /// Default: false.
     #[serde(default)]
     pub tls: bool,
 

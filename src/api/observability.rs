@@ -36,7 +36,7 @@ pub struct MetricsSpec {
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub bearer_token_secret: Option<SecretKeySelector>,
 
-    /// A ServiceMonitor for the Prometheus Operator.
+    /// No effect yet. A ServiceMonitor for the Prometheus Operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_monitor: Option<ServiceMonitorSpec>,
 }

@@ -104,11 +104,11 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentitySpec>,
 
-    /// How often the operator asks the server for its protocol adapters (NFS, SMB).
+    /// No effect yet. How often the operator asks the server for its protocol adapters (NFS, SMB).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_discovery: Option<AdapterDiscoverySpec>,
 
-    /// The Services that expose the protocol adapters (NFS, SMB), one for each adapter that runs.
+    /// No effect yet. The Services that expose the protocol adapters (NFS, SMB), one for each adapter that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_services: Option<AdapterServicesSpec>,
 
@@ -129,7 +129,7 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percona: Option<PerconaSpec>,
 
-    /// Snapshot schedules, one for each share.
+    /// No effect yet. Snapshot schedules, one for each share.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024))]
     pub snapshot_policies: Vec<SnapshotPolicySpec>,
