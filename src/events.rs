@@ -109,6 +109,10 @@ impl Change<'_> {
     fn was(&self, status: &str) -> bool {
         self.before.is_some_and(|before| before.status == status)
     }
+
+    fn had(&self, reason: &str) -> bool {
+        self.before.is_some_and(|before| before.reason == reason)
+    }
 }
 
 /// Whether an outcome is of the verb that is told.
@@ -216,40 +220,32 @@ fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
 /// Waiting and blocking have a cause in another condition, which tells it; a change of the StatefulSet that its
 /// controller has not seen lasts for a moment.
 fn progressing(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
-    let message = || change.now.message.clone();
-    match change.now.reason.as_str() {
-        reasons::PROGRESS_DEADLINE_EXCEEDED => return warning_of(change.now, "RollOut"),
-        reasons::PAUSED => {
-            let was_paused = change
-                .before
-                .is_some_and(|before| before.reason == reasons::PAUSED);
-            return (!was_paused).then(|| normal(reasons::PAUSED, "Pause", message()));
+    let now = change.now;
+    let told = |reason: &str, action: &str| Some(normal(reason, action, now.message.clone()));
+    let reason = now.reason.as_str();
+    let was_paused = change.had(reasons::PAUSED);
+    match reason {
+        reasons::PROGRESS_DEADLINE_EXCEEDED => warning_of(now, "RollOut"),
+        reasons::PAUSED if was_paused => None,
+        reasons::PAUSED => told(reason, "Pause"),
+        _ if was_paused && reason != reasons::DELETING => {
+            let note = format!("No longer paused. {}", now.message);
+            Some(normal(RESUMED, "Resume", note))
         }
-        _ => {}
-    }
-    let was_paused = change
-        .before
-        .is_some_and(|before| before.reason == reasons::PAUSED);
-    if was_paused && change.now.reason != reasons::DELETING {
-        return Some(normal(
-            RESUMED,
-            "Resume",
-            format!("No longer paused. {}", change.now.message),
-        ));
-    }
-    match change.now.reason.as_str() {
         reasons::VOLUME_NOT_EXPANDABLE
         | reasons::VOLUME_QUOTA_EXCEEDED
         | reasons::VOLUME_GROWTH_REFUSED
         | reasons::VOLUME_RESIZE_FAILED
-        | reasons::STORAGE_CLASS_IMMUTABLE => warning_of(change.now, "GrowVolume"),
+        | reasons::STORAGE_CLASS_IMMUTABLE => warning_of(now, "GrowVolume"),
+        // With most drivers it lasts for seconds.
+        reasons::FILE_SYSTEM_RESIZE_PENDING => told(reason, "GrowVolume"),
         _ if !change.is_true() => None,
-        reasons::VOLUME_GROWING => Some(normal(reasons::VOLUME_GROWING, "GrowVolume", message())),
-        reasons::ROLLOUT_IN_PROGRESS => Some(normal(ROLLING_OUT, "RollOut", message())),
-        reasons::SCALING_REPLICAS => Some(normal(SCALING, "Scale", message())),
-        reasons::DELETING => Some(normal(reasons::DELETING, "Delete", message())),
-        reasons::RESOURCE_TERMINATING => Some(normal(reasons::RESOURCE_TERMINATING, "Reconcile", message())),
-        reasons::RESOURCE_CONFLICT | reasons::APPLY_FAILED => warning_of(change.now, "Reconcile"),
+        reasons::VOLUME_GROWING => told(reason, "GrowVolume"),
+        reasons::ROLLOUT_IN_PROGRESS => told(ROLLING_OUT, "RollOut"),
+        reasons::SCALING_REPLICAS => told(SCALING, "Scale"),
+        reasons::DELETING => told(reason, "Delete"),
+        reasons::RESOURCE_TERMINATING => told(reason, "Reconcile"),
+        reasons::RESOURCE_CONFLICT | reasons::APPLY_FAILED => warning_of(now, "Reconcile"),
         _ => None,
     }
 }
@@ -262,15 +258,13 @@ fn available(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
     if change.now.status != "False" || !change.was("True") {
         return None;
     }
-    let was_stopped = change
-        .before
-        .is_some_and(|before| before.reason == reasons::STOPPED);
     let replacing = [reasons::ROLLOUT_IN_PROGRESS, reasons::STATEFUL_SET_UPDATING];
     let is_replaced = scene
         .reason(PROGRESSING)
         .is_some_and(|reason| replacing.contains(&reason));
     let note = format!("No pod is ready. {}", change.now.message);
-    (!was_stopped && !is_replaced).then(|| event(EventType::Warning, UNAVAILABLE, "Watch", note))
+    (!change.had(reasons::STOPPED) && !is_replaced)
+        .then(|| event(EventType::Warning, UNAVAILABLE, "Watch", note))
 }
 
 fn ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {

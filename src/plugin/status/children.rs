@@ -10,15 +10,16 @@ use kube::{Resource, ResourceExt};
 
 use super::view::{Mood, Node};
 use crate::api::{DatabaseBackend, DittoServer, PerconaPGCluster, names};
-use crate::apply::ownership::{Owner, owner};
-use crate::cache::Lookedup;
+use crate::cache::{Cache, Cached, Lookedup};
 use crate::conditions::pod_cause::pod_cause;
 use crate::context::Caches;
 use crate::growth::STORAGE;
+use crate::migration;
 use crate::observe::{KindState, Observed, Read};
+use crate::ownership::{Owner, owner};
 use crate::pods::is_ready;
 use crate::quantity;
-use crate::secrets::{self, Origin, SecretUse};
+use crate::secrets::{Origin, SecretUse};
 
 /// The children, in the order in which a person asks for them: what runs, on what, how it is reached, what it is given.
 pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<Node> {
@@ -296,16 +297,13 @@ fn service(service: &Service) -> String {
 }
 
 /// A child that is there or not.
-fn plain<K>(
+fn plain<K: Cached>(
     observed: &Observed,
     kind: &'static str,
     name: &str,
-    cache: &crate::cache::Cache<K>,
+    cache: &Cache<K>,
     summary: impl Fn(&K) -> String,
-) -> Node
-where
-    K: Resource<DynamicType = ()> + kube::runtime::reflector::Lookup<DynamicType = ()> + Clone + 'static,
-{
+) -> Node {
     let namespace = observed.server.namespace().unwrap_or_default();
     match cache.get(&namespace, name) {
         Lookedup::Found(object) => match foreign(object.as_ref(), &observed.server) {
@@ -331,7 +329,7 @@ fn config_map(observed: &Observed) -> Node {
 
 /// The Secrets that the pod uses, each with the keys that it uses. Never a value.
 fn secret_nodes(observed: &Observed) -> Vec<Node> {
-    let uses = secrets::uses(&observed.server);
+    let uses = migration::uses(observed);
     let names: BTreeSet<&String> = uses.iter().map(|used| &used.secret).collect();
     names
         .into_iter()

@@ -6,6 +6,7 @@ use anstyle::Style;
 use jiff::Timestamp;
 
 use super::view::{Mood, Node, View};
+use crate::conditions::{PROGRESSING, STALLED};
 use crate::plugin::events::Told;
 use crate::plugin::paint::{BAD, FAINT, GOOD, TITLE, WAITING, styled};
 use crate::plugin::plain::line;
@@ -135,18 +136,7 @@ fn conditions(view: &View, now: Timestamp) -> String {
         width(|condition| condition.reason.len()),
     );
     for condition in &view.conditions {
-        // Progressing is the one that should be False.
-        let good = if condition.type_ == crate::conditions::PROGRESSING {
-            "False"
-        } else {
-            "True"
-        };
-        let style = match condition.status.as_str() {
-            status if status == good => GOOD,
-            "Unknown" => WAITING,
-            _ if good == "False" => WAITING,
-            _ => BAD,
-        };
+        let style = style(&condition.type_, &condition.status);
         let _ = writeln!(
             text,
             "  {:types$}  {}  {:reasons$}  {:>4}  {}",
@@ -158,6 +148,16 @@ fn conditions(view: &View, now: Timestamp) -> String {
         );
     }
     text
+}
+
+/// The colour of a condition. Two of them are as wished when False: one while there is work, one while a person is needed.
+fn style(condition: &str, status: &str) -> Style {
+    match (condition, status) {
+        (PROGRESSING | STALLED, "False") => GOOD,
+        (PROGRESSING, "True") | (_, "Unknown") => WAITING,
+        (STALLED, _) | (_, "False") => BAD,
+        _ => GOOD,
+    }
 }
 
 fn events(view: &View, now: Timestamp) -> String {
@@ -249,7 +249,7 @@ mod tests {
         let mut view = hostile();
         for events_problem in [None, Some(HOSTILE.to_owned())] {
             view.events_problem = events_problem;
-            let text = render(&view, Timestamp::now());
+            let text = render(&view, Timestamp::UNIX_EPOCH);
             let plain = anstream::adapter::strip_str(&text).to_string();
             assert!(plain.contains("^[[2J^[]0;x^G"), "{plain}");
             assert!(
@@ -261,6 +261,20 @@ mod tests {
                 !text.contains("\u{1b}[2J") && !text.contains("\u{1b}]"),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_condition_is_green_where_it_is_as_wished() {
+        for (condition, status, wanted) in [
+            ("Ready", "True", GOOD),
+            ("Ready", "False", BAD),
+            ("Ready", "Unknown", WAITING),
+            ("Progressing", "False", GOOD),
+            ("Progressing", "True", WAITING),
+            ("Stalled", "True", BAD),
+        ] {
+            assert_eq!(style(condition, status), wanted, "{condition} {status}");
         }
     }
 
