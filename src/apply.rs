@@ -8,7 +8,6 @@ mod claim_mark;
 pub mod compare;
 mod groundwork;
 pub mod managed_fields;
-pub mod ownership;
 pub mod preview;
 mod secrets;
 mod storage;
@@ -23,7 +22,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::ResourceExt;
 
 use self::groundwork::Groundwork;
-use self::ownership::{Owner, owner};
 pub use self::write::Error;
 pub(crate) use self::write::is_namespace_terminating;
 use self::write::{Writer, Written};
@@ -33,6 +31,7 @@ use crate::context::Context;
 use crate::desired::{Desired, SecretChange, Workload};
 use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
+use crate::ownership::{Owner, owner};
 
 /// What became of one child.
 #[derive(Debug)]
@@ -324,7 +323,7 @@ async fn apply_database(
     } else {
         Written::without(Outcome::Skipped)
     };
-    applied.database = applied.record("PerconaPGCluster", name, written, before);
+    applied.database = applied.record(PerconaPGCluster::KIND, name, written, before);
 }
 
 async fn grow(writer: &Writer<'_>, applied: &mut Applied, growth: Growth) {

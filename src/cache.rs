@@ -5,11 +5,37 @@
 //! its own write would see the past, write again, or move a `lastTransitionTime` twice.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::NamespaceResourceScope;
 use kube::Resource;
-use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::runtime::reflector::{ObjectRef, Store};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+
+/// A kind of namespaced objects that can be watched and kept. An alias for a long bound.
+pub trait Cached:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Cached for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 /// What the watch of one kind in one namespace (or in all) last said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +76,7 @@ pub enum Lookedup<K> {
 type Overlay<K> = HashMap<ObjectRef<K>, Arc<K>>;
 
 /// What a cache remembered of its process's writes at one moment.
-pub struct Remembered<K>(Overlay<K>)
-where
-    K: Resource + Lookup + 'static,
-    <K as Lookup>::DynamicType: Eq + std::hash::Hash + Default + Clone;
+pub struct Remembered<K: Cached>(Overlay<K>);
 
 /// The state of each watch. A scope is a namespace, or `None` for all of them.
 type Feeds = BTreeMap<Option<String>, Feed>;
@@ -84,21 +107,13 @@ impl Progress {
 }
 
 /// A cache of one kind. Cheap to clone; all clones share the store.
-pub struct Cache<K>
-where
-    K: Resource + Lookup + 'static,
-    <K as Lookup>::DynamicType: Eq + std::hash::Hash + Default + Clone,
-{
+pub struct Cache<K: Cached> {
     store: Store<K>,
     overlay: Arc<Mutex<Overlay<K>>>,
     feeds: Arc<watch::Sender<Feeds>>,
 }
 
-impl<K> Clone for Cache<K>
-where
-    K: Resource + Lookup + 'static,
-    <K as Lookup>::DynamicType: Eq + std::hash::Hash + Default + Clone,
-{
+impl<K: Cached> Clone for Cache<K> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
@@ -113,11 +128,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<K> Cache<K>
-where
-    K: Resource + Lookup + Clone + 'static,
-    <K as Lookup>::DynamicType: Eq + std::hash::Hash + Default + Clone,
-{
+impl<K: Cached> Cache<K> {
     /// Wraps a store that is filled by one watch a scope; a scope is a namespace, or `None` for all of them.
     #[must_use]
     pub fn new(store: Store<K>, scopes: &[Option<String>]) -> Self {

@@ -1,7 +1,7 @@
 //! Step 5, conditions: what a person and a program may know of a server. Pure.
 //!
-//! Five conditions, each an ordered chain of checks over one plain [`Inputs`]. No check relies on an earlier one having
-//! passed. The first check that fails gives reason and message; one that could not be decided (`Unknown`) yields to a
+//! Five conditions of the contract, each an ordered chain of checks over one plain [`Inputs`], and `Stalled`, which follows
+//! from them. No check relies on an earlier one having passed. The first check that fails gives reason and message; one that could not be decided (`Unknown`) yields to a
 //! later one that could, because a known failure says more.
 //!
 //! | condition | True when | file |
@@ -11,6 +11,7 @@
 //! | `ConfigReady` | the ConfigMap is what was rendered, and the Secrets that the pod uses have valid values | `config_ready.rs` |
 //! | `DatabaseReady` | the PostgreSQL cluster serves; absent while Percona is off | `database_ready.rs` |
 //! | `Progressing` | the cluster does not yet hold what the spec asks for, or the rollout is not done | `progressing.rs` |
+//! | `Stalled` | it does not go on without a person; absent otherwise | `stalled.rs` |
 //!
 //! Why a pod does not serve is in `pod_cause.rs`, when a rollout has taken too long in `deadline.rs`.
 //!

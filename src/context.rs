@@ -12,22 +12,19 @@ use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, names};
 use crate::backoff::PerObject;
 use crate::cache::Cache;
 use crate::desired::Settings;
 use crate::metrics::Metrics;
 use crate::observe::SecretReader;
 
-/// Names this operator in every object that it writes (`managedFields`).
-pub const FIELD_MANAGER: &str = "dittofs-operator";
-
 /// How a patch is sent that is no apply.
 #[must_use]
 pub fn patch_params() -> PatchParams {
     PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
+        field_manager: Some(names::FIELD_MANAGER.into()),
         ..PatchParams::default()
     }
 }
@@ -39,6 +36,18 @@ pub fn delete_exactly(metadata: &ObjectMeta) -> DeleteParams {
         preconditions: Some(Preconditions {
             uid: metadata.uid.clone(),
             resource_version: None,
+        }),
+        ..DeleteParams::default()
+    }
+}
+
+/// A delete of this very object, and only if it is as it was when it was looked at.
+#[must_use]
+pub fn delete_unchanged(metadata: &ObjectMeta) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
         }),
         ..DeleteParams::default()
     }

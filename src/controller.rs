@@ -37,7 +37,7 @@ use crate::leader::Leadership;
 use crate::metrics::{Failure, Metrics};
 use crate::observe::observe;
 use crate::validate::validate;
-use crate::{client, events, finalize, status};
+use crate::{client, events, finalize, secrets, status};
 
 /// First and longest pause after a failed reconcile of one server.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
@@ -199,9 +199,7 @@ async fn reconcile_all(
                 // No error: the object is gone. One that is created anew under this name starts without its failures.
                 Err(ControllerError::ObjectNotFound(gone)) => {
                     let namespace = gone.namespace.unwrap_or_default();
-                    let key = ObjectRef::new(&gone.name).within(&namespace);
-                    finished.backoff.forget(&key);
-                    finished.metrics.begun(&key);
+                    forget(&finished, &ObjectRef::new(&gone.name).within(&namespace));
                 }
                 // Failed reconciles are logged where they fail.
                 Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
@@ -209,6 +207,21 @@ async fn reconcile_all(
             std::future::ready(())
         })
         .await;
+}
+
+/// Nothing of a server that is gone stays in memory.
+fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
+    context.backoff.forget(server);
+    context.metrics.begun(server);
+    let namespace = server.namespace.as_deref().unwrap_or_default();
+    let others = context.caches.servers.all();
+    let others: Vec<&DittoServer> = others
+        .iter()
+        .filter_map(|stored| stored.0.as_ref().ok())
+        .filter(|other| other.metadata.namespace.as_deref() == Some(namespace))
+        .collect();
+    let is_used = |secret: &str| others.iter().any(|other| secrets::concerns(other, secret));
+    context.secrets.retain(namespace, is_used);
 }
 
 async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {
@@ -298,13 +311,18 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     desired?;
     written?;
     guarded?;
-    if let Some(cause) = applied.failure() {
-        let summary = applied.summary();
-        return Err(Error::Incomplete { summary, cause });
-    }
+    complete(&applied)?;
     // A deadline that passes changes nothing in the cluster that a watch would tell.
     let next = deadline.map_or(context.resync, |left| left.min(context.resync));
     Ok(Action::requeue(next))
+}
+
+fn complete(applied: &Applied) -> Result<(), Error> {
+    let Some(cause) = applied.failure() else {
+        return Ok(());
+    };
+    let summary = applied.summary();
+    Err(Error::Incomplete { summary, cause })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]

@@ -15,11 +15,12 @@
 //! | [`events`] | what changed → a story | writes events |
 //! | [`finalize`] | deletion | writes |
 //!
-//! Around them: [`api`] (the resource), [`secrets`] (which Secrets a server uses), [`growth`] (what becomes of its volumes),
-//! [`migration`] (a server that stays on SQLite), [`pods`] (what a pod says of itself), [`cli`] and [`run`] (the command),
-//! [`leader`] (which of several operators acts), [`metrics`], [`plugin`] (the commands of `kubectl dittofs`), [`render`] (the
-//! pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`];
-//! and `traces`, with the feature `otel`.
+//! Around them: [`api`] (the resource), [`context`] (what all reconciles share), [`ownership`] (whose is an object), [`secrets`]
+//! (which Secrets a server uses), [`growth`] (what becomes of its volumes), [`migration`] (a server that stays on SQLite),
+//! [`pod_template`] and [`pods`] (what a server's pods say of it), [`cli`] and [`run`] (the command), [`leader`] (which of several operators acts),
+//! [`metrics`], [`plugin`] (the commands of `kubectl dittofs`), `redact` (takes Secrets' values out of its reports), [`render`]
+//! (the pure steps without a cluster), [`client`], [`backoff`], [`quantity`], [`telemetry`], [`admin`]; and `traces`, with the
+//! feature `otel`.
 
 pub mod admin;
 pub mod api;
@@ -39,7 +40,9 @@ pub mod leader;
 pub mod metrics;
 pub mod migration;
 pub mod observe;
+pub mod ownership;
 pub mod plugin;
+pub mod pod_template;
 pub mod pods;
 pub mod quantity;
 mod redact;

@@ -8,15 +8,13 @@
 //! The signs are in the cluster, and survive operators: the live pod template, and a mark on the volume claim.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{EnvVar, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 
 use crate::api::{DatabaseBackend, names};
 use crate::observe::{Observed, Read};
+use crate::pod_template;
 use crate::secrets::{self, Origin, SecretUse};
-
-/// Variable from which a server takes the host of its PostgreSQL database.
-pub const HOST_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_HOST";
 
 /// Whether the server stays on SQLite although its spec asks for Percona.
 ///
@@ -30,7 +28,9 @@ pub fn is_pending(observed: &Observed) -> bool {
     }
     let claim = control_plane_claim(observed);
     match &observed.stateful_set {
-        Read::Found(live) => !uses_postgres(live) && (has_run(live) || !matches!(claim, Read::Missing)),
+        Read::Found(live) => {
+            !pod_template::uses_postgres(live) && (has_run(live) || !matches!(claim, Read::Missing))
+        }
         Read::Missing => claim.found().is_some_and(|claim| !is_marked(claim)),
         Read::Unreadable(_) => false,
     }
@@ -80,36 +80,6 @@ pub fn is_marked(claim: &PersistentVolumeClaim) -> bool {
     annotations
         .get(names::CONTROL_PLANE_DATABASE_ANNOTATION)
         .is_some_and(|value| value == names::POSTGRES)
-}
-
-/// Whether the server's container takes the host of its database from a Secret.
-#[must_use]
-pub fn uses_postgres(stateful_set: &StatefulSet) -> bool {
-    database_secret(stateful_set).is_some()
-}
-
-/// The Secret from which the server's container takes the host of its database.
-#[must_use]
-pub fn database_secret(stateful_set: &StatefulSet) -> Option<&str> {
-    secret_of(stateful_set, HOST_VARIABLE)
-}
-
-/// The Secret from which the server's container takes a variable.
-pub(crate) fn secret_of<'s>(stateful_set: &'s StatefulSet, variable: &str) -> Option<&'s str> {
-    let found = variables(stateful_set).find(|found| found.name == variable)?;
-    Some(found.value_from.as_ref()?.secret_key_ref.as_ref()?.name.as_str())
-}
-
-/// The variables of all containers in the pod template.
-pub fn variables(stateful_set: &StatefulSet) -> impl Iterator<Item = &EnvVar> {
-    let pod = stateful_set
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.spec.as_ref());
-    let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
-    containers
-        .iter()
-        .flat_map(|container| container.env.as_deref().unwrap_or_default())
 }
 
 /// What the pod uses of Secrets: [`secrets::uses`], without the database's while the server stays on SQLite.

@@ -1,10 +1,10 @@
 //! Whose is an object that already has a child's name? Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
+use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, names};
-use crate::context::FIELD_MANAGER;
 
 /// The owner of an object, as seen by one DittoServer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +22,10 @@ pub enum Owner {
 /// Reads the owner from an object's metadata.
 #[must_use]
 pub fn owner(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
-    let references = metadata.owner_references.as_deref().unwrap_or_default();
-    let Some(controller) = references
-        .iter()
-        .find(|reference| reference.controller == Some(true))
-    else {
+    let Some(controller) = controller(metadata) else {
         return owner_by_trace(metadata, server);
     };
-    let is_ditto_server =
-        controller.kind == DittoServer::kind(&()) && controller.api_version.starts_with(names::GROUP);
-    if !is_ditto_server || controller.name != server.name_any() {
+    if !is_server(controller) || controller.name != server.name_any() {
         return Owner::Other(format!("{} {}", controller.kind, controller.name));
     }
     if server.meta().uid.as_deref() == Some(controller.uid.as_str()) {
@@ -39,6 +33,30 @@ pub fn owner(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
     } else {
         Owner::Predecessor
     }
+}
+
+/// The reference to an object's controller.
+#[must_use]
+pub fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    let references = metadata.owner_references.as_deref().unwrap_or_default();
+    references
+        .iter()
+        .find(|reference| reference.controller == Some(true))
+}
+
+/// Whether a reference is to a DittoServer, of any version.
+#[must_use]
+pub fn is_server(reference: &OwnerReference) -> bool {
+    let group = reference.api_version.split('/').next();
+    reference.kind == DittoServer::kind(&()) && group == Some(names::GROUP)
+}
+
+/// Whether `server` may use a database that this operator did not make: only if the user says so, and nobody else controls
+/// it.
+#[must_use]
+pub fn may_adopt(database: &ObjectMeta, server: &DittoServer) -> bool {
+    let percona = server.spec.percona.as_ref();
+    percona.is_some_and(|percona| percona.adopt_existing) && controller(database).is_none()
 }
 
 /// Without a controller, the traces of our making decide: our label, or, should somebody have stripped that too, our
@@ -109,11 +127,13 @@ mod tests {
     fn an_object_of_another_controller_is_named_with_it() {
         let other = owner(&owned("Deployment", "apps/v1", "files", "u1"), &server());
         assert_eq!(other, Owner::Other("Deployment files".into()));
-        let other = owner(&owned("DittoServer", "example.org/v1", "files", "u1"), &server());
-        assert!(
-            matches!(other, Owner::Other(_)),
-            "a kind of that name in another group is not ours"
-        );
+        for group in ["example.org", "dittofs.dittofs.com.example.org"] {
+            let other = owned("DittoServer", &format!("{group}/v1"), "files", "u1");
+            assert!(
+                matches!(owner(&other, &server()), Owner::Other(_)),
+                "a kind of that name in another group is not ours"
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
+
+use crate::ownership;
 
 /// Whether the kubelet says that the pod is ready.
 #[must_use]
@@ -22,6 +23,6 @@ pub fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, Option<&'a s
 #[must_use]
 pub fn is_of(pod: &Pod, stateful_set: &StatefulSet) -> bool {
     let uid = stateful_set.metadata.uid.as_deref();
-    let mut owners = pod.owner_references().iter();
-    uid.is_some() && owners.any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+    let owner = ownership::controller(&pod.metadata);
+    uid.is_some() && owner.map(|owner| owner.uid.as_str()) == uid
 }

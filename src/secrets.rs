@@ -23,6 +23,8 @@ pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
 pub const TLS_PRIVATE_KEY_KEY: &str = "tls.key";
 /// Variable of the server's container with `sslmode` of the database connection.
 pub const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
+/// Value of [`SSL_MODE_VARIABLE`]: the server verifies the database's certificate and the host in it.
+pub const VERIFY_FULL: &str = "verify-full";
 /// Key of a CA certificate.
 pub const CA_KEY: &str = "ca.crt";
 
@@ -178,6 +180,13 @@ pub fn kept(server: &DittoServer) -> [String; 4] {
         names::legacy_admin_secret(&name),
         names::operator_credentials_secret(&name),
     ]
+}
+
+/// Whether a Secret of the server's namespace matters to it: its pod uses it, or it is kept for it.
+#[must_use]
+pub fn concerns(server: &DittoServer, secret: &str) -> bool {
+    let is_used = || uses(server).iter().any(|used| used.secret == secret);
+    kept(server).iter().any(|kept| kept == secret) || is_used()
 }
 
 fn jwt_key(server: &DittoServer) -> SecretUse {

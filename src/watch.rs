@@ -5,24 +5,21 @@
 //! kind and tells its listener which object changed.
 
 use std::collections::HashSet;
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use kube::Api;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, Lookup, ObjectRef};
+use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Exponential;
-use crate::cache::{Cache, Feed, Remembered};
+use crate::cache::{Cache, Cached, Feed, Remembered};
 use crate::client;
 use crate::metrics::Metrics;
 
@@ -57,22 +54,11 @@ pub struct Watch<K> {
 }
 
 /// Starts the tasks. They end when `stop` is cancelled.
-pub fn start<K>(
+pub fn start<K: Cached>(
     watch: Watch<K>,
     stop: &CancellationToken,
     listener: impl Fn(&Cache<K>, Change<'_, K>) + Send + Sync + 'static,
-) -> Cache<K>
-where
-    K: Resource
-        + Lookup<DynamicType = <K as Resource>::DynamicType>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + Sync
-        + 'static,
-    <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Debug + Send + Sync + Unpin,
-{
+) -> Cache<K> {
     let (store, mut writer) = reflector::store();
     // Marks the store as ready at once: several scopes fill it, and `Cache::feed` says which of them have.
     writer.apply_watcher_event(&Event::InitDone);
@@ -100,22 +86,14 @@ where
 type Listener<K> = dyn Fn(&Cache<K>, Change<'_, K>) + Send + Sync;
 
 /// Where the watches of one kind put what they see. Several scopes share one store.
-struct Sink<K>
-where
-    K: Resource + Lookup + Clone + 'static,
-    <K as Lookup>::DynamicType: Eq + Hash + Default + Clone,
-{
+struct Sink<K: Cached> {
     writer: Mutex<Writer<K>>,
     cache: Cache<K>,
     listener: Box<Listener<K>>,
     metrics: Arc<Metrics>,
 }
 
-impl<K> Sink<K>
-where
-    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + 'static,
-    <K as Resource>::DynamicType: Eq + Hash + Default + Clone,
-{
+impl<K: Cached> Sink<K> {
     fn store(&self, event: &Event<K>) {
         self.writer
             .lock()
@@ -184,22 +162,15 @@ where
 }
 
 /// A list that is being received.
-struct List<K>
-where
-    K: Resource + Lookup + 'static,
-    <K as Lookup>::DynamicType: Eq + Hash + Default + Clone,
-{
+struct List<K: Cached> {
     /// The objects in it so far.
     seen: HashSet<ObjectRef<K>>,
     /// What the cache remembered of our writes when the list was asked for. `None` before the first list.
     remembered: Option<Remembered<K>>,
 }
 
-fn kind<K: Resource>() -> String
-where
-    K::DynamicType: Default,
-{
-    K::kind(&K::DynamicType::default()).into_owned()
+fn kind<K: Cached>() -> String {
+    K::kind(&()).into_owned()
 }
 
 /// Pauses between the attempts of one watch.
@@ -230,23 +201,13 @@ impl Backoff for Pauses {
 }
 
 /// Watches for ever.
-async fn follow<K>(
+async fn follow<K: Cached>(
     api: Api<K>,
     config: watcher::Config,
     scope: Option<String>,
     trim: fn(&mut K),
     sink: Arc<Sink<K>>,
-) where
-    K: Resource
-        + Lookup<DynamicType = <K as Resource>::DynamicType>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + Sync
-        + 'static,
-    <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Send + Sync,
-{
+) {
     let mut pauses = Pauses::new();
     loop {
         let events = watch(api.clone(), config.clone()).backoff(Pauses::new()).boxed();
@@ -255,15 +216,12 @@ async fn follow<K>(
     }
 }
 
-async fn follow_until_refused<K>(
+async fn follow_until_refused<K: Cached>(
     mut events: BoxStream<'_, watcher::Result<Event<K>>>,
     scope: Option<&str>,
     trim: fn(&mut K),
     sink: &Sink<K>,
-) where
-    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + 'static,
-    <K as Resource>::DynamicType: Eq + Hash + Default + Clone,
-{
+) {
     let mut list = List {
         seen: HashSet::new(),
         remembered: None,

@@ -5,23 +5,13 @@ use dittofs_operator::api::percona::PerconaPGCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::ResourceExt;
 use kube::api::{ListParams, ObjectMeta};
-use kube::{Resource, ResourceExt};
 use serde_json::json;
 
-use crate::support::{World, fixtures, wait};
+use crate::support::{Kind, World, fixtures, wait};
 
-async fn comes_back<K>(world: &World, name: &str)
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::Serialize
-        + serde::de::DeserializeOwned
-        + Send
-        + 'static,
-    K::DynamicType: Default,
-{
+async fn comes_back<K: Kind>(world: &World, name: &str) {
     let before = world.get::<K>(name).await.meta().uid.clone();
     world.delete::<K>(name).await;
     wait::until(world.api::<K>(), name, "created anew", |object| {
@@ -83,17 +73,7 @@ async fn an_edited_child_is_put_back_and_the_fields_of_others_are_left_alone() {
 }
 
 /// As `kubectl delete --cascade=orphan` of a server leaves its children.
-async fn is_owned_again<K>(world: &World, name: &str)
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::Serialize
-        + serde::de::DeserializeOwned
-        + Send
-        + 'static,
-    K::DynamicType: Default,
-{
+async fn is_owned_again<K: Kind>(world: &World, name: &str) {
     let disowned = json!({"metadata": {"ownerReferences": null}});
     world.merge::<K>(name, disowned).await;
     wait::until(world.api::<K>(), name, "owned again", |object| {

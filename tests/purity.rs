@@ -2,18 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The pure steps, and what they are made of.
-const PURE: [&str; 9] = [
-    "validate",
-    "desired",
-    "conditions",
-    "status",
-    "events",
-    "secrets",
-    "quantity",
-    "apply/compare",
-    "apply/ownership",
-];
+/// The pure steps, each with all that lies in its folder. Any other file is one that calls itself pure in its first lines.
+const STEPS: [&str; 6] = ["validate", "desired", "conditions", "status", "events", "secrets"];
 /// Their halves that speak to the API server.
 const NOT_PURE: [&str; 3] = ["status/write.rs", "status/unparsable.rs", "events/publish.rs"];
 /// A client, a clock, the environment, randomness, files and processes, threads and global state.
@@ -55,18 +45,24 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The source files of the pure steps.
+/// The files that are to be pure.
 fn pure_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for step in PURE {
-        files.push(source(&format!("{step}.rs")));
-        let folder = source(step);
-        if folder.is_dir() {
-            collect(&folder, &mut files);
-        }
-    }
+    collect(&source(""), &mut files);
+    let in_step = |file: &PathBuf| {
+        STEPS
+            .iter()
+            .any(|step| file.starts_with(source(step)) || *file == source(&format!("{step}.rs")))
+    };
+    files.retain(|file| in_step(file) || calls_itself_pure(file));
     files.retain(|file| !NOT_PURE.iter().any(|not_pure| *file == source(not_pure)));
     files
+}
+
+fn calls_itself_pure(file: &Path) -> bool {
+    let text = std::fs::read_to_string(file).expect("a source file");
+    let mut head = text.lines().take_while(|line| line.starts_with("//!"));
+    head.any(|line| line.contains(" Pure"))
 }
 
 /// The code of a file: without comments, and without re-exports of the half that is not pure.

@@ -20,8 +20,6 @@ pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets"
 pub const DATABASE_MIGRATED_ANNOTATION: &str = "dittofs.dittofs.com/database-migrated";
 /// Annotation in which the Go operator counted failed logins. Ours never writes it.
 pub const AUTH_RETRY_COUNT_ANNOTATION: &str = "dittofs.dittofs.com/auth-retry-count";
-/// Lease that the Go operator and ours share, so that only one of them acts.
-pub const LEASE: &str = "b837d6c8.dittofs.com";
 
 /// Label on every pod and Service; its value is [`APP`].
 pub const APP_LABEL: &str = "app";
@@ -33,12 +31,6 @@ pub const INSTANCE_LABEL: &str = "instance";
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].
 pub const MANAGED_BY: &str = "dittofs-operator";
-/// Marks the Service of an adapter; its value is `true`.
-pub const ADAPTER_SERVICE_LABEL: &str = "dittofs.io/adapter-service";
-/// Type of the adapter, on its Service and NetworkPolicy.
-pub const ADAPTER_TYPE_LABEL: &str = "dittofs.io/adapter-type";
-/// Marks the NetworkPolicy of an adapter; its value is `true`.
-pub const ADAPTER_NETWORK_POLICY_LABEL: &str = "dittofs.io/adapter-networkpolicy";
 /// Marks the baseline NetworkPolicy; its value is `true`.
 pub const BASELINE_NETWORK_POLICY_LABEL: &str = "dittofs.io/baseline-networkpolicy";
 /// Marks the metrics Service; its value is `true`.
@@ -57,6 +49,8 @@ pub const ROTATED_FOR_ANNOTATION: &str = "dittofs.io/rotated-for";
 pub const CONTROL_PLANE_DATABASE_ANNOTATION: &str = "dittofs.io/control-plane-database";
 /// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`].
 pub const POSTGRES: &str = "postgres";
+/// Field manager of this operator: it names it in every object that it writes (`managedFields`).
+pub const FIELD_MANAGER: &str = "dittofs-operator";
 /// Field manager under which the Go operator wrote, always with operation `Update`.
 pub const GO_FIELD_MANAGER: &str = "manager";
 
@@ -90,8 +84,6 @@ pub const PERCONA_USER: &str = "dittofs";
 pub const PERCONA_INSTANCE_SET: &str = "instance1";
 /// Label by which Percona's operator marks everything that belongs to a cluster.
 pub const PERCONA_CLUSTER_LABEL: &str = "postgres-operator.crunchydata.com/cluster";
-/// Label by which Percona's operator marks the Secret of a database user.
-pub const PERCONA_PGUSER_LABEL: &str = "postgres-operator.crunchydata.com/pguser";
 
 /// Labels by which pods are selected, everywhere and for ever: a StatefulSet's selector is immutable.
 #[must_use]
@@ -124,6 +116,12 @@ pub fn pod(server: &str) -> String {
 #[must_use]
 pub fn claim(volume: &str, server: &str) -> String {
     format!("{volume}-{server}-0")
+}
+
+/// The claims that a server may have.
+#[must_use]
+pub fn claims(server: &str) -> [String; 3] {
+    [METADATA_VOLUME, CONTENT_VOLUME, CONTROL_PLANE_VOLUME].map(|volume| claim(volume, server))
 }
 
 /// The ConfigMap.

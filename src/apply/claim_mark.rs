@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use super::write::Writer;
 use super::{Applied, Error, Outcome, Step};
 use crate::api::names;
-use crate::apply::ownership::{Owner, owner};
 use crate::cache::Lookedup;
 use crate::context::patch_params;
 use crate::migration;
+use crate::ownership::{Owner, owner};
+use crate::pod_template;
 
 /// Sets or removes the mark, if the claim is there and has the wrong one.
 pub(super) async fn mark(writer: &Writer<'_>, applied: &mut Applied) {
@@ -24,7 +25,7 @@ pub(super) async fn mark(writer: &Writer<'_>, applied: &mut Applied) {
     if !matches!(owner(&live.metadata, writer.server), Owner::Us | Owner::Orphan) {
         return;
     }
-    let in_postgres = migration::uses_postgres(live);
+    let in_postgres = pod_template::uses_postgres(live);
     let name = names::claim(names::CONTROL_PLANE_VOLUME, &writer.server.name_any());
     let Lookedup::Found(claim) = writer.context.caches.claims.get(writer.namespace(), &name) else {
         return;

@@ -9,8 +9,12 @@
 //! The Go operator wrote with PUT, as manager `manager`. Its fields become ours in the same way: what it set and we do not
 //! want (a variable, an init container, ports) then goes with the first apply.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
+
+use crate::api::DittoServer;
+use crate::api::names::{self, FIELD_MANAGER};
+use crate::ownership::{Owner, owner};
 
 /// Fields that stay with the Go operator's entry, and so stay as they are. A PerconaPGCluster keeps its `crVersion`: Percona's
 /// operator fills in its own where there is none, and would move the running database to it.
@@ -23,6 +27,24 @@ pub struct Managers<'a> {
     pub ours: &'a str,
     /// Another one, whose fields under operation `Update` become ours too.
     pub predecessor: Option<&'a str>,
+}
+
+impl Managers<'static> {
+    /// Whose fields are moved on this child of `server`.
+    ///
+    /// What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server, and only
+    /// once: many a program writes as that manager.
+    #[must_use]
+    pub fn of(live: &ObjectMeta, server: &DittoServer) -> Self {
+        let annotations = live.annotations.as_ref();
+        let is_known =
+            annotations.is_some_and(|annotations| annotations.contains_key(names::APPLIED_HASH_ANNOTATION));
+        let is_theirs = !is_known && owner(live, server) == Owner::Us;
+        Self {
+            ours: FIELD_MANAGER,
+            predecessor: is_theirs.then_some(names::GO_FIELD_MANAGER),
+        }
+    }
 }
 
 /// The entries with those of operation `Update` moved into our `Apply` entry, or `None` if there is nothing to move.

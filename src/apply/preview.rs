@@ -1,7 +1,8 @@
 //! What an apply would do, without doing it: for `kubectl dittofs diff`.
 //!
 //! The children, the order and the refusals are those of the apply. What the API server would make of a child (defaults,
-//! fields of others, webhooks) it says itself, by dry runs.
+//! fields of others, webhooks) it says itself, by dry runs. Two writes of an apply are no change of a child, and so not
+//! foretold: the mark on a volume claim, and the end of a pod that stands in the way of a rollout.
 
 mod prune;
 
@@ -13,14 +14,16 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::groundwork::Groundwork;
-use super::ownership::{Owner, owner};
+use super::managed_fields::{self, Managers};
 use super::write::{Child, Error, Writer, stamped};
-use super::{Outcome, compare, managed_fields, storage};
+use super::{Outcome, compare, storage};
+use crate::api::names::FIELD_MANAGER;
 use crate::api::{PerconaPGCluster, names};
-use crate::context::{Context, FIELD_MANAGER};
+use crate::context::Context;
 use crate::desired::{Desired, SecretAction, SecretChange, Workload};
 use crate::growth::{self, Growth};
 use crate::observe::Observed;
+use crate::ownership::{Owner, owner};
 
 /// One child, and what would become of it.
 #[derive(Debug)]
@@ -288,11 +291,7 @@ impl Sketch<'_> {
         applied: Value,
         desired: &Value,
     ) -> Result<Value, Error> {
-        let is_ours = matches!(owner(live.meta(), self.0.server), Owner::Us);
-        let managers = managed_fields::Managers {
-            ours: FIELD_MANAGER,
-            predecessor: is_ours.then_some(names::GO_FIELD_MANAGER),
-        };
+        let managers = Managers::of(live.meta(), self.0.server);
         let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
             return Ok(applied);
         };

@@ -5,13 +5,13 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, Preconditions};
+use kube::api::{ObjectMeta, Patch};
 use serde_json::{Value, json};
 
 use super::write::Writer;
 use super::{Error, Outcome};
 use crate::api::names;
-use crate::context::patch_params;
+use crate::context::{delete_unchanged, patch_params};
 use crate::desired::{SecretAction, SecretChange};
 
 impl Writer<'_> {
@@ -78,14 +78,12 @@ fn body(change: &SecretChange) -> Value {
 }
 
 async fn delete(api: &Api<Secret>, change: &SecretChange) -> Outcome {
-    let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: change.uid.clone(),
-            resource_version: change.resource_version.clone(),
-        }),
-        ..DeleteParams::default()
+    let seen = ObjectMeta {
+        uid: change.uid.clone(),
+        resource_version: change.resource_version.clone(),
+        ..ObjectMeta::default()
     };
-    match api.delete(&change.name, &params).await {
+    match api.delete(&change.name, &delete_unchanged(&seen)).await {
         Ok(_) => Outcome::Deleted,
         Err(kube::Error::Api(status)) if status.code == 404 => Outcome::Unchanged,
         Err(error) => failed("delete", error),

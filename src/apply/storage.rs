@@ -8,13 +8,14 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::write::{Error, Writer, Written, post, stamped};
 use super::{Outcome, compare};
-use crate::context::{FIELD_MANAGER, delete_exactly, patch_params};
+use crate::api::names::FIELD_MANAGER;
+use crate::context::{delete_exactly, delete_unchanged, patch_params};
 use crate::observe::claim_request;
 
 /// How long a reconcile waits for the garbage collector to orphan the pod. It takes a moment; if it takes longer, the end
@@ -170,12 +171,8 @@ fn added(live: &Value, desired: &Value) -> Vec<String> {
 /// Deletes it and leaves its pod, if it is as it was when it was merged. Whether it was.
 async fn orphan(api: &Api<StatefulSet>, name: &str, merged: &StatefulSet) -> Result<bool, Error> {
     let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: merged.uid(),
-            resource_version: merged.resource_version(),
-        }),
         propagation_policy: Some(PropagationPolicy::Orphan),
-        ..DeleteParams::default()
+        ..delete_unchanged(&merged.metadata)
     };
     match api.delete(name, &params).await {
         Ok(_) => Ok(true),

@@ -8,7 +8,6 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Preconditions};
 
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use super::write::{Error, Writer};
 use super::{Outcome, Step};
 use crate::api::names;
 use crate::cache::Lookedup;
+use crate::context::delete_unchanged;
 use crate::observe::Read;
 use crate::pods;
 
@@ -36,13 +36,7 @@ pub(super) async fn replace(writer: &Writer<'_>, stateful_set: &Read<Arc<Statefu
     let outcome = if writer.is_paused {
         Outcome::Withheld
     } else {
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: pod.uid(),
-                resource_version: pod.resource_version(),
-            }),
-            ..DeleteParams::default()
-        };
+        let params = delete_unchanged(&pod.metadata);
         match writer.api::<Pod>().delete(&name, &params).await {
             Ok(deleted) => {
                 // A pod goes gracefully: until the watch shows it, the cache must not show it as it was.

@@ -3,29 +3,27 @@
 //! Each one is guarded. A create can never touch an object that exists; an apply and a delete name the UID that was
 //! looked at, so that an object re-created in between is left alone.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::Status;
-use kube::runtime::reflector;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::ownership::{Owner, owner};
-use super::{Outcome, compare, managed_fields};
-use crate::api::{DittoServer, names};
-use crate::cache::{Cache, Lookedup};
+use super::managed_fields::{self, Managers};
+use super::{Outcome, compare};
+use crate::api::names::{self, FIELD_MANAGER};
+use crate::api::{DittoServer, PerconaPGCluster};
+use crate::cache::{Cache, Cached, Lookedup};
 use crate::client;
-use crate::context::{Context, FIELD_MANAGER, delete_exactly, patch_params};
+use crate::context::{Context, delete_exactly, patch_params};
+use crate::ownership::{Owner, may_adopt, owner};
 
 /// Why a child could not be written.
 #[derive(Debug, Error)]
@@ -48,8 +46,8 @@ pub enum Error {
         /// HTTP status code; 0 where there was no answer.
         code: u16,
     },
-    /// An object of this name has appeared since the cluster was observed. The next pass takes it into account.
-    #[error("an object of this name has just appeared; looking again")]
+    /// The object has appeared, gone or changed since it was looked at. The next pass takes it into account.
+    #[error("somebody else makes or changes the object just now; looking again")]
     Raced,
     /// The child could not be turned into JSON.
     #[error("cannot be encoded: {0}")]
@@ -115,28 +113,10 @@ pub(super) struct Writer<'a> {
     is_closed: AtomicBool,
 }
 
-/// What every child kind can do. An alias for a long bound.
-pub(super) trait Child:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + reflector::Lookup<DynamicType = ()>
-    + Clone
-    + Debug
-    + Serialize
-    + DeserializeOwned
-    + 'static
-{
-}
+/// What every child kind can do: it is kept in a cache, and written.
+pub(super) trait Child: Cached + Serialize {}
 
-impl<K> Child for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + reflector::Lookup<DynamicType = ()>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-        + 'static
-{
-}
+impl<K: Cached + Serialize> Child for K {}
 
 impl<'a> Writer<'a> {
     pub(super) fn new(context: &'a Context, server: &'a DittoServer) -> Self {
@@ -226,10 +206,10 @@ impl<'a> Writer<'a> {
             if self.is_paused {
                 return Ok(Written::without(Outcome::Withheld));
             }
-            return Ok(match self.create(cache, desired).await? {
-                Some(created) => Written::of(Outcome::Created, created),
-                None => Written::without(Outcome::Terminating),
-            });
+            return match self.create(cache, desired).await? {
+                Some(created) => Ok(Written::of(Outcome::Created, created)),
+                None => Err(Error::Raced),
+            };
         };
         if let Some(outcome) = self.refusal(&live) {
             return Ok(Written::without(outcome));
@@ -249,7 +229,7 @@ impl<'a> Writer<'a> {
     /// Why an existing object must not be written now.
     pub(super) fn refusal<K: Child>(&self, live: &K) -> Option<Outcome> {
         match owner(live.meta(), self.server) {
-            Owner::Other(_) if self.may_adopt(live) => None,
+            Owner::Other(_) if is_database::<K>() && may_adopt(live.meta(), self.server) => None,
             Owner::Other(who) => Some(Outcome::Foreign(who)),
             Owner::Predecessor => Some(Outcome::Terminating),
             Owner::Us | Owner::Orphan => live
@@ -258,21 +238,6 @@ impl<'a> Writer<'a> {
                 .as_ref()
                 .map(|_| Outcome::Terminating),
         }
-    }
-
-    /// A database that this operator did not make is used only if the user says so, and only if nobody else controls it.
-    fn may_adopt<K: Child>(&self, live: &K) -> bool {
-        let controlled = live
-            .owner_references()
-            .iter()
-            .any(|reference| reference.controller == Some(true));
-        let wanted = self
-            .server
-            .spec
-            .percona
-            .as_ref()
-            .is_some_and(|percona| percona.adopt_existing);
-        is_database::<K>() && wanted && !controlled
     }
 
     /// Creates, or returns `None` where an object of that name exists.
@@ -300,15 +265,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
-        // What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server, and
-        // only once: many a program writes as that manager.
-        let is_new_to_us = !live.annotations().contains_key(names::APPLIED_HASH_ANNOTATION);
-        let predecessor = (is_new_to_us && matches!(owner(live.meta(), self.server), Owner::Us))
-            .then_some(names::GO_FIELD_MANAGER);
-        let managers = managed_fields::Managers {
-            ours: FIELD_MANAGER,
-            predecessor,
-        };
+        let managers = Managers::of(live.meta(), self.server);
         let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
             return Ok(());
         };
@@ -422,7 +379,7 @@ fn says_namespace_terminating(status: &Status) -> bool {
 }
 
 fn is_database<K: Child>() -> bool {
-    <K as Resource>::kind(&()) == "PerconaPGCluster"
+    K::kind(&()) == PerconaPGCluster::KIND
 }
 
 pub(super) fn post() -> PostParams {

@@ -5,10 +5,10 @@
 
 use super::config_ready::told;
 use super::{Check, Inputs, Judgement, objection, reasons};
-use crate::api::percona::STATE_PAUSED;
+use crate::api::percona::{PerconaPGCluster, STATE_PAUSED};
 use crate::validate::Concern;
 
-const KIND: &str = "PerconaPGCluster";
+const KIND: &str = PerconaPGCluster::KIND;
 const CHECKS: [Check; 4] = [conflict, failure, terminating, violation];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {

@@ -9,7 +9,6 @@ use kube::{Resource, ResourceExt};
 
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
-use crate::apply::ownership::{Owner, owner};
 use crate::apply::{Applied, Outcome, Step};
 use crate::conditions::pod_cause::{PodCause, pod_cause};
 use crate::conditions::reasons;
@@ -17,6 +16,7 @@ use crate::desired::Desired;
 use crate::growth::{self, Growth};
 use crate::migration;
 use crate::observe::{Observed, Read};
+use crate::ownership::{Owner, owner};
 use crate::pods::is_ready;
 use crate::validate::{
     Concern, PodGate, Severity, Verdict, Violation, conflict_message, database_problem, most_telling_first,
@@ -198,8 +198,9 @@ impl<'a> Inputs<'a> {
     /// The first child of a chosen kind whose name is taken, told in full.
     pub(super) fn conflict(&self, of_kind: impl Fn(&str) -> bool) -> Option<String> {
         // What validation says of a database cluster says more: how to adopt it.
-        let is_database =
-            |violation: &&Violation| violation.concern == Concern::Database && of_kind("PerconaPGCluster");
+        let is_database = |violation: &&Violation| {
+            violation.concern == Concern::Database && of_kind(PerconaPGCluster::KIND)
+        };
         let conflicts = || {
             self.violations
                 .iter()

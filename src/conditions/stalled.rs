@@ -1,5 +1,5 @@
-//! `Stalled`: it does not go on without a person. Only there while it is True, as kstatus has it: without it Flux, Argo CD
-//! and others would wait for a server that will never be Ready.
+//! `Stalled`: it does not go on without a person. Only there while it is True, as kstatus has it: without it Flux, and whatever
+//! else goes by kstatus, would wait for a server that will never be Ready.
 
 use super::{Inputs, Judgement, Truth, reasons};
 

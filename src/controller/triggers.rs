@@ -1,26 +1,23 @@
 //! Which change in the cluster asks for which server's reconcile.
 
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
-use crate::cache::{Cache, Progress};
+use crate::cache::{Cache, Cached, Progress};
 use crate::context::{Caches, Context, StoredServer};
 use crate::metrics::Metrics;
 use crate::observe::SecretReader;
+use crate::ownership;
 use crate::secrets;
 use crate::watch::{self, Change, Watch};
 
@@ -76,23 +73,12 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    fn watch<K>(
+    fn watch<K: Cached>(
         &self,
         labels: Option<String>,
         trim: fn(&mut K),
         listener: impl Fn(&Cache<K>, Change<'_, K>) + Send + Sync + 'static,
-    ) -> Cache<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope>
-            + reflector::Lookup<DynamicType = <K as Resource>::DynamicType>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-        <K as Resource>::DynamicType: Eq + Hash + Default + Clone + Debug + Send + Sync + Unpin,
-    {
+    ) -> Cache<K> {
         let apis = if self.namespaces.is_empty() {
             vec![(None, Api::all(self.client.clone()))]
         } else {
@@ -110,17 +96,7 @@ impl Scope<'_> {
     }
 
     /// Watches a child kind: a touched child asks for its server.
-    fn children<K>(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + reflector::Lookup<DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
+    fn children<K: Cached>(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<K> {
         let (servers, queue) = (servers.clone(), queue.clone());
         let labels = format!("{}={}", names::APP_LABEL, names::APP);
         self.watch(Some(labels), drop_owned_fields, move |_, change| match change {
@@ -151,9 +127,7 @@ impl Scope<'_> {
             keep_identity,
             move |_, change: Change<'_, PartialObjectMeta<Secret>>| match change {
                 Change::Touched(secret) => push_users(&servers, &queue, secret, |server| {
-                    let name = secret.name_any();
-                    let is_used = secrets::uses(server).iter().any(|used| used.secret == name);
-                    is_used || secrets::kept(server).contains(&name)
+                    secrets::concerns(server, &secret.name_any())
                 }),
                 Change::Anything => queue.push_all(&servers),
             },
@@ -266,12 +240,7 @@ fn children(context: &Context) -> [Progress; 7] {
 /// The server that a child belongs to: its controller, or the one that its label names.
 fn server_of<K: Resource>(child: &K) -> Option<Key> {
     let metadata = child.meta();
-    let references = metadata.owner_references.as_deref().unwrap_or_default();
-    let controller = references
-        .iter()
-        .find(|reference| reference.controller == Some(true));
-    let owner = controller
-        .filter(|owner| owner.kind == DittoServer::kind(&()) && owner.api_version.starts_with(names::GROUP));
+    let owner = ownership::controller(metadata).filter(|owner| ownership::is_server(owner));
     let labelled = || metadata.labels.as_ref()?.get(names::INSTANCE_LABEL);
     let name = owner.map(|owner| &owner.name).or_else(labelled)?;
     Some(ObjectRef::new(name).within(metadata.namespace.as_deref().unwrap_or_default()))

@@ -3,10 +3,8 @@
 //! Percona's PostgreSQL admits clients over TLS only. Its certificate names the host that the server connects to, so the
 //! server verifies it as soon as the cluster's CA is known.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
-
-use crate::api::names;
-use crate::secrets::{Purpose, SSL_MODE_VARIABLE};
+use crate::pod_template;
+use crate::secrets::{Purpose, VERIFY_FULL};
 use crate::validate::Valid;
 
 /// `sslmode` of the connection.
@@ -23,7 +21,7 @@ impl SslMode {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Require => "require",
-            Self::VerifyFull => "verify-full",
+            Self::VerifyFull => VERIFY_FULL,
         }
     }
 
@@ -41,27 +39,11 @@ impl SslMode {
             .observed
             .stateful_set
             .found()
-            .is_some_and(|live| verifies(live));
+            .is_some_and(|live| pod_template::verifies_database(live));
         Some(if has_ca || verifies {
             Self::VerifyFull
         } else {
             Self::Require
         })
     }
-}
-
-fn verifies(live: &StatefulSet) -> bool {
-    let pod = live.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let server = pod.and_then(|pod| {
-        pod.containers
-            .iter()
-            .find(|container| container.name == names::CONTAINER)
-    });
-    server
-        .and_then(|server| server.env.as_ref())
-        .into_iter()
-        .flatten()
-        .any(|variable| {
-            variable.name == SSL_MODE_VARIABLE && variable.value.as_deref() == Some("verify-full")
-        })
 }

@@ -9,12 +9,12 @@ use std::fmt;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 
 use super::meta;
 use crate::api::{DittoServer, defaults, names};
-use crate::apply::ownership::{Owner, owner};
 use crate::observe::{Observed, Read};
+use crate::ownership::{Owner, controller, is_server, owner};
 use crate::secrets::{self, Origin, Purpose, SecretData, SecretUse, generation};
 use crate::validate::{PodGate, Valid};
 
@@ -234,9 +234,6 @@ fn rotation(valid: &Valid<'_>, used: &SecretUse, secret: &SecretData) -> Option<
 /// The owner references without those to a DittoServer; `None` if there is none to take off.
 fn released(metadata: &ObjectMeta) -> Option<Vec<OwnerReference>> {
     let references = metadata.owner_references.as_deref().unwrap_or_default();
-    let is_server = |reference: &&OwnerReference| {
-        reference.kind == DittoServer::kind(&()) && reference.api_version.starts_with(names::GROUP)
-    };
     let others: Vec<OwnerReference> = references
         .iter()
         .filter(|reference| !is_server(reference))
@@ -247,12 +244,7 @@ fn released(metadata: &ObjectMeta) -> Option<Vec<OwnerReference>> {
 
 /// Whether somebody else controls the Secret: it is used, and never written.
 fn is_of_others(secret: &SecretData, server: &DittoServer) -> bool {
-    let references = secret.metadata().owner_references.as_deref();
-    let is_controlled = references
-        .unwrap_or_default()
-        .iter()
-        .any(|reference| reference.controller == Some(true));
-    is_controlled && matches!(owner(secret.metadata(), server), Owner::Other(_))
+    controller(secret.metadata()).is_some() && matches!(owner(secret.metadata(), server), Owner::Other(_))
 }
 
 fn bytes(text: &str) -> ByteString {

@@ -16,9 +16,9 @@ use serde_json::json;
 use super::plan::{Cleanup, Fate, Plan, Task, finalizers_for_removal, is_bound, is_labelled_for};
 use crate::api::percona::{PerconaPGCluster, REMOVAL_FINALIZERS};
 use crate::api::{DittoServer, names};
-use crate::apply::ownership::{Owner, owner};
 use crate::client;
 use crate::context::{delete_exactly, patch_params};
+use crate::ownership::{Owner, owner};
 
 /// One server's cleanup.
 pub(super) struct Cleaner<'a> {

@@ -55,11 +55,6 @@ impl Plan {
                 ..Self::keep_all(server)
             };
         }
-        let volumes = [
-            names::METADATA_VOLUME,
-            names::CONTENT_VOLUME,
-            names::CONTROL_PLANE_VOLUME,
-        ];
         let database_stays = spec.postgres_secret_ref().is_some() || (has_database && !delete_database);
         let managed = Vec::from(secrets::kept(server));
         let (kept_secrets, secrets) = if database_stays {
@@ -68,7 +63,7 @@ impl Plan {
             (Vec::new(), managed)
         };
         Self {
-            claims: volumes.map(|volume| names::claim(volume, &name)).into(),
+            claims: names::claims(&name).into(),
             secrets,
             kept_secrets,
             delete_database,

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::Read;
 use crate::api::DittoServer;
+use crate::api::names::FIELD_MANAGER;
 use crate::client;
-use crate::context::FIELD_MANAGER;
 use crate::growth::{self, Answer, STORAGE};
 
 /// The answers, by name of the claim.

@@ -5,17 +5,14 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim};
-use kube::runtime::reflector;
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, ResourceExt};
 
 use super::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
-use crate::cache::{Cache, Feed, Lookedup};
+use crate::cache::{Cache, Cached, Feed, Lookedup};
 use crate::client;
 use crate::context::Context;
 use crate::secrets::{self, SecretData};
@@ -52,15 +49,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
 }
 
 /// Reads from the cache, and from the API server only while the cache cannot tell.
-async fn cached<K>(client: &Client, cache: &Cache<K>, namespace: &str, name: &str) -> Read<Arc<K>>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + reflector::Lookup<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + 'static,
-{
+async fn cached<K: Cached>(client: &Client, cache: &Cache<K>, namespace: &str, name: &str) -> Read<Arc<K>> {
     match cache.get(namespace, name) {
         Lookedup::Found(object) => Read::Found(object),
         Lookedup::Missing => Read::Missing,
@@ -70,15 +59,12 @@ where
 
 /// As [`cached`], but a miss is confirmed by the API server: the cache holds labelled objects only, and whether a server
 /// exists decides whether its Secrets may be generated.
-async fn confirmed<K>(client: &Client, cache: &Cache<K>, namespace: &str, name: &str) -> Read<Arc<K>>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + reflector::Lookup<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + 'static,
-{
+async fn confirmed<K: Cached>(
+    client: &Client,
+    cache: &Cache<K>,
+    namespace: &str,
+    name: &str,
+) -> Read<Arc<K>> {
     match cache.get(namespace, name) {
         Lookedup::Found(object) => Read::Found(object),
         Lookedup::Missing | Lookedup::Unknown(_) => live(client, namespace, name).await,
@@ -115,12 +101,7 @@ async fn read_claims(
     if !matches!(stateful_set, Read::Missing) {
         return Read::Found(claims);
     }
-    for volume in [
-        names::METADATA_VOLUME,
-        names::CONTENT_VOLUME,
-        names::CONTROL_PLANE_VOLUME,
-    ] {
-        let name = names::claim(volume, server);
+    for name in names::claims(server) {
         if claims.iter().any(|claim| claim.name_any() == name) {
             continue;
         }
@@ -134,10 +115,7 @@ async fn read_claims(
 }
 
 /// The objects that carry the server's selector labels.
-fn labelled<K>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<Vec<Arc<K>>>
-where
-    K: Resource<DynamicType = ()> + reflector::Lookup<DynamicType = ()> + Clone + 'static,
-{
+fn labelled<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<Vec<Arc<K>>> {
     match cache.feed(namespace) {
         Feed::Synced => {}
         Feed::Failing(error) => return Read::Unreadable(error),
@@ -165,13 +143,7 @@ where
     Read::Found(delivered.map(newest).collect())
 }
 
-async fn live<K>(client: &Client, namespace: &str, name: &str) -> Read<Arc<K>>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
+async fn live<K: Cached>(client: &Client, namespace: &str, name: &str) -> Read<Arc<K>> {
     match Api::<K>::namespaced(client.clone(), namespace)
         .get_opt(name)
         .await

@@ -72,6 +72,13 @@ impl SecretReader {
             .wrote(secret.metadata.clone().into_response_partial());
     }
 
+    /// Forgets what was read of a namespace's Secrets, but for those that `is_used` names. For the end of a server: nobody
+    /// reads its Secrets any more, and so nobody would notice that they have gone.
+    pub fn retain(&self, namespace: &str, is_used: impl Fn(&str) -> bool) {
+        self.versions()
+            .retain(|(held, name), _| held != namespace || is_used(name));
+    }
+
     async fn fetch(&self, key: Key) -> Read<SecretData> {
         match Api::<Secret>::namespaced(self.client.clone(), &key.0)
             .get_opt(&key.1)
@@ -108,5 +115,51 @@ impl SecretReader {
 
     fn versions(&self) -> MutexGuard<'_, HashMap<Key, Version>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use kube::api::ObjectMeta;
+    use kube::client::Body;
+    use kube::runtime::reflector;
+
+    use super::*;
+
+    /// A reader whose API server is not to be asked.
+    fn reader() -> SecretReader {
+        let refuse =
+            tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+        SecretReader::new(
+            Client::new(refuse, "default"),
+            Cache::new(reflector::store().0, &[None]),
+        )
+    }
+
+    fn secret(namespace: &str, name: &str) -> Secret {
+        Secret {
+            metadata: ObjectMeta {
+                namespace: Some(namespace.into()),
+                name: Some(name.into()),
+                ..ObjectMeta::default()
+            },
+            ..Secret::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_server_uses_any_more_is_forgotten_with_the_last_that_did() {
+        let reader = reader();
+        for (namespace, name) in [("a", "used"), ("a", "unused"), ("b", "unused")] {
+            reader.wrote(&secret(namespace, name));
+        }
+        reader.retain("a", |name| name == "used");
+        let mut held: Vec<Key> = reader.versions().keys().cloned().collect();
+        held.sort();
+        let key = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+        assert_eq!(held, [key("a", "used"), key("b", "unused")]);
     }
 }

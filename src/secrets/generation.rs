@@ -9,9 +9,9 @@ use kube::ResourceExt;
 
 use super::{Origin, Purpose, SecretUse};
 use crate::api::{DittoServer, names};
-use crate::apply::ownership::{Owner, owner};
-use crate::migration;
 use crate::observe::{Observed, Read};
+use crate::ownership::{Owner, owner};
+use crate::pod_template;
 
 /// Whether a missing Secret of this purpose may be generated now.
 #[must_use]
@@ -55,7 +55,7 @@ pub(crate) fn is_asked_for(observed: &Observed) -> bool {
 fn had_another_key(observed: &Observed) -> bool {
     let generated = names::jwt_secret(&observed.server.name_any());
     let live = observed.stateful_set.found();
-    let secret = live.and_then(|live| migration::secret_of(live, Purpose::JwtKey.variable()?));
+    let secret = live.and_then(|live| pod_template::secret_of(live, Purpose::JwtKey));
     secret.is_some_and(|secret| secret != generated)
 }
 
@@ -76,12 +76,7 @@ pub fn has_data(observed: &Observed) -> bool {
 }
 
 fn has_claims(observed: &Observed, server: &str) -> bool {
-    let volumes = [
-        names::METADATA_VOLUME,
-        names::CONTENT_VOLUME,
-        names::CONTROL_PLANE_VOLUME,
-    ];
-    let names = volumes.map(|volume| names::claim(volume, server));
+    let names = names::claims(server);
     match &observed.claims {
         Read::Found(claims) => claims
             .iter()

@@ -12,9 +12,10 @@ use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
 
 use super::write::Error;
+use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, Phase};
 use crate::conditions;
-use crate::context::{Context, FIELD_MANAGER};
+use crate::context::Context;
 
 /// Says in the status that the stored object does not parse, once for each generation.
 ///

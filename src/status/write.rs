@@ -8,9 +8,10 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::{changed, is_ours};
+use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, DittoServerStatus};
 use crate::client;
-use crate::context::{Context, FIELD_MANAGER, patch_params};
+use crate::context::{Context, patch_params};
 
 /// Why a status could not be written.
 #[derive(Debug, Error)]
@@ -19,7 +20,7 @@ pub struct Error(#[from] Box<kube::Error>);
 
 /// Writes `after` by server-side apply, if it differs from what the server holds. Returns whether it wrote.
 ///
-/// The five conditions are a list-map keyed by `type`; conditions of others stay. The UID is named, so that a server
+/// The conditions are a list-map keyed by `type`; those of others stay. The UID is named, so that a server
 /// re-created under the same name never gets its predecessor's status.
 ///
 /// # Errors

@@ -12,14 +12,12 @@ use super::{Concern, Finding, Severity, Violation, conflict_message};
 use crate::api::defaults::PERCONA_POSTGRES_VERSION;
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, PerconaSpec, names};
-use crate::apply::ownership::{Owner, owner};
 use crate::conditions::reasons;
 use crate::migration;
 use crate::observe::{KindState, Observed, Read};
-use crate::secrets::SSL_MODE_VARIABLE;
-
-const ROOT_CERT_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
-const CA_KEY: &str = "ca.crt";
+use crate::ownership::{Owner, controller, may_adopt, owner};
+use crate::pod_template;
+use crate::secrets::CA_KEY;
 
 /// Judges the cluster and what the pod needs of it beside its user's Secret.
 ///
@@ -65,7 +63,7 @@ pub(crate) fn problem(
     let percona = server.spec.percona()?;
     let name = names::percona_cluster(&server.name_any());
     if let Read::Found(cluster) = cluster {
-        return foreign(server, percona, cluster, &name)
+        return foreign(server, cluster, &name)
             .or_else(|| image_required(percona, cluster, &name))
             .or_else(|| not_ready(server, cluster));
     }
@@ -90,24 +88,15 @@ pub(crate) fn problem(
     })
 }
 
-fn foreign(
-    server: &DittoServer,
-    percona: &PerconaSpec,
-    cluster: &PerconaPGCluster,
-    name: &str,
-) -> Option<Violation> {
+fn foreign(server: &DittoServer, cluster: &PerconaPGCluster, name: &str) -> Option<Violation> {
     let Owner::Other(whom) = owner(&cluster.metadata, server) else {
         return None;
     };
-    let is_controlled = cluster
-        .owner_references()
-        .iter()
-        .any(|reference| reference.controller == Some(true));
-    if percona.adopt_existing && !is_controlled {
+    if may_adopt(&cluster.metadata, server) {
         return None;
     }
-    let mut message = conflict_message("PerconaPGCluster", name, &whom);
-    if !is_controlled {
+    let mut message = conflict_message(PerconaPGCluster::KIND, name, &whom);
+    if controller(&cluster.metadata).is_none() {
         message.push_str("; or set spec.percona.adoptExisting to use it");
     }
     Some(terminal(reasons::RESOURCE_CONFLICT, message))
@@ -168,7 +157,10 @@ fn lost_certificate(observed: &Observed) -> Option<Violation> {
         Some(Read::Missing) | None => true,
         Some(Read::Unreadable(_)) => false,
     };
-    if !is_lost || !uses_database(stateful_set, &observed.server) || !verifies(stateful_set) {
+    if !is_lost
+        || !uses_database(stateful_set, &observed.server)
+        || !pod_template::verifies_database(stateful_set)
+    {
         return None;
     }
     let message = format!(
@@ -193,14 +185,8 @@ pub(super) fn is_used_by_pod(observed: &Observed) -> bool {
 }
 
 fn uses_database(stateful_set: &StatefulSet, server: &DittoServer) -> bool {
-    migration::database_secret(stateful_set) == Some(names::percona_user_secret(&server.name_any()).as_str())
-}
-
-fn verifies(stateful_set: &StatefulSet) -> bool {
-    migration::variables(stateful_set).any(|variable| {
-        let full = variable.name == SSL_MODE_VARIABLE && variable.value.as_deref() == Some("verify-full");
-        full || variable.name == ROOT_CERT_VARIABLE
-    })
+    pod_template::database_secret(stateful_set)
+        == Some(names::percona_user_secret(&server.name_any()).as_str())
 }
 
 fn terminal(reason: &'static str, message: String) -> Violation {

@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use local_control_plane::percona::PerconaSimulator;
 use local_control_plane::rights::{Account, Right};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::support::process::{Process, free_address, scrape_securely};
-use crate::support::{World, account, fixtures, wait};
+use crate::support::{Kind, World, account, fixtures, wait};
 
 const WORKING: &str = "example.org/dittofs:1";
 /// Its container runs and never gets ready: so says the local control plane's play of the kubelets.
@@ -181,36 +180,18 @@ async fn change(world: &World, patch: Value) {
     world.merge::<DittoServer>("files", patch).await;
 }
 
-async fn disown<K>(world: &World, name: &str)
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
+async fn disown<K: Kind>(world: &World, name: &str) {
     world
         .merge::<K>(name, json!({"metadata": {"ownerReferences": null}}))
         .await;
 }
 
-async fn there<K>(world: &World, name: &str) -> Option<K>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
+async fn there<K: Kind>(world: &World, name: &str) -> Option<K> {
     let api: Api<K> = world.api();
     api.get_opt(name).await.expect("a read")
 }
 
-async fn is_owned<K>(world: &World, name: &str) -> bool
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
+async fn is_owned<K: Kind>(world: &World, name: &str) -> bool {
     let object = there::<K>(world, name).await;
     object.is_some_and(|object| !object.owner_references().is_empty())
 }

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use local_control_plane::rights::usage::Usage;
 use local_control_plane::rights::{Account, Right};
 use local_control_plane::{ControlPlane, Options, definition};
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::{NAMESPACE, RELEASE, chart_dir, helm, read, root, settings};
 use crate::support::recorder::recorded;
-use crate::support::{account, chart, wait};
+use crate::support::{Kind, account, chart, wait};
 
 const DEPLOYMENT: &str = "dittofs-operator";
 const CRD: &str = "dittoservers.dittofs.dittofs.com";
@@ -55,10 +55,7 @@ impl Cluster {
         cluster
     }
 
-    fn api<K>(&self, namespace: &str) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
+    fn api<K: Kind>(&self, namespace: &str) -> Api<K> {
         Api::namespaced(self.client.clone(), namespace)
     }
 
@@ -161,13 +158,7 @@ impl Cluster {
         usage.refused
     }
 
-    async fn names<K>(&self, namespace: &str) -> Vec<String>
-    where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
+    async fn names<K: Kind>(&self, namespace: &str) -> Vec<String> {
         let list = self
             .api::<K>(namespace)
             .list(&ListParams::default())

@@ -13,6 +13,7 @@ pub mod recorder;
 pub mod restarts;
 pub mod wait;
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,6 +34,29 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::recorder::recorded;
+
+/// A kind of namespaced objects, as tests read and write them. An alias for a long bound.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + 'static
+{
+}
+
+impl<K> Kind for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + 'static
+{
+}
 
 /// The full control plane that most tests share, with both CRDs installed.
 pub async fn control_plane() -> Arc<ControlPlane> {
@@ -150,20 +174,12 @@ impl World {
     }
 
     /// An API handle in the namespace.
-    pub fn api<K>(&self) -> Api<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope>,
-        K::DynamicType: Default,
-    {
+    pub fn api<K: Kind>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// Creates an object in the namespace.
-    pub async fn create<K>(&self, object: &K) -> K
-    where
-        K: Resource<Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
-        K::DynamicType: Default,
-    {
+    pub async fn create<K: Kind>(&self, object: &K) -> K {
         self.api()
             .create(&PostParams::default(), object)
             .await
@@ -171,20 +187,12 @@ impl World {
     }
 
     /// Reads an object of the namespace.
-    pub async fn get<K>(&self, name: &str) -> K
-    where
-        K: Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
-        K::DynamicType: Default,
-    {
+    pub async fn get<K: Kind>(&self, name: &str) -> K {
         self.api().get(name).await.expect("the object exists")
     }
 
     /// Merges `patch` into an object, as `kubectl patch --type=merge` does.
-    pub async fn merge<K>(&self, name: &str, patch: serde_json::Value) -> K
-    where
-        K: Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
-        K::DynamicType: Default,
-    {
+    pub async fn merge<K: Kind>(&self, name: &str, patch: serde_json::Value) -> K {
         self.api()
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await
@@ -192,11 +200,7 @@ impl World {
     }
 
     /// Deletes an object of the namespace.
-    pub async fn delete<K>(&self, name: &str)
-    where
-        K: Resource<Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
-        K::DynamicType: Default,
-    {
+    pub async fn delete<K: Kind>(&self, name: &str) {
         self.api::<K>()
             .delete(name, &kube::api::DeleteParams::default())
             .await

@@ -6,7 +6,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use crate::context::FIELD_MANAGER;
+use crate::api::names::FIELD_MANAGER;
 
 /// Takes out of `object` what our entry among `entries` owns, nobody else does, and `desired` lacks.
 pub(super) fn prune(object: &mut Value, entries: &[ManagedFieldsEntry], desired: &Value) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::Client;
+use kube::{Client, Resource};
 use kube::client::Body;
 use kube::runtime::reflector;
 use tower::Service as Transport;
@@ -50,11 +50,7 @@ impl Transport<Request<Body>> for Recorder {
     }
 }
 
-fn empty<K>() -> Cache<K>
-where
-    K: Resource + reflector::Lookup + Clone + 'static,
-    <K as reflector::Lookup>::DynamicType: Eq + std::hash::Hash + Default + Clone,
-{
+fn empty<K: Cached>() -> Cache<K> {
     Cache::new(reflector::store().0, &[None])
 }
 

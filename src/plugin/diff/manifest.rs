@@ -14,7 +14,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value};
 
 use crate::api::DittoServer;
-use crate::context::FIELD_MANAGER;
+use crate::api::names::FIELD_MANAGER;
 use crate::plugin::cluster::{self, Cluster, failed};
 use crate::plugin::{Error, stored};
 use crate::render;

@@ -27,12 +27,7 @@ pub(super) fn server(stored: &Stored, archive: &mut Archive) {
 /// a label may be lost.
 pub(super) async fn children(cluster: &Cluster, name: &str, archive: &mut Archive) {
     let none: [String; 0] = [];
-    let claims = [
-        names::METADATA_VOLUME,
-        names::CONTENT_VOLUME,
-        names::CONTROL_PLANE_VOLUME,
-    ]
-    .map(|volume| names::claim(volume, name));
+    let claims = names::claims(name);
     let services = [
         names::api_service(name),
         names::headless_service(name),
