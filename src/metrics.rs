@@ -4,6 +4,7 @@
 //! each server; it is read from the cache at each scrape, so it goes with the server. Values of Secrets are in none.
 
 pub mod calls;
+pub(crate) mod failure;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,6 +24,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::calls::Target;
+pub use self::failure::Failure;
 use crate::apply::Applied;
 use crate::cache::Cache;
 use crate::conditions::READY;
@@ -84,15 +86,6 @@ struct ConditionLabels {
 struct BuildLabels {
     version: &'static str,
     commit: &'static str,
-}
-
-/// How a reconcile failed, in names that the code gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The step.
-    pub step: &'static str,
-    /// The variant of its error.
-    pub error: &'static str,
 }
 
 /// Everything that is measured. One of it lives as long as the process.

@@ -26,6 +26,7 @@ use crate::api::{DittoServer, names};
 use crate::cache::{Cache, Lookedup};
 use crate::client;
 use crate::context::{Context, FIELD_MANAGER, delete_exactly, patch_params};
+use crate::metrics::failure;
 
 /// Why a child could not be written.
 #[derive(Debug, Error)]
@@ -61,7 +62,7 @@ impl Error {
     #[must_use]
     pub fn variant(&self) -> &'static str {
         match self {
-            Self::Call { .. } => "call",
+            Self::Call { source, .. } => failure::of_call(source),
             Self::Secret { .. } => "secret",
             Self::Raced => "raced",
             Self::Encode(_) => "encode",
