@@ -1,9 +1,11 @@
 //! What the operator says of itself in `/metrics`, in the OpenMetrics format.
 //!
-//! Labels are bounded: kinds, verbs, steps and outcomes are sets that the code names. Only the conditions have a series for
-//! each server; it is read from the cache at each scrape, so it goes with the server. Values of Secrets are in none.
+//! Labels are bounded: kinds, verbs, steps and outcomes are sets that the code names. Only what `servers` tells has series for
+//! each server; it is read from the cache at each scrape, so they go with the server. Values of Secrets are in none.
 
 pub mod calls;
+pub(crate) mod failure;
+mod servers;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +13,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -23,9 +24,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::calls::Target;
+pub use self::failure::Failure;
+use self::servers::Series;
 use crate::apply::Applied;
 use crate::cache::Cache;
-use crate::conditions::READY;
 use crate::context::StoredServer;
 use crate::leader::Leadership;
 
@@ -74,25 +76,9 @@ struct VerbLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConditionLabels {
-    namespace: String,
-    name: String,
-    condition: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
     commit: &'static str,
-}
-
-/// How a reconcile failed, in names that the code gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The step.
-    pub step: &'static str,
-    /// The variant of its error.
-    pub error: &'static str,
 }
 
 /// Everything that is measured. One of it lives as long as the process.
@@ -109,13 +95,13 @@ pub struct Metrics {
     watch_age: Family<KindLabel, Gauge<f64, AtomicU64>>,
     leader: Gauge,
     synced: Gauge,
-    conditions: Family<ConditionLabels, Gauge>,
+    series: Series,
     /// Servers that wait for a reconcile, and since when.
     waiting: Mutex<HashMap<Key, Instant>>,
     /// When the API server last answered a list or watch of each kind, in each namespace that is watched by itself.
     heard: Mutex<HashMap<(&'static str, String), Instant>>,
     servers: OnceLock<(Cache<StoredServer>, Leadership)>,
-    /// One scrape at a time: the conditions are filled in anew for each.
+    /// One scrape at a time: the series of servers are filled in anew for each.
     scrape: Mutex<()>,
 }
 
@@ -152,7 +138,7 @@ impl Metrics {
             watch_age: Family::default(),
             leader: Gauge::default(),
             synced: Gauge::default(),
-            conditions: Family::default(),
+            series: Series::default(),
             waiting: Mutex::default(),
             heard: Mutex::default(),
             servers: OnceLock::new(),
@@ -226,15 +212,10 @@ impl Metrics {
         registry.register("build", "What runs", Info::new(build));
         registry.register("leader", "1 on the operator that acts", self.leader.clone());
         registry.register("synced", "1 once the caches have synced", self.synced.clone());
-        let servers = registry.sub_registry_with_prefix("dittoserver");
-        servers.register(
-            "condition",
-            "A condition of a DittoServer: 1 True, 0 False, -1 Unknown; on the leader only",
-            self.conditions.clone(),
-        );
+        self.series.register(registry);
     }
 
-    /// From now on the conditions of these servers are told, while this operator leads.
+    /// From now on it is told how these servers are, while this operator leads.
     pub fn observe_servers(&self, servers: Cache<StoredServer>, leadership: Leadership) {
         let _ = self.servers.set((servers, leadership));
     }
@@ -344,14 +325,11 @@ impl Metrics {
             let labels = KindLabel { kind: kind.into() };
             self.watch_age.get_or_create(&labels).set(age.as_secs_f64());
         }
-        self.conditions.clear();
+        self.series.clear();
         if let Some((servers, leadership)) = self.servers.get() {
             self.leader.set(leadership.leads().into());
             if leadership.leads() {
-                servers
-                    .all()
-                    .iter()
-                    .for_each(|server| self.tell_conditions(server));
+                servers.all().iter().for_each(|server| self.series.tell(server));
             }
         }
         let mut text = String::new();
@@ -367,36 +345,6 @@ impl Metrics {
             *age = last.elapsed().max(*age);
         }
         ages
-    }
-
-    fn tell_conditions(&self, stored: &StoredServer) {
-        let Ok(server) = &stored.0 else {
-            return self.tell_unparsable(stored);
-        };
-        let conditions = server.status.iter().flat_map(|status| &status.conditions);
-        for condition in conditions {
-            let labels = ConditionLabels {
-                namespace: server.namespace().unwrap_or_default(),
-                name: server.name_any(),
-                condition: condition.type_.clone(),
-            };
-            let value = match condition.status.as_str() {
-                "True" => 1,
-                "False" => 0,
-                _ => -1,
-            };
-            self.conditions.get_or_create(&labels).set(value);
-        }
-    }
-
-    /// What is stored of it cannot be read, its conditions included; what they would say is known.
-    fn tell_unparsable(&self, stored: &StoredServer) {
-        let labels = ConditionLabels {
-            namespace: stored.namespace().unwrap_or_default(),
-            name: stored.name_any(),
-            condition: READY.into(),
-        };
-        self.conditions.get_or_create(&labels).set(0);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::api::{DittoServer, PerconaPGCluster};
 use crate::cache::{Cache, Cached, Lookedup};
 use crate::client;
 use crate::context::{Context, delete_exactly, patch_params};
+use crate::metrics::failure;
 use crate::ownership::{Owner, may_adopt, owner};
 
 /// Why a child could not be written.
@@ -59,7 +60,7 @@ impl Error {
     #[must_use]
     pub fn variant(&self) -> &'static str {
         match self {
-            Self::Call { .. } => "call",
+            Self::Call { source, .. } => failure::of_call(source),
             Self::Secret { .. } => "secret",
             Self::Raced => "raced",
             Self::Encode(_) => "encode",

@@ -157,6 +157,7 @@ pub(super) struct Target {
     pub(super) namespace: String,
     has_name: bool,
     is_watch: bool,
+    is_dry_run: bool,
 }
 
 impl Target {
@@ -172,16 +173,16 @@ impl Target {
         let kind = rest
             .first()
             .and_then(|resource| KINDS.iter().find(|(known, _)| known == resource));
-        let is_watch = uri.query().is_some_and(|query| {
-            query
-                .split('&')
-                .any(|pair| pair == "watch=true" || pair == "watch=1")
-        });
+        let asks = |wanted: &[&str]| {
+            let mut pairs = uri.query().unwrap_or_default().split('&');
+            pairs.any(|pair| wanted.contains(&pair))
+        };
         Self {
             kind: kind.map_or("other", |(_, kind)| *kind),
             namespace: namespace.to_owned(),
             has_name: rest.len() > 1,
-            is_watch,
+            is_watch: asks(&["watch=true", "watch=1"]),
+            is_dry_run: asks(&["dryRun=All"]),
         }
     }
 
@@ -193,11 +194,14 @@ impl Target {
             namespace: String::new(),
             has_name: false,
             is_watch: true,
+            is_dry_run: false,
         }
     }
 
+    /// A dry run has a verb of its own: it is how the operator asks whether something would be refused.
     fn verb(&self, method: &Method) -> &'static str {
         match *method {
+            _ if self.is_dry_run => "dry_run",
             Method::GET if self.is_watch => "watch",
             Method::GET if self.has_name => "get",
             Method::GET => "list",
@@ -234,6 +238,11 @@ mod tests {
                 Method::PATCH,
                 "/apis/dittofs.dittofs.com/v1alpha1/namespaces/a/dittoservers/b/status",
                 ("patch", "DittoServer"),
+            ),
+            (
+                Method::PATCH,
+                "/api/v1/namespaces/a/persistentvolumeclaims/b?&dryRun=All&fieldManager=x",
+                ("dry_run", "PersistentVolumeClaim"),
             ),
             (
                 Method::POST,

@@ -1,6 +1,7 @@
 //! The dashboard's own queries, run by Prometheus's engine on scrapes of a running operator.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,51 +17,76 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// The variable by which `tests/monitoring/dashboard_test.go` finds the scrapes.
 const FOLDER: &str = "DASHBOARD_SCRAPES";
 
-/// Takes a scrape and stores its text under its time, until `holds`.
-async fn record_until(
-    operator: &Process,
-    metrics: std::net::SocketAddr,
-    folder: &Path,
-    what: &str,
-    holds: impl Fn(&str) -> bool,
-) {
-    let keep = |text: &str| {
-        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let file = folder.join(format!("{}.txt", Timestamp::now().as_millisecond()));
-        std::fs::write(file, body).expect("a scrape is kept");
-        holds(text)
-    };
-    scraped(operator, metrics, what, INTERVAL, keep).await;
+/// A pod of the operator, and where its scrapes are kept.
+struct Pod {
+    operator: Process,
+    metrics: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Pod {
+    /// Starts the pod of this number. It watches the namespaces of both worlds.
+    async fn start(world: &World, other: &World, folder: &Path, number: u8) -> Self {
+        let metrics = free_address();
+        let bind = format!("--metrics-bind-address={metrics}");
+        let elected = ["--leader-elect", "--leader-election-namespace", &world.namespace];
+        let watched = [
+            "--watch-namespace",
+            &other.namespace,
+            "--metrics-secure=false",
+            &bind,
+        ];
+        let folder = folder.join(number.to_string());
+        std::fs::create_dir_all(&folder).expect("a folder");
+        Self {
+            operator: Process::start(world, &[elected.as_slice(), &watched].concat()).await,
+            metrics,
+            folder,
+        }
+    }
+
+    /// Takes a scrape and stores its text under its time, until `holds`.
+    async fn record_until(&self, what: &str, holds: impl Fn(&str) -> bool) {
+        let keep = |text: &str| {
+            let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            let file = format!("{}.txt", Timestamp::now().as_millisecond());
+            std::fs::write(self.folder.join(file), body).expect("a scrape is kept");
+            holds(text)
+        };
+        scraped(&self.operator, self.metrics, what, INTERVAL, keep).await;
+    }
 }
 
 #[tokio::test]
 async fn every_panel_of_the_dashboard_shows_something_of_a_running_operator() {
     let world = World::without_operator("dashboard").await;
-    let metrics = free_address();
-    let bind = format!("--metrics-bind-address={metrics}");
-    let elected = ["--leader-elect", "--leader-election-namespace", &world.namespace];
-    let operator = Process::start(
-        &world,
-        &[&elected[..], &["--metrics-secure=false", &bind]].concat(),
-    )
-    .await;
+    let other = World::without_operator("dashboardother").await;
     let folder = &new_folder("dashboard");
-    let leads = |text: &str| text.contains("dittofs_operator_leader 1\n");
-    record_until(&operator, metrics, folder, "that it leads", leads).await;
+    let leader = Pod::start(&world, &other, folder, 0).await;
+    leader
+        .record_until("that it leads", |text| {
+            text.contains("dittofs_operator_leader 1\n")
+        })
+        .await;
+    let standby = Pod::start(&world, &other, folder, 1).await;
+    let stands_by = |text: &str| text.contains("dittofs_operator_leader 0\n");
+    standby.record_until("that it stands by", stands_by).await;
 
     world.create(&fixtures::minimal("files")).await;
+    other.create(&fixtures::minimal("files")).await;
     let mut waiting = fixtures::minimal("waiting");
     waiting.spec.identity =
         serde_json::from_value(json!({"jwt": {"secretRef": {"name": "missing", "key": "key"}}}))
             .expect("an identity");
     world.create(&waiting).await;
-    let ready = condition_is(&world, "files", "Ready", 1);
-    record_until(&operator, metrics, folder, "Ready", |text| text.contains(&ready)).await;
-    let blocked = condition_is(&world, "waiting", "ConfigReady", 0);
-    record_until(&operator, metrics, folder, "what is missing", |text| {
-        text.contains(&blocked)
-    })
-    .await;
+    for told in [
+        condition_is(&world, "files", "Ready", 1),
+        condition_is(&other, "files", "Ready", 1),
+        condition_is(&world, "waiting", "ConfigReady", 0),
+    ] {
+        leader.record_until(&told, |text| text.contains(&told)).await;
+    }
+    standby.record_until("the same again", stands_by).await;
 
     let output = Command::new("go")
         .args(["test", "-count=1", "-v", "-run", "TestEveryPanel", "."])

@@ -127,6 +127,19 @@ fn chart_yaml() -> String {
     lines.map(|line| line + "\n").collect()
 }
 
+/// The alerts, with the runbooks of the crate's version.
+fn alerts() -> String {
+    let text = read("config/monitoring/alerts.yaml");
+    let lines = text.lines().map(|line| match line.split_once("/blob/v") {
+        Some((home, rest)) => {
+            let (_, path) = rest.split_once('/').expect("a path after the version");
+            format!("{home}/blob/v{VERSION}/{path}")
+        }
+        None => line.to_owned(),
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
 fn readme() -> String {
     let text = read("charts/dittofs-operator/README.md");
     let (before, rest) = text.split_once(TABLE.0).expect("the begin of the table");
@@ -153,7 +166,8 @@ fn sources() -> BTreeMap<String, String> {
     let chart = |name: &str| format!("charts/dittofs-operator/{name}");
     BTreeMap::from([
         (chart("files/dittoservers.yaml"), read("crds/dittoservers.yaml")),
-        (chart("files/alerts.yaml"), read("config/monitoring/alerts.yaml")),
+        (chart("files/alerts.yaml"), alerts()),
+        ("config/monitoring/alerts.yaml".to_owned(), alerts()),
         (
             chart("files/deletion-protection.yaml"),
             read("config/admission/deletion-protection.yaml"),

@@ -1,0 +1,200 @@
+//! What is told of each server: its conditions, and that a volume is stuck. Filled in anew for each scrape, so the series go
+//! with the server.
+//!
+//! The labels that name the server begin with `server_`. Prometheus gives each series the labels of its target, `namespace`
+//! among them, and renames labels of the metric that have the same name.
+
+use kube::ResourceExt;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::conditions::{AVAILABLE, CONFIG_READY, DATABASE_READY, PROGRESSING, READY, STALLED, reasons};
+use crate::context::StoredServer;
+
+/// The conditions that are told. Those that somebody else puts into a status are not.
+const CONDITIONS: [&str; 6] = [
+    READY,
+    AVAILABLE,
+    CONFIG_READY,
+    DATABASE_READY,
+    PROGRESSING,
+    STALLED,
+];
+/// Reasons of `Progressing` for a volume that is not what the spec asks for, while the server runs on and may be Ready.
+const STUCK: [&str; 6] = [
+    reasons::VOLUME_NOT_EXPANDABLE,
+    reasons::VOLUME_QUOTA_EXCEEDED,
+    reasons::VOLUME_GROWTH_REFUSED,
+    reasons::VOLUME_RESIZE_FAILED,
+    reasons::FILE_SYSTEM_RESIZE_PENDING,
+    reasons::STORAGE_CLASS_IMMUTABLE,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    server_namespace: String,
+    server_name: String,
+    condition: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StuckLabels {
+    server_namespace: String,
+    server_name: String,
+    reason: &'static str,
+}
+
+/// The series of all servers.
+#[derive(Default)]
+pub(super) struct Series {
+    conditions: Family<ConditionLabels, Gauge>,
+    stuck: Family<StuckLabels, Gauge>,
+}
+
+impl Series {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let servers = registry.sub_registry_with_prefix("dittoserver");
+        servers.register(
+            "condition",
+            "A condition of a DittoServer: 1 True, 0 False, -1 Unknown; on the leader only",
+            self.conditions.clone(),
+        );
+        servers.register(
+            "volume_stuck",
+            "1 while a volume of a DittoServer is not what the spec asks for and nothing moves; on the leader only",
+            self.stuck.clone(),
+        );
+    }
+
+    pub(super) fn clear(&self) {
+        self.conditions.clear();
+        self.stuck.clear();
+    }
+
+    pub(super) fn tell(&self, stored: &StoredServer) {
+        let Ok(server) = &stored.0 else {
+            // What is stored of it cannot be read, its conditions included; what they would say is known.
+            return self.tell_condition(stored, READY, 0);
+        };
+        let conditions = || server.status.iter().flat_map(|status| &status.conditions);
+        for condition in CONDITIONS {
+            let told = conditions().find(|told| told.type_ == condition);
+            match told.map(|told| told.status.as_str()) {
+                Some("True") => self.tell_condition(stored, condition, 1),
+                Some("False") => self.tell_condition(stored, condition, 0),
+                Some(_) => self.tell_condition(stored, condition, -1),
+                // Nobody has said how the server is, or the status cannot be written.
+                None if condition == READY => self.tell_condition(stored, condition, -1),
+                None => {}
+            }
+        }
+        let progressing = conditions().find(|told| told.type_ == PROGRESSING);
+        let reason = progressing.and_then(|told| STUCK.into_iter().find(|stuck| *stuck == told.reason));
+        if let Some(reason) = reason {
+            let labels = StuckLabels {
+                server_namespace: stored.namespace().unwrap_or_default(),
+                server_name: stored.name_any(),
+                reason,
+            };
+            self.stuck.get_or_create(&labels).set(1);
+        }
+    }
+
+    fn tell_condition(&self, stored: &StoredServer, condition: &'static str, value: i64) {
+        let labels = ConditionLabels {
+            server_namespace: stored.namespace().unwrap_or_default(),
+            server_name: stored.name_any(),
+            condition,
+        };
+        self.conditions.get_or_create(&labels).set(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What a scrape says of a server in namespace `team-a` with this status.
+    fn told(spec: &Value, status: &Value) -> Vec<String> {
+        let stored: StoredServer = serde_json::from_value(json!({
+            "apiVersion": "dittofs.dittofs.com/v1alpha1",
+            "kind": "DittoServer",
+            "metadata": {"name": "files", "namespace": "team-a"},
+            "spec": spec,
+            "status": status,
+        }))
+        .unwrap();
+        let (series, mut registry) = (Series::default(), Registry::default());
+        series.register(&mut registry);
+        series.tell(&stored);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let mut lines: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("dittoserver_"))
+            .map(|line| line.replace(r#"server_namespace="team-a",server_name="files","#, ""))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    fn valid() -> Value {
+        json!({"storage": {"metadataSize": "1Gi"}})
+    }
+
+    fn condition(type_: &str, status: &str, reason: &str) -> Value {
+        json!({"type": type_, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2024-01-01T00:00:00Z"})
+    }
+
+    #[test]
+    fn each_condition_of_ours_is_told_and_no_other() {
+        let conditions = [
+            condition("Ready", "False", "ConditionsNotMet"),
+            condition("Available", "Unknown", "StatefulSetUnreadable"),
+            condition("Progressing", "True", "RolloutInProgress"),
+            condition("Stalled", "True", "ConditionsNotMet"),
+            condition("SomebodyElses", "True", "Whatever"),
+        ];
+        let expected = [
+            r#"condition{condition="Available"} -1"#,
+            r#"condition{condition="Progressing"} 1"#,
+            r#"condition{condition="Ready"} 0"#,
+            r#"condition{condition="Stalled"} 1"#,
+        ];
+        assert_eq!(told(&valid(), &json!({"conditions": conditions})), expected);
+    }
+
+    #[test]
+    fn a_server_of_which_nothing_is_said_is_not_known_to_be_ready() {
+        let unknown = [r#"condition{condition="Ready"} -1"#];
+        assert_eq!(told(&valid(), &Value::Null), unknown);
+        assert_eq!(told(&valid(), &json!({"conditions": []})), unknown);
+    }
+
+    #[test]
+    fn a_server_that_does_not_parse_is_not_ready() {
+        let conditions = [condition("Ready", "True", "AllConditionsMet")];
+        let told = told(&json!({"storage": 1}), &json!({"conditions": conditions}));
+        assert_eq!(told, [r#"condition{condition="Ready"} 0"#]);
+    }
+
+    #[test]
+    fn a_volume_that_is_stuck_is_told_with_its_reason_although_the_server_is_ready() {
+        let with = |reason| {
+            let progressing = condition("Progressing", "False", reason);
+            let ready = condition("Ready", "True", "AllConditionsMet");
+            let mut told = told(&valid(), &json!({"conditions": [ready, progressing]}));
+            told.retain(|line| line.starts_with("volume_stuck"));
+            told
+        };
+        for reason in STUCK {
+            assert_eq!(with(reason), [format!(r#"volume_stuck{{reason="{reason}"}} 1"#)]);
+        }
+        assert!(with("ReconcileComplete").is_empty() && with("SomebodyElses").is_empty());
+    }
+}
