@@ -4,7 +4,7 @@
 //! growth of claims and what the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
 //! that fails does not stop the others, except that no pod is written before its Secrets and its configuration.
 
-mod claim_mark;
+mod claims;
 pub mod compare;
 mod groundwork;
 pub mod managed_fields;
@@ -256,7 +256,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     if may_restart {
         restart_without_volume(&writer, &mut applied, observed).await;
     }
-    claim_mark::mark(&writer, &mut applied).await;
+    claims::label(&writer, &mut applied, observed).await;
     applied
 }
 

@@ -70,6 +70,19 @@ pub fn volumes(storage: &StorageSpec) -> impl Iterator<Item = (&'static str, &st
     sizes.into_iter().filter_map(|(name, size)| Some((name, size?)))
 }
 
+/// Whether the claim templates of a StatefulSet ask for other volumes than the spec: a volume is to grow, or to be added.
+#[must_use]
+pub fn differs(server: &DittoServer, live: &StatefulSet) -> bool {
+    let spec = live.spec.as_ref();
+    let templates = spec.and_then(|spec| spec.volume_claim_templates.as_deref());
+    let asked = |volume: &str| {
+        let mut templates = templates.unwrap_or_default().iter();
+        let template = templates.find(|template| template.metadata.name.as_deref() == Some(volume))?;
+        quantity::nanos(requested(template)?)
+    };
+    volumes(&server.spec.storage).any(|(volume, size)| asked(volume) != quantity::nanos(size))
+}
+
 /// The claims about whose growth the API server is to be asked: those that are bound and ask for less than the spec.
 #[must_use]
 pub fn questions(

@@ -1,9 +1,9 @@
-//! Is the control-plane database still the SQLite file, although the spec asks for Percona? Pure.
+//! Is the control-plane data already where the spec wants it? Pure.
 //!
-//! The Go operator made a PostgreSQL cluster and let the server run on SQLite all the same (contract, section 3). Whoever
-//! switches `spec.percona` on for a running server is in the same place: users and share definitions are in the file, and a
-//! server that starts on the empty cluster would show none of them. So it stays on SQLite until the user says that the
-//! data has moved. docs/adr/0008 has the reasoning.
+//! Users and share definitions are in the SQLite file, in a PostgreSQL that the user runs, or in a PerconaPGCluster. A server
+//! that starts on an empty cluster would show none of them, so nobody is moved to one unasked. Whoever is on the file stays on
+//! it: the Go operator made a cluster and let the server run on SQLite all the same (contract, section 3). Whoever is on a
+//! PostgreSQL of the user's is left as it is. docs/adr/0008 has the reasoning.
 //!
 //! The signs are in the cluster, and survive operators: the live pod template, and a mark on the volume claim.
 
@@ -11,49 +11,120 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 
-use crate::api::{DatabaseBackend, names};
+use crate::api::{DatabaseBackend, DittoServer, names};
 use crate::observe::{Observed, Read};
 use crate::pod_template;
 use crate::secrets::{self, Origin, SecretUse};
 
+/// Where the data of a server is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Data {
+    /// There is none, as far as is known.
+    None,
+    /// In the SQLite file, or it may be.
+    File,
+    /// In a PostgreSQL that the user runs.
+    OwnPostgres,
+    /// In the server's PerconaPGCluster.
+    Percona,
+}
+
+impl Data {
+    /// - A server that exists tells it by its pod template: the Secret from which it takes its database host.
+    /// - Where there is none, a volume that an earlier server left tells it: one without mark may hold the file.
+    fn of(observed: &Observed) -> Self {
+        let claim = control_plane_claim(observed);
+        match &observed.stateful_set {
+            Read::Found(live) => {
+                let in_postgres = Self::in_postgres(&observed.server, live);
+                let has_file = || has_run(live) || !matches!(claim, Read::Missing);
+                in_postgres.unwrap_or_else(|| if has_file() { Self::File } else { Self::None })
+            }
+            Read::Missing => claim.found().map_or(Self::None, |claim| Self::marked(claim)),
+            Read::Unreadable(_) => Self::None,
+        }
+    }
+
+    fn in_postgres(server: &DittoServer, live: &StatefulSet) -> Option<Self> {
+        let secret = pod_template::database_secret(live)?;
+        let is_percona = secret == names::percona_user_secret(&server.name_any());
+        Some(if is_percona {
+            Self::Percona
+        } else {
+            Self::OwnPostgres
+        })
+    }
+
+    fn marked(claim: &PersistentVolumeClaim) -> Self {
+        match mark_of(claim) {
+            Some(names::IN_PERCONA) => Self::Percona,
+            Some(names::IN_OWN_POSTGRES) => Self::OwnPostgres,
+            _ => Self::File,
+        }
+    }
+}
+
 /// Whether the server stays on SQLite although its spec asks for Percona.
-///
-/// - A server that exists tells it by its pod template: one that takes no database host from a Secret runs on the file.
-/// - Where there is none, a volume that an earlier server left tells it: a claim without the mark
-///   [`names::CONTROL_PLANE_DATABASE_ANNOTATION`] may hold the file.
 #[must_use]
 pub fn is_pending(observed: &Observed) -> bool {
-    if !asks_for_percona(observed) || is_confirmed(observed) {
-        return false;
-    }
-    let claim = control_plane_claim(observed);
-    match &observed.stateful_set {
-        Read::Found(live) => {
-            !pod_template::uses_postgres(live) && (has_run(live) || !matches!(claim, Read::Missing))
-        }
-        Read::Missing => claim.found().is_some_and(|claim| !is_marked(claim)),
-        Read::Unreadable(_) => false,
-    }
+    needs_word(observed) && Data::of(observed) == Data::File
 }
 
-/// Whether the volumes must be known before anything is decided: nothing else says what an earlier server left.
-pub(crate) fn needs_claims(observed: &Observed) -> bool {
-    asks_for_percona(observed) && !is_confirmed(observed)
+/// Whether the spec asks for Percona, and the data is in a PostgreSQL that the user runs.
+#[must_use]
+pub fn leaves_own_postgres(observed: &Observed) -> bool {
+    needs_word(observed) && Data::of(observed) == Data::OwnPostgres
 }
 
-fn asks_for_percona(observed: &Observed) -> bool {
-    matches!(
-        observed.server.spec.database_backend(),
-        DatabaseBackend::Percona(_)
-    )
+/// Whether the user has yet to say that the data has moved to the cluster that the spec asks for. Then the volumes must be
+/// known before anything is decided: nothing else says what an earlier server left.
+pub(crate) fn needs_word(observed: &Observed) -> bool {
+    asks_for_percona(&observed.server) && !is_confirmed(observed)
 }
 
-/// The user says that the data has moved, or that there is none.
+/// Whether the spec asks for Percona.
+pub(crate) fn asks_for_percona(server: &DittoServer) -> bool {
+    matches!(server.spec.database_backend(), DatabaseBackend::Percona(_))
+}
+
+/// The user says that the data has moved, or that there is none. That counts for one move: a server that went back to its
+/// file after it has to be told anew.
 fn is_confirmed(observed: &Observed) -> bool {
-    let annotations = observed.server.annotations();
-    annotations
-        .get(names::DATABASE_MIGRATED_ANNOTATION)
-        .is_some_and(|value| value == "true")
+    says_moved(&observed.server)
+        && match control_plane_claim(observed) {
+            Read::Found(claim) => mark_of(claim) != Some(names::BACK_IN_SQLITE),
+            Read::Missing => true,
+            Read::Unreadable(_) => false,
+        }
+}
+
+/// Whether the annotation is there that says so, be it of an earlier move.
+#[must_use]
+pub fn says_moved(server: &DittoServer) -> bool {
+    let moved = server.annotations().get(names::DATABASE_MIGRATED_ANNOTATION);
+    moved.is_some_and(|value| value == "true")
+}
+
+/// The mark that the claim `controlplane` is to have beside this StatefulSet.
+#[must_use]
+pub fn mark(server: &DittoServer, live: &StatefulSet, claim: &PersistentVolumeClaim) -> Option<&'static str> {
+    match Data::in_postgres(server, live) {
+        Some(Data::Percona) => Some(names::IN_PERCONA),
+        Some(_) => Some(names::IN_OWN_POSTGRES),
+        None if !says_moved(server) => None,
+        // It is said of the move that the spec asks for, unless it was there before.
+        None if asks_for_percona(server) => {
+            Some(names::BACK_IN_SQLITE).filter(|mark| mark_of(claim) == Some(*mark))
+        }
+        None => Some(names::BACK_IN_SQLITE),
+    }
+}
+
+/// The mark that a claim has.
+#[must_use]
+pub fn mark_of(claim: &PersistentVolumeClaim) -> Option<&str> {
+    let mark = claim.annotations().get(names::CONTROL_PLANE_DATABASE_ANNOTATION);
+    mark.map(String::as_str)
 }
 
 /// Whether pods of this StatefulSet were ever asked for; its claims are then made, and may not have been seen yet.
@@ -71,15 +142,6 @@ fn control_plane_claim(observed: &Observed) -> Read<&PersistentVolumeClaim> {
         Read::Missing => Read::Missing,
         Read::Unreadable(error) => Read::Unreadable(error.clone()),
     }
-}
-
-/// Whether a claim says that its server kept its data in PostgreSQL.
-#[must_use]
-pub fn is_marked(claim: &PersistentVolumeClaim) -> bool {
-    let annotations = claim.annotations();
-    annotations
-        .get(names::CONTROL_PLANE_DATABASE_ANNOTATION)
-        .is_some_and(|value| value == names::POSTGRES)
 }
 
 /// What the pod uses of Secrets: [`secrets::uses`], without the database's while the server stays on SQLite.

@@ -166,6 +166,28 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
 }
 
 #[tokio::test]
+async fn a_volume_without_labels_grows() {
+    let world = World::new("unlabelled").await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    let pod = pod_uid(&world).await;
+    // As a restore leaves it whose tool drops labels.
+    let bare = json!({"metadata": {"labels": null}});
+    world.merge::<PersistentVolumeClaim>(CLAIM, bare).await;
+    world.merge::<DittoServer>("files", grow_to("2Gi")).await;
+    wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
+        capacity(claim) == Some("2Gi")
+    })
+    .await;
+    world.ready("files").await;
+    assert_eq!(pod_uid(&world).await, pod);
+    let claim: PersistentVolumeClaim = world.get(CLAIM).await;
+    assert_eq!(claim.labels()["instance"], "files", "it is watched again");
+}
+
+#[tokio::test]
 async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_still_rolls_out() {
     let world = World::new("fixed").await;
     world.create(&fixtures::server("files", on_class("fixed"))).await;

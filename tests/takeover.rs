@@ -3,6 +3,7 @@
 mod changes;
 pub mod go_operator;
 mod status;
+mod unasked;
 
 use std::collections::BTreeMap;
 
@@ -223,7 +224,7 @@ async fn a_server_that_was_taken_over_moves_to_percona_when_the_user_says_so_and
             claim
                 .annotations()
                 .get("dittofs.io/control-plane-database")
-                .is_some_and(|value| value == "postgres")
+                .is_some_and(|value| value == "percona")
         },
     )
     .await;

@@ -75,6 +75,7 @@ pub enum DatabaseBackend<'a> {
 #[x_kube(validation = rules::backup_credentials())]
 #[x_kube(validation = rules::postgres_version_has_image())]
 #[x_kube(validation = rules::percona_storage_never_shrinks())]
+#[x_kube(validation = rules::percona_database_stays())]
 pub struct PerconaSpec {
     /// Make the PerconaPGCluster `<name>-postgres` and use it as the control-plane database. Default: false.
     #[serde(default)]
@@ -114,7 +115,7 @@ pub struct PerconaSpec {
     #[x_kube(validation = rules::storage_class_name())]
     pub storage_class_name: Option<String>,
 
-    /// Name of the database in the cluster. Default: `dittofs`.
+    /// Name of the database in the cluster. Cannot change while Percona is on. Default: `dittofs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::PERCONA_DATABASE_NAME))]
     #[schemars(length(max = 63))]

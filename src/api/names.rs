@@ -44,11 +44,16 @@ pub const MANAGED_ANNOTATIONS_ANNOTATION: &str = "dittofs.io/managed-annotations
 pub const APPLIED_HASH_ANNOTATION: &str = "dittofs.io/applied-hash";
 /// Annotation of a generated Secret: the value of [`ROTATE_SECRETS_ANNOTATION`] for which it was last generated.
 pub const ROTATED_FOR_ANNOTATION: &str = "dittofs.io/rotated-for";
-/// Annotation of the claim `controlplane`, with the value [`POSTGRES`] while its server keeps its control-plane data in
-/// PostgreSQL. Without it, the volume may hold the SQLite file.
+/// Annotation of the claim `controlplane`: where its server keeps its control-plane data. Without it, the volume may hold the
+/// SQLite file.
 pub const CONTROL_PLANE_DATABASE_ANNOTATION: &str = "dittofs.io/control-plane-database";
-/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`].
-pub const POSTGRES: &str = "postgres";
+/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in the server's PerconaPGCluster.
+pub const IN_PERCONA: &str = "percona";
+/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in a PostgreSQL that the user runs.
+pub const IN_OWN_POSTGRES: &str = "postgres";
+/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in the SQLite file, although the server has
+/// [`DATABASE_MIGRATED_ANNOTATION`], which speaks of an earlier move.
+pub const BACK_IN_SQLITE: &str = "sqlite";
 /// Field manager of this operator: it names it in every object that it writes (`managedFields`).
 pub const FIELD_MANAGER: &str = "dittofs-operator";
 /// Field manager under which the Go operator wrote, always with operation `Update`.

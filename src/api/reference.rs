@@ -62,8 +62,8 @@ const FOR_THE_OPERATOR: [[&str; 4]; 6] = [
     [
         "claim `controlplane`",
         names::CONTROL_PLANE_DATABASE_ANNOTATION,
-        "`postgres`",
-        "The server keeps its control-plane data in PostgreSQL, not on this volume.",
+        "`percona`, `postgres`, `sqlite`",
+        "Where the server keeps its control-plane data: in its PerconaPGCluster, in a PostgreSQL of yours, or on this volume again after it had moved. Absent: on this volume, as far as is known.",
     ],
     [
         "DittoServer",

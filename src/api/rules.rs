@@ -14,7 +14,7 @@ mod formats;
 
 use kube::core::{Message, Rule};
 
-use super::defaults::{API_PORT, METRICS_PORT, PERCONA_POSTGRES_VERSION, SQLITE_PATH};
+use super::defaults::{API_PORT, METRICS_PORT, PERCONA_DATABASE_NAME, PERCONA_POSTGRES_VERSION, SQLITE_PATH};
 use formats::{ABOVE_ZERO, ABSOLUTE_FILE, COUNTABLE, GO_DURATION, IMAGE, SERVER_PORTS, SUBDOMAIN};
 
 use super::names::{CONTENT_MOUNT, CONTROL_PLANE_MOUNT, METADATA_MOUNT};
@@ -476,6 +476,21 @@ pub fn postgres_version_has_image() -> Rule {
             "spec.percona.postgresVersion other than {PERCONA_POSTGRES_VERSION} needs spec.percona.images.postgres, because the default image holds PostgreSQL {PERCONA_POSTGRES_VERSION}: set an image of that version"
         ),
     )
+}
+
+/// Under another name the server would start on an empty database.
+pub fn percona_database_stays() -> Rule {
+    let name = |percona: &str| {
+        format!(
+            "(has({percona}.databaseName) && {percona}.databaseName != '' ? {percona}.databaseName : '{PERCONA_DATABASE_NAME}')"
+        )
+    };
+    let (before, after) = (name("oldSelf"), name("self"));
+    Rule::new(format!("!oldSelf.enabled || !self.enabled || {before} == {after}"))
+        .field_path(".databaseName")
+        .message(Message::Expression(format!(
+            "'cannot change while Percona is on, because the server would start on an empty database: set it to ' + {before}"
+        )))
 }
 
 /// The data volumes of a running cluster grow or stay.

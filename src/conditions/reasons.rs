@@ -65,6 +65,10 @@ pub const PERCONA_READY: &str = "PerconaReady";
 /// `DatabaseReady` True: the spec asks for Percona, but the control-plane data is in the SQLite file, and the server stays
 /// on it. Move the data, then set the annotation `dittofs.dittofs.com/database-migrated` to `true` (docs/migrate.md).
 pub const MIGRATION_PENDING: &str = "MigrationPending";
+/// The spec asks for Percona, and the control-plane data is in a PostgreSQL that you run. The server stays on it, or does not
+/// start. Move the data, then set the annotation `dittofs.dittofs.com/database-migrated` to `true` (docs/migrate.md); or set
+/// `spec.database.postgresSecretRef` again.
+pub const DATABASE_MOVE_UNCONFIRMED: &str = "DatabaseMoveUnconfirmed";
 /// The PerconaPGCluster is not there. It is made with the other children; if this stays, look at `Progressing`.
 pub const PERCONA_NOT_FOUND: &str = "PerconaNotFound";
 /// Percona's operator does not call the cluster ready. Wait, or look at the PerconaPGCluster and its pods.

@@ -15,6 +15,8 @@ use crate::api::{DittoServer, names};
 use crate::cache::{Cache, Cached, Feed, Lookedup};
 use crate::client;
 use crate::context::Context;
+use crate::growth;
+use crate::migration;
 use crate::secrets::{self, SecretData};
 
 /// Bytes in a generated JWT key and admin password (contract, section 2.1).
@@ -34,7 +36,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         &names::stateful_set(&name),
     )
     .await;
-    let claims = read_claims(context, &stateful_set, &namespace, &name).await;
+    let claims = read_claims(context, &server, &stateful_set).await;
     Observed {
         growth: super::growth::answers(client, &server, &claims).await,
         config_map: read_config_map(context, &stateful_set, &namespace, &name).await,
@@ -87,31 +89,41 @@ async fn read_config_map(
 }
 
 /// The volume claims. A StatefulSet takes them by name, and one that was restored from a backup may have no label: so where
-/// no server is that would have made them, a miss is confirmed.
+/// it matters whether there is one, a miss is confirmed.
 async fn read_claims(
     context: &Context,
+    server: &DittoServer,
     stateful_set: &Read<Arc<StatefulSet>>,
-    namespace: &str,
-    server: &str,
 ) -> Read<Vec<Arc<PersistentVolumeClaim>>> {
-    let mut claims = match labelled(&context.caches.claims, namespace, server) {
+    let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
+    let mut claims = match labelled(&context.caches.claims, &namespace, &name) {
         Read::Found(claims) => claims,
         unread => return unread,
     };
-    if !matches!(stateful_set, Read::Missing) {
+    if !may_hide_one(server, stateful_set) {
         return Read::Found(claims);
     }
-    for name in names::claims(server) {
+    for name in names::claims(&name) {
         if claims.iter().any(|claim| claim.name_any() == name) {
             continue;
         }
-        match live(&context.client, namespace, &name).await {
+        match live(&context.client, &namespace, &name).await {
             Read::Found(claim) => claims.push(claim),
             Read::Missing => {}
             Read::Unreadable(error) => return Read::Unreadable(error),
         }
     }
     Read::Found(claims)
+}
+
+/// Whether something would go wrong for want of a claim that has no label: a server that an earlier one left volumes to would
+/// start as a new one, one on its SQLite file would be moved to an empty database, one would not grow.
+fn may_hide_one(server: &DittoServer, stateful_set: &Read<Arc<StatefulSet>>) -> bool {
+    match stateful_set {
+        Read::Missing => true,
+        Read::Found(live) => migration::asks_for_percona(server) || growth::differs(server, live),
+        Read::Unreadable(_) => false,
+    }
 }
 
 /// The objects that carry the server's selector labels.

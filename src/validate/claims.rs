@@ -18,7 +18,7 @@ pub(super) fn findings(observed: &Observed) -> Option<Finding> {
     let lacks_secret = generation::missing(observed, &uses(&observed.server))
         .next()
         .is_some();
-    if !lacks_secret && !migration::needs_claims(observed) {
+    if !lacks_secret && !migration::needs_word(observed) {
         return None;
     }
     let message = format!(

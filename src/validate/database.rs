@@ -31,9 +31,10 @@ pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
         violation,
         holds_pod: !is_used_by_pod(observed) || is_stopped(observed),
     });
+    let holding = [unconfirmed_move(observed), lost_certificate(observed)];
     cluster
         .into_iter()
-        .chain(lost_certificate(observed).map(Finding::holding))
+        .chain(holding.into_iter().flatten().map(Finding::holding))
         .collect()
 }
 
@@ -145,6 +146,18 @@ fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violati
         concern: Concern::Database,
         severity: Severity::Waiting,
     })
+}
+
+/// A server whose data is in another PostgreSQL is not moved to an empty one unasked.
+fn unconfirmed_move(observed: &Observed) -> Option<Violation> {
+    let message = || {
+        format!(
+            "The control-plane data (users, share definitions) is in the PostgreSQL that spec.database.postgresSecretRef named, and spec.percona asks for another one, PerconaPGCluster {}. The pod is held: move the data, then set the annotation {}: \"true\" (docs/migrate.md); or set spec.database.postgresSecretRef again and spec.percona.enabled to false",
+            names::percona_cluster(&observed.server.name_any()),
+            names::DATABASE_MIGRATED_ANNOTATION,
+        )
+    };
+    migration::leaves_own_postgres(observed).then(|| terminal(reasons::DATABASE_MOVE_UNCONFIRMED, message()))
 }
 
 /// A server that verifies its database's certificate must not go on without verification because the CA is gone.

@@ -32,6 +32,27 @@ pub const PERCONA: &[Case] = &[
         Refused("spec.percona.storageSize", "cannot shrink from 20Gi to 10Gi"),
     ),
     update(
+        "the database of a running server cannot get another name",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true}}",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, databaseName: other}}",
+        Refused(
+            "spec.percona.databaseName",
+            "cannot change while Percona is on, because the server would start on an empty database: set it to dittofs",
+        ),
+    ),
+    update(
+        "the default name of the database may be written out",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true}}",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, databaseName: dittofs}}",
+        Accepted,
+    ),
+    update(
+        "a name of the database may be chosen with Percona",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: false}}",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, databaseName: other}}",
+        Accepted,
+    ),
+    update(
         "the database's volumes can grow",
         "{storage: {metadataSize: 10Gi}, percona: {enabled: true}}",
         "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 10.5Gi}}",

@@ -1,0 +1,120 @@
+//! Nobody is moved to an empty database unasked.
+
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::{MIGRATED, database, is_pending, starts, variables};
+use crate::support::{World, fixtures, wait};
+
+const CLAIM: &str = "controlplane-files-0";
+const MARK: &str = "dittofs.io/control-plane-database";
+
+async fn patch(world: &World, body: serde_json::Value) {
+    world.merge::<DittoServer>("files", body).await;
+}
+
+async fn marked(world: &World, mark: Option<&str>) {
+    wait::until(world.api(), CLAIM, "marked", |claim: &PersistentVolumeClaim| {
+        claim.annotations().get(MARK).map(String::as_str) == mark
+    })
+    .await;
+}
+
+async fn on_percona(world: &World) {
+    world
+        .server_until("files", "on Percona", |server| {
+            wait::is(server, "DatabaseReady", "True", "PerconaReady")
+        })
+        .await;
+    world.ready("files").await;
+    assert_eq!(database(world).await, json!({"type": "postgres"}));
+}
+
+#[tokio::test]
+async fn a_stopped_server_on_a_volume_without_labels_stays_on_its_file_when_percona_is_switched_on() {
+    let world = World::new("unlabelled").await;
+    let _simulator = world.percona().await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    // As a restore leaves it whose tool drops labels.
+    world
+        .merge::<PersistentVolumeClaim>(CLAIM, json!({"metadata": {"labels": null}}))
+        .await;
+    patch(&world, json!({"spec": {"replicas": 0}})).await;
+    world.ready("files").await;
+
+    patch(&world, json!({"spec": {"percona": {"enabled": true}}})).await;
+    world.server_until("files", "on SQLite", is_pending).await;
+    wait::until(world.api(), CLAIM, "labelled", |claim: &PersistentVolumeClaim| {
+        claim.labels().get("instance").is_some_and(|name| name == "files")
+    })
+    .await;
+    patch(&world, json!({"spec": {"replicas": 1}})).await;
+    let server = world.ready("files").await;
+    assert!(is_pending(&server));
+    assert_eq!(database(&world).await["type"], "sqlite");
+}
+
+#[tokio::test]
+async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_says_so() {
+    let world = World::new("own").await;
+    let _simulator = world.percona().await;
+    let keys = [
+        ("host", "db"),
+        ("user", "u"),
+        ("database", "d"),
+        ("password", "a-password"),
+    ];
+    world.create(&fixtures::secret("own", &keys)).await;
+    let own = json!({"database": {"postgresSecretRef": {"name": "own", "key": "host"}}});
+    world.create(&fixtures::server("files", own)).await;
+    world.ready("files").await;
+    marked(&world, Some("postgres")).await;
+    let pod = world.get::<Pod>("files-0").await.uid();
+
+    let percona = json!({"spec": {"database": {"postgresSecretRef": null}, "percona": {"enabled": true}}});
+    patch(&world, percona).await;
+    world
+        .server_until("files", "asking", |server| {
+            wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
+                && wait::is(server, "Available", "True", "MinimumReplicasAvailable")
+        })
+        .await;
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
+    assert_eq!(starts(&world).await, 1, "it runs on where its data is");
+
+    patch(&world, json!({"metadata": {"annotations": {MIGRATED: "true"}}})).await;
+    on_percona(&world).await;
+    assert_eq!(starts(&world).await, 2, "one restart");
+    marked(&world, Some("percona")).await;
+}
+
+#[tokio::test]
+async fn the_word_that_the_data_has_moved_counts_for_one_move() {
+    let world = World::new("again").await;
+    let _simulator = world.percona().await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let moved =
+        json!({"metadata": {"annotations": {MIGRATED: "true"}}, "spec": {"percona": {"enabled": true}}});
+    patch(&world, moved).await;
+    on_percona(&world).await;
+    patch(&world, json!({"spec": {"percona": {"enabled": false}}})).await;
+    world.ready("files").await;
+    assert_eq!(database(&world).await["type"], "sqlite");
+    marked(&world, Some("sqlite")).await;
+
+    // Months later: what the file holds by now is not in the cluster.
+    patch(&world, json!({"spec": {"percona": {"enabled": true}}})).await;
+    let server = world.server_until("files", "on SQLite", is_pending).await;
+    let told = wait::condition(&server, "DatabaseReady").expect("a condition");
+    assert!(told.message.contains("of an earlier move"), "{}", told.message);
+    patch(&world, json!({"metadata": {"annotations": {MIGRATED: null}}})).await;
+    marked(&world, None).await;
+    patch(&world, json!({"metadata": {"annotations": {MIGRATED: "true"}}})).await;
+    on_percona(&world).await;
+    let host = "DITTOFS_DATABASE_POSTGRES_HOST".to_owned();
+    assert!(variables(&world).await.contains(&host));
+}
