@@ -18,6 +18,7 @@ use local_control_plane::rights::{Account, Right};
 use local_control_plane::{ControlPlane, Options, definition};
 use serde_json::{Value, json};
 
+use super::kustomize::overlay;
 use super::{NAMESPACE, RELEASE, chart_dir, helm, read, root, settings};
 use crate::support::recorder::recorded;
 use crate::support::{account, chart, wait};
@@ -140,7 +141,12 @@ impl Cluster {
 
     /// Whether the operator's service account may do something.
     async fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
-        let account = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYMENT}");
+        self.operator_may(NAMESPACE, verb, resource, namespace).await
+    }
+
+    /// The same of an operator that lives elsewhere.
+    async fn operator_may(&self, home: &str, verb: &str, resource: &str, namespace: &str) -> bool {
+        let account = format!("system:serviceaccount:{home}:{DEPLOYMENT}");
         let mut command = Command::new("kubectl");
         command.args(["auth", "can-i", verb, resource, "-n", namespace, "--as", &account]);
         command.env("KUBECONFIG", self.control_plane.kubeconfig());
@@ -385,15 +391,28 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
 
     // The operator goes; the CRD, the servers and their data stay.
     let claims = cluster.names::<PersistentVolumeClaim>("team").await;
-    cluster
-        .kubectl(&["delete", "-f", "config/manager/deployment.yaml"])
-        .await;
+    cluster.kubectl(&["delete", "-k", "config/manager"]).await;
     assert_eq!(cluster.names::<DittoServer>("team").await.len(), 1);
+    assert_eq!(cluster.names::<DittoServer>(NAMESPACE).await.len(), 1);
     assert_eq!(cluster.names::<PersistentVolumeClaim>("team").await, claims);
     assert!(!claims.is_empty());
+
+    // A team's own operator comes into its namespace and goes again, and the namespace and all in it stay as they are.
+    let namespaces = Api::<Namespace>::all(cluster.client.clone());
+    let before = namespaces.get("team").await.expect("a namespace");
+    let overlay = overlay("overlay-applied", "team");
+    cluster.kubectl(&["apply", "--server-side", "-k", &overlay]).await;
+    assert!(cluster.operator_may("team", "list", "secrets", "team").await);
+    assert!(!cluster.operator_may("team", "list", "secrets", NAMESPACE).await);
+    cluster.kubectl(&["delete", "-k", &overlay]).await;
+    assert_eq!(cluster.names::<Deployment>("team").await, Vec::<String>::new());
+    let after = namespaces.get("team").await.expect("a namespace");
+    assert_eq!(after.metadata, before.metadata);
+    assert_eq!(cluster.names::<DittoServer>("team").await.len(), 1);
+    assert_eq!(cluster.names::<PersistentVolumeClaim>("team").await, claims);
 }
 
 #[test]
 fn the_namespace_of_the_kustomize_manifests_enforces_restricted() {
-    assert!(read("config/manager/namespace.yaml").contains("pod-security.kubernetes.io/enforce: restricted"));
+    assert!(read("config/default/namespace.yaml").contains("pod-security.kubernetes.io/enforce: restricted"));
 }
