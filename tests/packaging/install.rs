@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
 use dittofs_operator::api::DittoServer;
+use flate2::read::GzDecoder;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
@@ -167,6 +169,21 @@ impl Cluster {
         usage.refused
     }
 
+    /// All that is in a report about a server.
+    async fn report(&self, namespace: &str, server: &str) -> String {
+        let file = format!("dittofs-report-{}-{server}.tar.gz", std::process::id());
+        let archive = std::env::temp_dir().join(file);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"));
+        command.args(["kubectl", "-n", namespace, "report", server, "-o"]);
+        command.arg(&archive);
+        self.run(command).await;
+        let packed = File::open(&archive).expect("an archive");
+        std::fs::remove_file(&archive).expect("an archive");
+        let mut bytes = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut bytes).expect("gzip");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     async fn names<K>(&self, namespace: &str) -> Vec<String>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
@@ -319,9 +336,12 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
 #[tokio::test]
 async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
     let cluster = Cluster::start(&[NAMESPACE, "team-a", "team-b", "other"]).await;
-    cluster
-        .install("install", &json!({"watchNamespaces": ["team-a", "team-b"]}))
-        .await;
+    let values = json!({
+        "watchNamespaces": ["team-a", "team-b"],
+        "nameOverride": "renamed",
+        "fullnameOverride": DEPLOYMENT,
+    });
+    cluster.install("install", &values).await;
     let operator = cluster.operator().await;
     cluster
         .sample("team-a", "config/samples/minimal.yaml", "minimal")
@@ -331,6 +351,10 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
         .await;
     operator.stop().await;
     assert_eq!(cluster.refused(), BTreeMap::new());
+
+    // A report finds the pods of the operator, which the release has given another name.
+    let report = cluster.report("team-a", "minimal").await;
+    assert!(report.contains("app.kubernetes.io/name: renamed"), "{report}");
 
     let bindings = Api::<ClusterRoleBinding>::all(cluster.client.clone());
     let bindings = bindings.list(&ListParams::default()).await.expect("a list");

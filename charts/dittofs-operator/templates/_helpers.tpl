@@ -26,9 +26,12 @@ app.kubernetes.io/name: {{ include "dittofs-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* By part-of and component, `kubectl dittofs report` finds the operator's pods, whatever they are called. */}}
 {{- define "dittofs-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "dittofs-operator.selectorLabels" . }}
+app.kubernetes.io/part-of: dittofs
+app.kubernetes.io/component: operator
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
