@@ -331,6 +331,17 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
     cluster.ready("team", "minimal").await;
     operator.stop().await;
     assert_eq!(cluster.refused(), BTreeMap::new());
+
+    // Without an election the strategy changes, which the API server takes in one step.
+    let alone = json!({"leaderElection": {"enabled": false}, "replicas": 1});
+    cluster.install("upgrade", &alone).await;
+    let deployment = cluster.api::<Deployment>(NAMESPACE).get(DEPLOYMENT).await;
+    let strategy = deployment
+        .expect("a Deployment")
+        .spec
+        .and_then(|spec| spec.strategy);
+    let strategy = strategy.and_then(|strategy| strategy.type_);
+    assert_eq!(strategy.as_deref(), Some("Recreate"));
 }
 
 #[tokio::test]
