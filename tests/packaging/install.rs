@@ -85,9 +85,13 @@ impl Cluster {
     }
 
     async fn install(&self, how: &str, values: &Value) -> String {
+        self.install_with(&[how], values).await
+    }
+
+    async fn install_with(&self, how: &[&str], values: &Value) -> String {
         let chart = chart_dir();
         let chart = chart.to_str().expect("a path of text");
-        self.helm(&[how, RELEASE, chart], values).await
+        self.helm(&[how, &[RELEASE, chart]].concat(), values).await
     }
 
     async fn kubectl(&self, arguments: &[&str]) -> String {
@@ -352,7 +356,11 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
         "nameOverride": "renamed",
         "fullnameOverride": DEPLOYMENT,
     });
-    cluster.install("install", &values).await;
+    // The CRD is there before, as on the way from the Go operator.
+    cluster.kubectl(&["apply", "--server-side", "-k", "crds"]).await;
+    cluster
+        .install_with(&["install", "--take-ownership"], &values)
+        .await;
     let operator = cluster.operator().await;
     cluster
         .sample("team-a", "config/samples/minimal.yaml", "minimal")
