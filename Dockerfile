@@ -1,8 +1,8 @@
 # The image of the operator: one static binary on an empty base.
 #
-#   podman build --build-arg VERSION=… --build-arg REVISION=… --build-arg SOURCE_DATE_EPOCH=… --platform linux/amd64,linux/arm64 .
+#   podman build --build-arg VERSION=… --build-arg REVISION=… --build-arg SOURCE_DATE_EPOCH=… .
 #
-# `make image` passes the arguments. The builder's default target must be musl, as in Rust's Alpine images.
+# `make image` passes the arguments, and makes a manifest list of several platforms. The builder's default target must be musl, as in Rust's Alpine images.
 # With `--build-arg FEATURES=otel` traces are built in.
 ARG BUILDER=docker.io/library/rust:1.95.0-alpine
 ARG BASE=scratch

@@ -92,6 +92,10 @@ $(CARGO_DENY):
 image: ## Build the image (buildah, podman or docker; IMAGE_FLAGS='--platform linux/arm64'; FEATURES=otel: with traces)
 	@scripts/image $(IMAGE_FLAGS)
 
+.PHONY: image-checksums
+image-checksums: ## Write the checksums of the binaries in a pushed image, IMAGE (podman or docker)
+	@scripts/image-checksums "$(IMAGE)" "$(TARGET)/image"
+
 .PHONY: image-check
 image-check: ## Build the image's binary twice and check that it is reproducible, static, small and runs alone
 	@scripts/image-check "$(TARGET)/image"

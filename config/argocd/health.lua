@@ -24,11 +24,11 @@ if (status.observedGeneration or -1) < (metadata.generation or 0) then
   return result("Progressing", "Waiting for the operator")
 end
 
-local ready, progressing = condition("Ready"), condition("Progressing")
+local ready, progressing, stalled = condition("Ready"), condition("Progressing"), condition("Stalled")
 
--- Blocked: it may still serve, but nothing moves until a person acts.
-if status.phase == "Failed" or progressing.reason == "Blocked" then
-  return result("Degraded", ready.message)
+-- It may still serve, but it does not go on without a person. kstatus (Flux) says Failed by the same condition.
+if stalled.status == "True" then
+  return result("Degraded", stalled.message)
 end
 if progressing.reason == "Paused" then
   return result("Suspended", progressing.message)

@@ -25,8 +25,9 @@ Examples:
   until kubectl dittofs status files >/dev/null; do sleep 2; done";
 
 const REPORT_EXAMPLES: &str = "\
-The archive holds the server, its children, its events and the logs of its pod and of the operator. Of Secrets it holds the names
-and the names of their keys. README.txt in it says what was left out and what could not be read. Look through it before you send it.
+The archive holds the server, its children, its events and the logs of its pod and of the operator. Of Secrets it holds the metadata,
+the names of their keys and the lengths of their values; values that everybody may know (host, user name, certificate) may stand elsewhere.
+README.txt in it says what was left out and what could not be read. Look through it before you send it.
 
 Examples:
   kubectl dittofs report files

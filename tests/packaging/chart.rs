@@ -75,6 +75,25 @@ fn a_value_that_is_unknown_or_wrong_is_refused() {
         (json!({"metrics": {"port": 0}}), "port"),
         (json!({"log": {"format": "xml"}}), "format"),
         (json!({"networkPolicy": {"apiServerPorts": []}}), "apiServerPorts"),
+        (json!({"nameOverride": "file.server"}), "nameOverride"),
+        (json!({"fullnameOverride": "1st"}), "fullnameOverride"),
+        (
+            json!({"podDisruptionBudget": {"maxUnavailable": "0%"}}),
+            "maxUnavailable",
+        ),
+        (
+            json!({"podDisruptionBudget": {"maxUnavailable": "101%"}}),
+            "maxUnavailable",
+        ),
+        (
+            json!({"metrics": {"serviceMonitor": {"authorization": {"name": "token"}}}}),
+            "authorization",
+        ),
+        (json!({"serviceAccount": {"create": false}}), "set the name"),
+        (
+            json!({"leaderElection": {"enabled": false}}),
+            "without leader election",
+        ),
     ] {
         let output = template(&values);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -83,6 +102,59 @@ fn a_value_that_is_unknown_or_wrong_is_refused() {
             "{values}: {said}"
         );
     }
+}
+
+#[test]
+fn a_release_whose_name_no_service_can_have_is_told_to_override_it() {
+    for (release, full, is_fine) in [
+        ("files", "", true),
+        ("1st", "", false),
+        ("file.server", "", false),
+        ("file.server", "files", true),
+    ] {
+        let output = helm()
+            .args(["template", release])
+            .arg(chart_dir())
+            .args(["--set", &format!("fullnameOverride={full}")])
+            .output()
+            .expect("Helm runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), is_fine, "{release}: {said}");
+        assert!(is_fine || said.contains("set fullnameOverride"), "{said}");
+    }
+}
+
+#[test]
+fn the_chart_refuses_the_times_that_the_operator_refuses() {
+    let mut refused = 0;
+    for times in [
+        ["15s", "10s", "2s"],
+        ["1m30s", "1m", "1500ms"],
+        ["15s", "10s", "8.3s"],
+        ["15s", "10s", "9s"],
+        ["15s", "1.2s", "1s"],
+        ["15s", "15s", "2s"],
+        ["10s", "1m", "2s"],
+        ["15s", "10s", "0s"],
+        ["500ms", "300ms", "100ms"],
+        ["1500ms", "1s", "100ms"],
+    ] {
+        let [lease, renew, retry] = times;
+        let election = json!({"leaseDuration": lease, "renewDeadline": renew, "retryPeriod": retry});
+        let flags = [
+            format!("--leader-elect-lease-duration={lease}"),
+            format!("--leader-elect-renew-deadline={renew}"),
+            format!("--leader-elect-retry-period={retry}"),
+        ];
+        let all = ["dittofs-operator".to_owned()].into_iter().chain(flags);
+        let cli = Cli::try_parse_from(all).expect("durations");
+        let is_fine = cli.run.election.timing().is_ok();
+        let output = template(&json!({"leaderElection": election}));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), is_fine, "{times:?}: {said}");
+        refused += usize::from(!is_fine);
+    }
+    assert_eq!(refused, 7);
 }
 
 fn deployment(values: &Value) -> Value {
@@ -183,6 +255,49 @@ fn the_pod_meets_pod_security_restricted() {
             })
         );
     }
+}
+
+#[test]
+fn a_value_that_is_null_leaves_the_choice_to_the_cluster() {
+    let ids = json!({"runAsUser": null, "runAsGroup": null, "fsGroup": null});
+    let pod = pod(&json!({"podSecurityContext": ids, "livenessProbe": null, "readinessProbe": null}));
+    let context = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+    assert_eq!(pod["securityContext"], context, "as OpenShift wants it");
+    for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+        let get = json!({"httpGet": {"path": path, "port": "health"}});
+        assert_eq!(pod["containers"][0][probe], get);
+    }
+}
+
+#[test]
+fn without_an_election_an_upgrade_stops_the_old_operator_first() {
+    let strategy = |values: Value| deployment(&values)["spec"]["strategy"].clone();
+    let alone = json!({"leaderElection": {"enabled": false}, "replicas": 1});
+    assert_eq!(strategy(alone), json!({"type": "Recreate"}));
+    assert_eq!(strategy(json!({}))["type"], "RollingUpdate");
+}
+
+#[test]
+fn prometheus_shows_a_token_and_verifies_what_can_be_verified() {
+    let endpoint = |mut metrics: Value, monitor: Value| {
+        metrics["secure"] = json!(true);
+        metrics["serviceMonitor"] = monitor;
+        metrics["serviceMonitor"]["enabled"] = json!(true);
+        one(&objects(&json!({"metrics": metrics})), "ServiceMonitor")["spec"]["endpoints"][0].clone()
+    };
+    let made = endpoint(json!({}), json!({}));
+    assert_eq!(made["tlsConfig"], json!({"insecureSkipVerify": true}));
+    assert!(made["bearerTokenFile"].is_string() && made["authorization"].is_null());
+    let known = endpoint(json!({"certSecretName": "cert"}), json!({}));
+    assert!(known["tlsConfig"].is_null(), "{known}");
+    let tls = json!({"serverName": "metrics", "ca": {"secret": {"name": "cert", "key": "ca.crt"}}});
+    for metrics in [json!({}), json!({"certSecretName": "cert"})] {
+        assert_eq!(endpoint(metrics, json!({"tlsConfig": tls}))["tlsConfig"], tls);
+    }
+    let token = json!({"credentials": {"name": "scrape", "key": "token"}});
+    let shown = endpoint(json!({}), json!({"authorization": token}));
+    assert_eq!(shown["authorization"], token);
+    assert!(shown["bearerTokenFile"].is_null(), "{shown}");
 }
 
 /// All rules of all roles, with the role's kind and name.
@@ -290,7 +405,9 @@ fn the_lease_may_be_taken_by_its_name_only() {
     assert!(rules(&of_second).iter().any(names));
     let args = one(&of_second, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
     assert!(args.contains("--leader-election-id=second"), "{args}");
-    let without = rules(&objects(&json!({"leaderElection": {"enabled": false}})));
+    let without = rules(&objects(
+        &json!({"leaderElection": {"enabled": false}, "replicas": 1}),
+    ));
     assert!(
         !without
             .iter()
@@ -403,6 +520,6 @@ fn the_notes_say_what_to_do_next_and_warn() {
         usual.contains("leaves the CRD") && !usual.contains("WARNING"),
         "{usual}"
     );
-    let risky = notes(&json!({"crds": {"keep": false}, "leaderElection": {"enabled": false}}));
-    assert_eq!(risky.matches("WARNING").count(), 2, "{risky}");
+    let risky = notes(&json!({"crds": {"keep": false}}));
+    assert_eq!(risky.matches("WARNING").count(), 1, "{risky}");
 }

@@ -56,6 +56,11 @@ fn picked<'a>(objects: &'a [Value], kinds: &[&str], wanted: impl Fn(&str) -> boo
     objects.iter().filter(is_picked).collect()
 }
 
+/// The annotations by which an object with data stays, beyond Helm's.
+pub fn kept(chart: &[Value]) -> Value {
+    without_helm(one(chart, "CustomResourceDefinition").clone())["metadata"]["annotations"].take()
+}
+
 fn config() -> BTreeMap<String, String> {
     let (cluster, namespaced) = (objects(&of_kustomize()), objects(&of_kustomize_namespaced()));
     let leader = |name: &str| name.ends_with("-leader-election");
@@ -66,10 +71,14 @@ fn config() -> BTreeMap<String, String> {
     let namespace = json!({
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        "metadata": {
+            "name": NAMESPACE,
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+            "annotations": kept(&cluster),
+        },
     });
     [
-        ("manager/namespace.yaml", vec![&namespace]),
+        ("default/namespace.yaml", vec![&namespace]),
         (
             "manager/service_account.yaml",
             vec![one(&cluster, "ServiceAccount")],
@@ -93,7 +102,7 @@ fn config() -> BTreeMap<String, String> {
             picked(&cluster, &of_namespaces, leader),
         ),
         (
-            "rbac/common/aggregated_roles.yaml",
+            "rbac/people/aggregated_roles.yaml",
             picked(&cluster, &cluster_wide, aggregated),
         ),
         (

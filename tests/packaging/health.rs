@@ -1,6 +1,7 @@
 //! Argo CD's health script, run by Lua on what the real operator writes.
 
 use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::core::v1::Service;
 use mlua::serde::SerializeOptions;
 use mlua::{Lua, LuaSerdeExt, Table};
 use serde_json::{Value, json};
@@ -54,18 +55,23 @@ fn a_server_that_the_operator_has_not_seen_is_progressing() {
 }
 
 #[test]
-fn a_server_that_needs_a_person_is_degraded_whether_it_serves_or_not() {
-    for (phase, reason) in [
-        ("Failed", "ProgressDeadlineExceeded"),
-        ("Running", "Blocked"),
-        ("Failed", "Paused"),
+fn a_server_that_needs_a_person_or_ran_out_of_time_is_degraded_whether_it_serves_or_not() {
+    for (phase, progressing, reason) in [
+        ("Failed", "False", "ProgressDeadlineExceeded"),
+        ("Running", "False", "ProgressDeadlineExceeded"),
+        ("Running", "False", "Blocked"),
+        ("Running", "True", "ResourceConflict"),
+        ("Running", "True", "ApplyFailed"),
+        ("Stopped", "True", "ApplyFailed"),
+        ("Failed", "Unknown", "Paused"),
     ] {
         let object = json!({"metadata": {"generation": 1}, "status": {
             "observedGeneration": 1,
             "phase": phase,
             "conditions": [
-                {"type": "Ready", "status": "False", "message": "m"},
-                {"type": "Progressing", "status": "False", "reason": reason},
+                {"type": "Ready", "status": "False", "message": "Not ready: [StillProgressing]: m"},
+                {"type": "Progressing", "status": progressing, "reason": reason},
+                {"type": "Stalled", "status": "True", "message": "m"},
             ],
         }});
         assert_eq!(
@@ -74,6 +80,19 @@ fn a_server_that_needs_a_person_is_degraded_whether_it_serves_or_not() {
             "{phase} {reason}"
         );
     }
+}
+
+#[test]
+fn a_call_that_fails_and_is_tried_again_leaves_a_server_progressing() {
+    let object = json!({"metadata": {"generation": 1}, "status": {
+        "observedGeneration": 1,
+        "phase": "Running",
+        "conditions": [
+            {"type": "Ready", "status": "False", "message": "m"},
+            {"type": "Progressing", "status": "True", "reason": "ApplyFailed"},
+        ],
+    }});
+    assert_eq!(health(&object), ("Progressing".into(), "m".into()));
 }
 
 #[test]
@@ -128,6 +147,30 @@ async fn argo_cd_shows_a_server_as_it_is_through_its_life() {
     assert_eq!(health_of(&blocked).0, "Degraded");
     world
         .merge::<DittoServer>("files", json!({"spec": {"identity": null}}))
+        .await;
+    world.ready("files").await;
+
+    // Nor is one that runs beside an object of somebody else, whose name it needs.
+    let taken: Service = serde_json::from_value(json!({
+        "metadata": {"name": "files-metrics"},
+        "spec": {"ports": [{"port": 1}]},
+    }))
+    .expect("a Service");
+    world.create(&taken).await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"metrics": {"enabled": true}}}))
+        .await;
+    let beside = world
+        .server_until("files", "running beside it", |server| {
+            phase(server) == "Running" && reason(server, "Progressing") == "ResourceConflict"
+        })
+        .await;
+    assert_eq!(
+        health_of(&beside),
+        ("Degraded".into(), message(&beside, "Stalled"))
+    );
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"metrics": null}}))
         .await;
     world.ready("files").await;
 

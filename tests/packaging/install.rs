@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
 use dittofs_operator::api::DittoServer;
+use flate2::read::GzDecoder;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
@@ -18,6 +20,7 @@ use local_control_plane::rights::{Account, Right};
 use local_control_plane::{ControlPlane, Options, definition};
 use serde_json::{Value, json};
 
+use super::kustomize::overlay;
 use super::{NAMESPACE, RELEASE, chart_dir, helm, read, root, settings};
 use crate::support::recorder::recorded;
 use crate::support::{Kind, account, chart, wait};
@@ -79,9 +82,13 @@ impl Cluster {
     }
 
     async fn install(&self, how: &str, values: &Value) -> String {
+        self.install_with(&[how], values).await
+    }
+
+    async fn install_with(&self, how: &[&str], values: &Value) -> String {
         let chart = chart_dir();
         let chart = chart.to_str().expect("a path of text");
-        self.helm(&[how, RELEASE, chart], values).await
+        self.helm(&[how, &[RELEASE, chart]].concat(), values).await
     }
 
     async fn kubectl(&self, arguments: &[&str]) -> String {
@@ -137,7 +144,12 @@ impl Cluster {
 
     /// Whether the operator's service account may do something.
     async fn may(&self, verb: &str, resource: &str, namespace: &str) -> bool {
-        let account = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYMENT}");
+        self.operator_may(NAMESPACE, verb, resource, namespace).await
+    }
+
+    /// The same of an operator that lives elsewhere.
+    async fn operator_may(&self, home: &str, verb: &str, resource: &str, namespace: &str) -> bool {
+        let account = format!("system:serviceaccount:{home}:{DEPLOYMENT}");
         let mut command = Command::new("kubectl");
         command.args(["auth", "can-i", verb, resource, "-n", namespace, "--as", &account]);
         command.env("KUBECONFIG", self.control_plane.kubeconfig());
@@ -156,6 +168,21 @@ impl Cluster {
             "the operator called as its ServiceAccount: {usage:?}"
         );
         usage.refused
+    }
+
+    /// All that is in a report about a server.
+    async fn report(&self, namespace: &str, server: &str) -> String {
+        let file = format!("dittofs-report-{}-{server}.tar.gz", std::process::id());
+        let archive = std::env::temp_dir().join(file);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"));
+        command.args(["kubectl", "-n", namespace, "report", server, "-o"]);
+        command.arg(&archive);
+        self.run(command).await;
+        let packed = File::open(&archive).expect("an archive");
+        std::fs::remove_file(&archive).expect("an archive");
+        let mut bytes = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut bytes).expect("gzip");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     async fn names<K: Kind>(&self, namespace: &str) -> Vec<String> {
@@ -299,13 +326,31 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
     cluster.ready("team", "minimal").await;
     operator.stop().await;
     assert_eq!(cluster.refused(), BTreeMap::new());
+
+    // Without an election the strategy changes, which the API server takes in one step.
+    let alone = json!({"leaderElection": {"enabled": false}, "replicas": 1});
+    cluster.install("upgrade", &alone).await;
+    let deployment = cluster.api::<Deployment>(NAMESPACE).get(DEPLOYMENT).await;
+    let strategy = deployment
+        .expect("a Deployment")
+        .spec
+        .and_then(|spec| spec.strategy);
+    let strategy = strategy.and_then(|strategy| strategy.type_);
+    assert_eq!(strategy.as_deref(), Some("Recreate"));
 }
 
 #[tokio::test]
 async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
     let cluster = Cluster::start(&[NAMESPACE, "team-a", "team-b", "other"]).await;
+    let values = json!({
+        "watchNamespaces": ["team-a", "team-b"],
+        "nameOverride": "renamed",
+        "fullnameOverride": DEPLOYMENT,
+    });
+    // The CRD is there before, as on the way from the Go operator.
+    cluster.kubectl(&["apply", "--server-side", "-k", "crds"]).await;
     cluster
-        .install("install", &json!({"watchNamespaces": ["team-a", "team-b"]}))
+        .install_with(&["install", "--take-ownership"], &values)
         .await;
     let operator = cluster.operator().await;
     cluster
@@ -316,6 +361,10 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
         .await;
     operator.stop().await;
     assert_eq!(cluster.refused(), BTreeMap::new());
+
+    // A report finds the pods of the operator, which the release has given another name.
+    let report = cluster.report("team-a", "minimal").await;
+    assert!(report.contains("app.kubernetes.io/name: renamed"), "{report}");
 
     let bindings = Api::<ClusterRoleBinding>::all(cluster.client.clone());
     let bindings = bindings.list(&ListParams::default()).await.expect("a list");
@@ -376,15 +425,28 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
 
     // The operator goes; the CRD, the servers and their data stay.
     let claims = cluster.names::<PersistentVolumeClaim>("team").await;
-    cluster
-        .kubectl(&["delete", "-f", "config/manager/deployment.yaml"])
-        .await;
+    cluster.kubectl(&["delete", "-k", "config/manager"]).await;
     assert_eq!(cluster.names::<DittoServer>("team").await.len(), 1);
+    assert_eq!(cluster.names::<DittoServer>(NAMESPACE).await.len(), 1);
     assert_eq!(cluster.names::<PersistentVolumeClaim>("team").await, claims);
     assert!(!claims.is_empty());
+
+    // A team's own operator comes into its namespace and goes again, and the namespace and all in it stay as they are.
+    let namespaces = Api::<Namespace>::all(cluster.client.clone());
+    let before = namespaces.get("team").await.expect("a namespace");
+    let overlay = overlay("overlay-applied", "team");
+    cluster.kubectl(&["apply", "--server-side", "-k", &overlay]).await;
+    assert!(cluster.operator_may("team", "list", "secrets", "team").await);
+    assert!(!cluster.operator_may("team", "list", "secrets", NAMESPACE).await);
+    cluster.kubectl(&["delete", "-k", &overlay]).await;
+    assert_eq!(cluster.names::<Deployment>("team").await, Vec::<String>::new());
+    let after = namespaces.get("team").await.expect("a namespace");
+    assert_eq!(after.metadata, before.metadata);
+    assert_eq!(cluster.names::<DittoServer>("team").await.len(), 1);
+    assert_eq!(cluster.names::<PersistentVolumeClaim>("team").await, claims);
 }
 
 #[test]
 fn the_namespace_of_the_kustomize_manifests_enforces_restricted() {
-    assert!(read("config/manager/namespace.yaml").contains("pod-security.kubernetes.io/enforce: restricted"));
+    assert!(read("config/default/namespace.yaml").contains("pod-security.kubernetes.io/enforce: restricted"));
 }

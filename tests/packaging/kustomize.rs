@@ -1,11 +1,12 @@
 //! The kustomize manifests say what the chart says.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::generated::{of_kustomize, of_kustomize_namespaced, without_helm};
-use super::{identity, kustomized, objects};
+use super::generated::{kept, of_kustomize, of_kustomize_namespaced, without_helm};
+use super::{VERSION, identity, kustomized, objects, one, read, root};
 
 /// The objects by identity, without what only Helm writes, and without the namespace, which Helm does not make.
 fn normalised(objects: Vec<Value>) -> BTreeMap<String, Value> {
@@ -30,7 +31,13 @@ fn same(chart: BTreeMap<String, Value>, mut kustomize: BTreeMap<String, Value>) 
         objects
             .iter()
             .find(|(name, _)| name.starts_with("CustomResourceDefinition"))
-            .map(|(name, object)| (name.clone(), object["spec"].clone()))
+            .map(|(name, object)| {
+                (
+                    name.clone(),
+                    object["spec"].clone(),
+                    object["metadata"]["annotations"].clone(),
+                )
+            })
     };
     assert_eq!(crd(&chart), crd(&kustomize));
     let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
@@ -51,11 +58,68 @@ fn kustomize_and_chart_install_the_same() {
 
 #[test]
 fn kustomize_and_chart_install_the_same_for_one_namespace() {
-    let kustomize = [kustomized("config/namespaced"), kustomized("config/monitoring")].concat();
+    let folders = ["config/crd", "config/namespaced", "config/monitoring"];
+    let kustomize = folders.map(kustomized).concat();
     same(
         normalised(objects(&of_kustomize_namespaced())),
         normalised(kustomize),
     );
+}
+
+#[test]
+fn argo_cd_and_flux_are_told_to_leave_the_crd_and_the_namespace() {
+    let objects = kustomized("config/default");
+    let wanted = json!({
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+    });
+    assert_eq!(kept(&super::objects(&json!({}))), wanted);
+    for kind in ["CustomResourceDefinition", "Namespace"] {
+        assert_eq!(one(&objects, kind)["metadata"]["annotations"], wanted, "{kind}");
+    }
+}
+
+/// The overlay of docs/install.md for a team, with the manifests of this checkout, in a folder of this name.
+pub fn overlay(name: &str, team: &str) -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let folder = folder.canonicalize().expect("a path");
+    // Kustomize takes no absolute path.
+    let up = "../".repeat(folder.components().count() - 1);
+    let here = root().canonicalize().expect("a path");
+    let here = format!("{up}{}", here.strip_prefix("/").expect("a path").display());
+    let page = read("docs/install.md");
+    let mut blocks = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let shown = blocks
+        .find(|block| block.contains("kind: Kustomization"))
+        .expect("an overlay");
+    let remote = "https://github.com/marmos91/dittofs-operator/";
+    assert!(shown.contains(remote) && shown.contains("?ref=v"), "{shown}");
+    let local = shown
+        .replace(remote, &here)
+        .replace(&format!("?ref=v{VERSION}"), "");
+    std::fs::write(folder.join("kustomization.yaml"), local.replace("team-a", team)).expect("a file");
+    folder.to_str().expect("a path of text").to_owned()
+}
+
+#[test]
+fn the_documented_overlay_holds_nothing_but_what_is_the_teams_own() {
+    let of_team = kustomized(&overlay("overlay-shown", "team-a"));
+    let of_other = kustomized(&overlay("overlay-other", "team-b"));
+    assert!(of_team.len() > 5, "{}", of_team.len());
+    for object in &of_team {
+        assert_eq!(object["metadata"]["namespace"], "team-a", "{}", identity(object));
+        for subject in object["subjects"].as_array().into_iter().flatten() {
+            assert_eq!(subject["namespace"], "team-a", "{}", identity(object));
+        }
+        let is_shared = of_other.iter().any(|theirs| identity(theirs) == identity(object));
+        assert!(!is_shared, "{}", identity(object));
+    }
+    let image = &one(&of_team, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(*image, format!("registry.example.com/dittofs-operator:{VERSION}"));
 }
 
 #[test]

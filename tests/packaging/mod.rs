@@ -133,6 +133,11 @@ fn everything() -> Value {
             "serviceMonitor": {
                 "enabled": true,
                 "labels": {"release": "prometheus"},
+                "tlsConfig": {
+                    "ca": {"secret": {"name": "metrics-cert", "key": "ca.crt"}},
+                    "serverName": "dittofs-operator-metrics.dittofs-system.svc",
+                },
+                "authorization": {"credentials": {"name": "scrape", "key": "token"}},
                 "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}],
                 "metricRelabelings": [{"regex": "pod", "action": "labeldrop"}],
             },

@@ -1,6 +1,8 @@
 //! One version everywhere, and documents that say what is so.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -111,26 +113,75 @@ fn every_rule_has_its_reason_in_the_documents() {
     assert_eq!(rules, rows);
 }
 
+/// Runs a script with `engine` in the place of each container engine, and returns how that was called.
+fn scripted(name: &str, arguments: &[&str], engine: &str) -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let program = folder.join(engine);
+    let _ = std::fs::remove_file(&program);
+    std::os::unix::fs::symlink(root().join("tests/packaging/engine"), &program).expect("a link");
+    let calls = folder.join("calls");
+    std::fs::write(&calls, "").expect("a file");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new(root().join("scripts").join(arguments[0]))
+        .args(&arguments[1..])
+        .env("PATH", format!("{}:{path}", folder.display()))
+        .env("CALLS", &calls)
+        .env("ENGINE", engine)
+        .env_remove("FEATURES")
+        .output()
+        .expect("the script runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    std::fs::read_to_string(calls).expect("the calls")
+}
+
 #[test]
-fn every_file_that_a_page_of_the_packaging_names_exists() {
-    for page in [
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "docs/install.md",
-        "docs/rbac.md",
-        "docs/compatibility.md",
-        "docs/gitops.md",
+fn an_image_of_several_platforms_is_a_manifest_list_and_no_tag_of_the_last_one() {
+    let name = format!("docker.io/marmos91c/dittofs-operator:{VERSION}");
+    let (one, both) = ("--platform=linux/arm64", "--platform=linux/amd64,linux/arm64");
+    for (engine, platform, called, with) in [
+        ("buildah", one, "buildah build", "--tag"),
+        ("buildah", both, "buildah build", "--manifest"),
+        ("podman", both, "podman build", "--manifest"),
+        ("docker", one, "docker build", "--tag"),
+        ("docker", both, "docker buildx build", "--tag"),
     ] {
-        let text = read(page);
-        let folder = root().join(page);
-        let folder = folder.parent().expect("a folder");
-        for link in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split([')', '#']).next())
-        {
-            let is_file = !link.is_empty() && !link.starts_with("http");
-            assert!(!is_file || folder.join(link).exists(), "{page}: {link}");
-        }
+        let calls = scripted(&format!("image-{engine}"), &["image", platform], engine);
+        let build = calls.lines().last().expect("a build");
+        assert!(build.starts_with(called) && build.contains(platform), "{calls}");
+        assert!(build.contains(&format!(" {with} {name} ")), "{calls}");
+        assert_eq!(build.matches(&name).count(), 1, "{calls}");
+        let is_fresh = calls.contains(&format!("manifest rm {name}"));
+        assert_eq!(is_fresh, with == "--manifest", "{calls}");
     }
+    let twice = ["image", "--platform", "linux/amd64", "--platform", "linux/arm64"];
+    let calls = scripted("image-twice", &twice, "buildah");
+    assert!(calls.contains(&format!(" --manifest {name} ")), "{calls}");
+}
+
+#[test]
+fn the_published_checksums_are_those_of_the_binaries_in_the_pushed_image() {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("checksums");
+    let path = out.to_str().expect("a path of text");
+    let script = ["image-checksums", "example.com/operator:1", path];
+    let calls = scripted("image-checksums", &script, "podman");
+    for architecture in ["amd64", "arm64"] {
+        let create = format!("create --pull always --platform linux/{architecture} example.com/operator:1");
+        assert!(calls.contains(&create), "{calls}");
+        let binary = std::fs::read_to_string(out.join(format!("dittofs-operator-linux-{architecture}")));
+        assert_eq!(
+            binary.expect("a binary").trim_end(),
+            format!("of-linux/{architecture}:/dittofs-operator")
+        );
+    }
+    let sums = std::fs::read_to_string(out.join("dittofs-operator.sha256")).expect("checksums");
+    let names: Vec<_> = sums
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    assert_eq!(
+        names,
+        ["dittofs-operator-linux-amd64", "dittofs-operator-linux-arm64"]
+    );
 }

@@ -4,16 +4,13 @@
 
 {{/* Prefix of the names of objects. Room is left for the longest suffix. */}}
 {{- define "dittofs-operator.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
-{{- else }}
 {{- $name := default .Chart.Name .Values.nameOverride }}
-{{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- $full = default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $full) }}
+{{- printf "%s: a Service cannot have this name (letters, digits and -, a letter first): set fullnameOverride" $full | fail }}
 {{- end }}
-{{- end }}
+{{- $full }}
 {{- end }}
 
 {{/* Name of a cluster-wide object: releases in two namespaces must not share it. */}}
@@ -26,9 +23,12 @@ app.kubernetes.io/name: {{ include "dittofs-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* By part-of and component, `kubectl dittofs report` finds the operator's pods, whatever they are called. */}}
 {{- define "dittofs-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "dittofs-operator.selectorLabels" . }}
+app.kubernetes.io/part-of: dittofs
+app.kubernetes.io/component: operator
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
@@ -49,6 +49,8 @@ annotations:
 {{- define "dittofs-operator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "dittofs-operator.fullname" .) .Values.serviceAccount.name }}
+{{- else if and .Values.rbac.create (not .Values.serviceAccount.name) }}
+{{- fail "serviceAccount.create=false without serviceAccount.name would give the operator's rights to every pod of the ServiceAccount default: set the name" }}
 {{- else }}
 {{- default "default" .Values.serviceAccount.name }}
 {{- end }}
@@ -62,6 +64,37 @@ annotations:
 {{- printf "%s@%s" $name $image.digest }}
 {{- else }}
 {{- printf "%s:%s" $name (default .Chart.AppVersion $image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* A duration such as 1m30s or 500ms, in milliseconds. */}}
+{{- define "dittofs-operator.milliseconds" -}}
+{{- $sum := 0.0 }}
+{{- range regexFindAll "[0-9.]+(ms|s|m)" . -1 }}
+{{- $unit := regexFind "[a-z]+" . }}
+{{- $sum = addf $sum (mulf (trimSuffix $unit . | float64) (dict "ms" 1 "s" 1000 "m" 60000 | dig $unit 0)) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
+{{/* Fails where the operator would refuse to start, or two would work against each other. */}}
+{{- define "dittofs-operator.checkElection" -}}
+{{- $election := .Values.leaderElection }}
+{{- if $election.enabled }}
+{{- $lease := include "dittofs-operator.milliseconds" $election.leaseDuration | float64 }}
+{{- $renew := include "dittofs-operator.milliseconds" $election.renewDeadline | float64 }}
+{{- $retry := include "dittofs-operator.milliseconds" $election.retryPeriod | float64 }}
+{{- if not $retry }}
+{{- fail "leaderElection.retryPeriod must be more than 0" }}
+{{- end }}
+{{- if le $lease $renew }}
+{{- fail "leaderElection.renewDeadline must be less than leaderElection.leaseDuration" }}
+{{- end }}
+{{- if le $renew (mulf $retry 1.2) }}
+{{- fail "leaderElection.renewDeadline must be more than 1.2 × leaderElection.retryPeriod" }}
+{{- end }}
+{{- else if gt (int .Values.replicas) 1 }}
+{{- printf "%v replicas without leader election would work against each other: set leaderElection.enabled=true or replicas=1" .Values.replicas | fail }}
 {{- end }}
 {{- end }}
 

@@ -16,12 +16,13 @@ const README: &str = "\
 A report about one DittoServer, made by `kubectl dittofs report`.
 
 What is left out:
-- Values of Secrets. secrets.yaml has their metadata and the names of their keys.
+- Values of Secrets. secrets.yaml has their names, labels and owners, the names of their keys and annotations, and the lengths of their values.
 - Values of environment variables that stand in a pod template, the annotation in which `kubectl apply` keeps a manifest, and
   managedFields.
-- Everywhere, logs included: the values of the Secrets that the server uses, plain, in base64 and percent-encoded. They are
-  replaced by (redacted). A Secret that could not be read, and a password that is in no Secret, cannot be recognised: look through
-  the logs before you send this.
+- Everywhere, logs included: the values of the Secrets that the server uses, plain, in base64 and hexadecimal, and behind the escapes
+  of addresses, JSON and HTML. They are replaced by (redacted). Values that everybody may know stay: host, port, database, user name,
+  SSL mode and certificates. A Secret that could not be read, and a password that is in no Secret, cannot be recognised: look
+  through the logs before you send this.
 ";
 
 /// An archive in the making.

@@ -19,8 +19,8 @@ const SLACK: i64 = 4 << 10;
 const FEWER: i64 = 4;
 /// Stands for a line that is longer than all that is taken. A part of it may be a part of a Secret, which nothing would find.
 const TOO_LONG: &str = "(the last line is too long for a report)\n";
-/// Label of the operator's pods.
-const OPERATOR: &str = "app.kubernetes.io/name=dittofs-operator";
+/// Labels of the operator's pods, which no value of the chart changes.
+const OPERATOR: &str = "app.kubernetes.io/part-of=dittofs,app.kubernetes.io/component=operator";
 
 /// The logs of the server's containers, and of those that ran before a restart.
 pub(super) async fn of_server(cluster: &Cluster, observed: &Observed, lines: i64, archive: &mut Archive) {
@@ -43,7 +43,7 @@ pub(super) async fn of_operator(cluster: &Cluster, args: &ReportArgs, archive: &
     if pods.is_empty() {
         archive
             .missed
-            .push(format!("the operator's pods: none has the label {OPERATOR}"));
+            .push(format!("the operator's pods: none has the labels {OPERATOR}"));
     }
     // Their images say which version runs, their arguments how.
     let told: Vec<Value> = pods
