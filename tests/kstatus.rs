@@ -1,4 +1,4 @@
-//! What Flux, Argo CD and `kubectl wait` make of a server: the rules of kstatus (sigs.k8s.io/cli-utils, pkg/kstatus/status).
+//! What Flux, and whatever else goes by it, makes of a server: the rules of kstatus (sigs.k8s.io/cli-utils, pkg/kstatus/status).
 //!
 //! `compute` follows `Compute` of its release 0.37: `checkGenericProperties`, then `checkReadyCondition`, then Current.
 

@@ -114,7 +114,9 @@ impl World {
     /// A namespace without operator, on this control plane.
     pub async fn on(control_plane: Arc<ControlPlane>, name: &str) -> Self {
         // `RUST_LOG=dittofs_operator=debug cargo test …` shows the operator's log. A second test finds it set up.
-        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into());
+        // Without it, not what kube says of calls to control planes that tests have stopped or broken.
+        let quiet = || "error,kube_client=off".into();
+        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| quiet());
         let _ = telemetry::init(&filter, LogFormat::Text);
         let client = control_plane.client().expect("a client");
         let namespace = create_namespace(&client, name).await;
