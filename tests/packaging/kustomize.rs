@@ -96,7 +96,7 @@ pub fn overlay(name: &str, team: &str) -> String {
     let shown = blocks
         .find(|block| block.contains("kind: Kustomization"))
         .expect("an overlay");
-    let remote = "https://github.com/marmos91/dittofs-operator/";
+    let remote = "https://github.com/marmos91/dittofs/";
     assert!(shown.contains(remote) && shown.contains("?ref=v"), "{shown}");
     let local = shown
         .replace(remote, &here)
