@@ -260,6 +260,101 @@ async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_ke
     simulator.check().expect("the database operator lives");
 }
 
+/// Whether the cluster, and what it holds, would go with its server.
+fn follows_its_server(cluster: &PerconaPGCluster) -> bool {
+    !cluster.owner_references().is_empty() || !cluster.finalizers().is_empty()
+}
+
+/// Waits until the database stays whatever becomes of its server, and the server has no finalizer any more.
+async fn database_is_free(world: &World) -> PerconaPGCluster {
+    let is_free = |cluster: &PerconaPGCluster| !follows_its_server(cluster);
+    let cluster = wait::until(
+        world.api::<PerconaPGCluster>(),
+        "files-postgres",
+        "free of its server",
+        is_free,
+    )
+    .await;
+    world
+        .server_until("files", "without the finalizer", |server| !has_finalizer(server))
+        .await;
+    cluster
+}
+
+#[tokio::test]
+async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
+    let world = World::new("switchedoff").await;
+    let simulator = world.percona().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world.ready("files").await;
+    let cluster: PerconaPGCluster = world.get("files-postgres").await;
+    assert!(follows_its_server(&cluster));
+
+    let paused = |value: Value| json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": value}}});
+    world.merge::<DittoServer>("files", paused(json!("true"))).await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
+        .await;
+    world
+        .server_until("files", "told that its database is still bound", |server| {
+            wait::condition(server, "Progressing").is_some_and(|told| {
+                told.reason == "Paused" && told.message.contains("PerconaPGCluster files-postgres")
+            })
+        })
+        .await;
+    assert!(
+        follows_its_server(&world.get("files-postgres").await),
+        "nothing of a paused server is written"
+    );
+    world.merge::<DittoServer>("files", paused(Value::Null)).await;
+
+    database_is_free(&world).await;
+    assert!(
+        reasons(&world)
+            .await
+            .iter()
+            .any(|reason| reason == "PerconaOrphaned")
+    );
+    let server: DittoServer = world.get("files").await;
+    world
+        .api::<DittoServer>()
+        .delete("files", &DeleteParams::foreground())
+        .await
+        .expect("it may be deleted");
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    let kept: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(kept.uid(), cluster.uid());
+    assert!(kept.metadata.deletion_timestamp.is_none());
+
+    let again = json!({"percona": percona(false)});
+    world.create(&fixtures::server("files", again)).await;
+    world.ready("files").await;
+    assert_eq!(
+        world.get::<PerconaPGCluster>("files-postgres").await.uid(),
+        cluster.uid(),
+        "it is taken up again"
+    );
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_database_that_is_to_stay_after_all_no_longer_follows_its_server() {
+    let world = World::new("stays").await;
+    let simulator = world.percona().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world.ready("files").await;
+    assert!(follows_its_server(&world.get("files-postgres").await));
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"deleteWithServer": false}}}))
+        .await;
+    database_is_free(&world).await;
+    simulator.check().expect("the database operator lives");
+}
+
 #[tokio::test]
 async fn a_server_that_waits_for_its_stuck_database_can_be_deleted() {
     let world = World::new("stuck").await;

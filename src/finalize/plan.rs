@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
+use serde_json::{Value, json};
 
 use crate::api::percona::{self, PerconaPGCluster};
 use crate::api::{DittoServer, DittoServerSpec, Retention, names};
 use crate::observe::{Observed, Read};
+use crate::ownership::{Owner, owner};
 use crate::secrets::{self, SecretData};
 
 /// How long a deleted server stays for the end of what was asked to go, and for what the API server refuses to delete.
@@ -112,6 +114,24 @@ fn binds<T>(read: &Read<T>, is_bound: impl FnOnce(&T) -> bool, as_it_is: bool) -
 pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
     let mut owners = metadata.owner_references.iter().flatten();
     owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
+}
+
+/// Metadata of a cluster that is to stay: without the server as owner, and without the finalizers that would take its data
+/// along. One that the server controlled, whoever made it, is labelled as ours: so a server of that name takes it up again.
+#[must_use]
+pub fn metadata_of_kept(cluster: &ObjectMeta, server: &DittoServer) -> Value {
+    let uid = server.uid();
+    let owners = cluster.owner_references.iter().flatten();
+    let owners: Vec<_> = owners.filter(|owner| Some(&owner.uid) != uid.as_ref()).collect();
+    let finalizers = cluster.finalizers.iter().flatten();
+    let finalizers: Vec<_> = finalizers
+        .filter(|finalizer| !percona::REMOVAL_FINALIZERS.contains(&finalizer.as_str()))
+        .collect();
+    let mut metadata = json!({"ownerReferences": owners, "finalizers": finalizers});
+    if owner(cluster, server) == Owner::Us {
+        metadata["labels"] = json!(names::labels(&server.name_any()));
+    }
+    metadata
 }
 
 /// Metadata of a cluster that is to go with everything that belongs to it: its finalizers. `None` if it has them.

@@ -151,6 +151,43 @@ fn a_database_that_must_stay_and_is_still_bound_keeps_the_server() {
 }
 
 #[test]
+fn a_cluster_that_stays_loses_what_binds_it_and_nothing_else() {
+    let server = testing::server("{}");
+    let ours = json!({"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
+        "uid": server.uid(), "controller": true});
+    let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"});
+    let metadata = |owners: Value| -> ObjectMeta {
+        let finalizers = [
+            percona::REMOVAL_FINALIZERS[0],
+            "theirs",
+            percona::REMOVAL_FINALIZERS[1],
+        ];
+        serde_json::from_value(json!({"ownerReferences": owners, "finalizers": finalizers})).unwrap()
+    };
+    let kept = metadata_of_kept(&metadata(json!([other, ours])), &server);
+    assert_eq!(
+        (&kept["ownerReferences"], &kept["finalizers"]),
+        (&json!([other]), &json!(["theirs"]))
+    );
+    let labelled: ObjectMeta = serde_json::from_value(json!({"labels": kept["labels"]})).unwrap();
+    assert_eq!(
+        owner(&labelled, &server),
+        Owner::Orphan,
+        "it can be taken up again"
+    );
+
+    let mut bound = ours.clone();
+    bound["controller"] = json!(false);
+    let kept = metadata_of_kept(&metadata(json!([bound])), &server);
+    assert_eq!(kept["ownerReferences"], json!([]));
+    assert_eq!(
+        kept.get("labels"),
+        None,
+        "what we never controlled is not ours now"
+    );
+}
+
+#[test]
 fn the_finalizers_of_percona_are_added_to_those_that_are_there() {
     let mut cluster = testing::percona("{postgresVersion: 17}", &json!({}));
     cluster.metadata.finalizers = Some(vec!["theirs".into(), percona::REMOVAL_FINALIZERS[0].into()]);
