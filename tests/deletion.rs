@@ -220,6 +220,29 @@ async fn a_database_that_stays_keeps_the_secrets_that_it_knows() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_database_keeps_the_secrets_that_it_knows() {
+    let world = World::new("dbremains").await;
+    let simulator = world.percona().await;
+    let spec = json!({"percona": percona(false), "storage": storage("Delete")});
+    world.create(&fixtures::server("files", spec)).await;
+    world.ready("files").await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
+        .await;
+    world
+        .server_until("files", "without database", |server| {
+            wait::condition(server, "DatabaseReady").is_none()
+        })
+        .await;
+    world.delete::<PerconaPGCluster>("files-postgres").await;
+    gone(world.api::<PerconaPGCluster>(), "files-postgres").await;
+    delete(&world, "retention: Delete beside what is left of a database").await;
+    claims_go(&world).await;
+    assert_eq!(left(&world).await, [SECRETS, DATABASE_SECRETS].concat());
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
 async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_keeps_the_data() {
     let mut world = World::new("change").await;
     let simulator = world.percona().await;

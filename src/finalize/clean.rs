@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::database;
-use super::plan::{Cleanup, Fate, Plan, Task, finalizers_for_removal, is_bound, is_labelled_for};
+use super::plan::{Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_bound, is_labelled_for};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::client;
@@ -29,20 +29,20 @@ pub(super) struct Cleaner<'a> {
 }
 
 impl Cleaner<'_> {
-    /// One pass. `plan` gets whether a database cluster exists.
-    pub(super) async fn pass(&self, plan: impl FnOnce(bool) -> Plan) -> Cleanup {
+    /// One pass. `plan` gets what there is of a database.
+    pub(super) async fn pass(&self, plan: impl FnOnce(Remains) -> Plan) -> Cleanup {
         let mut cleanup = Cleanup::default();
-        let cluster = match self.read_cluster().await {
-            Ok(cluster) => cluster,
+        let (cluster, remains) = match self.read_cluster().await {
+            Ok(Some(cluster)) => (Some(cluster), Remains::Cluster),
+            Ok(None) => (None, self.remains_of_cluster().await),
             Err(error) => {
                 // Unread, it may be bound to the server, also to one that has no database by now: that must be known
                 // before the server goes.
                 cleanup.tasks.push(self.cluster_task(fate_of(&error), true));
-                None
+                (None, Remains::Cluster)
             }
         };
-        // One that cannot be read may be there, and then the Secrets stay that it knows.
-        let plan = plan(cluster.is_some() || !cleanup.tasks.is_empty());
+        let plan = plan(remains);
         if let Some(cluster) = cluster {
             cleanup.tasks.extend(self.clean_database(&cluster, &plan).await);
         }
@@ -74,6 +74,15 @@ impl Cleaner<'_> {
             // For a kind that is not served the answer is no Status object, so `get_opt` would not take it for a miss.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What there is of a database whose cluster is gone.
+    async fn remains_of_cluster(&self) -> Remains {
+        let name = names::percona_user_secret(&self.server.name_any());
+        match self.api::<Secret>().get_metadata_opt(&name).await {
+            Ok(None) => Remains::Nothing,
+            Ok(Some(_)) | Err(_) => Remains::User,
         }
     }
 
@@ -277,7 +286,7 @@ mod tests {
                 client: refused(code),
                 server: &server,
             };
-            let mut cleanup = cleaner.pass(|_| Plan::of(&server, true)).await;
+            let mut cleanup = cleaner.pass(|_| Plan::of(&server, Remains::Cluster)).await;
             cleanup.tasks.retain(|task| task.kind == PerconaPGCluster::KIND);
             let next = cleanup.next(Duration::from_secs(10_000));
             assert!(matches!(next, Next::Again(_)), "{spec}, {code}: {next:?}");

@@ -32,6 +32,17 @@ pub struct Plan {
     pub delete_database: bool,
 }
 
+/// What there is of a server's database, whatever the spec says by now. What cannot be read is taken to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// Nothing.
+    Nothing,
+    /// The Secret of its user, which outlives a cluster that was deleted by hand. So do its volumes, and nobody deletes those.
+    User,
+    /// The cluster.
+    Cluster,
+}
+
 impl Plan {
     /// Nothing is deleted. So it is for a spec that cannot be read.
     #[must_use]
@@ -44,11 +55,11 @@ impl Plan {
         }
     }
 
-    /// The plan for a server. `has_database` says whether its database cluster exists, whatever the spec says by now.
+    /// The plan for a server.
     ///
     /// A managed Secret goes with the last data that knows its value, so it stays beside a database that stays.
     #[must_use]
-    pub fn of(server: &DittoServer, has_database: bool) -> Self {
+    pub fn of(server: &DittoServer, database: Remains) -> Self {
         let (spec, name) = (&server.spec, server.name_any());
         let delete_database = deletes_database(spec);
         if spec.retention() == Retention::Retain {
@@ -57,7 +68,12 @@ impl Plan {
                 ..Self::keep_all(server)
             };
         }
-        let database_stays = spec.postgres_secret_ref().is_some() || (has_database && !delete_database);
+        let database_stays = spec.postgres_secret_ref().is_some()
+            || match database {
+                Remains::Nothing => false,
+                Remains::User => true,
+                Remains::Cluster => !delete_database,
+            };
         let managed = Vec::from(secrets::kept(server));
         let (kept_secrets, secrets) = if database_stays {
             (managed, Vec::new())

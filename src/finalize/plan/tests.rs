@@ -9,14 +9,14 @@ use crate::testing;
 
 const DELETE: &str = "storage: {metadataSize: 1Gi, retention: Delete}";
 
-fn plan(spec: &str, has_database: bool) -> Plan {
-    Plan::of(&testing::server(&format!("{{{spec}}}")), has_database)
+fn plan(spec: &str, database: Remains) -> Plan {
+    Plan::of(&testing::server(&format!("{{{spec}}}")), database)
 }
 
 #[test]
 fn without_a_policy_nothing_is_deleted() {
     let server = testing::server("{percona: {enabled: true}}");
-    let plan = Plan::of(&server, true);
+    let plan = Plan::of(&server, Remains::Cluster);
     assert_eq!(plan, Plan::keep_all(&server));
     assert_eq!(
         (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
@@ -26,7 +26,7 @@ fn without_a_policy_nothing_is_deleted() {
 
 #[test]
 fn volumes_go_with_the_secrets_that_only_they_know() {
-    let plan = plan(DELETE, false);
+    let plan = plan(DELETE, Remains::Nothing);
     assert_eq!(
         plan.claims,
         ["metadata-files-0", "content-files-0", "controlplane-files-0"]
@@ -38,26 +38,41 @@ fn volumes_go_with_the_secrets_that_only_they_know() {
 #[test]
 fn secrets_stay_beside_a_database_that_stays() {
     let own = "database: {type: postgres, postgresSecretRef: {name: db, key: x}}";
-    for (spec, has_database) in [
-        (format!("{DELETE}, percona: {{enabled: true}}"), true),
+    for (spec, database) in [
+        (format!("{DELETE}, percona: {{enabled: true}}"), Remains::Cluster),
         // Switched off by now; the cluster is there.
-        (DELETE.to_owned(), true),
-        (format!("{DELETE}, {own}"), false),
+        (DELETE.to_owned(), Remains::Cluster),
+        (format!("{DELETE}, {own}"), Remains::Nothing),
     ] {
-        let plan = plan(&spec, has_database);
+        let plan = plan(&spec, database);
         assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{spec}");
         assert_eq!(plan.kept_secrets.len(), 4, "{spec}");
     }
     let all = plan(
         &format!("{DELETE}, percona: {{enabled: true, deleteWithServer: true}}"),
-        true,
+        Remains::Cluster,
     );
     assert_eq!((all.secrets.len(), all.delete_database), (4, true));
 }
 
 #[test]
+fn secrets_stay_beside_the_volumes_of_a_cluster_that_was_deleted_by_hand() {
+    for percona in ["", ", percona: {enabled: true, deleteWithServer: true}"] {
+        let plan = plan(&format!("{DELETE}{percona}"), Remains::User);
+        assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{percona}");
+        assert_eq!(plan.kept_secrets.len(), 4, "{percona}");
+    }
+}
+
+#[test]
 fn a_database_that_is_switched_off_is_not_deleted() {
-    assert!(!plan("percona: {enabled: false, deleteWithServer: true}", true).delete_database);
+    assert!(
+        !plan(
+            "percona: {enabled: false, deleteWithServer: true}",
+            Remains::Cluster
+        )
+        .delete_database
+    );
 }
 
 #[test]
