@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dittofs_operator::api::percona::PerconaPGCluster;
 use dittofs_operator::api::{self, DittoServer};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, PersistentVolumeClaim, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::core::ObjectMeta;
 use kube::runtime::wait::await_condition;
@@ -450,6 +450,37 @@ async fn a_server_deleted_while_the_operator_is_down_is_cleaned_up_when_it_is_ba
     );
     claims_go(&world).await;
     assert_eq!(left(&world).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_pod_that_has_lost_its_stateful_set_goes_with_its_server() {
+    let mut world = World::new("lostset").await;
+    world.create(&fixtures::minimal("files")).await;
+    let server = world.ready("files").await;
+    let (set, pod) = (
+        world.get::<StatefulSet>("files").await.uid(),
+        world.get::<Pod>("files-0").await.uid(),
+    );
+    // An operator that is killed while it makes the StatefulSet anew, and then lacks a Secret.
+    world.stop_operator().await;
+    world
+        .api::<StatefulSet>()
+        .delete("files", &DeleteParams::orphan())
+        .await
+        .expect("deleted");
+    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+    world.delete::<Secret>("files-jwt-secret").await;
+    world.start_operator().await;
+    world
+        .server_until("files", "with the finalizer", has_finalizer)
+        .await;
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod, "it runs on");
+
+    world.delete::<DittoServer>("files").await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    let admin = SECRETS[0];
+    assert_eq!(left(&world).await, [&VOLUMES[..], &[admin]].concat());
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::database;
-use super::plan::{Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_bound, is_labelled_for};
+use super::plan::{
+    Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_bound, is_labelled_for, is_lost_pod,
+};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::client;
@@ -191,10 +193,8 @@ impl Cleaner<'_> {
     /// nobody else would. Its claims could not go either.
     async fn delete_orphan(&self) -> Option<Task> {
         let own_name = self.server.name_any();
-        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| {
-            is_labelled_for(pod, &own_name) && pod.owner_references().is_empty()
-        })
-        .await
+        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| is_lost_pod(pod, &own_name))
+            .await
     }
 
     /// Deletes an object of this name if it is ours. Reads its metadata only: a Secret's value is nobody's business here.

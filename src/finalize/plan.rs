@@ -1,7 +1,9 @@
 //! What is to be cleaned up, and when it is enough. Pure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
@@ -96,7 +98,8 @@ fn deletes_database(spec: &DittoServerSpec) -> bool {
 /// Whether a live server needs the finalizer.
 ///
 /// It does while its policy deletes anything, and while something that is to stay would still follow it: the database,
-/// after a change of policy; the Secrets that the Go operator made.
+/// after a change of policy; the Secrets that the Go operator made. And while its pod has lost the StatefulSet, for nothing
+/// else would take that along.
 #[must_use]
 pub fn needs_finalizer(observed: &Observed) -> bool {
     let server = &observed.server;
@@ -113,7 +116,22 @@ pub fn needs_finalizer(observed: &Observed) -> bool {
     let names = secrets::kept(server);
     let mut kept = names.iter().filter_map(|name| observed.secrets.get(name));
     let bound = |secret: &SecretData| is_bound(secret.metadata(), uid.as_deref());
-    cluster || kept.any(|read| binds(read, bound, has_it()))
+    cluster || kept.any(|read| binds(read, bound, has_it())) || leaves_pod(observed, has_it())
+}
+
+/// Whether a pod would outlive the server. While volumes grow, the StatefulSet is missing within one reconcile only.
+fn leaves_pod(observed: &Observed, as_it_is: bool) -> bool {
+    let name = observed.server.name_any();
+    let is_left =
+        |pod: &Arc<Pod>| pod.metadata.deletion_timestamp.is_none() && is_lost_pod(pod.as_ref(), &name);
+    matches!(observed.stateful_set, Read::Missing)
+        && binds(&observed.pods, |pods| pods.iter().any(is_left), as_it_is)
+}
+
+/// Whether an object is the server's pod, and no StatefulSet has it any more.
+#[must_use]
+pub fn is_lost_pod<K: Resource>(pod: &K, server: &str) -> bool {
+    pod.name_any() == names::pod(server) && is_labelled_for(pod, server) && pod.owner_references().is_empty()
 }
 
 /// Whether what was read is bound to the server. What cannot be read may be: then nothing changes.

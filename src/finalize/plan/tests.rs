@@ -1,7 +1,5 @@
 //! Which policy deletes what, and when a cleanup ends.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::*;
@@ -111,6 +109,35 @@ fn the_finalizer_stays_while_a_secret_that_is_to_stay_would_go_with_the_server()
         .secrets
         .insert("files-operator-credentials".into(), Read::Found(bound));
     assert!(needs_finalizer(&observed));
+}
+
+#[test]
+fn the_finalizer_is_needed_while_a_pod_has_lost_its_stateful_set() {
+    let pod = |metadata: Value| -> Pod { serde_json::from_value(json!({"metadata": metadata})).unwrap() };
+    let labels = json!({"app": "dittofs-server", "instance": "files"});
+    let lost = json!({"name": "files-0", "labels": labels});
+    let mut owned = lost.clone();
+    owned["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": "u"}]);
+    let mut going = lost.clone();
+    going["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let of_others = json!({"name": "files-backup", "labels": labels});
+
+    let mut observed = testing::nothing("");
+    for (metadata, is_needed) in [
+        (lost.clone(), true),
+        (owned, false),
+        (going, false),
+        (of_others, false),
+    ] {
+        observed.pods = Read::Found(vec![Arc::new(pod(metadata.clone()))]);
+        assert_eq!(needs_finalizer(&observed), is_needed, "{metadata}");
+    }
+    let mut adopting = testing::running("");
+    adopting.pods = Read::Found(vec![Arc::new(pod(lost))]);
+    assert!(!needs_finalizer(&adopting), "its StatefulSet is back");
+    observed.pods = Read::Unreadable("timed out".into());
+    assert!(!needs_finalizer(&observed), "as it is");
 }
 
 fn task(kind: &'static str, fate: Fate) -> Task {
