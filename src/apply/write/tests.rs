@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
-use kube::{Client, Resource};
 use kube::client::Body;
 use kube::runtime::reflector;
+use kube::{Client, Resource};
 use tower::Service as Transport;
 
 use super::*;
