@@ -9,6 +9,7 @@ pub mod compare;
 mod groundwork;
 pub mod managed_fields;
 pub mod preview;
+mod release;
 mod secrets;
 mod storage;
 mod stuck_pod;
@@ -28,7 +29,7 @@ use self::write::{Writer, Written};
 use crate::api::names;
 use crate::api::percona::PerconaPGCluster;
 use crate::context::Context;
-use crate::desired::{Desired, SecretChange, Workload};
+use crate::desired::{DatabaseChange, Desired, SecretChange, Workload};
 use crate::growth::{self, Growth};
 use crate::observe::{Observed, Read};
 use crate::ownership::{Owner, owner};
@@ -44,6 +45,8 @@ pub enum Outcome {
     Updated,
     /// The user asked for a new key, and it has one.
     Rotated,
+    /// It no longer goes with the server: the policy does not delete it any more.
+    Released,
     /// It was deleted: the spec no longer wants it.
     Deleted,
     /// An object of this name belongs to somebody else. It was not touched. The text says whose it is.
@@ -74,6 +77,7 @@ impl Outcome {
             | Self::Updated
             | Self::Deleted
             | Self::Rotated
+            | Self::Released
             | Self::Replaced(_)
             | Self::NamespaceTerminating
             | Self::NotGenerated
@@ -90,6 +94,7 @@ impl Outcome {
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Rotated => "rotated",
+            Self::Released => "released",
             Self::Deleted => "deleted",
             Self::Foreign(_) => "foreign",
             Self::Terminating => "terminating",
@@ -110,6 +115,7 @@ impl fmt::Display for Outcome {
             Self::Created => formatter.write_str("created"),
             Self::Updated => formatter.write_str("updated"),
             Self::Rotated => formatter.write_str("rotated"),
+            Self::Released => formatter.write_str("no longer goes with the server"),
             Self::Deleted => formatter.write_str("deleted"),
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
             Self::Terminating => formatter.write_str("the previous one is still being deleted"),
@@ -248,9 +254,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     let policies = &context.caches.network_policies;
     let written = writer.child(policies, &name, network_policy).await;
     applied.record("NetworkPolicy", name, written, Read::Missing);
-    if let Some(cluster) = database {
-        apply_database(&writer, &mut applied, cluster, groundwork).await;
-    }
+    apply_database(&writer, &mut applied, database, groundwork).await;
     let may_restart = groundwork.allows_restart(&workload);
     Box::pin(apply_workload(&writer, &mut applied, workload, groundwork)).await;
     if may_restart {
@@ -311,17 +315,21 @@ async fn apply_services(
 async fn apply_database(
     writer: &Writer<'_>,
     applied: &mut Applied,
-    cluster: PerconaPGCluster,
+    database: DatabaseChange,
     groundwork: Groundwork,
 ) {
     let name = names::percona_cluster(&writer.server.name_any());
     let before = applied.database.clone();
-    let written = if groundwork.allows_database(before.found().is_some()) {
-        writer
-            .child(&writer.context.caches.databases, &name, cluster)
-            .await
-    } else {
-        Written::without(Outcome::Skipped)
+    let written = match database {
+        DatabaseChange::Leave => return,
+        DatabaseChange::Release(cluster) => writer.release(&cluster).await,
+        DatabaseChange::Apply(_) if !groundwork.allows_database(before.found().is_some()) => {
+            Written::without(Outcome::Skipped)
+        }
+        DatabaseChange::Apply(cluster) => {
+            let cache = &writer.context.caches.databases;
+            writer.child(cache, &name, *cluster).await
+        }
     };
     applied.database = applied.record(PerconaPGCluster::KIND, name, written, before);
 }

@@ -27,6 +27,7 @@ mod volumes;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
@@ -77,8 +78,8 @@ pub struct Desired {
     pub metrics_service: Option<Service>,
     /// Baseline NetworkPolicy.
     pub network_policy: NetworkPolicy,
-    /// Database cluster, if Percona is on.
-    pub database: Option<PerconaPGCluster>,
+    /// Database cluster.
+    pub database: DatabaseChange,
     /// Volumes that are smaller than the spec.
     pub growths: Vec<Growth>,
     /// The pod.
@@ -117,6 +118,17 @@ impl fmt::Debug for Desired {
             .field("workload", workload)
             .finish()
     }
+}
+
+/// What to do with the database cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DatabaseChange {
+    /// Apply it.
+    Apply(Box<PerconaPGCluster>),
+    /// Let it stay when the server goes: it was to be deleted with it, and Percona is off by now.
+    Release(Arc<PerconaPGCluster>),
+    /// Nothing: there is none, or nothing can be said of it.
+    Leave,
 }
 
 /// What to do with the StatefulSet.

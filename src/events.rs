@@ -25,6 +25,8 @@ pub const UPDATED: &str = "Updated";
 pub const DELETED: &str = "Deleted";
 /// The user asked for a new signing key, and the server restarts on it.
 pub const SECRETS_ROTATED: &str = "SecretsRotated";
+/// The database stays and no longer follows the server.
+pub const PERCONA_ORPHANED: &str = "PerconaOrphaned";
 /// A new server starts without a generated first password: data of an earlier one is there.
 pub const PASSWORD_NOT_GENERATED: &str = "AdminPasswordNotGenerated";
 /// The server does all that is asked of it.
@@ -134,6 +136,7 @@ fn written(steps: &[Step]) -> Vec<Event> {
         .filter_map(|(reason, action, did)| list(steps, reason, action, did))
         .chain(replaced)
         .chain(steps.iter().filter_map(rotated))
+        .chain(steps.iter().filter_map(released))
         .chain(steps.iter().filter_map(not_generated))
         .collect()
 }
@@ -144,6 +147,19 @@ fn rotated(step: &Step) -> Option<Event> {
         step.name
     );
     matches!(step.outcome, Outcome::Rotated).then(|| normal(SECRETS_ROTATED, "Rotate", note))
+}
+
+fn released(step: &Step) -> Option<Event> {
+    let told = || database_stays(&format!("{} {}", step.kind, step.name));
+    matches!(step.outcome, Outcome::Released).then(told)
+}
+
+/// What becomes of a database that does not go with its server.
+pub(crate) fn database_stays(cluster: &str) -> Event {
+    let note = format!(
+        "{cluster}: stays, with its data and Secrets; a DittoServer of the same name takes it up again"
+    );
+    normal(PERCONA_ORPHANED, "Delete", note)
 }
 
 fn not_generated(step: &Step) -> Option<Event> {

@@ -1,20 +1,23 @@
 //! Deletion: what is to be done before a server goes.
 //!
 //! Children go by garbage collection, and what outlives the server has no owner reference. So a finalizer is needed only
-//! where the user's policy deletes data (`storage.retention: Delete`, `percona.deleteWithServer`), and it is the one that
-//! the Go operator set on every server; where it is not needed, it is taken off ([`guard`]).
+//! where the user's policy deletes data (`storage.retention: Delete`, `percona.deleteWithServer`) and where the pod has lost
+//! its StatefulSet, and it is the one that the Go operator set on every server; where it is not needed, it is taken off
+//! ([`guard`]).
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `finalize/plan.rs` | what is cleaned up under which policy, and when it is enough; pure |
 //! | `finalize/clean.rs` | the calls |
+//! | `finalize/database.rs` | the call by which a database stays, also that of a live server that has none any more |
 //! | `finalize/story.rs` | its events |
 //!
 //! A cleanup remembers nothing: each pass looks at what there is ([`clean`]), the status tells it, and only then does the
 //! server go ([`release`]). It ends in any case but one: while a database that is to stay would be collected with the
-//! server, the server stays.
+//! server, or may be because it cannot be read, the server stays.
 
 mod clean;
+mod database;
 pub mod plan;
 mod story;
 
@@ -30,6 +33,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use self::clean::Cleaner;
+pub(crate) use self::database::release as release_database;
 use self::plan::{Cleanup, Next, Plan};
 use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::client;
@@ -120,18 +124,10 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
     let cleaner = Cleaner {
         client: context.client.clone(),
         server: &live,
-        may_have_database: has_had_database(&live),
     };
     let cleanup = cleaner.pass(|has_database| Plan::of(&live, has_database)).await;
     events::publish(context, &live, &story::of_pass(&cleanup)).await;
     Ok(Some(cleanup))
-}
-
-/// Whether the server has, or has had, a database cluster, as far as it knows.
-fn has_had_database(server: &DittoServer) -> bool {
-    let status = server.status.as_ref();
-    let named = status.and_then(|status| status.percona_cluster_name.as_ref());
-    server.spec.percona_enabled() || named.is_some()
 }
 
 /// What is still to be done, for the status.
@@ -188,7 +184,6 @@ pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> R
     let cleaner = Cleaner {
         client: context.client.clone(),
         server: &server,
-        may_have_database: true,
     };
     let cleanup = cleaner.pass(|_| Plan::keep_all(&server)).await;
     release(context, &server, Some(cleanup)).await

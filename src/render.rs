@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::api::admission::{Admission, Violation, without_nulls};
 use crate::api::{DittoServer, names};
-use crate::desired::{self, Desired, Settings, Workload, desired};
+use crate::desired::{self, DatabaseChange, Desired, Settings, Workload, desired};
 use crate::observe::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::secrets::{self, Origin, SecretData, SecretUse};
 use crate::validate::{PodGate, Valid};
@@ -218,7 +218,7 @@ fn render(
         append(output, None, &service)?;
     }
     append(output, None, &network_policy)?;
-    if let Some(cluster) = database {
+    if let DatabaseChange::Apply(cluster) = database {
         append(output, None, &cluster)?;
     }
     if let Workload::Run { mut stateful_set, .. } = workload {

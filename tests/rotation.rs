@@ -220,6 +220,33 @@ async fn nothing_that_was_deleted_is_made_up_beside_volumes() {
 }
 
 #[tokio::test]
+async fn a_request_made_with_the_recreation_is_answered() {
+    let world = World::new("recreated").await;
+    world.create(&fixtures::minimal("files")).await;
+    let server = world.ready("files").await;
+    let (set, before) = (
+        world.get::<StatefulSet>("files").await.uid(),
+        world.get::<Secret>(JWT).await,
+    );
+    world.delete::<DittoServer>("files").await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+
+    let mut again = fixtures::minimal("files");
+    again
+        .annotations_mut()
+        .insert("dittofs.dittofs.com/rotate-secrets".into(), "1".into());
+    world.create(&again).await;
+    let after = rotated(&world, "1").await;
+    assert_eq!(after.uid(), before.uid(), "the same Secret");
+    assert_ne!(after.data, before.data);
+    world.ready("files").await;
+    settled(&world, "1").await;
+    assert_eq!(key(&world, JWT).await, after.data, "one new key");
+    assert_eq!(revisions(&world).await, 1, "the pod starts with it");
+}
+
+#[tokio::test]
 async fn a_server_with_its_own_key_may_change_to_a_generated_one() {
     let world = World::new("owntomanaged").await;
     world

@@ -99,6 +99,14 @@ pub fn selector_labels(server: &str) -> BTreeMap<String, String> {
     ])
 }
 
+/// Labels of every object that this operator makes for a server.
+#[must_use]
+pub fn labels(server: &str) -> BTreeMap<String, String> {
+    let mut labels = selector_labels(server);
+    labels.insert(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned());
+    labels
+}
+
 /// [`selector_labels`] as text, for `status.selector`.
 #[must_use]
 pub fn selector(server: &str) -> String {

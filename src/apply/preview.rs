@@ -20,7 +20,7 @@ use super::{Outcome, compare, storage};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{PerconaPGCluster, names};
 use crate::context::Context;
-use crate::desired::{Desired, SecretAction, SecretChange, Workload};
+use crate::desired::{DatabaseChange, Desired, SecretAction, SecretChange, Workload};
 use crate::growth::{self, Growth};
 use crate::observe::Observed;
 use crate::ownership::{Owner, owner};
@@ -122,9 +122,7 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
     previews.extend(sketch.services(&server, services, metrics_service).await);
     let name = names::baseline_network_policy(&server);
     previews.push(sketch.child("NetworkPolicy", name, network_policy).await);
-    if let Some(cluster) = database {
-        previews.push(sketch.database(observed, cluster, groundwork).await);
-    }
+    previews.extend(sketch.database(observed, database, groundwork).await);
     let may_restart = groundwork.allows_restart(&workload);
     previews.push(sketch.workload(observed, workload, groundwork).await);
     if may_restart {
@@ -337,15 +335,26 @@ impl Sketch<'_> {
     async fn database(
         &self,
         observed: &Observed,
-        cluster: PerconaPGCluster,
+        database: DatabaseChange,
         groundwork: Groundwork,
-    ) -> Preview {
-        let name = names::percona_cluster(&observed.server.name_any());
-        if groundwork.allows_database(observed.database.cluster.found().is_some()) {
-            self.child(PerconaPGCluster::KIND, name, cluster).await
-        } else {
-            of(PerconaPGCluster::KIND, name, Change::Refused(Outcome::Skipped))
-        }
+    ) -> Option<Preview> {
+        let (kind, name) = (
+            PerconaPGCluster::KIND,
+            names::percona_cluster(&observed.server.name_any()),
+        );
+        Some(match database {
+            DatabaseChange::Leave => return None,
+            DatabaseChange::Release(_) => {
+                let how = "would stay with its data when the server is deleted";
+                of(kind, name, Change::Other(how.into()))
+            }
+            DatabaseChange::Apply(_)
+                if !groundwork.allows_database(observed.database.cluster.found().is_some()) =>
+            {
+                of(kind, name, Change::Refused(Outcome::Skipped))
+            }
+            DatabaseChange::Apply(cluster) => self.child(kind, name, *cluster).await,
+        })
     }
 
     async fn workload(&self, observed: &Observed, workload: Workload, groundwork: Groundwork) -> Preview {

@@ -27,16 +27,9 @@ pub(super) fn kept(server: &DittoServer, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: server.namespace(),
-        labels: Some(labels(server)),
+        labels: Some(names::labels(&server.name_any())),
         ..ObjectMeta::default()
     }
-}
-
-/// Labels of every child.
-fn labels(server: &DittoServer) -> BTreeMap<String, String> {
-    let mut labels = names::selector_labels(&server.name_any());
-    labels.insert(names::MANAGED_BY_LABEL.to_owned(), names::MANAGED_BY.to_owned());
-    labels
 }
 
 /// Metadata with one more label, whose value is `true`.

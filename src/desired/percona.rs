@@ -1,16 +1,19 @@
 //! The PerconaPGCluster (contract, sections 2.6 and 11).
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::percona_images::Images;
-use super::{Settings, claims, hibernation, meta};
+use super::{DatabaseChange, Settings, claims, hibernation, meta};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
     PgBouncer, Proxy, REMOVAL_FINALIZERS, S3Repo, User,
 };
 use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names};
+use crate::finalize::plan::is_bound;
 use crate::observe::{KindState, Observed, Read};
 use crate::quantity;
 
@@ -20,20 +23,33 @@ const REPO: &str = "repo1";
 /// on a cluster that has no PgBouncer.
 const PG_BOUNCER_REPLICAS: i32 = 1;
 
-/// Builds the cluster. `None` where Percona is off, and where nothing can be said of the cluster: its kind is not
-/// installed, or it could not be read. A cluster that could not be read may be of another version than a new one, or
-/// larger, and must not be overwritten.
-pub(super) fn build(observed: &Observed, settings: &Settings) -> Option<PerconaPGCluster> {
-    let percona = observed.server.spec.percona()?;
+/// Builds the cluster, where Percona is on. Nothing is done where nothing can be said of it: its kind is not installed, or
+/// it could not be read. A cluster that could not be read may be of another version than a new one, or larger, and must not
+/// be overwritten.
+pub(super) fn build(observed: &Observed, settings: &Settings) -> DatabaseChange {
+    let Some(percona) = observed.server.spec.percona() else {
+        return switched_off(observed);
+    };
     let live = match &observed.database.cluster {
         Read::Found(cluster) => Some(&cluster.spec),
-        Read::Missing if observed.database.kind == KindState::NotServed => return None,
+        Read::Missing if observed.database.kind == KindState::NotServed => return DatabaseChange::Leave,
         Read::Missing => None,
-        Read::Unreadable(_) => return None,
+        Read::Unreadable(_) => return DatabaseChange::Leave,
     };
     let mut cluster = cluster(&observed.server, percona, settings, live);
     cluster.spec.pause = hibernation::pause(observed, live);
-    Some(cluster)
+    DatabaseChange::Apply(Box::new(cluster))
+}
+
+/// Without Percona, nothing is deleted with the server any more, and the garbage collector must know before it goes.
+fn switched_off(observed: &Observed) -> DatabaseChange {
+    let uid = observed.server.uid();
+    match &observed.database.cluster {
+        Read::Found(cluster) if is_bound(&cluster.metadata, uid.as_deref()) => {
+            DatabaseChange::Release(Arc::clone(cluster))
+        }
+        Read::Found(_) | Read::Missing | Read::Unreadable(_) => DatabaseChange::Leave,
+    }
 }
 
 fn cluster(

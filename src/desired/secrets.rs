@@ -215,13 +215,17 @@ fn patch(valid: &Valid<'_>, name: &str, secret: &SecretData) -> Option<SecretAct
 
 /// The request that this key is yet to answer. The key and the restart go together, so a pod that is held keeps its key.
 fn rotation(valid: &Valid<'_>, used: &SecretUse, secret: &SecretData) -> Option<String> {
-    let asked = generation::requested(&valid.observed.server)?;
+    let server = &valid.observed.server;
+    let asked = generation::requested(server)?;
     let annotations = secret.metadata().annotations.as_ref();
     let answered = annotations.and_then(|annotations| annotations.get(names::ROTATED_FOR_ANNOTATION));
-    // A key that was put back by hand answers no request; the StatefulSet remembers which one was answered.
+    // A key that was put back by hand answers no request; the StatefulSet remembers which one was answered. Where there is
+    // none, the key of an earlier server is told from such a one by the note or the labels that this operator gave it.
     let is_new = match valid.observed.stateful_set {
         Read::Found(_) => generation::is_asked_for(valid.observed),
-        Read::Missing | Read::Unreadable(_) => answered.is_some(),
+        Read::Missing | Read::Unreadable(_) => {
+            answered.is_some() || owner(secret.metadata(), server) == Owner::Orphan
+        }
     };
     let is_due = used.purpose == Purpose::JwtKey
         && is_new

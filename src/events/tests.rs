@@ -105,6 +105,19 @@ fn a_first_start_reads_as_a_story() {
 }
 
 #[test]
+fn a_database_that_is_let_stay_is_told() {
+    let mut life = Life::ready("");
+    let mut released = life.pod_ready();
+    released.steps = vec![step("PerconaPGCluster", "files-postgres", Outcome::Released)];
+    assert_eq!(
+        life.reconcile(&released),
+        [
+            "Normal PerconaOrphaned: PerconaPGCluster files-postgres: stays, with its data and Secrets; a DittoServer of the same name takes it up again"
+        ]
+    );
+}
+
+#[test]
 fn a_start_on_percona_reads_as_a_story() {
     let mut life = Life::new(PERCONA);
     let server = Arc::clone(&life.observed.server);

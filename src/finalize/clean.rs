@@ -13,8 +13,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::plan::{Cleanup, Fate, Plan, Task, finalizers_for_removal, is_bound, is_labelled_for};
-use crate::api::percona::{PerconaPGCluster, REMOVAL_FINALIZERS};
+use super::database;
+use super::plan::{
+    Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_bound, is_labelled_for, is_lost_pod,
+};
+use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::client;
 use crate::context::{delete_exactly, patch_params};
@@ -25,25 +28,23 @@ pub(super) struct Cleaner<'a> {
     pub(super) client: Client,
     /// The server that is being deleted, as just read. Of one whose spec cannot be read, only the metadata counts.
     pub(super) server: &'a DittoServer,
-    /// Whether there may be a database that must not follow the server.
-    pub(super) may_have_database: bool,
 }
 
 impl Cleaner<'_> {
-    /// One pass. `plan` gets whether a database cluster exists.
-    pub(super) async fn pass(&self, plan: impl FnOnce(bool) -> Plan) -> Cleanup {
+    /// One pass. `plan` gets what there is of a database.
+    pub(super) async fn pass(&self, plan: impl FnOnce(Remains) -> Plan) -> Cleanup {
         let mut cleanup = Cleanup::default();
-        let cluster = match self.read_cluster().await {
-            Ok(cluster) => cluster,
+        let (cluster, remains) = match self.read_cluster().await {
+            Ok(Some(cluster)) => (Some(cluster), Remains::Cluster),
+            Ok(None) => (None, self.remains_of_cluster().await),
             Err(error) => {
-                // Unread, it may be bound to the server: that must be known before the server goes.
-                let task = self.cluster_task(fate_of(&error), self.may_have_database);
-                cleanup.tasks.push(task);
-                None
+                // Unread, it may be bound to the server, also to one that has no database by now: that must be known
+                // before the server goes.
+                cleanup.tasks.push(self.cluster_task(fate_of(&error), true));
+                (None, Remains::Cluster)
             }
         };
-        // One that cannot be read may be there, and then the Secrets stay that it knows.
-        let plan = plan(cluster.is_some() || !cleanup.tasks.is_empty());
+        let plan = plan(remains);
         if let Some(cluster) = cluster {
             cleanup.tasks.extend(self.clean_database(&cluster, &plan).await);
         }
@@ -78,6 +79,15 @@ impl Cleaner<'_> {
         }
     }
 
+    /// What there is of a database whose cluster is gone.
+    async fn remains_of_cluster(&self) -> Remains {
+        let name = names::percona_user_secret(&self.server.name_any());
+        match self.api::<Secret>().get_metadata_opt(&name).await {
+            Ok(None) => Remains::Nothing,
+            Ok(Some(_)) | Err(_) => Remains::User,
+        }
+    }
+
     fn cluster_task(&self, fate: Fate, is_vital: bool) -> Task {
         Task {
             kind: PerconaPGCluster::KIND,
@@ -108,7 +118,8 @@ impl Cleaner<'_> {
             return Some(self.cluster_task(Fate::Going, false));
         }
         if let Some(finalizers) = finalizers_for_removal(&cluster.metadata)
-            && let Err(error) = self.write(cluster, json!({"finalizers": finalizers})).await
+            && let Err(error) =
+                database::write(&self.client, &cluster.metadata, json!({"finalizers": finalizers})).await
         {
             return Some(self.cluster_task(fate_of(&error), false));
         }
@@ -116,42 +127,10 @@ impl Cleaner<'_> {
         Some(self.cluster_task(fate, false))
     }
 
-    /// Takes the owner reference off a cluster that stays, and the finalizers that would take its data along.
     async fn release(&self, cluster: &PartialObjectMeta<PerconaPGCluster>) -> Task {
-        let uid = self.server.uid().unwrap_or_default();
-        let owners: Vec<_> = cluster
-            .owner_references()
-            .iter()
-            .filter(|owner| owner.uid != uid)
-            .collect();
-        let finalizers: Vec<_> = cluster
-            .finalizers()
-            .iter()
-            .filter(|finalizer| !REMOVAL_FINALIZERS.contains(&finalizer.as_str()))
-            .collect();
-        let body = json!({"ownerReferences": owners, "finalizers": finalizers});
-        match self.write(cluster, body).await {
-            Ok(()) => self.cluster_task(Fate::Released, true),
+        match database::release(&self.client, self.server, &cluster.metadata).await {
+            Ok(_) => self.cluster_task(Fate::Released, true),
             Err(error) => self.cluster_task(fate_of(&error), true),
-        }
-    }
-
-    /// Changes a cluster's metadata, if it is still as it was read.
-    async fn write(
-        &self,
-        cluster: &PartialObjectMeta<PerconaPGCluster>,
-        mut metadata: serde_json::Value,
-    ) -> kube::Result<()> {
-        metadata["uid"] = json!(cluster.metadata.uid);
-        metadata["resourceVersion"] = json!(cluster.metadata.resource_version);
-        let patch = Patch::Merge(json!({"metadata": metadata}));
-        let api = self.api::<PerconaPGCluster>();
-        match api
-            .patch_metadata(&cluster.name_any(), &patch_params(), &patch)
-            .await
-        {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            result => result.map(drop),
         }
     }
 
@@ -214,10 +193,8 @@ impl Cleaner<'_> {
     /// nobody else would. Its claims could not go either.
     async fn delete_orphan(&self) -> Option<Task> {
         let own_name = self.server.name_any();
-        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| {
-            is_labelled_for(pod, &own_name) && pod.owner_references().is_empty()
-        })
-        .await
+        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| is_lost_pod(pod, &own_name))
+            .await
     }
 
     /// Deletes an object of this name if it is ours. Reads its metadata only: a Secret's value is nobody's business here.
@@ -269,5 +246,50 @@ fn fate_of(error: &kube::Error) -> Fate {
             Fate::Refused(format!("{} (HTTP {})", status.message, status.code))
         }
         _ => Fate::Unanswered(client::explain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::finalize::plan::Next;
+    use crate::testing;
+
+    /// A client of an API server that refuses every call like this.
+    fn refused(code: u16) -> Client {
+        let status =
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": code});
+        let answer = move |_: Request<Body>| {
+            let mut response = Response::new(Body::from(Value::to_string(&status).into_bytes()));
+            *response.status_mut() = code.try_into().expect("a code of HTTP");
+            std::future::ready(Ok::<_, Infallible>(response))
+        };
+        Client::new(tower::service_fn(answer), "storage")
+    }
+
+    #[tokio::test]
+    async fn a_server_stays_while_its_cluster_cannot_be_read_also_with_percona_off() {
+        for (spec, code) in [
+            ("", 403),
+            ("percona: {enabled: false, deleteWithServer: true}", 403),
+            ("percona: {enabled: false, deleteWithServer: true}", 503),
+        ] {
+            let server = testing::server(spec);
+            let cleaner = Cleaner {
+                client: refused(code),
+                server: &server,
+            };
+            let mut cleanup = cleaner.pass(|_| Plan::of(&server, Remains::Cluster)).await;
+            cleanup.tasks.retain(|task| task.kind == PerconaPGCluster::KIND);
+            let next = cleanup.next(Duration::from_secs(10_000));
+            assert!(matches!(next, Next::Again(_)), "{spec}, {code}: {next:?}");
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! What is to be cleaned up, and when it is enough. Pure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
+use serde_json::{Value, json};
 
 use crate::api::percona::{self, PerconaPGCluster};
 use crate::api::{DittoServer, DittoServerSpec, Retention, names};
 use crate::observe::{Observed, Read};
+use crate::ownership::{Owner, owner};
 use crate::secrets::{self, SecretData};
 
 /// How long a deleted server stays for the end of what was asked to go, and for what the API server refuses to delete.
@@ -30,6 +34,17 @@ pub struct Plan {
     pub delete_database: bool,
 }
 
+/// What there is of a server's database, whatever the spec says by now. What cannot be read is taken to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// Nothing.
+    Nothing,
+    /// The Secret of its user, which outlives a cluster that was deleted by hand. So do its volumes, and nobody deletes those.
+    User,
+    /// The cluster.
+    Cluster,
+}
+
 impl Plan {
     /// Nothing is deleted. So it is for a spec that cannot be read.
     #[must_use]
@@ -42,11 +57,11 @@ impl Plan {
         }
     }
 
-    /// The plan for a server. `has_database` says whether its database cluster exists, whatever the spec says by now.
+    /// The plan for a server.
     ///
     /// A managed Secret goes with the last data that knows its value, so it stays beside a database that stays.
     #[must_use]
-    pub fn of(server: &DittoServer, has_database: bool) -> Self {
+    pub fn of(server: &DittoServer, database: Remains) -> Self {
         let (spec, name) = (&server.spec, server.name_any());
         let delete_database = deletes_database(spec);
         if spec.retention() == Retention::Retain {
@@ -55,7 +70,12 @@ impl Plan {
                 ..Self::keep_all(server)
             };
         }
-        let database_stays = spec.postgres_secret_ref().is_some() || (has_database && !delete_database);
+        let database_stays = spec.postgres_secret_ref().is_some()
+            || match database {
+                Remains::Nothing => false,
+                Remains::User => true,
+                Remains::Cluster => !delete_database,
+            };
         let managed = Vec::from(secrets::kept(server));
         let (kept_secrets, secrets) = if database_stays {
             (managed, Vec::new())
@@ -78,7 +98,8 @@ fn deletes_database(spec: &DittoServerSpec) -> bool {
 /// Whether a live server needs the finalizer.
 ///
 /// It does while its policy deletes anything, and while something that is to stay would still follow it: the database,
-/// after a change of policy; the Secrets that the Go operator made.
+/// after a change of policy; the Secrets that the Go operator made. And while its pod has lost the StatefulSet, for nothing
+/// else would take that along.
 #[must_use]
 pub fn needs_finalizer(observed: &Observed) -> bool {
     let server = &observed.server;
@@ -95,7 +116,22 @@ pub fn needs_finalizer(observed: &Observed) -> bool {
     let names = secrets::kept(server);
     let mut kept = names.iter().filter_map(|name| observed.secrets.get(name));
     let bound = |secret: &SecretData| is_bound(secret.metadata(), uid.as_deref());
-    cluster || kept.any(|read| binds(read, bound, has_it()))
+    cluster || kept.any(|read| binds(read, bound, has_it())) || leaves_pod(observed, has_it())
+}
+
+/// Whether a pod would outlive the server. While volumes grow, the StatefulSet is missing within one reconcile only.
+fn leaves_pod(observed: &Observed, as_it_is: bool) -> bool {
+    let name = observed.server.name_any();
+    let is_left =
+        |pod: &Arc<Pod>| pod.metadata.deletion_timestamp.is_none() && is_lost_pod(pod.as_ref(), &name);
+    matches!(observed.stateful_set, Read::Missing)
+        && binds(&observed.pods, |pods| pods.iter().any(is_left), as_it_is)
+}
+
+/// Whether an object is the server's pod, and no StatefulSet has it any more.
+#[must_use]
+pub fn is_lost_pod<K: Resource>(pod: &K, server: &str) -> bool {
+    pod.name_any() == names::pod(server) && is_labelled_for(pod, server) && pod.owner_references().is_empty()
 }
 
 /// Whether what was read is bound to the server. What cannot be read may be: then nothing changes.
@@ -112,6 +148,24 @@ fn binds<T>(read: &Read<T>, is_bound: impl FnOnce(&T) -> bool, as_it_is: bool) -
 pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
     let mut owners = metadata.owner_references.iter().flatten();
     owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
+}
+
+/// Metadata of a cluster that is to stay: without the server as owner, and without the finalizers that would take its data
+/// along. One that the server controlled, whoever made it, is labelled as ours: so a server of that name takes it up again.
+#[must_use]
+pub fn metadata_of_kept(cluster: &ObjectMeta, server: &DittoServer) -> Value {
+    let uid = server.uid();
+    let owners = cluster.owner_references.iter().flatten();
+    let owners: Vec<_> = owners.filter(|owner| Some(&owner.uid) != uid.as_ref()).collect();
+    let finalizers = cluster.finalizers.iter().flatten();
+    let finalizers: Vec<_> = finalizers
+        .filter(|finalizer| !percona::REMOVAL_FINALIZERS.contains(&finalizer.as_str()))
+        .collect();
+    let mut metadata = json!({"ownerReferences": owners, "finalizers": finalizers});
+    if owner(cluster, server) == Owner::Us {
+        metadata["labels"] = json!(names::labels(&server.name_any()));
+    }
+    metadata
 }
 
 /// Metadata of a cluster that is to go with everything that belongs to it: its finalizers. `None` if it has them.

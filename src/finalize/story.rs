@@ -6,14 +6,12 @@ use kube::runtime::events::{Event, EventType};
 
 use super::plan::{Cleanup, Fate};
 use crate::api::percona::PerconaPGCluster;
-use crate::events::event;
+use crate::events::{database_stays, event};
 
 /// Data was asked to go, as the policy says.
 pub const DATA_DELETED: &str = "DataDeleted";
 /// The database was asked to go, as the policy says.
 pub const PERCONA_DELETED: &str = "PerconaDeleted";
-/// The database stays and no longer follows the server.
-pub const PERCONA_ORPHANED: &str = "PerconaOrphaned";
 /// The server goes although not everything is done.
 pub const CLEANUP_TIMEOUT: &str = "CleanupTimeout";
 
@@ -24,6 +22,7 @@ pub(super) fn of_pass(cleanup: &Cleanup) -> Vec<Event> {
     };
     let mut data = cleanup.named("PersistentVolumeClaim", &Fate::Asked);
     data.extend(cleanup.named("Secret", &Fate::Asked));
+    let kept = cleanup.named(PerconaPGCluster::KIND, &Fate::Released);
     let events = [
         tell(
             EventType::Warning,
@@ -31,12 +30,7 @@ pub(super) fn of_pass(cleanup: &Cleanup) -> Vec<Event> {
             cleanup.named(PerconaPGCluster::KIND, &Fate::Asked),
             "deleted with its data, as spec.percona.deleteWithServer asks",
         ),
-        tell(
-            EventType::Normal,
-            PERCONA_ORPHANED,
-            cleanup.named(PerconaPGCluster::KIND, &Fate::Released),
-            "stays, with its data and Secrets; a DittoServer of the same name takes it up again",
-        ),
+        kept.first().map(|cluster| database_stays(cluster)),
         tell(
             EventType::Warning,
             DATA_DELETED,

@@ -15,7 +15,7 @@ use crate::api::percona::{PerconaPGCluster, PerconaPGClusterSpec, PerconaPGClust
 use crate::api::{DittoServer, names};
 use crate::apply::{Applied, Outcome, Step};
 use crate::conditions::{Inputs, conditions};
-use crate::desired::{Desired, Workload};
+use crate::desired::{DatabaseChange, Desired, Workload};
 use crate::observe::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::secrets::{self, Purpose, SecretData};
 use crate::validate::validate;
@@ -260,7 +260,7 @@ pub(crate) fn built(observed: &Observed) -> Desired {
         api_service: Service::default(),
         metrics_service: None,
         network_policy: NetworkPolicy::default(),
-        database: None,
+        database: DatabaseChange::Leave,
         workload: Workload::Await,
     }
 }

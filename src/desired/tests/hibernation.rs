@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::api::percona::PerconaPGCluster;
-use crate::desired::{Desired, Settings, Workload, desired};
+use crate::desired::{DatabaseChange, Desired, Settings, Workload, desired};
 use crate::observe::{Observed, Read};
 use crate::testing;
 use crate::validate::{fixtures, validate};
@@ -50,7 +50,10 @@ fn set_cluster(observed: &mut Observed, pause: Option<bool>, state: &str) {
 }
 
 fn pause(observed: &Observed) -> Option<bool> {
-    children(observed).database.expect("a cluster").spec.pause
+    let DatabaseChange::Apply(cluster) = children(observed).database else {
+        panic!("a cluster");
+    };
+    cluster.spec.pause
 }
 
 #[test]

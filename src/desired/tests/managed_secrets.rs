@@ -273,6 +273,25 @@ fn a_key_that_was_put_back_by_hand_is_not_replaced_for_an_old_request() {
 }
 
 #[test]
+fn a_request_beside_no_server_is_due_for_a_key_that_was_generated() {
+    let generated = |annotations: Option<BTreeMap<String, String>>| ObjectMeta {
+        labels: Some(names::labels("files")),
+        annotations,
+        ..ObjectMeta::default()
+    };
+    let mut observed = testing::running("");
+    observed.stateful_set = Read::Missing;
+    describe(&mut observed, JWT, generated(None));
+    assert_eq!(changes(&observed), [], "nothing is asked for");
+    ask(&mut observed, "monday");
+    assert_eq!(changes(&observed).len(), 1, "it answers no request yet");
+    for (note, due) in [("monday", 0), ("sunday", 1)] {
+        describe(&mut observed, JWT, generated(answered(note).annotations));
+        assert_eq!(changes(&observed).len(), due, "answered {note}");
+    }
+}
+
+#[test]
 fn claims_that_are_going_are_no_data_and_forgone_passwords_are_told() {
     let mut observed = testing::nothing("");
     let mut going = claim("metadata", &[]);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::desired::{Desired, Settings, Workload, desired};
+use crate::desired::{DatabaseChange, Desired, Settings, Workload, desired};
 use crate::observe::Observed;
 use crate::testing::{self, valid};
 use crate::validate::PodGate;
@@ -31,7 +31,9 @@ fn manifests(observed: &Observed) -> String {
     documents.extend([document(&headless_service), document(&api_service)]);
     documents.extend(metrics_service.iter().map(document));
     documents.push(document(&network_policy));
-    documents.extend(database.iter().map(document));
+    if let DatabaseChange::Apply(cluster) = &database {
+        documents.push(document(cluster));
+    }
     documents.push(document(&stateful_set));
     documents.join("---\n")
 }

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use kube::Resource;
 use serde_json::{Value, json};
 
-use crate::desired::{Settings, desired};
+use crate::desired::{DatabaseChange, Settings, desired};
 use crate::observe::{KindState, Observed, Read};
 use crate::testing::{self, valid};
 use crate::validate::PodGate;
 
 fn cluster_with(observed: &Observed, settings: &Settings) -> Option<Value> {
     let children = desired(&valid(observed, PodGate::Closed), settings).expect("children");
-    children
-        .database
-        .map(|cluster| serde_json::to_value(cluster).unwrap())
+    match children.database {
+        DatabaseChange::Apply(cluster) => Some(serde_json::to_value(cluster).unwrap()),
+        DatabaseChange::Release(_) | DatabaseChange::Leave => None,
+    }
 }
 
 /// The cluster of a server with this `spec.percona`, beside a live one.
@@ -192,6 +194,28 @@ fn the_cluster_has_an_owner_only_if_it_is_to_be_deleted_with_the_server() {
     );
     let owned = cluster("{enabled: true, deleteWithServer: true}", None);
     assert_eq!(owned["metadata"]["ownerReferences"][0]["name"], "files");
+}
+
+#[test]
+fn a_cluster_that_would_go_with_a_server_without_percona_is_let_stay() {
+    let database = |percona: &str, owned: bool| {
+        let mut observed = testing::nothing(&format!("percona: {percona}"));
+        let mut live = testing::percona("{postgresVersion: 17}", &json!({}));
+        live.metadata.owner_references =
+            owned.then(|| vec![observed.server.controller_owner_ref(&()).unwrap()]);
+        observed.database.cluster = Read::Found(Arc::new(live));
+        desired(&valid(&observed, PodGate::Closed), &Settings::default())
+            .expect("children")
+            .database
+    };
+    for off in ["{enabled: false, deleteWithServer: true}", "null"] {
+        assert!(matches!(database(off, true), DatabaseChange::Release(_)), "{off}");
+        assert_eq!(database(off, false), DatabaseChange::Leave, "{off}");
+    }
+    assert!(matches!(
+        database("{enabled: true}", true),
+        DatabaseChange::Apply(_)
+    ));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Which policy deletes what, and when a cleanup ends.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::*;
@@ -9,14 +7,14 @@ use crate::testing;
 
 const DELETE: &str = "storage: {metadataSize: 1Gi, retention: Delete}";
 
-fn plan(spec: &str, has_database: bool) -> Plan {
-    Plan::of(&testing::server(&format!("{{{spec}}}")), has_database)
+fn plan(spec: &str, database: Remains) -> Plan {
+    Plan::of(&testing::server(&format!("{{{spec}}}")), database)
 }
 
 #[test]
 fn without_a_policy_nothing_is_deleted() {
     let server = testing::server("{percona: {enabled: true}}");
-    let plan = Plan::of(&server, true);
+    let plan = Plan::of(&server, Remains::Cluster);
     assert_eq!(plan, Plan::keep_all(&server));
     assert_eq!(
         (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
@@ -26,7 +24,7 @@ fn without_a_policy_nothing_is_deleted() {
 
 #[test]
 fn volumes_go_with_the_secrets_that_only_they_know() {
-    let plan = plan(DELETE, false);
+    let plan = plan(DELETE, Remains::Nothing);
     assert_eq!(
         plan.claims,
         ["metadata-files-0", "content-files-0", "controlplane-files-0"]
@@ -38,26 +36,41 @@ fn volumes_go_with_the_secrets_that_only_they_know() {
 #[test]
 fn secrets_stay_beside_a_database_that_stays() {
     let own = "database: {type: postgres, postgresSecretRef: {name: db, key: x}}";
-    for (spec, has_database) in [
-        (format!("{DELETE}, percona: {{enabled: true}}"), true),
+    for (spec, database) in [
+        (format!("{DELETE}, percona: {{enabled: true}}"), Remains::Cluster),
         // Switched off by now; the cluster is there.
-        (DELETE.to_owned(), true),
-        (format!("{DELETE}, {own}"), false),
+        (DELETE.to_owned(), Remains::Cluster),
+        (format!("{DELETE}, {own}"), Remains::Nothing),
     ] {
-        let plan = plan(&spec, has_database);
+        let plan = plan(&spec, database);
         assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{spec}");
         assert_eq!(plan.kept_secrets.len(), 4, "{spec}");
     }
     let all = plan(
         &format!("{DELETE}, percona: {{enabled: true, deleteWithServer: true}}"),
-        true,
+        Remains::Cluster,
     );
     assert_eq!((all.secrets.len(), all.delete_database), (4, true));
 }
 
 #[test]
+fn secrets_stay_beside_the_volumes_of_a_cluster_that_was_deleted_by_hand() {
+    for percona in ["", ", percona: {enabled: true, deleteWithServer: true}"] {
+        let plan = plan(&format!("{DELETE}{percona}"), Remains::User);
+        assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{percona}");
+        assert_eq!(plan.kept_secrets.len(), 4, "{percona}");
+    }
+}
+
+#[test]
 fn a_database_that_is_switched_off_is_not_deleted() {
-    assert!(!plan("percona: {enabled: false, deleteWithServer: true}", true).delete_database);
+    assert!(
+        !plan(
+            "percona: {enabled: false, deleteWithServer: true}",
+            Remains::Cluster
+        )
+        .delete_database
+    );
 }
 
 #[test]
@@ -96,6 +109,35 @@ fn the_finalizer_stays_while_a_secret_that_is_to_stay_would_go_with_the_server()
         .secrets
         .insert("files-operator-credentials".into(), Read::Found(bound));
     assert!(needs_finalizer(&observed));
+}
+
+#[test]
+fn the_finalizer_is_needed_while_a_pod_has_lost_its_stateful_set() {
+    let pod = |metadata: Value| -> Pod { serde_json::from_value(json!({"metadata": metadata})).unwrap() };
+    let labels = json!({"app": "dittofs-server", "instance": "files"});
+    let lost = json!({"name": "files-0", "labels": labels});
+    let mut owned = lost.clone();
+    owned["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": "u"}]);
+    let mut going = lost.clone();
+    going["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let of_others = json!({"name": "files-backup", "labels": labels});
+
+    let mut observed = testing::nothing("");
+    for (metadata, is_needed) in [
+        (lost.clone(), true),
+        (owned, false),
+        (going, false),
+        (of_others, false),
+    ] {
+        observed.pods = Read::Found(vec![Arc::new(pod(metadata.clone()))]);
+        assert_eq!(needs_finalizer(&observed), is_needed, "{metadata}");
+    }
+    let mut adopting = testing::running("");
+    adopting.pods = Read::Found(vec![Arc::new(pod(lost))]);
+    assert!(!needs_finalizer(&adopting), "its StatefulSet is back");
+    observed.pods = Read::Unreadable("timed out".into());
+    assert!(!needs_finalizer(&observed), "as it is");
 }
 
 fn task(kind: &'static str, fate: Fate) -> Task {
@@ -148,6 +190,43 @@ fn a_database_that_must_stay_and_is_still_bound_keeps_the_server() {
         ..bound
     };
     assert_eq!(next(vec![released], 0), Next::LetGo);
+}
+
+#[test]
+fn a_cluster_that_stays_loses_what_binds_it_and_nothing_else() {
+    let server = testing::server("{}");
+    let ours = json!({"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
+        "uid": server.uid(), "controller": true});
+    let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"});
+    let metadata = |owners: Value| -> ObjectMeta {
+        let finalizers = [
+            percona::REMOVAL_FINALIZERS[0],
+            "theirs",
+            percona::REMOVAL_FINALIZERS[1],
+        ];
+        serde_json::from_value(json!({"ownerReferences": owners, "finalizers": finalizers})).unwrap()
+    };
+    let kept = metadata_of_kept(&metadata(json!([other, ours])), &server);
+    assert_eq!(
+        (&kept["ownerReferences"], &kept["finalizers"]),
+        (&json!([other]), &json!(["theirs"]))
+    );
+    let labelled: ObjectMeta = serde_json::from_value(json!({"labels": kept["labels"]})).unwrap();
+    assert_eq!(
+        owner(&labelled, &server),
+        Owner::Orphan,
+        "it can be taken up again"
+    );
+
+    let mut bound = ours.clone();
+    bound["controller"] = json!(false);
+    let kept = metadata_of_kept(&metadata(json!([bound])), &server);
+    assert_eq!(kept["ownerReferences"], json!([]));
+    assert_eq!(
+        kept.get("labels"),
+        None,
+        "what we never controlled is not ours now"
+    );
 }
 
 #[test]
