@@ -51,6 +51,13 @@ pub fn is_server(reference: &OwnerReference) -> bool {
     reference.kind == DittoServer::kind(&()) && group == Some(names::GROUP)
 }
 
+/// Whether an object would be collected with the server of this UID.
+#[must_use]
+pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
+}
+
 /// Whether `server` may use a database that this operator did not make: only if the user says so, and nobody else controls
 /// it.
 #[must_use]

@@ -13,8 +13,8 @@ use crate::api::percona::{
     PgBouncer, Proxy, REMOVAL_FINALIZERS, S3Repo, User,
 };
 use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names};
-use crate::finalize::plan::is_bound;
 use crate::observe::{KindState, Observed, Read};
+use crate::ownership::is_bound;
 use crate::quantity;
 
 /// The only backup repository.

@@ -14,14 +14,12 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::database;
-use super::plan::{
-    Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_bound, is_labelled_for, is_lost_pod,
-};
+use super::plan::{Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_labelled_for, is_lost_pod};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::client;
 use crate::context::{delete_exactly, patch_params};
-use crate::ownership::{Owner, owner};
+use crate::ownership::{Owner, is_bound, owner};
 
 /// One server's cleanup.
 pub(super) struct Cleaner<'a> {

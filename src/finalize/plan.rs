@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::api::percona::{self, PerconaPGCluster};
 use crate::api::{DittoServer, DittoServerSpec, Retention, names};
 use crate::observe::{Observed, Read};
+use crate::ownership::is_bound;
 use crate::ownership::{Owner, owner};
 use crate::secrets::{self, SecretData};
 
@@ -141,13 +142,6 @@ fn binds<T>(read: &Read<T>, is_bound: impl FnOnce(&T) -> bool, as_it_is: bool) -
         Read::Missing => false,
         Read::Unreadable(_) => as_it_is,
     }
-}
-
-/// Whether an object would be collected with the server of this UID.
-#[must_use]
-pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
-    let mut owners = metadata.owner_references.iter().flatten();
-    owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
 }
 
 /// Metadata of a cluster that is to stay: without the server as owner, and without the finalizers that would take its data
