@@ -4,6 +4,7 @@
 //! fields of others, webhooks) it says itself, by dry runs. Two writes of an apply are no change of a child, and so not
 //! foretold: the mark on a volume claim, and the end of a pod that stands in the way of a rollout.
 
+mod overlay;
 mod prune;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -236,8 +237,7 @@ impl Sketch<'_> {
         if self.0.is_current(&live, &desired)? {
             return Ok(Change::None);
         }
-        let applied = self.applied::<K>(name, &before, &desired).await?;
-        let after = self.settled(name, &live, applied, &desired).await?;
+        let after = self.after(name, &live, &before, &desired).await?;
         Ok(Change::Update {
             before,
             after,
@@ -282,31 +282,40 @@ impl Sketch<'_> {
         Ok(serde_json::to_value(applied)?)
     }
 
-    /// What is left of `applied` once the fields are gone that only an older write of ours set. The apply takes those over
-    /// first, which no dry run can do; so they are taken out here, and the API server fills in its defaults.
-    async fn settled<K: Child>(
+    /// What becomes of a live object. Fields that only an older write of ours set, or the Go operator, go: the apply takes those
+    /// over first, which no dry run can do. So they are taken out here, and the API server fills in its defaults. One of them may
+    /// be what it refuses, beside what is desired; then the object is put together here.
+    async fn after<K: Child>(
         &self,
         name: &str,
         live: &K,
-        applied: Value,
+        before: &Value,
         desired: &Value,
     ) -> Result<Value, Error> {
+        let applied = self.applied::<K>(name, before, desired).await;
         let managers = Managers::of(live.meta(), self.0.server);
         let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
-            return Ok(applied);
+            return applied;
         };
-        let mut pruned = applied.clone();
+        let mut pruned = match &applied {
+            Ok(applied) => applied.clone(),
+            Err(_) => overlay::overlaid(before, desired),
+        };
         prune::prune(&mut pruned, &entries, desired);
-        if pruned == applied {
-            return Ok(applied);
+        match applied {
+            Ok(applied) if applied == pruned => Ok(applied),
+            _ => self.replaced(name, live, pruned).await,
         }
-        if let Some(metadata) = pruned["metadata"].as_object_mut() {
+    }
+
+    async fn replaced<K: Child>(&self, name: &str, live: &K, mut object: Value) -> Result<Value, Error> {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("managedFields");
             metadata.insert("resourceVersion".into(), json!(live.resource_version()));
         }
-        let object: DynamicObject = serde_json::from_value(pruned)?;
+        let object: DynamicObject = serde_json::from_value(object)?;
         let replaced = self.dynamic::<K>().replace(name, &dry_post(), &object).await;
-        Ok(serde_json::to_value(replaced.map_err(Error::call("replace"))?)?)
+        Ok(serde_json::to_value(replaced.map_err(Error::call("apply"))?)?)
     }
 
     /// The metrics Service of a server whose metrics are off.
