@@ -8,16 +8,16 @@ mod overlay;
 mod prune;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use kube::api::{Api, DynamicObject, Patch, PostParams};
 use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::groundwork::Groundwork;
 use super::managed_fields::{self, Managers};
-use super::write::{Child, Error, Writer, stamped};
-use super::{Outcome, compare, storage};
+use super::write::{Child, Error, Writer, dry_apply, stamped};
+use super::{Outcome, compare, configuration, storage};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{PerconaPGCluster, names};
 use crate::context::Context;
@@ -109,6 +109,9 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
     let sketch = Sketch(Writer::new(context, &observed.server));
     let mut previews = secret_previews(secrets, secret_changes, not_generated);
     let name = names::config_map(&server);
+    let leads = config_map
+        .as_ref()
+        .is_some_and(|config_map| sketch.leads(observed, config_map, &workload));
     previews.push(match config_map {
         Some(config_map) => sketch.child("ConfigMap", name, config_map).await,
         None => of(
@@ -127,11 +130,23 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
         previews.push(sketch.database(observed, cluster, groundwork).await);
     }
     let may_restart = groundwork.allows_restart(&workload);
-    previews.push(sketch.workload(observed, workload, groundwork).await);
+    let workload = sketch.workload(observed, workload, groundwork).await;
+    if leads && matches!(workload.change, Change::Failed(_)) {
+        keep_configuration(&mut previews);
+    }
+    previews.push(workload);
     if may_restart {
         previews.extend(pod_without_volume(observed));
     }
     previews
+}
+
+/// The configuration of a pod that cannot follow it.
+fn keep_configuration(previews: &mut [Preview]) {
+    let config_maps = previews.iter_mut().filter(|preview| preview.kind == "ConfigMap");
+    for preview in config_maps.filter(|preview| preview.change.is_write()) {
+        preview.change = Change::Held("stays as it is beside a pod whose StatefulSet is refused".into());
+    }
 }
 
 /// The values of Secrets are not shown, so nothing is asked about them.
@@ -220,6 +235,13 @@ fn templates(live: &Value, desired: &Value) -> Value {
 struct Sketch<'a>(Writer<'a>);
 
 impl Sketch<'_> {
+    /// Whether a configuration changes only if its StatefulSet can follow.
+    fn leads(&self, observed: &Observed, config_map: &ConfigMap, workload: &Workload) -> bool {
+        let (before, live) = (&observed.config_map, &observed.stateful_set);
+        let follower = configuration::follower(&self.0, before, live, config_map, workload);
+        matches!(follower, Ok(Some(_)))
+    }
+
     async fn child<K: Child>(&self, kind: &'static str, name: String, desired: K) -> Preview {
         let change = self.change(&name, desired).await.unwrap_or_else(Change::Failed);
         of(kind, name, change)
@@ -270,13 +292,9 @@ impl Sketch<'_> {
     async fn applied<K: Child>(&self, name: &str, live: &Value, desired: &Value) -> Result<Value, Error> {
         let mut body = desired.clone();
         body["metadata"]["uid"] = live["metadata"]["uid"].clone();
-        let params = PatchParams {
-            dry_run: true,
-            ..PatchParams::apply(FIELD_MANAGER).force()
-        };
         let applied = self
             .dynamic::<K>()
-            .patch(name, &params, &Patch::Apply(&body))
+            .patch(name, &dry_apply(), &Patch::Apply(&body))
             .await
             .map_err(Error::call("apply"))?;
         Ok(serde_json::to_value(applied)?)

@@ -199,6 +199,23 @@ async fn a_pod_that_the_api_server_would_refuse_is_not_foretold() {
 }
 
 #[tokio::test]
+async fn a_configuration_whose_stateful_set_would_be_refused_stays_as_it_is() {
+    let world = World::new("diff").await;
+    applied(&world, json!({})).await;
+    let half = json!({"limits": {"example.org/device": "500m"}});
+    let bad = json!({"logging": {"level": "DEBUG"}, "resources": half});
+    let said = against(&world, bad).await;
+    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    for wanted in [
+        "ConfigMap files-config: stays as it is",
+        "StatefulSet files: apply failed:",
+        "must be an integer",
+    ] {
+        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+    }
+}
+
+#[tokio::test]
 async fn a_configuration_that_a_quota_refuses_keeps_the_pod_from_being_foretold() {
     let world = World::without_operator("diff").await;
     let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/configmaps": "0"}}});
