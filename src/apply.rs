@@ -2,10 +2,12 @@
 //!
 //! The order is that of need. Secrets come first: the pod's hash speaks of their values. Then the configuration, the
 //! growth of claims and what the pod is reached by, then the database, and the StatefulSet last, because a pod starts the moment it exists. A child
-//! that fails does not stop the others, except that no pod is written before its Secrets and its configuration.
+//! that fails does not stop the others, except that no pod is written before its Secrets and its configuration, and that a
+//! running pod keeps its configuration while its StatefulSet is refused.
 
 mod claims;
 pub mod compare;
+mod configuration;
 mod groundwork;
 pub mod managed_fields;
 pub mod preview;
@@ -232,12 +234,13 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     for name in not_generated {
         applied.steps.push(secret_step(name, Outcome::NotGenerated));
     }
-    if let Some(config_map) = config_map {
-        let name = names::config_map(&observed.server.name_any());
-        let written = writer.child(&context.caches.config_maps, &name, config_map).await;
-        let before = applied.config_map.clone();
-        applied.config_map = applied.record("ConfigMap", name, written, before);
-    }
+    let refused = match config_map {
+        Some(config_map) => {
+            let written = configuration::apply(&writer, &mut applied, config_map, &workload);
+            written.await.err()
+        }
+        None => None,
+    };
     let groundwork = Groundwork::of(applied.is_complete());
     // Neither waits for the other: a pod may start on a small volume, and a volume grows under any pod.
     for growth in growths {
@@ -255,8 +258,15 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     let written = writer.child(policies, &name, network_policy).await;
     applied.record("NetworkPolicy", name, written, Read::Missing);
     apply_database(&writer, &mut applied, database, groundwork).await;
-    let may_restart = groundwork.allows_restart(&workload);
-    Box::pin(apply_workload(&writer, &mut applied, workload, groundwork)).await;
+    let may_restart = refused.is_none() && groundwork.allows_restart(&workload);
+    Box::pin(apply_workload(
+        &writer,
+        &mut applied,
+        workload,
+        groundwork,
+        refused,
+    ))
+    .await;
     if may_restart {
         restart_without_volume(&writer, &mut applied, observed).await;
     }
@@ -361,11 +371,13 @@ async fn restart_without_volume(writer: &Writer<'_>, applied: &mut Applied, obse
     }
 }
 
+/// `refused` is why the API server does not take it, where it was asked already.
 async fn apply_workload(
     writer: &Writer<'_>,
     applied: &mut Applied,
     workload: Workload,
     groundwork: Groundwork,
+    refused: Option<Error>,
 ) {
     let (cache, name) = (
         &writer.context.caches.stateful_sets,
@@ -379,11 +391,12 @@ async fn apply_workload(
         Workload::Run {
             stateful_set,
             config_hash: _,
-        } => match before.found() {
-            Some(live) if matches!(storage::templates_differ(live, &stateful_set), Ok(true)) => {
+        } => match (refused, before.found()) {
+            (Some(refused), _) => Written::without(Outcome::Failed(refused)),
+            (None, Some(live)) if matches!(storage::templates_differ(live, &stateful_set), Ok(true)) => {
                 writer.replace(&name, *stateful_set).await
             }
-            _ => writer.child(cache, &name, *stateful_set).await,
+            (None, _) => writer.child(cache, &name, *stateful_set).await,
         },
         Workload::Hold { replicas } => writer.scale(cache, &name, before.found(), replicas).await,
     };

@@ -10,6 +10,7 @@ use kube::{Api, Resource};
 use local_control_plane::{Component, percona};
 use serde_json::json;
 
+use crate::support::restarts::Restarts;
 use crate::support::{World, fixtures, install_crd, own_control_plane, wait};
 
 /// A world on a control plane of its own, with the DittoServer CRD and nothing else.
@@ -119,6 +120,54 @@ async fn a_child_that_the_api_server_finds_invalid_is_told_in_its_own_words() {
         "{message}"
     );
     assert!(!message.contains("Status {"), "{message}");
+}
+
+#[tokio::test]
+async fn a_refused_stateful_set_leaves_the_configuration_of_the_running_pod() {
+    let world = World::new("refused").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let before = configuration(&world).await;
+    let restarts = Restarts::of(&world);
+
+    // The configuration is fine; the StatefulSet is not: half a device.
+    let half = json!({"limits": {"example.org/device": "500m"}});
+    let bad = json!({"spec": {"logging": {"level": "DEBUG"}, "service": {"annotations": {"a": "1"}}, "resources": half}});
+    world.merge::<DittoServer>("files", bad).await;
+    let why = "must be an integer";
+    let server = world
+        .server_until("files", "told of the refusal", |server| {
+            ["ConfigReady", "Progressing", "Ready"]
+                .iter()
+                .all(|type_| wait::condition(server, type_).is_some_and(|told| told.message.contains(why)))
+        })
+        .await;
+    assert!(wait::is(&server, "ConfigReady", "False", "ConfigOutdated"));
+    assert!(wait::is(&server, "Progressing", "True", "ApplyFailed"));
+    assert_eq!(
+        configuration(&world).await,
+        before,
+        "the pod may restart by itself"
+    );
+    let service: Service = world.get("files-api").await;
+    assert!(
+        service.metadata.annotations.unwrap_or_default().contains_key("a"),
+        "the rest is reconciled"
+    );
+
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"resources": null}}))
+        .await;
+    world.ready("files").await;
+    let after = configuration(&world).await;
+    assert!(after.contains("DEBUG") && after != before, "{after}");
+    assert_eq!(restarts.count(), 1, "one restart for both");
+}
+
+/// The rendered configuration.
+async fn configuration(world: &World) -> String {
+    let config: ConfigMap = world.get("files-config").await;
+    config.data.expect("data")["config.yaml"].clone()
 }
 
 #[tokio::test]

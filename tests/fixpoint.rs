@@ -1,7 +1,9 @@
 //! With no change in the cluster, nothing is written.
 
+use std::collections::BTreeMap;
+
 use dittofs_operator::api::DittoServer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{World, account, audit, fixtures};
 
@@ -63,6 +65,37 @@ async fn a_restarted_operator_writes_nothing_to_a_settled_server() {
         audit::count(&writes),
         [("patch dittoservers/status".to_owned(), 1)].into()
     );
+}
+
+/// Calls about the StatefulSet while an edit of the server is worked through; a question and a read are both a `get`.
+async fn about_the_stateful_set(world: &World, edit: Value) -> BTreeMap<String, usize> {
+    let calls = || audit::calls(world.control_plane(), &world.namespace);
+    let before = calls().len();
+    world.merge::<DittoServer>("files", edit).await;
+    world.ready("files").await;
+    let mut calls = calls().split_off(before);
+    calls.retain(|call| call.resource == "statefulsets" && call.verb != "watch");
+    audit::count(&calls)
+}
+
+#[tokio::test]
+async fn whether_the_stateful_set_is_taken_is_asked_once_where_the_configuration_changes() {
+    let world = World::new("asked").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    // The first write of a child takes over what the create set.
+    let first = json!({"spec": {"logging": {"level": "WARN"}, "image": "example.org/dittofs:1"}});
+    about_the_stateful_set(&world, first).await;
+    let image = about_the_stateful_set(&world, json!({"spec": {"image": "example.org/dittofs:2"}})).await;
+    let level = about_the_stateful_set(&world, json!({"spec": {"logging": {"level": "DEBUG"}}})).await;
+    let calls = |gets: usize| {
+        BTreeMap::from(
+            [("get statefulsets", gets), ("patch statefulsets", 1)]
+                .map(|(call, count)| (call.to_owned(), count)),
+        )
+    };
+    assert_eq!(image, calls(1), "read, applied");
+    assert_eq!(level, calls(2), "asked, read, applied");
 }
 
 #[tokio::test]

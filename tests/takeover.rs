@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use self::changes::{Change, changes, objects, print};
 use crate::support::process::Process;
+use crate::support::restarts::Restarts;
 use crate::support::{World, fixtures, wait};
 
 const MIGRATED: &str = "dittofs.dittofs.com/database-migrated";
@@ -172,6 +173,40 @@ async fn the_go_operators_children_are_taken_over_in_place() {
     let condition = wait::condition(&server, "DatabaseReady").expect("a condition");
     assert!(condition.message.contains(MIGRATED), "{}", condition.message);
     assert!(has_event(&world, "MigrationPending").await);
+}
+
+#[tokio::test]
+async fn a_server_that_went_back_to_the_go_operator_can_be_taken_over_again() {
+    let mut world = World::without_operator("back").await;
+    go_operator::set_up(&world).await;
+    world.start_operator().await;
+    world.server_until("files", "taken over", is_pending).await;
+    settled(&world).await;
+    world.stop_operator().await;
+    go_operator::come_back(&world).await;
+
+    let restarts = Restarts::of(&world);
+    world.start_operator().await;
+    wait::until(world.api::<StatefulSet>(), "files", "ours again", |set| {
+        let pod = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        pod.is_some_and(|pod| pod.init_containers.is_none())
+    })
+    .await;
+    let fence = json!({"spec": {"adapterDiscovery": {"pollingInterval": "32s"}}});
+    world.merge::<DittoServer>("files", fence).await;
+    world.ready("files").await;
+    assert_eq!(restarts.count(), 1, "one restart");
+    assert!(!variables(&world).await.contains(&"DATABASE_URL".to_owned()));
+    let set = serde_json::to_value(world.get::<StatefulSet>("files").await).expect("JSON");
+    let container = &set["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(
+        container["lifecycle"]["preStop"],
+        json!({"sleep": {"seconds": 5}}),
+        "the exec hook is gone"
+    );
+    let ports = container["ports"].as_array().expect("ports").iter();
+    let ports: Vec<&Value> = ports.map(|port| &port["name"]).collect();
+    assert_eq!(ports, ["api", "metrics"]);
 }
 
 #[tokio::test]

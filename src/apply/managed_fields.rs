@@ -7,7 +7,7 @@
 //! client-side apply".
 //!
 //! The Go operator wrote with PUT, as manager `manager`. Its fields become ours in the same way: what it set and we do not
-//! want (a variable, an init container, ports) then goes with the first apply.
+//! want (a variable, an init container, ports) then goes with the first apply. Should it come back and write again, so does that.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
@@ -33,18 +33,34 @@ impl Managers<'static> {
     /// Whose fields are moved on this child of `server`.
     ///
     /// What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server, and only
-    /// once: many a program writes as that manager.
+    /// once for each time that it was there: many a program writes as that manager.
     #[must_use]
     pub fn of(live: &ObjectMeta, server: &DittoServer) -> Self {
         let annotations = live.annotations.as_ref();
         let is_known =
             annotations.is_some_and(|annotations| annotations.contains_key(names::APPLIED_HASH_ANNOTATION));
-        let is_theirs = !is_known && owner(live, server) == Owner::Us;
+        let is_theirs = (!is_known || has_returned(live)) && owner(live, server) == Owner::Us;
         Self {
             ours: FIELD_MANAGER,
             predecessor: is_theirs.then_some(names::GO_FIELD_MANAGER),
         }
     }
+}
+
+/// Whether the Go operator has written the pod template since our last apply: then the hash in it is of its making. It always
+/// sets that, and nobody else does; by our next apply it is ours again.
+fn has_returned(live: &ObjectMeta) -> bool {
+    let hash = format!("f:{}", names::CONFIG_HASH_ANNOTATION);
+    let path = ["f:spec", "f:template", "f:metadata", "f:annotations", &hash];
+    let entries = live.managed_fields.iter().flatten();
+    entries
+        .filter(|entry| is(entry, names::GO_FIELD_MANAGER, "Update"))
+        .filter_map(|entry| entry.fields_v1.as_ref())
+        .any(|fields| {
+            path.iter()
+                .try_fold(&fields.0, |node, key| node.get(key))
+                .is_some()
+        })
 }
 
 /// The entries with those of operation `Update` moved into our `Apply` entry, or `None` if there is nothing to move.
@@ -155,9 +171,11 @@ fn is_left(entry: &ManagedFieldsEntry) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kube::Resource;
     use serde_json::json;
 
     use super::*;
+    use crate::testing;
 
     const US: Managers<'static> = Managers {
         ours: "us",
@@ -173,6 +191,59 @@ mod tests {
             fields_v1: Some(FieldsV1(fields)),
             ..entry
         }
+    }
+
+    /// A StatefulSet of the server, which we have applied; then somebody wrote these fields of it with PUT, as `manager`.
+    fn known(fields: Value) -> (ObjectMeta, DittoServer) {
+        let server = testing::server("");
+        let live = ObjectMeta {
+            annotations: Some([(names::APPLIED_HASH_ANNOTATION.to_owned(), "1".to_owned())].into()),
+            owner_references: server.controller_owner_ref(&()).map(|owner| vec![owner]),
+            managed_fields: Some(vec![
+                entry(FIELD_MANAGER, "Apply", None),
+                with_fields(entry(names::GO_FIELD_MANAGER, "Update", None), fields),
+            ]),
+            ..ObjectMeta::default()
+        };
+        (live, server)
+    }
+
+    fn template_annotation(key: &str) -> Value {
+        json!({"f:spec": {"f:template": {"f:metadata": {"f:annotations": {format!("f:{key}"): {}}}}}})
+    }
+
+    #[test]
+    fn what_somebody_else_writes_under_that_name_on_a_known_child_stays_theirs() {
+        let restarted = template_annotation("kubectl.kubernetes.io/restartedAt");
+        let labelled = json!({"f:metadata": {"f:labels": {"f:mesh": {}}}});
+        let hash_of_another_kind = json!({"f:metadata": {"f:annotations": {"f:dittofs.io/config-hash": {}}}});
+        for fields in [restarted, labelled, hash_of_another_kind] {
+            let (live, server) = known(fields.clone());
+            assert_eq!(Managers::of(&live, &server).predecessor, None, "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_the_go_operator_wrote_on_its_return_becomes_ours_once() {
+        let (live, server) = known(template_annotation(names::CONFIG_HASH_ANNOTATION));
+        let managers = Managers::of(&live, &server);
+        assert_eq!(managers.predecessor, Some(names::GO_FIELD_MANAGER));
+        let entries = live.managed_fields.as_deref().unwrap_or_default();
+        let moved = upgraded(entries, &managers).expect("there is an entry to move");
+        let after = ObjectMeta {
+            managed_fields: Some(moved),
+            ..live
+        };
+        assert_eq!(Managers::of(&after, &server).predecessor, None);
+    }
+
+    #[test]
+    fn the_status_that_somebody_wrote_under_that_name_is_no_return() {
+        let (mut live, server) = known(template_annotation(names::CONFIG_HASH_ANNOTATION));
+        for entry in live.managed_fields.iter_mut().flatten() {
+            entry.subresource = Some("status".into());
+        }
+        assert_eq!(Managers::of(&live, &server).predecessor, None);
     }
 
     #[test]

@@ -4,19 +4,20 @@
 //! fields of others, webhooks) it says itself, by dry runs. Two writes of an apply are no change of a child, and so not
 //! foretold: the mark on a volume claim, and the end of a pod that stands in the way of a rollout.
 
+mod overlay;
 mod prune;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use kube::api::{Api, DynamicObject, Patch, PostParams};
 use kube::core::ApiResource;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::groundwork::Groundwork;
 use super::managed_fields::{self, Managers};
-use super::write::{Child, Error, Writer, stamped};
-use super::{Outcome, compare, storage};
+use super::write::{Child, Error, Writer, dry_apply, stamped};
+use super::{Outcome, compare, configuration, storage};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{PerconaPGCluster, names};
 use crate::context::Context;
@@ -108,6 +109,9 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
     let sketch = Sketch(Writer::new(context, &observed.server));
     let mut previews = secret_previews(secrets, secret_changes, not_generated);
     let name = names::config_map(&server);
+    let leads = config_map
+        .as_ref()
+        .is_some_and(|config_map| sketch.leads(observed, config_map, &workload));
     previews.push(match config_map {
         Some(config_map) => sketch.child("ConfigMap", name, config_map).await,
         None => of(
@@ -124,11 +128,23 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
     previews.push(sketch.child("NetworkPolicy", name, network_policy).await);
     previews.extend(sketch.database(observed, database, groundwork).await);
     let may_restart = groundwork.allows_restart(&workload);
-    previews.push(sketch.workload(observed, workload, groundwork).await);
+    let workload = sketch.workload(observed, workload, groundwork).await;
+    if leads && matches!(workload.change, Change::Failed(_)) {
+        keep_configuration(&mut previews);
+    }
+    previews.push(workload);
     if may_restart {
         previews.extend(pod_without_volume(observed));
     }
     previews
+}
+
+/// The configuration of a pod that cannot follow it.
+fn keep_configuration(previews: &mut [Preview]) {
+    let config_maps = previews.iter_mut().filter(|preview| preview.kind == "ConfigMap");
+    for preview in config_maps.filter(|preview| preview.change.is_write()) {
+        preview.change = Change::Held("stays as it is beside a pod whose StatefulSet is refused".into());
+    }
 }
 
 /// The values of Secrets are not shown, so nothing is asked about them.
@@ -217,6 +233,13 @@ fn templates(live: &Value, desired: &Value) -> Value {
 struct Sketch<'a>(Writer<'a>);
 
 impl Sketch<'_> {
+    /// Whether a configuration changes only if its StatefulSet can follow.
+    fn leads(&self, observed: &Observed, config_map: &ConfigMap, workload: &Workload) -> bool {
+        let (before, live) = (&observed.config_map, &observed.stateful_set);
+        let follower = configuration::follower(&self.0, before, live, config_map, workload);
+        matches!(follower, Ok(Some(_)))
+    }
+
     async fn child<K: Child>(&self, kind: &'static str, name: String, desired: K) -> Preview {
         let change = self.change(&name, desired).await.unwrap_or_else(Change::Failed);
         of(kind, name, change)
@@ -234,8 +257,7 @@ impl Sketch<'_> {
         if self.0.is_current(&live, &desired)? {
             return Ok(Change::None);
         }
-        let applied = self.applied::<K>(name, &before, &desired).await?;
-        let after = self.settled(name, &live, applied, &desired).await?;
+        let after = self.after(name, &live, &before, &desired).await?;
         Ok(Change::Update {
             before,
             after,
@@ -268,43 +290,48 @@ impl Sketch<'_> {
     async fn applied<K: Child>(&self, name: &str, live: &Value, desired: &Value) -> Result<Value, Error> {
         let mut body = desired.clone();
         body["metadata"]["uid"] = live["metadata"]["uid"].clone();
-        let params = PatchParams {
-            dry_run: true,
-            ..PatchParams::apply(FIELD_MANAGER).force()
-        };
         let applied = self
             .dynamic::<K>()
-            .patch(name, &params, &Patch::Apply(&body))
+            .patch(name, &dry_apply(), &Patch::Apply(&body))
             .await
             .map_err(Error::call("apply"))?;
         Ok(serde_json::to_value(applied)?)
     }
 
-    /// What is left of `applied` once the fields are gone that only an older write of ours set. The apply takes those over
-    /// first, which no dry run can do; so they are taken out here, and the API server fills in its defaults.
-    async fn settled<K: Child>(
+    /// What becomes of a live object. Fields that only an older write of ours set, or the Go operator, go: the apply takes those
+    /// over first, which no dry run can do. So they are taken out here, and the API server fills in its defaults. One of them may
+    /// be what it refuses, beside what is desired; then the object is put together here.
+    async fn after<K: Child>(
         &self,
         name: &str,
         live: &K,
-        applied: Value,
+        before: &Value,
         desired: &Value,
     ) -> Result<Value, Error> {
+        let applied = self.applied::<K>(name, before, desired).await;
         let managers = Managers::of(live.meta(), self.0.server);
         let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
-            return Ok(applied);
+            return applied;
         };
-        let mut pruned = applied.clone();
+        let mut pruned = match &applied {
+            Ok(applied) => applied.clone(),
+            Err(_) => overlay::overlaid(before, desired),
+        };
         prune::prune(&mut pruned, &entries, desired);
-        if pruned == applied {
-            return Ok(applied);
+        match applied {
+            Ok(applied) if applied == pruned => Ok(applied),
+            _ => self.replaced(name, live, pruned).await,
         }
-        if let Some(metadata) = pruned["metadata"].as_object_mut() {
+    }
+
+    async fn replaced<K: Child>(&self, name: &str, live: &K, mut object: Value) -> Result<Value, Error> {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("managedFields");
             metadata.insert("resourceVersion".into(), json!(live.resource_version()));
         }
-        let object: DynamicObject = serde_json::from_value(pruned)?;
+        let object: DynamicObject = serde_json::from_value(object)?;
         let replaced = self.dynamic::<K>().replace(name, &dry_post(), &object).await;
-        Ok(serde_json::to_value(replaced.map_err(Error::call("replace"))?)?)
+        Ok(serde_json::to_value(replaced.map_err(Error::call("apply"))?)?)
     }
 
     /// The metrics Service of a server whose metrics are off.

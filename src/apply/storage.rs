@@ -8,13 +8,12 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DeleteParams, Patch, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use super::write::{Error, Writer, Written, post, stamped};
+use super::write::{Error, Writer, Written, dry_apply, post, stamped};
 use super::{Outcome, compare};
-use crate::api::names::FIELD_MANAGER;
 use crate::context::{delete_exactly, delete_unchanged, patch_params};
 use crate::observe::claim_request;
 
@@ -138,12 +137,8 @@ pub(super) async fn merged(
     if let Some(volumes) = body["spec"]["template"]["spec"]["volumes"].as_array_mut() {
         volumes.extend(added.iter().map(|name| json!({"name": name, "emptyDir": {}})));
     }
-    let params = PatchParams {
-        dry_run: true,
-        ..PatchParams::apply(FIELD_MANAGER).force()
-    };
     let mut merged = api
-        .patch(name, &params, &Patch::Apply(&body))
+        .patch(name, &dry_apply(), &Patch::Apply(&body))
         .await
         .map_err(Error::call("apply"))?;
     let pod = merged.spec.as_mut().and_then(|spec| spec.template.spec.as_mut());

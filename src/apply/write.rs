@@ -265,10 +265,11 @@ impl<'a> Writer<'a> {
             .map_err(Error::call("apply"))
     }
 
-    pub(super) async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<(), Error> {
+    /// Makes fields ours that an older write of ours, or the Go operator, left. Whether there were any.
+    pub(super) async fn take_over_fields<K: Child>(&self, api: &Api<K>, live: &K) -> Result<bool, Error> {
         let managers = Managers::of(live.meta(), self.server);
         let Some(entries) = managed_fields::upgraded(live.managed_fields(), &managers) else {
-            return Ok(());
+            return Ok(false);
         };
         let body = json!({"metadata": {
             "uid": live.meta().uid,
@@ -279,7 +280,7 @@ impl<'a> Writer<'a> {
         api.patch_metadata(&live.name_any(), &params, &Patch::Merge(&body))
             .await
             .map_err(Error::call("apply"))?;
-        Ok(())
+        Ok(true)
     }
 
     /// Sets the number of replicas and nothing else: the pod template must stay.
@@ -381,6 +382,14 @@ fn says_namespace_terminating(status: &Status) -> bool {
 
 fn is_database<K: Child>() -> bool {
     K::kind(&()) == PerconaPGCluster::KIND
+}
+
+/// An apply that only asks: what others set is there in the answer.
+pub(super) fn dry_apply() -> PatchParams {
+    PatchParams {
+        dry_run: true,
+        ..PatchParams::apply(FIELD_MANAGER).force()
+    }
 }
 
 pub(super) fn post() -> PostParams {

@@ -98,9 +98,14 @@ fn as_rendered(inputs: &Inputs<'_>) -> Option<Judgement> {
     if inputs.rendered.is_none_or(|rendered| rendered == live) {
         return None;
     }
-    let message = format!(
+    let mut message = format!(
         "ConfigMap {} does not hold the configuration that the spec asks for",
         name(inputs)
     );
+    // The apply leaves it as it is beside a pod that cannot follow.
+    if let Some(refusal) = inputs.failure(|kind| kind == "StatefulSet") {
+        message.push_str(": it stays as it is until the pod can follow. ");
+        message.push_str(&refusal);
+    }
     Some(Judgement::no(reasons::CONFIG_OUTDATED, message))
 }

@@ -12,7 +12,8 @@ pub const CONFIG_VALID: &str = "ConfigValid";
 pub const CONFIG_MAP_NOT_FOUND: &str = "ConfigMapNotFound";
 /// The ConfigMap is there, without the key `config.yaml`: somebody edits it. It is put back; stop the editor.
 pub const CONFIG_MISSING: &str = "ConfigMissing";
-/// The ConfigMap does not hold what the spec asks for: somebody edits it, or it cannot be written. It is put back.
+/// The ConfigMap does not hold what the spec asks for: somebody edits it, or it cannot be written. It is put back. Where the
+/// StatefulSet that goes with it is refused, it stays as it is: correct what the message names.
 pub const CONFIG_OUTDATED: &str = "ConfigOutdated";
 /// The API server did not say whether the ConfigMap is there. Check the API server and the operator's permissions.
 pub const CONFIG_MAP_UNREADABLE: &str = "ConfigMapUnreadable";

@@ -1,3 +1,4 @@
+mod configuration;
 mod deadline;
 mod finalizer;
 mod hibernation;
@@ -222,22 +223,6 @@ fn the_config_map_must_hold_what_was_rendered() {
     assert_eq!(
         with(Read::Found(Arc::new(config_map(&observed.server, "edited")))),
         "ConfigOutdated"
-    );
-}
-
-#[test]
-fn the_configuration_of_a_held_pod_may_differ_from_the_spec() {
-    let (observed, mut applied) = of_running("");
-    applied.config_map = Read::Found(Arc::new(config_map(&observed.server, "older")));
-    let desired = Some(Desired {
-        config_map: None,
-        ..built(&observed)
-    });
-    let verdict = validate(&observed);
-    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied);
-    assert_eq!(
-        condition(&conditions(&inputs, &[], 3, at(0)), CONFIG_READY).status,
-        "True"
     );
 }
 

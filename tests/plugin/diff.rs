@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{against, applied, plugin};
 use crate::support::{World, audit, fixtures, wait};
+use crate::takeover::go_operator;
 
 #[tokio::test]
 async fn a_settled_server_has_no_difference_and_a_diff_writes_nothing() {
@@ -198,6 +199,23 @@ async fn a_pod_that_the_api_server_would_refuse_is_not_foretold() {
 }
 
 #[tokio::test]
+async fn a_configuration_whose_stateful_set_would_be_refused_stays_as_it_is() {
+    let world = World::new("diff").await;
+    applied(&world, json!({})).await;
+    let half = json!({"limits": {"example.org/device": "500m"}});
+    let bad = json!({"logging": {"level": "DEBUG"}, "resources": half});
+    let said = against(&world, bad).await;
+    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    for wanted in [
+        "ConfigMap files-config: stays as it is",
+        "StatefulSet files: apply failed:",
+        "must be an integer",
+    ] {
+        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+    }
+}
+
+#[tokio::test]
 async fn a_configuration_that_a_quota_refuses_keeps_the_pod_from_being_foretold() {
     let world = World::without_operator("diff").await;
     let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/configmaps": "0"}}});
@@ -219,4 +237,35 @@ async fn a_configuration_that_a_quota_refuses_keeps_the_pod_from_being_foretold(
         assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
     }
     assert!(!said.text.contains("A pod is started"), "{}", said.text);
+}
+
+#[tokio::test]
+async fn what_is_taken_over_from_the_go_operator_is_foretold() {
+    let mut world = World::without_operator("diff").await;
+    go_operator::set_up(&world).await;
+    foretells_the_take_over(&world).await;
+    world.start_operator().await;
+    let is_ours = |set: &StatefulSet| {
+        let pod = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        pod.is_some_and(|pod| pod.init_containers.is_none())
+    };
+    wait::until(world.api::<StatefulSet>(), "files", "ours", is_ours).await;
+    world.stop_operator().await;
+    go_operator::come_back(&world).await;
+    foretells_the_take_over(&world).await;
+}
+
+async fn foretells_the_take_over(world: &World) {
+    let said = plugin(world, &["diff", "files"]).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    for wanted in [
+        "ConfigMap files-config (live)",
+        "- name: DATABASE_URL",
+        "-            exec:",
+        "+            sleep:",
+        "-      initContainers:",
+        "The pod restarts:",
+    ] {
+        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+    }
 }

@@ -121,6 +121,36 @@ async fn create(world: &World, object: Value, server: &DittoServer) {
         .unwrap_or_else(|error| panic!("{} {name}: {error}", kind.kind));
 }
 
+/// Writes the pod template and the configuration again, as it does when it comes back: with PUT, the whole of its part, and
+/// what else is on the object stays. Waits until the pod of that template is ready.
+pub async fn come_back(world: &World) {
+    let objects: Vec<Value> = serde_yaml::from_multiple(OBJECTS).expect("YAML");
+    let params = PostParams {
+        field_manager: Some(MANAGER.into()),
+        ..PostParams::default()
+    };
+    for (part, kind) in [
+        ("data", ("", "v1", "ConfigMap")),
+        ("spec", ("apps", "v1", "StatefulSet")),
+    ] {
+        let object = objects.iter().find(|object| object["kind"] == kind.2);
+        let object = object.expect("the Go operator makes one");
+        let name = object["metadata"]["name"].as_str().expect("a name");
+        let api = api(world, kind);
+        let mut live = api.get(name).await.expect("it is there");
+        live.data[part] = object[part].clone();
+        live.metadata.managed_fields = None;
+        api.replace(name, &params, &live).await.expect("an update");
+    }
+    wait::until(world.api::<StatefulSet>(), "files", "back", |set| {
+        let status = set.status.clone().unwrap_or_default();
+        status.observed_generation == set.metadata.generation
+            && status.ready_replicas == Some(1)
+            && status.current_revision == status.update_revision
+    })
+    .await;
+}
+
 /// The values of a Secret.
 pub async fn values(
     world: &World,

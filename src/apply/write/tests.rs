@@ -14,10 +14,12 @@ use kube::{Client, Resource};
 use tower::Service as Transport;
 
 use super::*;
+use crate::apply::configuration;
 use crate::backoff::PerObject;
 use crate::context::Caches;
-use crate::desired::Settings;
+use crate::desired::{Settings, Workload};
 use crate::observe::SecretReader;
+use crate::validate::fixtures;
 use crate::{events, finalize, testing};
 
 type Calls = Arc<Mutex<Vec<(Method, Value)>>>;
@@ -140,6 +142,28 @@ async fn an_apply_names_the_uid_that_was_looked_at() {
         written.outcome
     );
     assert_eq!(only(&calls, &Method::PATCH)["metadata"]["uid"], "looked-at");
+}
+
+#[tokio::test]
+async fn a_configuration_whose_secrets_failed_stays_beside_the_pod_that_waits_for_them() {
+    let observed = fixtures::world("");
+    let (context, calls) = context(live(&observed.server, "ConfigMap", "files-config"));
+    let writer = Writer::new(&context, &observed.server);
+    let mut applied = fixtures::applied(&observed, Some(fixtures::running(&observed.server)));
+    applied
+        .steps
+        .push(fixtures::step("Secret", "files-jwt-secret", fixtures::failed()));
+    let workload = Workload::Run {
+        stateful_set: Box::new(StatefulSet::default()),
+        config_hash: String::new(),
+    };
+    let newer = fixtures::config_map(&observed.server, "newer");
+    configuration::apply(&writer, &mut applied, newer, &workload)
+        .await
+        .expect("nothing is asked");
+    assert!(calls.lock().unwrap().is_empty());
+    let last = applied.steps.last().expect("a step");
+    assert_eq!((last.kind, last.outcome.name()), ("ConfigMap", "skipped"));
 }
 
 #[tokio::test]

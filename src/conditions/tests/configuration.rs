@@ -1,0 +1,35 @@
+//! A ConfigMap that is left as it is, beside a pod that is.
+
+use super::*;
+
+#[test]
+fn a_configuration_that_waits_for_its_stateful_set_says_what_is_wrong_with_that() {
+    let (observed, mut applied) = of_running("");
+    applied.config_map = Read::Found(Arc::new(config_map(&observed.server, "older")));
+    applied.steps.push(step("StatefulSet", "files", failed()));
+    let conditions = judged(&observed, &applied);
+    let told = condition(&conditions, CONFIG_READY);
+    assert_eq!(
+        (told.reason.as_str(), told.message.as_str()),
+        (
+            "ConfigOutdated",
+            "ConfigMap files-config does not hold the configuration that the spec asks for: it stays as it is until the pod can follow. Failed to reconcile StatefulSet files: create failed: Forbidden (HTTP 403)"
+        )
+    );
+}
+
+#[test]
+fn the_configuration_of_a_held_pod_may_differ_from_the_spec() {
+    let (observed, mut applied) = of_running("");
+    applied.config_map = Read::Found(Arc::new(config_map(&observed.server, "older")));
+    let desired = Some(Desired {
+        config_map: None,
+        ..built(&observed)
+    });
+    let verdict = validate(&observed);
+    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied);
+    assert_eq!(
+        condition(&conditions(&inputs, &[], 3, at(0)), CONFIG_READY).status,
+        "True"
+    );
+}
