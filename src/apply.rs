@@ -401,7 +401,16 @@ async fn apply_workload(
         Workload::Hold { replicas } => writer.scale(cache, &name, before.found(), replicas).await,
     };
     let is_written = runs && written.outcome.is_done();
-    applied.stateful_set = applied.record("StatefulSet", name, written, before);
+    let live = written.object.clone().or_else(|| before.found().cloned());
+    let is_refused = matches!(written.outcome, Outcome::Failed(_));
+    applied.stateful_set = applied.record("StatefulSet", name.clone(), written, before);
+    // What is refused must not keep a server from being stopped.
+    if is_refused && writer.server.spec.desired_replicas() == 0 {
+        let stopped = writer.scale(cache, &name, live.as_ref(), 0).await;
+        if let (Outcome::Updated, Some(live)) = (&stopped.outcome, stopped.object) {
+            applied.stateful_set = Read::Found(live);
+        }
+    }
     if is_written {
         applied
             .steps

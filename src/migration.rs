@@ -58,7 +58,7 @@ impl Data {
     fn marked(claim: &PersistentVolumeClaim) -> Self {
         match mark_of(claim) {
             Some(names::IN_PERCONA) => Self::Percona,
-            Some(names::IN_OWN_POSTGRES) => Self::OwnPostgres,
+            Some(names::IN_OWN_POSTGRES | names::BACK_IN_OWN_POSTGRES) => Self::OwnPostgres,
             _ => Self::File,
         }
     }
@@ -88,14 +88,18 @@ pub(crate) fn asks_for_percona(server: &DittoServer) -> bool {
 }
 
 /// The user says that the data has moved, or that there is none. That counts for one move: a server that went back to its
-/// file after it has to be told anew.
+/// file, or to a PostgreSQL of the user's, after it has to be told anew.
 fn is_confirmed(observed: &Observed) -> bool {
     says_moved(&observed.server)
         && match control_plane_claim(observed) {
-            Read::Found(claim) => mark_of(claim) != Some(names::BACK_IN_SQLITE),
+            Read::Found(claim) => !is_used_up(mark_of(claim)),
             Read::Missing => true,
             Read::Unreadable(_) => false,
         }
+}
+
+fn is_used_up(mark: Option<&str>) -> bool {
+    matches!(mark, Some(names::BACK_IN_SQLITE | names::BACK_IN_OWN_POSTGRES))
 }
 
 /// Whether the annotation is there that says so, be it of an earlier move.
@@ -105,19 +109,28 @@ pub fn says_moved(server: &DittoServer) -> bool {
     moved.is_some_and(|value| value == "true")
 }
 
+/// What the user is to do once the data has moved.
+#[must_use]
+pub fn remedy(server: &DittoServer) -> String {
+    let word = names::DATABASE_MIGRATED_ANNOTATION;
+    if says_moved(server) {
+        format!("The annotation {word} is of an earlier move. Move the data, then remove it and set it again")
+    } else {
+        format!("Move the data, then set the annotation {word}: \"true\"")
+    }
+}
+
 /// The mark that the claim `controlplane` is to have beside this StatefulSet.
 #[must_use]
 pub fn mark(server: &DittoServer, live: &StatefulSet, claim: &PersistentVolumeClaim) -> Option<&'static str> {
-    match Data::in_postgres(server, live) {
-        Some(Data::Percona) => Some(names::IN_PERCONA),
-        Some(_) => Some(names::IN_OWN_POSTGRES),
-        None if !says_moved(server) => None,
-        // It is said of the move that the spec asks for, unless it was there before.
-        None if asks_for_percona(server) => {
-            Some(names::BACK_IN_SQLITE).filter(|mark| mark_of(claim) == Some(*mark))
-        }
-        None => Some(names::BACK_IN_SQLITE),
-    }
+    let (plain, back) = match Data::in_postgres(server, live) {
+        Some(Data::Percona) => return Some(names::IN_PERCONA),
+        Some(_) => (Some(names::IN_OWN_POSTGRES), names::BACK_IN_OWN_POSTGRES),
+        None => (None, names::BACK_IN_SQLITE),
+    };
+    // It is said of the move that the spec asks for, unless it was there before.
+    let is_used_up = says_moved(server) && (!asks_for_percona(server) || is_used_up(mark_of(claim)));
+    if is_used_up { Some(back) } else { plain }
 }
 
 /// The mark that a claim has.

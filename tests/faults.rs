@@ -2,7 +2,7 @@
 
 use dittofs_operator::api::{self, DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -154,6 +154,7 @@ async fn a_refused_stateful_set_leaves_the_configuration_of_the_running_pod() {
         service.metadata.annotations.unwrap_or_default().contains_key("a"),
         "the rest is reconciled"
     );
+    assert_eq!(restarts.count(), 0);
 
     world
         .merge::<DittoServer>("files", json!({"spec": {"resources": null}}))
@@ -162,6 +163,27 @@ async fn a_refused_stateful_set_leaves_the_configuration_of_the_running_pod() {
     let after = configuration(&world).await;
     assert!(after.contains("DEBUG") && after != before, "{after}");
     assert_eq!(restarts.count(), 1, "one restart for both");
+}
+
+#[tokio::test]
+async fn a_server_whose_stateful_set_is_refused_can_be_stopped() {
+    let world = World::new("stopped").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let pod = world.get::<Pod>("files-0").await.metadata.uid;
+    let half = json!({"limits": {"example.org/device": "500m"}});
+    let stop = json!({"spec": {"resources": half, "replicas": 0}});
+    world.merge::<DittoServer>("files", stop).await;
+    wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    world
+        .server_until("files", "told of the refusal", |server| {
+            wait::is(server, "Progressing", "True", "ApplyFailed")
+                && server
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.ready_replicas == Some(0))
+        })
+        .await;
 }
 
 /// The rendered configuration.

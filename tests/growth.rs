@@ -188,6 +188,29 @@ async fn a_volume_without_labels_grows() {
 }
 
 #[tokio::test]
+async fn a_volume_that_is_labelled_as_somebody_elses_keeps_its_labels() {
+    let world = World::new("labelled").await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    let theirs = json!({"metadata": {"labels": {"app": "billing", "instance": null}}});
+    world.merge::<PersistentVolumeClaim>(CLAIM, theirs).await;
+    world.merge::<DittoServer>("files", grow_to("2Gi")).await;
+    wait::until(world.api::<PersistentVolumeClaim>(), CLAIM, "grown", |claim| {
+        capacity(claim) == Some("2Gi")
+    })
+    .await;
+    world.ready("files").await;
+    let labels = world.get::<PersistentVolumeClaim>(CLAIM).await.metadata.labels;
+    let labels = labels.expect("labels");
+    assert!(
+        labels["app"] == "billing" && !labels.contains_key("instance"),
+        "{labels:?}"
+    );
+}
+
+#[tokio::test]
 async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_still_rolls_out() {
     let world = World::new("fixed").await;
     world.create(&fixtures::server("files", on_class("fixed"))).await;

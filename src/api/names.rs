@@ -51,6 +51,9 @@ pub const CONTROL_PLANE_DATABASE_ANNOTATION: &str = "dittofs.io/control-plane-da
 pub const IN_PERCONA: &str = "percona";
 /// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in a PostgreSQL that the user runs.
 pub const IN_OWN_POSTGRES: &str = "postgres";
+/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: as [`IN_OWN_POSTGRES`], although the server has
+/// [`DATABASE_MIGRATED_ANNOTATION`], which speaks of an earlier move.
+pub const BACK_IN_OWN_POSTGRES: &str = "postgres-again";
 /// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in the SQLite file, although the server has
 /// [`DATABASE_MIGRATED_ANNOTATION`], which speaks of an earlier move.
 pub const BACK_IN_SQLITE: &str = "sqlite";

@@ -62,8 +62,8 @@ const FOR_THE_OPERATOR: [[&str; 4]; 6] = [
     [
         "claim `controlplane`",
         names::CONTROL_PLANE_DATABASE_ANNOTATION,
-        "`percona`, `postgres`, `sqlite`",
-        "Where the server keeps its control-plane data: in its PerconaPGCluster, in a PostgreSQL of yours, or on this volume again after it had moved. Absent: on this volume, as far as is known.",
+        "`percona`, `postgres`, `postgres-again`, `sqlite`",
+        "Where the server keeps its control-plane data: in its PerconaPGCluster, in a PostgreSQL of yours, or on this volume (`sqlite`) or in yours (`postgres-again`) while the word that it has moved is used up. Absent: on this volume, as far as is known.",
     ],
     [
         "DittoServer",

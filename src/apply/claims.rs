@@ -76,10 +76,12 @@ fn missing(
 ) -> Option<Value> {
     let mut metadata = json!({});
     let labels: BTreeMap<String, String> = names::selector_labels(&writer.server.name_any());
-    if labels
+    let has = |key: &String| claim.labels().get(key);
+    // One that says that it is somebody else's is left as it is.
+    let contradicts = labels
         .iter()
-        .any(|(key, value)| claim.labels().get(key) != Some(value))
-    {
+        .any(|(key, value)| has(key).is_some_and(|other| other != value));
+    if !contradicts && labels.keys().any(|key| has(key).is_none()) {
         metadata["labels"] = json!(labels);
     }
     let mark = migration::mark(writer.server, live, claim);

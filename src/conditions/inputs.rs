@@ -315,12 +315,7 @@ fn pending_message(observed: &Observed, database: &Read<Arc<PerconaPGCluster>>) 
         || format!("PostgreSQL cluster {cluster} is ready"),
         |problem| problem.message,
     );
-    let word = names::DATABASE_MIGRATED_ANNOTATION;
-    let remedy = if migration::says_moved(&observed.server) {
-        format!("The annotation {word} is of an earlier move. Move the data, then remove it and set it again")
-    } else {
-        format!("Move the data, then set the annotation {word}: \"true\"")
-    };
+    let remedy = migration::remedy(&observed.server);
     format!(
         "The control-plane data (users, share definitions) is in the SQLite file on volume {}, and the server stays on it, although spec.percona is enabled. {remedy} (docs/migrate.md). Meanwhile: {state}",
         names::claim(names::CONTROL_PLANE_VOLUME, &name),

@@ -6,6 +6,7 @@ use crate::validate::fixtures::{PERCONA, claim, running, uses_percona, world};
 const MARK: &str = "dittofs.io/control-plane-database";
 const PERCONAS: [(&str, &str); 1] = [(MARK, names::IN_PERCONA)];
 const OWN: [(&str, &str); 1] = [(MARK, names::IN_OWN_POSTGRES)];
+const BACK_IN_OWN: [(&str, &str); 1] = [(MARK, names::BACK_IN_OWN_POSTGRES)];
 const BACK: [(&str, &str); 1] = [(MARK, names::BACK_IN_SQLITE)];
 
 fn with_claim(mut observed: Observed, annotations: &[(&str, &str)]) -> Observed {
@@ -137,6 +138,11 @@ fn who_is_not_moved_from_their_own_postgresql() {
             false,
         ),
         ("one that stays by its spec", on_own_postgres(world("")), false),
+        (
+            "one that went back to it after the user had moved it",
+            confirmed(with_claim(on_own_postgres(world(PERCONA)), &BACK_IN_OWN)),
+            true,
+        ),
         ("a re-created one", with_claim(world(PERCONA), &OWN), true),
         (
             "a re-created one whose data was in Percona",

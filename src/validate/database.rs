@@ -152,9 +152,9 @@ fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violati
 fn unconfirmed_move(observed: &Observed) -> Option<Violation> {
     let message = || {
         format!(
-            "The control-plane data (users, share definitions) is in the PostgreSQL that spec.database.postgresSecretRef named, and spec.percona asks for another one, PerconaPGCluster {}. The pod is held: move the data, then set the annotation {}: \"true\" (docs/migrate.md); or set spec.database.postgresSecretRef again and spec.percona.enabled to false",
+            "The control-plane data (users, share definitions) is in the PostgreSQL that spec.database.postgresSecretRef named, and spec.percona asks for another one, PerconaPGCluster {}. The pod is held. {} (docs/migrate.md); or set spec.database.postgresSecretRef again and spec.percona.enabled to false",
             names::percona_cluster(&observed.server.name_any()),
-            names::DATABASE_MIGRATED_ANNOTATION,
+            migration::remedy(&observed.server),
         )
     };
     migration::leaves_own_postgres(observed).then(|| terminal(reasons::DATABASE_MOVE_UNCONFIRMED, message()))

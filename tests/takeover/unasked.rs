@@ -75,7 +75,7 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
     let pod = world.get::<Pod>("files-0").await.uid();
 
     let percona = json!({"spec": {"database": {"postgresSecretRef": null}, "percona": {"enabled": true}}});
-    patch(&world, percona).await;
+    patch(&world, percona.clone()).await;
     world
         .server_until("files", "asking", |server| {
             wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
@@ -89,6 +89,22 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
     on_percona(&world).await;
     assert_eq!(starts(&world).await, 2, "one restart");
     marked(&world, Some("percona")).await;
+
+    // Back, and on again: the word is of the first move.
+    let own = json!({"spec": {"database": {"postgresSecretRef": {"name": "own", "key": "host"}}, "percona": {"enabled": false}}});
+    patch(&world, own).await;
+    world.ready("files").await;
+    marked(&world, Some("postgres-again")).await;
+    let starts_before = starts(&world).await;
+    patch(&world, percona).await;
+    let server = world
+        .server_until("files", "asking again", |server| {
+            wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
+        })
+        .await;
+    let told = wait::condition(&server, "DatabaseReady").expect("a condition");
+    assert!(told.message.contains("of an earlier move"), "{}", told.message);
+    assert_eq!(starts(&world).await, starts_before);
 }
 
 #[tokio::test]
