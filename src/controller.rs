@@ -8,6 +8,7 @@ mod triggers;
 
 pub use self::look::{Look, look};
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -215,13 +216,13 @@ fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
     context.metrics.begun(server);
     let namespace = server.namespace.as_deref().unwrap_or_default();
     let others = context.caches.servers.all();
-    let others: Vec<&DittoServer> = others
+    let used: HashSet<String> = others
         .iter()
         .filter_map(|stored| stored.0.as_ref().ok())
         .filter(|other| other.metadata.namespace.as_deref() == Some(namespace))
+        .flat_map(secrets::names)
         .collect();
-    let is_used = |secret: &str| others.iter().any(|other| secrets::concerns(other, secret));
-    context.secrets.retain(namespace, is_used);
+    context.secrets.retain(namespace, |secret| used.contains(secret));
 }
 
 async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {

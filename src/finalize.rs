@@ -1,8 +1,8 @@
 //! Deletion: what is to be done before a server goes.
 //!
 //! Children go by garbage collection, and what outlives the server has no owner reference. So a finalizer is needed only
-//! where the user's policy deletes data (`storage.retention: Delete`, `percona.deleteWithServer`) and where the pod has lost
-//! its StatefulSet, and it is the one that the Go operator set on every server; where it is not needed, it is taken off
+//! where the user's policy deletes data (`storage.retention: Delete`, `percona.deleteWithServer`) where something that is to
+//! stay would still follow the server, and where the pod has lost its StatefulSet; and it is the one that the Go operator set on every server; where it is not needed, it is taken off
 //! ([`guard`]).
 //!
 //! | file | what is in it |

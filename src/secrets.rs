@@ -182,11 +182,10 @@ pub fn kept(server: &DittoServer) -> [String; 4] {
     ]
 }
 
-/// Whether a Secret of the server's namespace matters to it: its pod uses it, or it is kept for it.
-#[must_use]
-pub fn concerns(server: &DittoServer, secret: &str) -> bool {
-    let is_used = || uses(server).iter().any(|used| used.secret == secret);
-    kept(server).iter().any(|kept| kept == secret) || is_used()
+/// The Secrets that matter to a server: its pod uses them, or they are kept for it. One may be named twice.
+pub fn names(server: &DittoServer) -> impl Iterator<Item = String> {
+    let used = uses(server).into_iter().map(|used| used.secret);
+    used.chain(kept(server))
 }
 
 fn jwt_key(server: &DittoServer) -> SecretUse {

@@ -2,7 +2,7 @@
 //!
 //! The children, the order and the refusals are those of the apply. What the API server would make of a child (defaults,
 //! fields of others, webhooks) it says itself, by dry runs. Two writes of an apply are no change of a child, and so not
-//! foretold: the mark on a volume claim, and the end of a pod that stands in the way of a rollout.
+//! foretold: labels and the mark on volume claims, and the end of a pod that stands in the way of a rollout.
 
 mod overlay;
 mod prune;
@@ -129,11 +129,12 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
     previews.extend(sketch.database(observed, database, groundwork).await);
     let may_restart = groundwork.allows_restart(&workload);
     let workload = sketch.workload(observed, workload, groundwork).await;
-    if leads && matches!(workload.change, Change::Failed(_)) {
+    let is_refused = leads && matches!(workload.change, Change::Failed(_));
+    if is_refused {
         keep_configuration(&mut previews);
     }
     previews.push(workload);
-    if may_restart {
+    if may_restart && !is_refused {
         previews.extend(pod_without_volume(observed));
     }
     previews

@@ -61,6 +61,8 @@ impl Error {
     pub fn variant(&self) -> &'static str {
         match self {
             Self::Call { source, .. } => failure::of_call(source),
+            // No answer, or a server that fails, is nobody's to mend in the Secret.
+            Self::Secret { code: 0 | 500.., .. } => "call",
             Self::Secret { .. } => "secret",
             Self::Raced => "raced",
             Self::Encode(_) => "encode",

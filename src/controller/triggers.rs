@@ -127,7 +127,7 @@ impl Scope<'_> {
             keep_identity,
             move |_, change: Change<'_, PartialObjectMeta<Secret>>| match change {
                 Change::Touched(secret) => push_users(&servers, &queue, secret, |server| {
-                    secrets::concerns(server, &secret.name_any())
+                    secrets::names(server).any(|name| name == secret.name_any())
                 }),
                 Change::Anything => queue.push_all(&servers),
             },

@@ -100,10 +100,7 @@ async fn read_claims(
         Read::Found(claims) => claims,
         unread => return unread,
     };
-    if !may_hide_one(server, stateful_set) {
-        return Read::Found(claims);
-    }
-    for name in names::claims(&name) {
+    for name in hidden(server, stateful_set) {
         if claims.iter().any(|claim| claim.name_any() == name) {
             continue;
         }
@@ -116,13 +113,19 @@ async fn read_claims(
     Read::Found(claims)
 }
 
-/// Whether something would go wrong for want of a claim that has no label: a server that an earlier one left volumes to would
-/// start as a new one, one on its SQLite file would be moved to an empty database, one would not grow.
-fn may_hide_one(server: &DittoServer, stateful_set: &Read<Arc<StatefulSet>>) -> bool {
+/// The claims without which something would go wrong, should they have no label: a server that an earlier one left volumes to
+/// would start as a new one, one on its SQLite file would be moved to an empty database, one would not grow.
+fn hidden(server: &DittoServer, stateful_set: &Read<Arc<StatefulSet>>) -> Vec<String> {
+    let name = server.name_any();
     match stateful_set {
-        Read::Missing => true,
-        Read::Found(live) => migration::asks_for_percona(server) || growth::differs(server, live),
-        Read::Unreadable(_) => false,
+        Read::Missing => names::claims(&name).into(),
+        Read::Found(live) if growth::differs(server, live) => growth::volumes(&server.spec.storage)
+            .map(|(volume, _)| names::claim(volume, &name))
+            .collect(),
+        Read::Found(_) if migration::asks_for_percona(server) => {
+            vec![names::claim(names::CONTROL_PLANE_VOLUME, &name)]
+        }
+        Read::Found(_) | Read::Unreadable(_) => Vec::new(),
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
 pub(crate) fn holds_start(observed: &Observed) -> bool {
     let database = &observed.database;
     !migration::is_pending(observed)
+        && !migration::leaves_own_postgres(observed)
         && is_stopped(observed)
         && problem(&observed.server, &database.kind, &database.cluster).is_some()
 }

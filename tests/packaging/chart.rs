@@ -289,7 +289,14 @@ fn prometheus_shows_a_token_and_verifies_what_can_be_verified() {
     assert_eq!(made["tlsConfig"], json!({"insecureSkipVerify": true}));
     assert!(made["bearerTokenFile"].is_string() && made["authorization"].is_null());
     let known = endpoint(json!({"certSecretName": "cert"}), json!({}));
-    assert!(known["tlsConfig"].is_null(), "{known}");
+    let verified = json!({
+        "serverName": format!("{RELEASE}-metrics.{NAMESPACE}.svc"),
+        "ca": {"secret": {"name": "cert", "key": "ca.crt"}},
+    });
+    assert_eq!(
+        known["tlsConfig"], verified,
+        "pods are scraped by address, and no certificate names that"
+    );
     let tls = json!({"serverName": "metrics", "ca": {"secret": {"name": "cert", "key": "ca.crt"}}});
     for metrics in [json!({}), json!({"certSecretName": "cert"})] {
         assert_eq!(endpoint(metrics, json!({"tlsConfig": tls}))["tlsConfig"], tls);

@@ -57,10 +57,7 @@ async fn a_stopped_server_on_a_volume_without_labels_stays_on_its_file_when_perc
     assert_eq!(database(&world).await["type"], "sqlite");
 }
 
-#[tokio::test]
-async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_says_so() {
-    let world = World::new("own").await;
-    let _simulator = world.percona().await;
+async fn create_on_own_postgres(world: &World) {
     let keys = [
         ("host", "db"),
         ("user", "u"),
@@ -71,6 +68,31 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
     let own = json!({"database": {"postgresSecretRef": {"name": "own", "key": "host"}}});
     world.create(&fixtures::server("files", own)).await;
     world.ready("files").await;
+}
+
+#[tokio::test]
+async fn a_stopped_server_starts_on_its_own_postgresql_although_percona_is_not_ready() {
+    let world = World::new("ownstopped").await;
+    create_on_own_postgres(&world).await;
+    patch(&world, json!({"spec": {"replicas": 0}})).await;
+    world.ready("files").await;
+    let percona =
+        json!({"database": {"postgresSecretRef": null}, "percona": {"enabled": true}, "replicas": 1});
+    patch(&world, json!({"spec": percona})).await;
+    world
+        .server_until("files", "running where its data is", |server| {
+            wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
+                && wait::is(server, "Available", "True", "MinimumReplicasAvailable")
+        })
+        .await;
+    assert_eq!(starts(&world).await, 1);
+}
+
+#[tokio::test]
+async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_says_so() {
+    let world = World::new("own").await;
+    let _simulator = world.percona().await;
+    create_on_own_postgres(&world).await;
     marked(&world, Some("postgres")).await;
     let pod = world.get::<Pod>("files-0").await.uid();
 
