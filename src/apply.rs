@@ -401,19 +401,27 @@ async fn apply_workload(
         Workload::Hold { replicas } => writer.scale(cache, &name, before.found(), replicas).await,
     };
     let is_written = runs && written.outcome.is_done();
-    let live = written.object.clone().or_else(|| before.found().cloned());
     let is_refused = matches!(written.outcome, Outcome::Failed(_));
-    applied.stateful_set = applied.record("StatefulSet", name.clone(), written, before);
-    // What is refused must not keep a server from being stopped.
+    applied.stateful_set = applied.record("StatefulSet", name, written, before);
     if is_refused && writer.server.spec.desired_replicas() == 0 {
-        let stopped = writer.scale(cache, &name, live.as_ref(), 0).await;
-        if let (Outcome::Updated, Some(live)) = (&stopped.outcome, stopped.object) {
-            applied.stateful_set = Read::Found(live);
-        }
+        stop(writer, applied).await;
     }
     if is_written {
         applied
             .steps
             .extend(stuck_pod::replace(writer, &applied.stateful_set).await);
+    }
+}
+
+/// Stops a server whose StatefulSet is refused: that must not keep its pod running.
+async fn stop(writer: &Writer<'_>, applied: &mut Applied) {
+    let (cache, name) = (
+        &writer.context.caches.stateful_sets,
+        names::stateful_set(&writer.server.name_any()),
+    );
+    let live = applied.stateful_set.found().cloned();
+    let stopped = writer.scale(cache, &name, live.as_ref(), 0).await;
+    if let Some(stopped) = stopped.object {
+        applied.stateful_set = Read::Found(stopped);
     }
 }

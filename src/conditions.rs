@@ -52,6 +52,16 @@ pub const PROGRESSING: &str = "Progressing";
 /// It does not go on without a person. Only there while it is True: the name and the rule are those of kstatus.
 pub const STALLED: &str = "Stalled";
 
+/// Every condition of this operator.
+pub const OURS: [&str; 6] = [
+    READY,
+    AVAILABLE,
+    CONFIG_READY,
+    DATABASE_READY,
+    PROGRESSING,
+    STALLED,
+];
+
 /// Longest message, in bytes. The API allows 32 KiB; a status that is read by people needs less.
 const MESSAGE_MAX: usize = 1000;
 

@@ -248,13 +248,9 @@ fn progressing(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
             let note = format!("No longer paused. {}", now.message);
             Some(normal(RESUMED, "Resume", note))
         }
-        reasons::VOLUME_NOT_EXPANDABLE
-        | reasons::VOLUME_QUOTA_EXCEEDED
-        | reasons::VOLUME_GROWTH_REFUSED
-        | reasons::VOLUME_RESIZE_FAILED
-        | reasons::STORAGE_CLASS_IMMUTABLE => warning_of(now, "GrowVolume"),
         // With most drivers it lasts for seconds.
         reasons::FILE_SYSTEM_RESIZE_PENDING => told(reason, "GrowVolume"),
+        reason if reasons::STUCK_VOLUME.contains(&reason) => warning_of(now, "GrowVolume"),
         _ if !change.is_true() => None,
         reasons::VOLUME_GROWING => told(reason, "GrowVolume"),
         reasons::ROLLOUT_IN_PROGRESS => told(ROLLING_OUT, "RollOut"),

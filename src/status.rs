@@ -10,9 +10,7 @@ use kube::ResourceExt;
 pub use self::unparsable::report_unparsable;
 pub use self::write::{Error as WriteError, write};
 use crate::api::{DittoServerStatus, Phase, names};
-use crate::conditions::{
-    AVAILABLE, CONFIG_READY, Child, DATABASE_READY, Inputs, PROGRESSING, READY, STALLED, reasons,
-};
+use crate::conditions::{Child, Inputs, OURS, reasons};
 
 /// A condition of the Go operator that ours does not have. Left on a server that was taken over, it would be stale for
 /// ever.
@@ -95,16 +93,7 @@ fn own(status: &DittoServerStatus) -> DittoServerStatus {
 
 /// Whether a condition is for this operator to write, or to remove.
 fn is_ours(type_: &str) -> bool {
-    [
-        READY,
-        AVAILABLE,
-        CONFIG_READY,
-        DATABASE_READY,
-        PROGRESSING,
-        STALLED,
-        AUTHENTICATED,
-    ]
-    .contains(&type_)
+    type_ == AUTHENTICATED || OURS.contains(&type_)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuota};
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -417,16 +417,10 @@ async fn an_operator_killed_between_the_delete_and_the_create_of_the_stateful_se
         .await;
     world.ready("files").await;
     let pod = pod_uid(&world).await;
-    let set = world.get::<StatefulSet>("files").await.uid();
     // What the killed operator had done by then.
     world.stop_operator().await;
     world.merge::<DittoServer>("files", grow_to("2Gi")).await;
-    world
-        .api::<StatefulSet>()
-        .delete("files", &DeleteParams::orphan())
-        .await
-        .expect("deleted");
-    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
+    world.orphan_pod().await;
 
     world.start_operator().await;
     wait::until(world.api::<StatefulSet>(), "files", "on the new size", |set| {

@@ -70,12 +70,12 @@ pub enum DatabaseBackend<'a> {
 /// A PostgreSQL cluster made with the Percona Operator for PostgreSQL, which must be installed.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::backup_bucket())]
-#[x_kube(validation = rules::backup_endpoint())]
-#[x_kube(validation = rules::backup_credentials())]
-#[x_kube(validation = rules::postgres_version_has_image())]
-#[x_kube(validation = rules::percona_storage_never_shrinks())]
-#[x_kube(validation = rules::percona_database_stays())]
+#[x_kube(validation = rules::percona::backup_bucket())]
+#[x_kube(validation = rules::percona::backup_endpoint())]
+#[x_kube(validation = rules::percona::backup_credentials())]
+#[x_kube(validation = rules::percona::postgres_version_has_image())]
+#[x_kube(validation = rules::percona::storage_never_shrinks())]
+#[x_kube(validation = rules::percona::database_stays())]
 pub struct PerconaSpec {
     /// Make the PerconaPGCluster `<name>-postgres` and use it as the control-plane database. Default: false.
     #[serde(default)]

@@ -150,6 +150,15 @@ pub const FILE_SYSTEM_RESIZE_PENDING: &str = "FileSystemResizePending";
 /// `Progressing` False: the spec names another StorageClass than that of the volumes, and a volume cannot change its class.
 /// Set the field back, or move the data. The server runs on.
 pub const STORAGE_CLASS_IMMUTABLE: &str = "StorageClassImmutable";
+/// The reasons of `Progressing` for a volume that is not what the spec asks for, while the server runs on and may be Ready.
+pub const STUCK_VOLUME: [&str; 6] = [
+    VOLUME_NOT_EXPANDABLE,
+    VOLUME_QUOTA_EXCEEDED,
+    VOLUME_GROWTH_REFUSED,
+    VOLUME_RESIZE_FAILED,
+    FILE_SYSTEM_RESIZE_PENDING,
+    STORAGE_CLASS_IMMUTABLE,
+];
 /// The namespace is being deleted, and no child can be made in it. Wait.
 pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// The DittoServer is being deleted. Wait.

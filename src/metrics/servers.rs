@@ -10,27 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::conditions::{AVAILABLE, CONFIG_READY, DATABASE_READY, PROGRESSING, READY, STALLED, reasons};
+use crate::conditions::{self, PROGRESSING, READY, reasons};
 use crate::context::StoredServer;
-
-/// The conditions that are told. Those that somebody else puts into a status are not.
-const CONDITIONS: [&str; 6] = [
-    READY,
-    AVAILABLE,
-    CONFIG_READY,
-    DATABASE_READY,
-    PROGRESSING,
-    STALLED,
-];
-/// Reasons of `Progressing` for a volume that is not what the spec asks for, while the server runs on and may be Ready.
-const STUCK: [&str; 6] = [
-    reasons::VOLUME_NOT_EXPANDABLE,
-    reasons::VOLUME_QUOTA_EXCEEDED,
-    reasons::VOLUME_GROWTH_REFUSED,
-    reasons::VOLUME_RESIZE_FAILED,
-    reasons::FILE_SYSTEM_RESIZE_PENDING,
-    reasons::STORAGE_CLASS_IMMUTABLE,
-];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConditionLabels {
@@ -79,7 +60,7 @@ impl Series {
             return self.tell_condition(stored, READY, 0);
         };
         let conditions = || server.status.iter().flat_map(|status| &status.conditions);
-        for condition in CONDITIONS {
+        for condition in conditions::OURS {
             let told = conditions().find(|told| told.type_ == condition);
             match told.map(|told| told.status.as_str()) {
                 Some("True") => self.tell_condition(stored, condition, 1),
@@ -91,7 +72,11 @@ impl Series {
             }
         }
         let progressing = conditions().find(|told| told.type_ == PROGRESSING);
-        let reason = progressing.and_then(|told| STUCK.into_iter().find(|stuck| *stuck == told.reason));
+        let reason = progressing.and_then(|told| {
+            reasons::STUCK_VOLUME
+                .into_iter()
+                .find(|stuck| *stuck == told.reason)
+        });
         if let Some(reason) = reason {
             let labels = StuckLabels {
                 server_namespace: stored.namespace().unwrap_or_default(),
@@ -192,7 +177,7 @@ mod tests {
             told.retain(|line| line.starts_with("volume_stuck"));
             told
         };
-        for reason in STUCK {
+        for reason in reasons::STUCK_VOLUME {
             assert_eq!(with(reason), [format!(r#"volume_stuck{{reason="{reason}"}} 1"#)]);
         }
         assert!(with("ReconcileComplete").is_empty() && with("SomebodyElses").is_empty());

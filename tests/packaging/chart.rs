@@ -8,10 +8,10 @@ use super::{
     NAMESPACE, RELEASE, VERSION, chart_dir, everything, helm, objects, of_kind, one, rendered, template,
 };
 
-const LEASE: &str = "b837d6c8.dittofs.com";
+pub(super) const LEASE: &str = "b837d6c8.dittofs.com";
 
 /// The sets of values that every rule below holds for.
-fn variants() -> Vec<Value> {
+pub(super) fn variants() -> Vec<Value> {
     vec![
         json!({}),
         everything(),
@@ -161,7 +161,7 @@ fn deployment(values: &Value) -> Value {
     one(&objects(values), "Deployment").clone()
 }
 
-fn pod(values: &Value) -> Value {
+pub(super) fn pod(values: &Value) -> Value {
     deployment(values)["spec"]["template"]["spec"].clone()
 }
 
@@ -305,146 +305,6 @@ fn prometheus_shows_a_token_and_verifies_what_can_be_verified() {
     let shown = endpoint(json!({}), json!({"authorization": token}));
     assert_eq!(shown["authorization"], token);
     assert!(shown["bearerTokenFile"].is_null(), "{shown}");
-}
-
-/// All rules of all roles, with the role's kind and name.
-fn rules(objects: &[Value]) -> Vec<(String, Value)> {
-    let roles = objects
-        .iter()
-        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role")));
-    roles
-        .flat_map(|role| {
-            let granted = role["rules"].as_array().cloned().unwrap_or_default();
-            granted
-                .into_iter()
-                .map(|rule| (super::identity(role), rule))
-                .collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-#[test]
-fn no_rule_is_a_wildcard_or_lets_one_gain_rights_or_enter_a_pod() {
-    for values in variants() {
-        let rules = rules(&objects(&values));
-        assert!(rules.len() > 10);
-        for (role, rule) in rules {
-            let text = rule.to_string();
-            for forbidden in [
-                "*",
-                "\"escalate\"",
-                "\"bind\"",
-                "\"impersonate\"",
-                "exec",
-                "attach",
-                "portforward",
-                "ephemeralcontainers",
-                "\"roles\"",
-                "clusterroles",
-                "rolebindings",
-                "serviceaccounts",
-                "nodes",
-                "\"update\",\"deletecollection\"",
-            ] {
-                assert!(!text.contains(forbidden), "{role}: {forbidden} in {text}");
-            }
-        }
-    }
-}
-
-#[test]
-fn with_namespaces_to_watch_nothing_is_granted_cluster_wide() {
-    let objects = objects(&json!({"watchNamespaces": ["team-a", "team-b"]}));
-    assert!(of_kind(&objects, "ClusterRoleBinding").is_empty());
-    for role in of_kind(&objects, "ClusterRole") {
-        let aggregated = role["metadata"]["labels"].to_string().contains("aggregate-to-");
-        assert!(aggregated && !role.to_string().contains("secrets"), "{role}");
-    }
-    let mut bound: Vec<String> = of_kind(&objects, "RoleBinding")
-        .iter()
-        .map(|binding| super::identity(binding))
-        .collect();
-    bound.sort();
-    assert_eq!(
-        bound,
-        [
-            "RoleBinding dittofs-system/dittofs-operator-leader-election",
-            "RoleBinding team-a/dittofs-operator",
-            "RoleBinding team-b/dittofs-operator",
-        ]
-    );
-}
-
-#[test]
-fn every_binding_names_the_service_account_of_the_pod() {
-    for values in variants() {
-        let objects = objects(&values);
-        let account = pod(&values)["serviceAccountName"].clone();
-        let bindings = [
-            of_kind(&objects, "RoleBinding"),
-            of_kind(&objects, "ClusterRoleBinding"),
-        ]
-        .concat();
-        for binding in bindings {
-            let expected = json!([{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]);
-            assert_eq!(binding["subjects"], expected);
-        }
-    }
-}
-
-#[test]
-fn the_lease_may_be_taken_by_its_name_only() {
-    let of_leases: Vec<Value> = rules(&objects(&json!({})))
-        .into_iter()
-        .filter(|(_, rule)| rule["resources"] == json!(["leases"]))
-        .map(|(role, rule)| {
-            assert_eq!(role, "Role dittofs-system/dittofs-operator-leader-election");
-            rule
-        })
-        .collect();
-    for rule in &of_leases {
-        let creates_only = rule["verbs"] == json!(["create"]);
-        assert!(creates_only || rule["resourceNames"] == json!([LEASE]), "{rule}");
-    }
-    assert_eq!(of_leases.len(), 2);
-    let of_second = objects(&json!({"leaderElection": {"leaseName": "second"}}));
-    let names = |(_, rule): &(String, Value)| rule["resourceNames"] == json!(["second"]);
-    assert!(rules(&of_second).iter().any(names));
-    let args = one(&of_second, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
-    assert!(args.contains("--leader-election-id=second"), "{args}");
-    let without = rules(&objects(
-        &json!({"leaderElection": {"enabled": false}, "replicas": 1}),
-    ));
-    assert!(
-        !without
-            .iter()
-            .any(|(_, rule)| rule.to_string().contains("leases"))
-    );
-}
-
-#[test]
-fn those_who_may_view_edit_or_administer_a_namespace_may_do_so_with_its_servers() {
-    let objects = objects(&json!({}));
-    for (name, may, may_not) in [
-        ("view", "watch", "create"),
-        ("edit", "delete", "deletecollection"),
-        ("admin", "deletecollection", "escalate"),
-    ] {
-        let label = format!("rbac.authorization.k8s.io/aggregate-to-{name}");
-        let roles = of_kind(&objects, "ClusterRole");
-        let role = roles
-            .iter()
-            .find(|role| role["metadata"]["labels"][&label] == "true");
-        let granted = role.expect("a role")["rules"].to_string();
-        assert!(
-            granted.contains(&format!("{may:?}")) && !granted.contains(&format!("{may_not:?}")),
-            "{granted}"
-        );
-        // The status is the operator's.
-        assert!(!granted.contains("finalizers"));
-    }
-    let without = super::objects(&json!({"rbac": {"aggregateRoles": false}}));
-    assert_eq!(of_kind(&without, "ClusterRole").len(), 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The chart, the kustomize manifests and what is made from them.
 
 mod chart;
+mod chart_rights;
 mod generated;
 mod health;
 mod install;

@@ -13,50 +13,31 @@ pub mod recorder;
 pub mod restarts;
 pub mod wait;
 
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dittofs_operator::api::{self, DittoServer};
+use dittofs_operator::cache::Cached;
 use dittofs_operator::controller::{self, Options as OperatorOptions};
 use dittofs_operator::desired::Settings;
 use dittofs_operator::telemetry::{self, LogFormat};
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
-use kube::{Api, Client, Resource};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
 use local_control_plane::percona::{self, PerconaSimulator, SimulatorOptions};
 use local_control_plane::{ControlPlane, Options, definition};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::recorder::recorded;
 
-/// A kind of namespaced objects, as tests read and write them. An alias for a long bound.
-pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + Debug
-    + Serialize
-    + DeserializeOwned
-    + Send
-    + 'static
-{
-}
+/// A kind of namespaced objects, as tests read and write them.
+pub trait Kind: Cached + Serialize {}
 
-impl<K> Kind for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + 'static
-{
-}
+impl<K: Cached + Serialize> Kind for K {}
 
 /// The full control plane that most tests share, with both CRDs installed.
 pub async fn control_plane() -> Arc<ControlPlane> {
@@ -204,9 +185,20 @@ impl World {
     /// Deletes an object of the namespace.
     pub async fn delete<K: Kind>(&self, name: &str) {
         self.api::<K>()
-            .delete(name, &kube::api::DeleteParams::default())
+            .delete(name, &DeleteParams::default())
             .await
             .expect("the object can be deleted");
+    }
+
+    /// Deletes the StatefulSet of the server `files` and leaves its pod, as an operator has done that is killed before it makes
+    /// the StatefulSet anew.
+    pub async fn orphan_pod(&self) {
+        let api = self.api::<StatefulSet>();
+        let uid = self.get::<StatefulSet>("files").await.metadata.uid;
+        api.delete("files", &DeleteParams::orphan())
+            .await
+            .expect("deleted");
+        wait::until_gone(api, "files", uid).await;
     }
 
     /// Waits until a server's status satisfies `holds`.

@@ -1,0 +1,209 @@
+//! What becomes of the database and of the Secrets that it knows.
+
+use std::time::Instant;
+
+use dittofs_operator::api::DittoServer;
+use dittofs_operator::api::percona::PerconaPGCluster;
+use kube::ResourceExt;
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+
+use super::{
+    DATABASE_SECRETS, SECRETS, claims_go, delete, gone, has_finalizer, left, percona, reasons, storage,
+};
+use crate::support::{World, fixtures, wait};
+
+#[tokio::test]
+async fn a_database_with_delete_with_server_goes_with_its_secrets() {
+    let world = World::new("dbgoes").await;
+    let simulator = world.percona().await;
+    let spec = json!({"percona": percona(true), "storage": storage("Delete")});
+    world.create(&fixtures::server("files", spec)).await;
+    assert!(has_finalizer(&world.ready("files").await));
+    let cluster: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(
+        cluster.finalizers(),
+        ["percona.com/delete-pvc", "percona.com/delete-ssl"]
+    );
+    delete(&world, "deleteWithServer and retention: Delete").await;
+    assert_eq!(left(&world).await, Vec::<String>::new());
+    assert!(
+        reasons(&world)
+            .await
+            .iter()
+            .any(|reason| reason == "PerconaDeleted")
+    );
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_database_that_stays_keeps_the_secrets_that_it_knows() {
+    let world = World::new("dbstays").await;
+    let simulator = world.percona().await;
+    let spec = json!({"percona": percona(false), "storage": storage("Delete")});
+    world.create(&fixtures::server("files", spec)).await;
+    world.ready("files").await;
+    delete(&world, "retention: Delete beside a database that stays").await;
+    let kept: [&[&str]; 3] = [&["database/files-postgres"], &SECRETS, &DATABASE_SECRETS];
+    assert_eq!(left(&world).await, kept.concat());
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_database_keeps_the_secrets_that_it_knows() {
+    let world = World::new("dbremains").await;
+    let simulator = world.percona().await;
+    let spec = json!({"percona": percona(false), "storage": storage("Delete")});
+    world.create(&fixtures::server("files", spec)).await;
+    world.ready("files").await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
+        .await;
+    world
+        .server_until("files", "without database", |server| {
+            wait::condition(server, "DatabaseReady").is_none()
+        })
+        .await;
+    world.delete::<PerconaPGCluster>("files-postgres").await;
+    gone(world.api::<PerconaPGCluster>(), "files-postgres").await;
+    delete(&world, "retention: Delete beside what is left of a database").await;
+    claims_go(&world).await;
+    assert_eq!(left(&world).await, [SECRETS, DATABASE_SECRETS].concat());
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_keeps_the_data() {
+    let mut world = World::new("change").await;
+    let simulator = world.percona().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world.ready("files").await;
+    let cluster: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(cluster.owner_references().len(), 1);
+    world.stop_operator().await;
+
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"deleteWithServer": false}}}))
+        .await;
+    let start = Instant::now();
+    let server: DittoServer = world.get("files").await;
+    world.delete::<DittoServer>("files").await;
+    world.start_operator().await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    println!(
+        "delete, operator down, then up, policy changed meanwhile: {:.1} s; left: {}",
+        start.elapsed().as_secs_f32(),
+        left(&world).await.join(", ")
+    );
+    let kept: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(kept.uid(), cluster.uid());
+    assert!(kept.metadata.deletion_timestamp.is_none());
+    assert!(kept.owner_references().is_empty() && kept.finalizers().is_empty());
+
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(false)})))
+        .await;
+    world.ready("files").await;
+    assert_eq!(
+        world.get::<PerconaPGCluster>("files-postgres").await.uid(),
+        cluster.uid()
+    );
+    simulator.check().expect("the database operator lives");
+}
+
+/// Whether the cluster, and what it holds, would go with its server.
+fn follows_its_server(cluster: &PerconaPGCluster) -> bool {
+    !cluster.owner_references().is_empty() || !cluster.finalizers().is_empty()
+}
+
+/// Waits until the database stays whatever becomes of its server, and the server has no finalizer any more.
+async fn database_is_free(world: &World) -> PerconaPGCluster {
+    let is_free = |cluster: &PerconaPGCluster| !follows_its_server(cluster);
+    let cluster = wait::until(
+        world.api::<PerconaPGCluster>(),
+        "files-postgres",
+        "free of its server",
+        is_free,
+    )
+    .await;
+    world
+        .server_until("files", "without the finalizer", |server| !has_finalizer(server))
+        .await;
+    cluster
+}
+
+#[tokio::test]
+async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
+    let world = World::new("switchedoff").await;
+    let simulator = world.percona().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world.ready("files").await;
+    let cluster: PerconaPGCluster = world.get("files-postgres").await;
+    assert!(follows_its_server(&cluster));
+
+    let paused = |value: Value| json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": value}}});
+    world.merge::<DittoServer>("files", paused(json!("true"))).await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
+        .await;
+    world
+        .server_until("files", "told that its database is still bound", |server| {
+            wait::condition(server, "Progressing").is_some_and(|told| {
+                told.reason == "Paused" && told.message.contains("PerconaPGCluster files-postgres")
+            })
+        })
+        .await;
+    assert!(
+        follows_its_server(&world.get("files-postgres").await),
+        "nothing of a paused server is written"
+    );
+    world.merge::<DittoServer>("files", paused(Value::Null)).await;
+
+    database_is_free(&world).await;
+    assert!(
+        reasons(&world)
+            .await
+            .iter()
+            .any(|reason| reason == "PerconaOrphaned")
+    );
+    let server: DittoServer = world.get("files").await;
+    world
+        .api::<DittoServer>()
+        .delete("files", &DeleteParams::foreground())
+        .await
+        .expect("it may be deleted");
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    let kept: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(kept.uid(), cluster.uid());
+    assert!(kept.metadata.deletion_timestamp.is_none());
+
+    let again = json!({"percona": percona(false)});
+    world.create(&fixtures::server("files", again)).await;
+    world.ready("files").await;
+    assert_eq!(
+        world.get::<PerconaPGCluster>("files-postgres").await.uid(),
+        cluster.uid(),
+        "it is taken up again"
+    );
+    simulator.check().expect("the database operator lives");
+}
+
+#[tokio::test]
+async fn a_database_that_is_to_stay_after_all_no_longer_follows_its_server() {
+    let world = World::new("stays").await;
+    let simulator = world.percona().await;
+    world
+        .create(&fixtures::server("files", json!({"percona": percona(true)})))
+        .await;
+    world.ready("files").await;
+    assert!(follows_its_server(&world.get("files-postgres").await));
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"percona": {"deleteWithServer": false}}}))
+        .await;
+    database_is_free(&world).await;
+    simulator.check().expect("the database operator lives");
+}
