@@ -38,7 +38,7 @@ use crate::leader::Leadership;
 use crate::metrics::{Failure, Metrics};
 use crate::observe::observe;
 use crate::validate::validate;
-use crate::{client, events, finalize, secrets, status};
+use crate::{client, events, finalize, growth, secrets, status};
 
 /// First and longest pause after a failed reconcile of one server.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
@@ -313,9 +313,9 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     written?;
     guarded?;
     complete(&applied)?;
-    // A deadline that passes changes nothing in the cluster that a watch would tell.
-    let next = deadline.map_or(context.resync, |left| left.min(context.resync));
-    Ok(Action::requeue(next))
+    // Time that passes changes nothing in the cluster that a watch would tell.
+    let due = [deadline, growth::follows_in(&observed)].into_iter().flatten();
+    Ok(Action::requeue(due.fold(context.resync, Duration::min)))
 }
 
 fn complete(applied: &Applied) -> Result<(), Error> {

@@ -4,15 +4,20 @@
 //! a growth that is refused is not tried again and again: `observe` has asked the API server (by reading the
 //! StorageClass, and by a dry run), and its [`Answer`] decides. Neither health nor a rollout has a say in it.
 //!
-//! The claim grows first; the StatefulSet's template follows once the claim asks for the size (`desired/claims.rs`).
+//! The claim grows first; the StatefulSet's template follows once the claim asks for the size and the pod has come to rest
+//! (`growth/settled.rs`, `desired/claims.rs`).
+
+mod settled;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 
+use self::settled::{Settled, settled};
 use crate::api::{DittoServer, StorageSpec, names};
 use crate::conditions::reasons;
 use crate::observe::{Observed, Read};
@@ -73,13 +78,7 @@ pub fn volumes(storage: &StorageSpec) -> impl Iterator<Item = (&'static str, &st
 /// Whether the claim templates of a StatefulSet ask for other volumes than the spec: a volume is to grow, or to be added.
 #[must_use]
 pub fn differs(server: &DittoServer, live: &StatefulSet) -> bool {
-    let spec = live.spec.as_ref();
-    let templates = spec.and_then(|spec| spec.volume_claim_templates.as_deref());
-    let asked = |volume: &str| {
-        let mut templates = templates.unwrap_or_default().iter();
-        let template = templates.find(|template| template.metadata.name.as_deref() == Some(volume))?;
-        quantity::nanos(requested(template)?)
-    };
+    let asked = |volume: &str| quantity::nanos(requested(template(live, volume)?)?);
     volumes(&server.spec.storage).any(|(volume, size)| asked(volume) != quantity::nanos(size))
 }
 
@@ -103,9 +102,48 @@ pub fn questions(
 #[must_use]
 pub fn growths(observed: &Observed) -> Vec<Growth> {
     let claims = observed.claims.found().map(Vec::as_slice).unwrap_or_default();
-    of_server(&observed.server, claims)
-        .filter_map(|(volume, claim, size)| growth(volume, claim, size, &observed.growth))
-        .collect()
+    let claims = of_server(&observed.server, claims)
+        .filter_map(|(volume, claim, size)| growth(volume, claim, size, &observed.growth));
+    claims.chain(following(observed)).collect()
+}
+
+/// After which time the StatefulSet may follow its claims, if nothing but time keeps it from that.
+#[must_use]
+pub fn follows_in(observed: &Observed) -> Option<Duration> {
+    match settled(observed) {
+        Settled::In(left) if is_behind(observed) => Some(left),
+        _ => None,
+    }
+}
+
+/// A StatefulSet that waits for its pod before it follows its claims.
+fn following(observed: &Observed) -> Option<Growth> {
+    let waits = is_behind(observed) && settled(observed) != Settled::Now;
+    waits.then(|| {
+        let name = names::stateful_set(&observed.server.name_any());
+        Growth::UnderWay(format!(
+            "StatefulSet {name} takes the sizes of its volumes over once its pod has come to rest"
+        ))
+    })
+}
+
+/// Whether a template asks for less than its claim, which has grown.
+fn is_behind(observed: &Observed) -> bool {
+    let Read::Found(live) = &observed.stateful_set else {
+        return false;
+    };
+    volumes(&observed.server.spec.storage).any(|(volume, size)| {
+        let template = template(live, volume);
+        template.is_some_and(|template| is_smaller(requested(template), size))
+            && claim_has_grown(observed, volume)
+    })
+}
+
+fn template<'a>(live: &'a StatefulSet, volume: &str) -> Option<&'a PersistentVolumeClaim> {
+    let templates = live.spec.as_ref()?.volume_claim_templates.as_ref()?;
+    templates
+        .iter()
+        .find(|template| template.metadata.name.as_deref() == Some(volume))
 }
 
 fn growth(
@@ -210,10 +248,16 @@ pub fn class_trouble(observed: &Observed) -> Option<Trouble> {
     })
 }
 
-/// Whether the template of a volume may take the spec's size: nothing is lost if a claim is made from it, because its
-/// claim asks for that size already, or there is none.
+/// Whether the template of a volume may take the spec's size now: its claim has it, or there is none, and the pod stays
+/// when the StatefulSet is made again.
 #[must_use]
 pub fn template_may_follow(observed: &Observed, volume: &str) -> bool {
+    claim_has_grown(observed, volume) && settled(observed) == Settled::Now
+}
+
+/// Whether nothing is lost if a claim is made from a template of the spec's size: the claim asks for it already, or there is
+/// none.
+fn claim_has_grown(observed: &Observed, volume: &str) -> bool {
     let Read::Found(claims) = &observed.claims else {
         return false;
     };

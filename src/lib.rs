@@ -47,6 +47,7 @@ pub mod pods;
 pub mod quantity;
 mod redact;
 pub mod render;
+pub mod rollout;
 pub mod run;
 pub mod secrets;
 pub mod status;

@@ -10,6 +10,7 @@ mod secret_reader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 
@@ -45,6 +46,8 @@ impl<T> Read<T> {
 /// Everything that the pure steps know of the cluster.
 #[derive(Clone, Debug)]
 pub struct Observed {
+    /// When this was observed, by the operator's clock.
+    pub at: Timestamp,
     /// The server itself.
     pub server: Arc<DittoServer>,
     /// Its ConfigMap.

@@ -245,6 +245,7 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
         secrets.insert(used.secret.clone(), Read::Missing);
     }
     Observed {
+        at: jiff::Timestamp::UNIX_EPOCH,
         growth: BTreeMap::new(),
         server: Arc::new(server.clone()),
         config_map: Read::Missing,

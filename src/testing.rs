@@ -8,6 +8,7 @@ pub(crate) mod log;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
@@ -51,6 +52,7 @@ pub(crate) fn server(spec: &str) -> DittoServer {
 pub(crate) fn nothing(spec: &str) -> Observed {
     let server = server(spec);
     Observed {
+        at: Timestamp::UNIX_EPOCH,
         config_map: Read::Missing,
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
@@ -139,6 +141,17 @@ pub(crate) fn percona(spec: &str, status: &Value) -> PerconaPGCluster {
         "status": status,
     }))
     .expect("a PerconaPGCluster")
+}
+
+/// Changes a value by a merge patch (RFC 7396).
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    for (key, value) in patch {
+        merge(&mut target[key], value);
+    }
 }
 
 /// A value of this purpose that the server accepts.

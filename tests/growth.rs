@@ -10,6 +10,7 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::support::restarts::Restarts;
 use crate::support::{World, audit, fixtures, wait};
 
 const CLAIM: &str = "metadata-files-0";
@@ -356,6 +357,43 @@ async fn a_volume_grows_while_its_pod_is_not_ready() {
     })
     .await;
     assert_eq!(pod_uid(&world).await, pod, "the pod is left alone");
+}
+
+#[tokio::test]
+async fn a_volume_that_grows_in_the_middle_of_a_rollout_restarts_no_pod_that_was_just_made() {
+    let world = World::new("both").await;
+    world
+        .create(&fixtures::server("files", on_class("standard")))
+        .await;
+    world.ready("files").await;
+    let (pod, restarts) = (pod_uid(&world).await, Restarts::of(&world));
+    let both = json!({"spec": {
+        "image": "docker.io/marmos91c/dittofs:v2",
+        "storage": {"metadataSize": "2Gi"},
+    }});
+    world.merge::<DittoServer>("files", both).await;
+    let made = wait::until(world.api::<Pod>(), "files-0", "of the new image", |new| {
+        new.uid() != pod
+    })
+    .await;
+    let waiting = "StatefulSet files takes the sizes of its volumes over once its pod has come to rest";
+    world
+        .server_until("files", "waiting for its pod", |server| {
+            wait::condition(server, "Progressing").is_some_and(|progressing| progressing.message == waiting)
+        })
+        .await;
+    let followed = wait::until(world.api::<StatefulSet>(), "files", "on the new size", |set| {
+        template(set, "metadata").as_deref() == Some("2Gi")
+    })
+    .await;
+    world.ready("files").await;
+    assert_eq!(pod_uid(&world).await, made.uid(), "it runs on");
+    assert_eq!(restarts.count(), 1, "of the new image");
+    let age = followed.creation_timestamp().expect("a time").0 - made.creation_timestamp().expect("a time").0;
+    assert!(
+        age.total(jiff::Unit::Second).expect("seconds") >= 9.0,
+        "{age}: the garbage collector knows the pod"
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,11 @@
 mod life;
 mod step;
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+use futures::{FutureExt, StreamExt, future, stream};
 
 use self::life::Life;
 use self::step::{Step, sequence};
@@ -26,19 +30,47 @@ const AT_ONCE: usize = 4;
 async fn any_life_settles_to_a_fresh_create_of_the_final_spec_and_loses_no_data() {
     let (first, count) = (setting("MODEL_SEED", 1), setting("MODEL_SEQUENCES", 16));
     println!("model: seeds {first} to {}", first + count - 1);
-    let seeds = futures::stream::iter(first..first + count);
-    futures::StreamExt::for_each_concurrent(seeds, AT_ONCE, |seed| async move {
-        let steps = sequence(seed);
-        println!("model: seed {seed}: {steps:?}");
-        let calm = live(seed, &steps, Operator::Runs).await;
-        let how = if seed.is_multiple_of(2) { Operator::IsDown } else { Operator::Restarts };
-        let restarted = live(seed, &steps, how).await;
-        assert_eq!(
-            restarted, calm,
-            "seed {seed}: creates and deletes of each object, with an operator that runs and one that {how:?}: {steps:?}"
-        );
-    })
-    .await;
+    // One that fails does not end the others, which would then be shown as if they had failed.
+    let failures: Vec<String> = stream::iter(first..first + count)
+        .map(|seed| {
+            AssertUnwindSafe(live_twice(seed))
+                .catch_unwind()
+                .map(move |lived| failure(seed, lived))
+        })
+        .buffer_unordered(AT_ONCE)
+        .filter_map(future::ready)
+        .collect()
+        .await;
+    assert!(
+        failures.is_empty(),
+        "{} of {count} failed\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+fn failure(seed: u64, lived: Result<(), Box<dyn Any + Send>>) -> Option<String> {
+    let panic = lived.err()?;
+    let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+    Some(format!("seed {seed}: {text}"))
+}
+
+/// Lives a sequence with an operator that runs, and with one that does not always.
+async fn live_twice(seed: u64) {
+    let steps = sequence(seed);
+    println!("model: seed {seed}: {steps:?}");
+    let (calm, calm_story) = live(seed, &steps, Operator::Runs).await;
+    let how = if seed.is_multiple_of(2) {
+        Operator::IsDown
+    } else {
+        Operator::Restarts
+    };
+    let (restarted, story) = live(seed, &steps, how).await;
+    assert_eq!(
+        restarted, calm,
+        "creates and deletes of each object, with an operator that {how:?} and one that runs: {steps:?}\n\
+         {story}\n\n{calm_story}"
+    );
 }
 
 /// What the operator does at each step.
@@ -51,8 +83,8 @@ enum Operator {
     IsDown,
 }
 
-/// Lives one sequence. Returns how often each object was created and deleted by the operator.
-async fn live(seed: u64, steps: &[Step], operator: Operator) -> BTreeMap<String, usize> {
+/// Lives one sequence. Returns how often each object was created and deleted by the operator, and the story of its pods.
+async fn live(seed: u64, steps: &[Step], operator: Operator) -> (BTreeMap<String, usize>, String) {
     let mut life = Life::begin(seed).await;
     for step in steps {
         if operator == Operator::IsDown {

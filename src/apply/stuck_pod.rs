@@ -17,10 +17,7 @@ use crate::api::names;
 use crate::cache::Lookedup;
 use crate::context::delete_unchanged;
 use crate::observe::Read;
-use crate::pods;
-
-/// Label of a pod: the revision of its StatefulSet that it was made of.
-const REVISION_LABEL: &str = "controller-revision-hash";
+use crate::{pods, rollout};
 
 /// Deletes the pod of a StatefulSet if it stands in the way. `None` if there is nothing to do.
 ///
@@ -58,38 +55,17 @@ pub(super) async fn replace(writer: &Writer<'_>, stateful_set: &Read<Arc<Statefu
 
 /// Why a pod is to be deleted, if it is.
 fn reason(stateful_set: &StatefulSet, pod: &Pod) -> Option<String> {
-    let spec = stateful_set.spec.as_ref()?;
-    let status = stateful_set.status.as_ref()?;
-    let is_known = status.observed_generation >= stateful_set.metadata.generation;
-    let wanted = status
-        .update_revision
-        .as_deref()
-        .filter(|revision| !revision.is_empty())?;
-    let present = pod.labels().get(REVISION_LABEL)?;
-    let is_in_the_way = is_known
+    let wanted = rollout::update_revision(stateful_set)?;
+    let present = rollout::revision(pod)?;
+    let is_in_the_way = rollout::is_seen(stateful_set)
         && pods::is_of(pod, stateful_set)
-        && spec.replicas != Some(0)
-        && rolls_by_itself(stateful_set)
-        && present != wanted
+        && rollout::replicas(stateful_set) > 0
+        && rollout::rolls_by_itself(stateful_set)
+        && rollout::is_outdated(pod, stateful_set)
         && pod.metadata.deletion_timestamp.is_none()
         && !pods::is_ready(pod);
     is_in_the_way.then(|| {
         format!("Deleted pod {} of revision {present}, which was not ready and kept revision {wanted} from being rolled out", pod.name_any())
-    })
-}
-
-/// Somebody who chose `OnDelete`, or holds the rollout by a partition, wants to decide by hand.
-fn rolls_by_itself(stateful_set: &StatefulSet) -> bool {
-    let strategy = stateful_set
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.update_strategy.as_ref());
-    strategy.is_none_or(|strategy| {
-        let partition = strategy
-            .rolling_update
-            .as_ref()
-            .and_then(|rolling| rolling.partition);
-        strategy.type_.as_deref() != Some("OnDelete") && partition.unwrap_or(0) == 0
     })
 }
 
@@ -98,6 +74,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing;
 
     /// A StatefulSet in the middle of a rollout to `files-b`, and its pod of `files-a`, each with changes.
     fn judged(set: &Value, pod: &Value) -> Option<String> {
@@ -114,24 +91,13 @@ mod tests {
             },
             "status": {"conditions": [{"type": "Ready", "status": "False"}]},
         });
-        json_patch(&mut stateful_set, set);
-        json_patch(&mut stuck, pod);
+        testing::merge(&mut stateful_set, set);
+        testing::merge(&mut stuck, pod);
         let read = |value| serde_json::from_value(value);
         reason(
             &read(stateful_set).expect("a StatefulSet"),
             &serde_json::from_value(stuck).expect("a pod"),
         )
-    }
-
-    /// RFC 7396.
-    fn json_patch(target: &mut Value, patch: &Value) {
-        let Value::Object(patch) = patch else {
-            *target = patch.clone();
-            return;
-        };
-        for (key, value) in patch {
-            json_patch(&mut target[key], value);
-        }
     }
 
     #[test]

@@ -7,13 +7,14 @@
 //! While a server is paused, the reason is `Paused`: `Unknown` while something is not done, for nobody knows when it will
 //! be (as in a paused Deployment), and False where the cluster holds what the spec asks for, so that `Ready` stays.
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
+use k8s_openapi::api::apps::v1::StatefulSetStatus;
 
 use super::available::unreadable;
 use super::storage;
 use super::{Check, Child, Inputs, Judgement, Truth, objection, reasons};
 use crate::api::names;
 use crate::apply::{Outcome, Step};
+use crate::rollout;
 use crate::validate::{Concern, PodGate, Severity, Violation};
 
 const CHECKS: [Check; 13] = [
@@ -199,18 +200,9 @@ fn scaling(inputs: &Inputs<'_>) -> Option<Judgement> {
     let stateful_set = inputs.stateful_set.ours()?;
     let (ready, wanted) = (inputs.ready_replicas(), inputs.desired_replicas());
     let existing = inputs.workload_status().map_or(0, |status| status.replicas);
-    let is_settled = ready == wanted && existing == wanted && replicas(stateful_set) == wanted;
+    let is_settled = ready == wanted && existing == wanted && rollout::replicas(stateful_set) == wanted;
     let message = format!("Scaling: {ready}/{wanted} replicas ready");
     (!is_settled).then(|| Judgement::yes(reasons::SCALING_REPLICAS, inputs.with_pod_fault(message)))
-}
-
-/// `spec.replicas`; the API server fills in 1.
-fn replicas(stateful_set: &StatefulSet) -> i32 {
-    stateful_set
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.replicas)
-        .unwrap_or(1)
 }
 
 /// All pods are ready, but one is not of the update revision: a rollout that somebody has paused by a partition.

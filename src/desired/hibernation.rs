@@ -8,6 +8,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 
 use crate::api::percona::PerconaPGClusterSpec;
 use crate::observe::{Observed, Read};
+use crate::rollout;
 
 /// `spec.pause` of the cluster, which has this spec now.
 pub(super) fn pause(observed: &Observed, live: Option<&PerconaPGClusterSpec>) -> Option<bool> {
@@ -26,10 +27,7 @@ pub(super) fn pause(observed: &Observed, live: Option<&PerconaPGClusterSpec>) ->
 
 /// Whether the StatefulSet wants no pod, and its controller knows.
 fn runs_nothing(stateful_set: &StatefulSet) -> bool {
-    let wants_none = stateful_set.spec.as_ref().and_then(|spec| spec.replicas) == Some(0);
     let status = stateful_set.status.as_ref();
-    let has_none = status.is_some_and(|status| {
-        status.replicas == 0 && status.observed_generation >= stateful_set.metadata.generation
-    });
-    wants_none && has_none
+    let has_none = status.is_some_and(|status| status.replicas == 0);
+    rollout::replicas(stateful_set) == 0 && rollout::is_seen(stateful_set) && has_none
 }

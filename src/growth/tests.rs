@@ -145,19 +145,60 @@ fn a_server_that_is_being_deleted_grows_nothing() {
     assert_eq!(questions(&observed.server, &observed.claims), []);
 }
 
+/// Changes the StatefulSet, of which there is no pod.
+fn with_set(mut observed: Observed, patch: &Value) -> Observed {
+    let live = observed.stateful_set.found().expect("a StatefulSet");
+    let mut live = serde_json::to_value(live.as_ref()).unwrap();
+    testing::merge(&mut live, patch);
+    observed.stateful_set = Read::Found(Arc::new(serde_json::from_value(live).unwrap()));
+    observed
+}
+
+fn stopped(observed: Observed) -> Observed {
+    with_set(
+        observed,
+        &json!({"spec": {"replicas": 0}, "status": {"replicas": 0}}),
+    )
+}
+
 #[test]
 fn the_template_follows_the_claim_and_not_the_spec() {
-    let follows = |request| template_may_follow(&observed("20Gi", claim(request, bound("10Gi"))), "metadata");
-    assert!(!follows("10Gi"));
-    assert!(follows("20Gi"));
-    let mut without = observed("20Gi", claim("10Gi", bound("10Gi")));
+    let asking = |request| stopped(observed("20Gi", claim(request, bound("10Gi"))));
+    let follows = |observed: &Observed| template_may_follow(observed, "metadata");
+    assert!(!follows(&asking("10Gi")));
+    assert!(follows(&asking("20Gi")));
+    let mut without = asking("10Gi");
     without.claims = Read::Found(Vec::new());
-    assert!(
-        template_may_follow(&without, "metadata"),
-        "a new claim is made from it"
-    );
+    assert!(follows(&without), "a new claim is made from it");
     without.claims = Read::Unreadable("timed out".into());
-    assert!(!template_may_follow(&without, "metadata"));
+    assert!(!follows(&without));
+}
+
+#[test]
+fn the_template_follows_once_the_pod_has_come_to_rest_and_until_then_the_volume_is_told_to_grow() {
+    let template = |size: &str| json!([{"metadata": {"name": "metadata"}, "spec": {"resources": {"requests": {"storage": size}}}}]);
+    let grown = observed("20Gi", claim("20Gi", bound("20Gi")));
+    let behind = with_set(
+        grown,
+        &json!({"spec": {"volumeClaimTemplates": template("10Gi")}}),
+    );
+    assert!(
+        !template_may_follow(&behind, "metadata"),
+        "its pod is yet to come"
+    );
+    let Growth::UnderWay(told) = only(&behind) else {
+        panic!("{:?}", growths(&behind));
+    };
+    assert_eq!(
+        told,
+        "StatefulSet files takes the sizes of its volumes over once its pod has come to rest"
+    );
+    assert_eq!(growths(&stopped(behind.clone())), [], "nothing to wait for");
+    let followed = with_set(
+        behind,
+        &json!({"spec": {"volumeClaimTemplates": template("20Gi")}}),
+    );
+    assert_eq!(growths(&followed), []);
 }
 
 #[test]

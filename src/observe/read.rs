@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim};
 use kube::{Api, Client, ResourceExt};
@@ -38,6 +39,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     .await;
     let claims = read_claims(context, &server, &stateful_set).await;
     Observed {
+        at: Timestamp::now(),
         growth: super::growth::answers(client, &server, &claims).await,
         config_map: read_config_map(context, &stateful_set, &namespace, &name).await,
         stateful_set,

@@ -50,6 +50,7 @@ pub(crate) fn world(spec: &str) -> Observed {
         Read::Missing
     };
     Observed {
+        at: jiff::Timestamp::UNIX_EPOCH,
         growth: BTreeMap::new(),
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),

@@ -252,8 +252,9 @@ impl Life {
     }
 
     /// Ends the life. Returns how often the operator created and deleted each object, and how often the pod was restarted,
-    /// by whomever: a pod that is not ready when its revision changes is deleted by the operator, another one by Kubernetes.
-    pub async fn end(mut self) -> BTreeMap<String, usize> {
+    /// by whomever: a pod that is not ready when its revision changes is deleted by the operator, another one by Kubernetes. And who did
+    /// that, for a failure.
+    pub async fn end(mut self) -> (BTreeMap<String, usize>, String) {
         self.world.stop_operator().await;
         let mut calls = audit::writes(self.world.control_plane(), &self.world.namespace);
         calls.retain(|call| matches!(call.verb.as_str(), "create" | "delete") && call.code < 300);
@@ -267,7 +268,8 @@ impl Life {
         let kind = DittoServer::kind(&());
         counts.retain(|call, _| !call.contains(kind.as_ref()) && !call.starts_with("delete pods"));
         counts.insert("restart of the pod".to_owned(), self.restarts.count());
-        counts
+        let story = audit::story(self.world.control_plane(), &self.world.namespace);
+        (counts, story)
     }
 }
 

@@ -109,6 +109,42 @@ pub fn writes(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
     calls
 }
 
+/// Who wrote the StatefulSets and pods of a namespace, and when: what a failed test of restarts prints.
+pub fn story(control_plane: &ControlPlane, namespace: &str) -> String {
+    let text = std::fs::read_to_string(control_plane.audit_log()).expect("an audit log");
+    let events = text
+        .lines()
+        .filter(|line| line.contains(namespace))
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut lines: Vec<String> = events.filter_map(|event| told(&event, namespace)).collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+fn told(event: &Value, namespace: &str) -> Option<String> {
+    let object = &event["objectRef"];
+    let is_write = !matches!(event["verb"].as_str(), Some("get" | "list" | "watch"));
+    let is_part = matches!(object["resource"].as_str(), Some("pods" | "statefulsets"));
+    let is_told =
+        is_write && is_part && object["namespace"] == namespace && event["stage"] == "ResponseComplete";
+    let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let answer = &event["responseObject"]["metadata"];
+    is_told.then(|| {
+        format!(
+            "{} {} {} {}/{} {}: {} (uid {}, revision {})",
+            part(&event["requestReceivedTimestamp"]),
+            part(&event["user"]["username"]),
+            part(&event["verb"]),
+            part(&object["resource"]),
+            part(&object["subresource"]),
+            part(&object["name"]),
+            event["responseStatus"]["code"],
+            part(&answer["uid"]),
+            part(&answer["labels"]["controller-revision-hash"]),
+        )
+    })
+}
+
 /// How many calls of each verb and resource.
 pub fn count(calls: &[Call]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();

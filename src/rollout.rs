@@ -1,0 +1,57 @@
+//! What a StatefulSet says of its rollout. Pure.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+/// Label of a pod: the revision of its StatefulSet that it was made of.
+const REVISION_LABEL: &str = "controller-revision-hash";
+
+/// How many pods it wants; the API server fills in 1.
+#[must_use]
+pub fn replicas(stateful_set: &StatefulSet) -> i32 {
+    let spec = stateful_set.spec.as_ref();
+    spec.and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
+/// Whether its controller has seen it as it is.
+#[must_use]
+pub fn is_seen(stateful_set: &StatefulSet) -> bool {
+    let status = stateful_set.status.as_ref();
+    status.is_some_and(|status| status.observed_generation >= stateful_set.metadata.generation)
+}
+
+/// The revision that its pod is to have, once its controller has named it.
+#[must_use]
+pub fn update_revision(stateful_set: &StatefulSet) -> Option<&str> {
+    let revision = stateful_set.status.as_ref()?.update_revision.as_deref()?;
+    (!revision.is_empty()).then_some(revision)
+}
+
+/// The revision that a pod was made of.
+#[must_use]
+pub fn revision(pod: &Pod) -> Option<&str> {
+    pod.labels().get(REVISION_LABEL).map(String::as_str)
+}
+
+/// Whether a pod is of another revision than its StatefulSet wants.
+#[must_use]
+pub fn is_outdated(pod: &Pod, stateful_set: &StatefulSet) -> bool {
+    match (revision(pod), update_revision(stateful_set)) {
+        (Some(present), Some(wanted)) => present != wanted,
+        _ => false,
+    }
+}
+
+/// Whether a pod of another revision is replaced. Somebody who chose `OnDelete`, or holds the rollout by a partition, wants
+/// to decide by hand.
+#[must_use]
+pub fn rolls_by_itself(stateful_set: &StatefulSet) -> bool {
+    let spec = stateful_set.spec.as_ref();
+    let strategy = spec.and_then(|spec| spec.update_strategy.as_ref());
+    strategy.is_none_or(|strategy| {
+        let rolling = strategy.rolling_update.as_ref();
+        let partition = rolling.and_then(|rolling| rolling.partition);
+        strategy.type_.as_deref() != Some("OnDelete") && partition.unwrap_or(0) == 0
+    })
+}
