@@ -91,6 +91,18 @@ fn a_value_that_is_unknown_or_wrong_is_refused() {
         ),
         (json!({"serviceAccount": {"create": false}}), "set the name"),
         (
+            json!({"metrics": {"enabled": false, "serviceMonitor": {"enabled": true}}}),
+            "metrics.serviceMonitor.enabled",
+        ),
+        (
+            json!({"metrics": {"enabled": false, "prometheusRule": {"enabled": true}}}),
+            "metrics.prometheusRule.enabled",
+        ),
+        (
+            json!({"metrics": {"certSecretName": "cert"}}),
+            "metrics.secure=true",
+        ),
+        (
             json!({"leaderElection": {"enabled": false}}),
             "without leader election",
         ),
@@ -101,6 +113,42 @@ fn a_value_that_is_unknown_or_wrong_is_refused() {
             !output.status.success() && said.contains(expected),
             "{values}: {said}"
         );
+    }
+}
+
+#[test]
+fn a_name_that_yaml_takes_for_something_else_is_a_name() {
+    for name in ["true", "on", "123", "1e3"] {
+        let settings = json!({
+            "watchNamespaces": [name],
+            "fullnameOverride": if name.starts_with('1') { "files" } else { name },
+            "nameOverride": if name.starts_with('1') { "files" } else { name },
+            "metrics": {"serviceMonitor": {"enabled": true}, "prometheusRule": {"enabled": true}},
+            "networkPolicy": {"enabled": true},
+            "podDisruptionBudget": {"enabled": true},
+        });
+        let output = helm()
+            .args(["template", name, "--namespace", name])
+            .arg(chart_dir())
+            .args(super::settings(&settings))
+            .output()
+            .expect("Helm runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        for object in serde_yaml::from_multiple::<Value>(&text).expect("YAML") {
+            let metadata = &object["metadata"];
+            assert!(metadata["name"].is_string(), "{name}: {object}");
+            assert!(
+                metadata["namespace"].is_string() || metadata["namespace"].is_null(),
+                "{name}: {object}"
+            );
+            let labels = metadata["labels"]
+                .as_object()
+                .into_iter()
+                .flat_map(|labels| labels.values());
+            assert!(labels.into_iter().all(Value::is_string), "{name}: {object}");
+        }
     }
 }
 

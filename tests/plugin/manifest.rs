@@ -32,6 +32,16 @@ async fn a_manifest_that_the_api_server_refuses_is_an_error() {
 }
 
 #[tokio::test]
+async fn what_was_annotated_by_hand_stays_under_a_manifest_that_does_not_say_it() {
+    let world = World::new("manifest").await;
+    applied(&world, json!({})).await;
+    let paused = json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": "true"}}});
+    world.merge::<DittoServer>("files", paused).await;
+    let said = against(&world, json!({"image": "example.org/dittofs:2"})).await;
+    assert!(said.text.contains("the server is paused"), "{}", said.text);
+}
+
+#[tokio::test]
 async fn a_new_manifest_with_a_wrong_type_is_told_in_the_api_servers_words_and_no_stored_server_is_blamed() {
     let world = World::without_operator("manifest").await;
     let mut wrong: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");

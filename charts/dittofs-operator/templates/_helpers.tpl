@@ -19,8 +19,8 @@
 {{- end }}
 
 {{- define "dittofs-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "dittofs-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "dittofs-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* By part-of and component, `kubectl dittofs report` finds the operator's pods, whatever they are called. */}}
@@ -98,11 +98,26 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{/* Fails where a value would do nothing because of another one. */}}
+{{- define "dittofs-operator.checkMetrics" -}}
+{{- $metrics := .Values.metrics }}
+{{- if not $metrics.enabled }}
+{{- range list "serviceMonitor" "prometheusRule" }}
+{{- if (index $metrics .).enabled }}
+{{- printf "metrics.%s.enabled=true has nothing to scrape with metrics.enabled=false: turn both on or both off" . | fail }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $metrics.certSecretName (not $metrics.secure) }}
+{{- fail "metrics.certSecretName is a certificate for TLS, and metrics.secure=false serves none: set metrics.secure=true or remove the name" }}
+{{- end }}
+{{- end }}
+
 {{/* Who the rules are for. */}}
 {{- define "dittofs-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "dittofs-operator.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "dittofs-operator.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{/* What the operator does in a namespace that it watches. docs/rbac.md says why, rule by rule. */}}

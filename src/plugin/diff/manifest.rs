@@ -11,7 +11,7 @@ use http::Uri;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::Request;
 use kube::{Resource, ResourceExt};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::DittoServer;
 use crate::api::names::FIELD_MANAGER;
@@ -107,7 +107,7 @@ async fn laid_over(
         field_manager: Some(NEW_MANAGER.into()),
         ..PatchParams::default()
     };
-    let patch = three_way(last_applied(live), manifest);
+    let patch = three_way(last_applied(live), annotated(manifest));
     api.patch(&name, &params.validation_strict(), &Patch::Merge(&patch))
         .await
 }
@@ -130,6 +130,16 @@ fn last_applied(live: &DynamicObject) -> Value {
         .unwrap_or(Value::Null)
 }
 
+/// The manifest as `kubectl apply` would write it. It always has annotations, for it gets one, in which it is kept; so those of
+/// others stay if it has none of its own.
+fn annotated(mut manifest: Value) -> Value {
+    let annotations = &mut manifest["metadata"]["annotations"];
+    if annotations.is_null() {
+        *annotations = json!({});
+    }
+    manifest
+}
+
 /// A merge patch to the new manifest: what the old one had and the new one lacks becomes null.
 fn three_way(old: Value, new: Value) -> Value {
     match (old, new) {
@@ -148,8 +158,6 @@ fn three_way(old: Value, new: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
