@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::{Action, Error as ControllerError};
+use kube::runtime::events::Event;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::{Config as ControllerConfig, Controller};
 use thiserror::Error;
@@ -36,7 +37,7 @@ use crate::context::{Context, StoredServer};
 use crate::desired::{self, Settings, desired};
 use crate::leader::Leadership;
 use crate::metrics::{Failure, Metrics};
-use crate::observe::observe;
+use crate::observe::{Observed, observe};
 use crate::validate::validate;
 use crate::{client, events, finalize, growth, secrets, status};
 
@@ -304,7 +305,9 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let deadline = time_left(&inputs, &conditions, now);
     let after = status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
-    events::publish(context, server, &events::story(&before, &after, &applied)).await;
+    let mut story = events::story(&before, &after, &applied);
+    story.extend(moved(&observed, &applied));
+    events::publish(context, server, &story).await;
     if is_deleting {
         // It may be gone by now, and must go even if its status cannot be written.
         return Ok(finalize::release(context, server, cleanup?).await?);
@@ -316,6 +319,12 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     // Time that passes changes nothing in the cluster that a watch would tell.
     let due = [deadline, growth::follows_in(&observed)].into_iter().flatten();
     Ok(Action::requeue(due.fold(context.resync, Duration::min)))
+}
+
+fn moved(observed: &Observed, applied: &Applied) -> Option<Event> {
+    let [before, after] =
+        [&observed.stateful_set, &applied.stateful_set].map(|set| set.found().map(AsRef::as_ref));
+    events::moved(&observed.server.name_any(), before, after)
 }
 
 fn complete(applied: &Applied) -> Result<(), Error> {

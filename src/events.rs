@@ -4,11 +4,13 @@
 //! stored status, so a fixpoint tells nothing, and a restarted operator repeats nothing. The reasons are those of the
 //! conditions, and those of the Go operator where the same is meant (contract, section 5).
 
+mod database;
 mod publish;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
+pub use self::database::moved;
 pub use self::publish::{publish, recorder};
 use crate::api::{DittoServerStatus, Phase};
 use crate::apply::{Applied, Outcome, Step};
@@ -43,6 +45,8 @@ pub const UNAVAILABLE: &str = "Unavailable";
 pub const POD_REPLACED: &str = "PodReplaced";
 /// The user has removed the annotation that paused the server.
 pub const RESUMED: &str = "Resumed";
+/// The server uses another database from now on. No row goes along.
+pub const DATABASE_CHANGED: &str = "DatabaseChanged";
 /// A child could not be written; the Go operator's reason for it.
 pub const RECONCILE_FAILED: &str = "ReconcileFailed";
 

@@ -65,20 +65,6 @@ async fn told(world: &World, reason: &str) -> DittoServer {
         .await
 }
 
-/// Waits until an event with this reason tells of the server.
-async fn warned(world: &World, reason: &str) {
-    let events = world.api::<Event>();
-    let deadline = Instant::now() + wait::LONGEST;
-    loop {
-        let list = events.list(&ListParams::default()).await.expect("events");
-        if list.iter().any(|event| event.reason.as_deref() == Some(reason)) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no event {reason}");
-        tokio::task::yield_now().await;
-    }
-}
-
 fn growth_writes(world: &World) -> usize {
     audit::writes(world.control_plane(), &world.namespace)
         .iter()
@@ -230,7 +216,7 @@ async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_stil
         wait::is(&server, "Ready", "True", "AllConditionsMet"),
         "the server runs as before"
     );
-    warned(&world, "VolumeNotExpandable").await;
+    world.told("VolumeNotExpandable").await;
     assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
 
     world
@@ -275,7 +261,7 @@ async fn a_growth_beyond_the_quota_waits_for_the_quota() {
         wait::is(&server, "Ready", "True", "AllConditionsMet"),
         "the server runs as before"
     );
-    warned(&world, "VolumeQuotaExceeded").await;
+    world.told("VolumeQuotaExceeded").await;
     assert_eq!(growth_writes(&world), before, "it was asked by a dry run only");
 
     world.merge::<ResourceQuota>("small", quota("20Gi")).await;
@@ -424,7 +410,7 @@ async fn an_unreadable_storage_class_is_no_obstacle_and_another_class_in_the_spe
         wait::is(&server, "Ready", "True", "AllConditionsMet"),
         "the server runs as before"
     );
-    warned(&world, "StorageClassImmutable").await;
+    world.told("StorageClassImmutable").await;
 }
 
 /// A user with every right but that on cluster-wide objects.

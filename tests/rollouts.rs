@@ -2,9 +2,8 @@
 
 use dittofs_operator::api::{DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::ListParams;
 use serde_json::json;
 
 use crate::support::{World, fixtures, restarts::Restarts, wait};
@@ -17,20 +16,6 @@ async fn set_image(world: &World, image: &str) {
     world
         .merge::<DittoServer>("files", json!({"spec": {"image": image}}))
         .await;
-}
-
-/// Notes of the events about the server with this reason.
-async fn notes(world: &World, reason: &str) -> Vec<String> {
-    let events = world
-        .api::<Event>()
-        .list(&ListParams::default())
-        .await
-        .expect("events");
-    let of_reason = events
-        .items
-        .into_iter()
-        .filter(|event| event.reason.as_deref() == Some(reason));
-    of_reason.filter_map(|event| event.message).collect()
 }
 
 async fn image(world: &World) -> String {
@@ -94,7 +79,7 @@ async fn a_rollout_that_crashes_says_why_before_and_after_its_deadline() {
         Some(Phase::Running)
     );
     assert_eq!(
-        notes(&world, "ProgressDeadlineExceeded").await.len(),
+        world.notes("ProgressDeadlineExceeded").await.len(),
         1,
         "told once"
     );
@@ -111,7 +96,7 @@ async fn a_changed_image_rolls_the_server_once() {
     assert_eq!(restarts.count(), 1);
     assert_eq!(image(&world).await, "example.org/dittofs:2");
     assert_eq!(
-        notes(&world, "PodReplaced").await,
+        world.notes("PodReplaced").await,
         Vec::<String>::new(),
         "the StatefulSet did it by itself"
     );
@@ -138,7 +123,7 @@ async fn a_bad_image_is_rolled_back_by_restoring_the_old_spec() {
         assert_ne!(world.get::<Pod>("files-0").await.uid(), stuck);
         assert_eq!(restarts.count(), 2, "there and back, {bad}");
         assert_eq!(
-            notes(&world, "PodReplaced").await.len(),
+            world.notes("PodReplaced").await.len(),
             1,
             "the stuck pod was deleted once, {bad}"
         );

@@ -15,6 +15,7 @@ pub mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use dittofs_operator::api::{self, DittoServer};
 use dittofs_operator::cache::Cached;
@@ -22,9 +23,9 @@ use dittofs_operator::controller::{self, Options as OperatorOptions};
 use dittofs_operator::desired::Settings;
 use dittofs_operator::telemetry::{self, LogFormat};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use local_control_plane::percona::{self, PerconaSimulator, SimulatorOptions};
 use local_control_plane::{ControlPlane, Options, definition};
@@ -209,6 +210,31 @@ impl World {
         holds: impl Fn(&DittoServer) -> bool,
     ) -> DittoServer {
         wait::until(self.api(), name, what, holds).await
+    }
+
+    /// Notes of the events with this reason.
+    pub async fn notes(&self, reason: &str) -> Vec<String> {
+        let events = self
+            .api::<Event>()
+            .list(&ListParams::default())
+            .await
+            .expect("events");
+        let of_reason = events
+            .into_iter()
+            .filter(|event| event.reason.as_deref() == Some(reason));
+        of_reason.filter_map(|event| event.message).collect()
+    }
+
+    /// Waits until there is an event with this reason. Returns its note.
+    pub async fn told(&self, reason: &str) -> String {
+        let deadline = Instant::now() + wait::LONGEST;
+        loop {
+            if let Some(note) = self.notes(reason).await.pop() {
+                return note;
+            }
+            assert!(Instant::now() < deadline, "no event {reason}");
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits until a server is Ready for its present generation.

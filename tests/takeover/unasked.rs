@@ -71,6 +71,17 @@ async fn create_on_own_postgres(world: &World) {
 }
 
 #[tokio::test]
+async fn a_server_that_leaves_its_own_postgresql_for_its_file_says_what_it_left() {
+    let world = World::new("left").await;
+    create_on_own_postgres(&world).await;
+    patch(&world, json!({"spec": {"database": {"postgresSecretRef": null}}})).await;
+    let note = world.told("DatabaseChanged").await;
+    assert!(note.contains("the PostgreSQL that Secret own names"), "{note}");
+    world.ready("files").await;
+    assert_eq!(database(&world).await["type"], "sqlite");
+}
+
+#[tokio::test]
 async fn a_stopped_server_starts_on_its_own_postgresql_although_percona_is_not_ready() {
     let world = World::new("ownstopped").await;
     create_on_own_postgres(&world).await;
