@@ -39,6 +39,7 @@ use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::client;
 use crate::context::{Context, patch_params};
 use crate::events;
+use crate::migration;
 use crate::observe::Observed;
 
 /// Why a deletion could not be completed, or prepared.
@@ -125,7 +126,10 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
         client: context.client.clone(),
         server: &live,
     };
-    let cleanup = cleaner.pass(|has_database| Plan::of(&live, has_database)).await;
+    let in_own_postgres = migration::is_in_own_postgres(observed);
+    let cleanup = cleaner
+        .pass(|remains| Plan::of(&live, remains, in_own_postgres))
+        .await;
     events::publish(context, &live, &story::of_pass(&cleanup)).await;
     Ok(Some(cleanup))
 }

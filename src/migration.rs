@@ -73,7 +73,13 @@ pub fn is_pending(observed: &Observed) -> bool {
 /// Whether the spec asks for Percona, and the data is in a PostgreSQL that the user runs.
 #[must_use]
 pub fn leaves_own_postgres(observed: &Observed) -> bool {
-    needs_word(observed) && Data::of(observed) == Data::OwnPostgres
+    needs_word(observed) && is_in_own_postgres(observed)
+}
+
+/// Whether the data is in a PostgreSQL that the user runs, as far as is known.
+#[must_use]
+pub fn is_in_own_postgres(observed: &Observed) -> bool {
+    Data::of(observed) == Data::OwnPostgres
 }
 
 /// Whether the user has yet to say that the data has moved to the cluster that the spec asks for. Then the volumes must be

@@ -284,7 +284,7 @@ mod tests {
                 client: refused(code),
                 server: &server,
             };
-            let mut cleanup = cleaner.pass(|_| Plan::of(&server, Remains::Cluster)).await;
+            let mut cleanup = cleaner.pass(|_| Plan::of(&server, Remains::Cluster, false)).await;
             cleanup.tasks.retain(|task| task.kind == PerconaPGCluster::KIND);
             let next = cleanup.next(Duration::from_secs(10_000));
             assert!(matches!(next, Next::Again(_)), "{spec}, {code}: {next:?}");

@@ -58,11 +58,12 @@ impl Plan {
         }
     }
 
-    /// The plan for a server.
+    /// The plan for a server. `in_own_postgres` says whether its data is in a PostgreSQL that the user runs, whatever the spec
+    /// asks for by now.
     ///
     /// A managed Secret goes with the last data that knows its value, so it stays beside a database that stays.
     #[must_use]
-    pub fn of(server: &DittoServer, database: Remains) -> Self {
+    pub fn of(server: &DittoServer, database: Remains, in_own_postgres: bool) -> Self {
         let (spec, name) = (&server.spec, server.name_any());
         let delete_database = deletes_database(spec);
         if spec.retention() == Retention::Retain {
@@ -71,7 +72,8 @@ impl Plan {
                 ..Self::keep_all(server)
             };
         }
-        let database_stays = spec.postgres_secret_ref().is_some()
+        let database_stays = in_own_postgres
+            || spec.postgres_secret_ref().is_some()
             || match database {
                 Remains::Nothing => false,
                 Remains::User => true,

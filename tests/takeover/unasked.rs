@@ -1,7 +1,7 @@
 //! Nobody is moved to an empty database unasked.
 
 use dittofs_operator::api::DittoServer;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -138,6 +138,29 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
     let told = wait::condition(&server, "DatabaseReady").expect("a condition");
     assert!(told.message.contains("of an earlier move"), "{}", told.message);
     assert_eq!(starts(&world).await, starts_before);
+}
+
+#[tokio::test]
+async fn a_server_that_is_deleted_before_it_left_its_own_postgresql_leaves_the_secrets_that_it_knows() {
+    let world = World::new("owngoes").await;
+    let _simulator = world.percona().await;
+    create_on_own_postgres(&world).await;
+    let name = "files-admin-bootstrap-credentials";
+    let secret = world.get::<Secret>(name).await.uid();
+    let percona = json!({"spec": {
+        "database": {"postgresSecretRef": null},
+        "percona": {"enabled": true, "deleteWithServer": true},
+        "storage": {"retention": "Delete"},
+    }});
+    patch(&world, percona).await;
+    let server = world
+        .server_until("files", "asking", |server| {
+            wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
+        })
+        .await;
+    world.delete::<DittoServer>("files").await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    assert_eq!(world.get::<Secret>(name).await.uid(), secret);
 }
 
 #[tokio::test]

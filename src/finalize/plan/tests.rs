@@ -8,13 +8,13 @@ use crate::testing;
 const DELETE: &str = "storage: {metadataSize: 1Gi, retention: Delete}";
 
 fn plan(spec: &str, database: Remains) -> Plan {
-    Plan::of(&testing::server(&format!("{{{spec}}}")), database)
+    Plan::of(&testing::server(&format!("{{{spec}}}")), database, false)
 }
 
 #[test]
 fn without_a_policy_nothing_is_deleted() {
     let server = testing::server("{percona: {enabled: true}}");
-    let plan = Plan::of(&server, Remains::Cluster);
+    let plan = Plan::of(&server, Remains::Cluster, false);
     assert_eq!(plan, Plan::keep_all(&server));
     assert_eq!(
         (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
@@ -51,6 +51,19 @@ fn secrets_stay_beside_a_database_that_stays() {
         Remains::Cluster,
     );
     assert_eq!((all.secrets.len(), all.delete_database), (4, true));
+}
+
+#[test]
+fn secrets_stay_beside_the_postgresql_that_a_server_has_not_left_yet() {
+    let server = testing::server(&format!(
+        "{{{DELETE}, percona: {{enabled: true, deleteWithServer: true}}}}"
+    ));
+    let plan = Plan::of(&server, Remains::Cluster, true);
+    assert_eq!(
+        (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
+        (3, 0, 4)
+    );
+    assert!(plan.delete_database, "it is empty");
 }
 
 #[test]
