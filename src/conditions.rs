@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 pub use self::deadline::time_left;
-pub use self::inputs::{Child, Inputs};
+pub use self::inputs::{Child, Inputs, failed};
 pub use self::pod_cause::PodCause;
 
 /// The server does all that is asked of it.

@@ -97,6 +97,12 @@ pub struct Inputs<'a> {
     pub pod_since: Option<Timestamp>,
 }
 
+/// How a message begins that says why a child could not be written.
+#[must_use]
+pub fn failed(kind: &str, name: &str) -> String {
+    format!("Failed to reconcile {kind} {name}: ")
+}
+
 impl<'a> Inputs<'a> {
     /// Gathers the inputs. `desired` is what was built, `None` where the verdict forbade it, or why it could not be built.
     #[must_use]
@@ -237,10 +243,7 @@ impl<'a> Inputs<'a> {
             .iter()
             .filter(|step| of_kind(step.kind))
             .find_map(|step| match &step.outcome {
-                Outcome::Failed(error) => Some(format!(
-                    "Failed to reconcile {} {}: {error}",
-                    step.kind, step.name
-                )),
+                Outcome::Failed(error) => Some(format!("{}{error}", failed(step.kind, &step.name))),
                 _ => None,
             })
     }

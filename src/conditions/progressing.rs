@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::StatefulSetStatus;
 
 use super::available::unreadable;
 use super::storage;
-use super::{Check, Child, Inputs, Judgement, Truth, objection, reasons};
+use super::{Check, Child, Inputs, Judgement, Truth, failed, objection, reasons};
 use crate::api::names;
 use crate::apply::{Outcome, Step};
 use crate::rollout;
@@ -118,7 +118,7 @@ fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
 fn unguarded(inputs: &Inputs<'_>) -> Option<String> {
     let error = inputs.unguarded.as_ref()?;
     let name = inputs.server.metadata.name.as_deref().unwrap_or_default();
-    Some(format!("Failed to reconcile DittoServer {name}: {error}"))
+    Some(format!("{}{error}", failed("DittoServer", name)))
 }
 
 fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {

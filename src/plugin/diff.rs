@@ -26,7 +26,8 @@ use crate::apply::preview::{Change, Preview, preview};
 use crate::cli::{Access, DiffArgs};
 use crate::context::Context;
 use crate::desired::{Settings, desired};
-use crate::observe::observe;
+use crate::growth::{self, Growth, Trouble};
+use crate::observe::{Observed, observe};
 use crate::validate::{Severity, validate};
 
 /// What would become of one server.
@@ -75,6 +76,23 @@ fn exit_status(difference: &Difference) -> u8 {
     }
 }
 
+/// The volumes that do not become what the spec asks for.
+fn stuck_volumes(observed: &Observed) -> Vec<String> {
+    let mut troubles: Vec<Trouble> = growth::class_trouble(observed).into_iter().collect();
+    troubles.extend(
+        growth::growths(observed)
+            .into_iter()
+            .filter_map(|growth| match growth {
+                Growth::Stuck(trouble) => Some(trouble),
+                Growth::Ask { .. } | Growth::UnderWay(_) => None,
+            }),
+    );
+    let told = troubles
+        .into_iter()
+        .map(|trouble| format!("{}: {}", trouble.reason, trouble.message));
+    told.collect()
+}
+
 async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Difference, Error> {
     let observed = observe(context, server).await;
     let verdict = validate(&observed);
@@ -87,6 +105,7 @@ async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Diffe
     let mut notes: Vec<String> = known
         .map(|violation| format!("{}: {}", violation.reason, violation.message))
         .collect();
+    notes.extend(stuck_volumes(&observed));
     let Some(valid) = verdict.valid.as_ref() else {
         return Err(Error::Unbuildable {
             name: observed.server.name_any(),

@@ -216,6 +216,16 @@ async fn a_configuration_whose_stateful_set_would_be_refused_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_volume_that_cannot_grow_is_told() {
+    let world = World::new("diff").await;
+    let storage = |size: &str| json!({"storage": {"metadataSize": size, "storageClassName": "fixed"}});
+    applied(&world, storage("1Gi")).await;
+    let said = against(&world, storage("2Gi")).await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    assert!(said.text.contains("note: VolumeNotExpandable:"), "{}", said.text);
+}
+
+#[tokio::test]
 async fn a_configuration_that_a_quota_refuses_keeps_the_pod_from_being_foretold() {
     let world = World::without_operator("diff").await;
     let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/configmaps": "0"}}});

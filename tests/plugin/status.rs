@@ -55,6 +55,37 @@ async fn a_crashing_server_says_why_beside_its_pod_and_the_exit_status_is_1() {
 }
 
 #[tokio::test]
+async fn children_that_are_not_what_the_spec_asks_for_have_a_cross() {
+    let world = World::new("status").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let bad = json!({"spec": {
+        "logging": {"level": "DEBUG"},
+        "resources": {"limits": {"example.org/device": "500m"}},
+    }});
+    world.merge::<DittoServer>("files", bad).await;
+    world
+        .server_until("files", "refused", |server| {
+            wait::is(server, "ConfigReady", "False", "ConfigOutdated")
+        })
+        .await;
+    let said = plugin(&world, &["status", "files"]).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    for (kind, summary) in [
+        ("StatefulSet files ", "1/1 ready, not as the spec asks"),
+        (
+            "ConfigMap files-config ",
+            "the server's configuration, not as the spec asks",
+        ),
+    ] {
+        let mut lines = said.text.lines();
+        let is_marked =
+            lines.any(|line| line.contains(kind) && line.contains('✗') && line.ends_with(summary));
+        assert!(is_marked, "{kind}: {}", said.text);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_lacks_a_secret_says_which() {
     let world = World::new("status").await;
     let spec = json!({"identity": {"jwt": {"secretRef": {"name": "mine", "key": "jwt"}}}});

@@ -130,6 +130,11 @@ fn unified(title: &str, before: &str, after: &str) -> String {
     })
 }
 
+fn children(count: usize) -> String {
+    let noun = if count == 1 { "child" } else { "children" };
+    format!("{count} {noun}")
+}
+
 fn summary(difference: &Difference) -> String {
     let previews = &difference.previews;
     let count = |is: fn(&Change) -> bool| previews.iter().filter(|preview| is(&preview.change)).count();
@@ -137,13 +142,13 @@ fn summary(difference: &Difference) -> String {
     let is_partial = failures > 0 || difference.fate.is_unknown();
     let mut text = String::from("\n");
     if failures > 0 {
-        let _ = writeln!(text, "{failures} children could not be compared.");
+        let _ = writeln!(text, "{} could not be compared.", children(failures));
     }
     let changes = match (count(Change::is_write), is_partial) {
         (0, false) => "No change.".to_owned(),
         (0, true) => "No change that can be seen.".to_owned(),
-        (1, _) => "1 child changes.".to_owned(),
-        (changes, _) => format!("{changes} children change."),
+        (1, _) => format!("{} changes.", children(1)),
+        (changes, _) => format!("{} change.", children(changes)),
     };
     let _ = writeln!(text, "{changes} {}", fate(&difference.fate));
     if let Fate::Restarts(reasons) | Fate::Unknown(reasons) = &difference.fate {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
 use super::view::{Mood, Node};
 use crate::api::{DatabaseBackend, DittoServer, PerconaPGCluster, names};
 use crate::cache::{Cache, Cached, Lookedup};
 use crate::conditions::pod_cause::pod_cause;
+use crate::conditions::{failed, reasons};
 use crate::context::Caches;
 use crate::growth::STORAGE;
 use crate::migration;
@@ -37,7 +39,25 @@ pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<Node> {
     ));
     nodes.push(config_map(observed));
     nodes.extend(secret_nodes(observed));
+    for node in &mut nodes {
+        mark_outdated(node, &observed.server);
+    }
     nodes
+}
+
+/// A child that does well may still not be what the spec asks for. The conditions, which are shown as well, say why.
+fn mark_outdated(node: &mut Node, server: &DittoServer) {
+    let mut told = server.status.iter().flat_map(|status| &status.conditions);
+    let is_current = |condition: &Condition| condition.observed_generation == server.metadata.generation;
+    let is_config_map = node.kind == "ConfigMap";
+    let tells_of_it = |condition: &Condition| {
+        let is_kept = is_config_map && condition.reason == reasons::CONFIG_OUTDATED;
+        is_kept || condition.message.contains(&failed(node.kind, &node.name))
+    };
+    if told.any(|condition| is_current(condition) && tells_of_it(condition)) {
+        node.mood = Mood::Bad;
+        node.summary.push_str(", not as the spec asks");
+    }
 }
 
 /// Whose an object is, where that is worth a word.
