@@ -134,8 +134,8 @@ fn is_behind(observed: &Observed) -> bool {
     };
     volumes(&observed.server.spec.storage).any(|(volume, size)| {
         let template = template(live, volume);
-        template.is_some_and(|template| is_smaller(requested(template), size))
-            && claim_has_grown(observed, volume)
+        let has_grown = matches!(claim_of(observed, volume), Read::Found((claim, _)) if !is_smaller(requested(claim), size));
+        template.is_some_and(|template| is_smaller(requested(template), size)) && has_grown
     })
 }
 
@@ -248,22 +248,29 @@ pub fn class_trouble(observed: &Observed) -> Option<Trouble> {
     })
 }
 
-/// Whether the template of a volume may take the spec's size now: its claim has it, or there is none, and the pod stays
-/// when the StatefulSet is made again.
+/// Whether the template of a volume may take the spec's size now: its claim has it, and the pod stays when the StatefulSet is
+/// made again. Where there is no claim, it may be the template that keeps it from being made (a `LimitRange`), and the pod from
+/// coming; so nothing is waited for.
 #[must_use]
 pub fn template_may_follow(observed: &Observed, volume: &str) -> bool {
-    claim_has_grown(observed, volume) && settled(observed) == Settled::Now
+    match claim_of(observed, volume) {
+        Read::Found((claim, size)) => {
+            !is_smaller(requested(claim), size) && settled(observed) == Settled::Now
+        }
+        Read::Missing => true,
+        Read::Unreadable(_) => false,
+    }
 }
 
-/// Whether nothing is lost if a claim is made from a template of the spec's size: the claim asks for it already, or there is
-/// none.
-fn claim_has_grown(observed: &Observed, volume: &str) -> bool {
-    let Read::Found(claims) = &observed.claims else {
-        return false;
-    };
-    of_server(&observed.server, claims)
-        .find(|(name, _, _)| *name == volume)
-        .is_none_or(|(_, claim, size)| !is_smaller(requested(claim), size))
+/// The claim of a volume, with the size in the spec.
+fn claim_of<'a>(observed: &'a Observed, volume: &str) -> Read<(&'a Arc<PersistentVolumeClaim>, &'a str)> {
+    match &observed.claims {
+        Read::Found(claims) => of_server(&observed.server, claims)
+            .find(|(name, _, _)| *name == volume)
+            .map_or(Read::Missing, |(_, claim, size)| Read::Found((claim, size))),
+        Read::Missing => Read::Missing,
+        Read::Unreadable(error) => Read::Unreadable(error.clone()),
+    }
 }
 
 /// The pod that runs without a volume that its StatefulSet has by now. The StatefulSet's controller tries in vain to add

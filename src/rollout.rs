@@ -28,6 +28,16 @@ pub fn update_revision(stateful_set: &StatefulSet) -> Option<&str> {
     (!revision.is_empty()).then_some(revision)
 }
 
+/// Whether it has as many pods as it wants, all of its newest revision, as far as its controller knows.
+#[must_use]
+pub fn is_done(stateful_set: &StatefulSet) -> bool {
+    let status = stateful_set.status.as_ref();
+    let has_all = status.is_some_and(|status| {
+        status.replicas == replicas(stateful_set) && status.current_revision == status.update_revision
+    });
+    has_all && is_seen(stateful_set)
+}
+
 /// The revision that a pod was made of.
 #[must_use]
 pub fn revision(pod: &Pod) -> Option<&str> {

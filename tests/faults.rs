@@ -67,7 +67,7 @@ async fn a_forbidden_kind_is_told_and_does_not_hold_up_the_others() {
     server.await;
 }
 
-/// A user who may do all that the operator needs, but nothing with NetworkPolicies.
+/// A user who may do what the operator needs for a server without pod, and nothing with NetworkPolicies.
 async fn limited_user(world: &World) -> String {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "limited"},

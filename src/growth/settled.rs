@@ -15,7 +15,7 @@ use crate::api::names;
 use crate::observe::{Observed, Read};
 use crate::{pods, rollout};
 
-/// Age at which the garbage collector is taken to have seen a pod. Its watch takes a moment, more on a busy control plane.
+/// Age at which the garbage collector is taken to have seen a pod and its owner. Its watch takes a moment, more on a busy control plane.
 const SEEN_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Whether the pod of a StatefulSet is where it will stay.
@@ -35,16 +35,19 @@ pub fn settled(observed: &Observed) -> Settled {
     let Read::Found(live) = &observed.stateful_set else {
         return Settled::Now;
     };
-    let Read::Found(all) = &observed.pods else {
-        return Settled::NotYet;
-    };
     let name = names::pod(&observed.server.name_any());
-    let pod = all.iter().find(|pod| pod.name_any() == name);
     let is_stopped = rollout::replicas(live) == 0;
+    let pod = match &observed.pods {
+        _ if !rollout::is_seen(live) => return Settled::NotYet,
+        Read::Found(all) => all.iter().find(|pod| pod.name_any() == name),
+        Read::Missing => None,
+        // Whoever may not read pods has the StatefulSet's word.
+        Read::Unreadable(_) if rollout::is_done(live) => return Settled::Now,
+        Read::Unreadable(_) => return Settled::NotYet,
+    };
     match pod {
-        _ if !rollout::is_seen(live) => Settled::NotYet,
         None if is_stopped => Settled::Now,
-        Some(pod) if !is_stopped && stays(pod, live) => seen(pod, observed.at),
+        Some(pod) if !is_stopped && stays(pod, live) => seen(pod, live, observed.at),
         None | Some(_) => Settled::NotYet,
     }
 }
@@ -58,12 +61,15 @@ fn stays(pod: &Pod, live: &StatefulSet) -> bool {
         && !(rollout::is_outdated(pod, live) && rollout::rolls_by_itself(live))
 }
 
-/// The API server dates the pod, and the operator's clock may differ. By more than the wait itself, it says nothing.
-fn seen(pod: &Pod, now: Timestamp) -> Settled {
-    let made = pod.metadata.creation_timestamp.as_ref();
-    let Some(age) = made.map(|made| now.duration_since(made.0)) else {
+/// A StatefulSet that was just made adopts a pod that is there, and the collector has to see that as well.
+///
+/// The API server dates both, and the operator's clock may differ. By more than the wait itself, it says nothing.
+fn seen(pod: &Pod, live: &StatefulSet, now: Timestamp) -> Settled {
+    let made = [&pod.metadata, &live.metadata].map(|metadata| metadata.creation_timestamp.as_ref());
+    let Some(latest) = made.into_iter().flatten().max() else {
         return Settled::Now;
     };
+    let age = now.duration_since(latest.0);
     match Duration::try_from(SEEN_AFTER - age) {
         Ok(left) if !left.is_zero() && age > -SEEN_AFTER => Settled::In(left),
         Ok(_) | Err(_) => Settled::Now,

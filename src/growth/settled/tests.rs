@@ -32,6 +32,32 @@ fn judged(set: &Value, pod: &Value) -> Settled {
     settled(&observed)
 }
 
+#[test]
+fn an_old_pod_that_a_new_stateful_set_has_adopted_is_as_young_as_that() {
+    assert_eq!(
+        judged(&made_at("2026-01-01T00:00:55Z"), &json!({})),
+        Settled::In(Duration::from_secs(5))
+    );
+    assert_eq!(judged(&made_at("2026-01-01T00:00:50Z"), &json!({})), Settled::Now);
+}
+
+#[test]
+fn of_pods_that_cannot_be_read_the_stateful_set_has_the_word() {
+    let unread = |current: &str| {
+        let mut observed = testing::running("");
+        let set = json!({
+            "metadata": {"generation": 2},
+            "spec": {"serviceName": "files-headless", "selector": {}, "template": {}},
+            "status": {"replicas": 1, "observedGeneration": 2, "currentRevision": current, "updateRevision": "files-b"},
+        });
+        observed.stateful_set = Read::Found(Arc::new(serde_json::from_value(set).unwrap()));
+        observed.pods = Read::Unreadable("forbidden".into());
+        settled(&observed)
+    };
+    assert_eq!(unread("files-b"), Settled::Now);
+    assert_eq!(unread("files-a"), Settled::NotYet);
+}
+
 fn made_at(time: &str) -> Value {
     json!({"metadata": {"creationTimestamp": time}})
 }
