@@ -126,7 +126,7 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
         client: context.client.clone(),
         server: &live,
     };
-    let in_own_postgres = migration::is_in_own_postgres(observed);
+    let in_own_postgres = migration::may_be_in_own_postgres(observed);
     let cleanup = cleaner
         .pass(|remains| Plan::of(&live, remains, in_own_postgres))
         .await;
@@ -158,7 +158,7 @@ pub async fn release(
     };
     let age = age(&server.metadata);
     match cleanup.next(age) {
-        Next::Again(_) if cleanup.tasks.iter().any(is_failed_and_vital) => {
+        Next::Again(_) if cleanup.tasks.iter().any(plan::Task::is_failed_and_vital) => {
             return Err(Error::Vital(cleanup.left().unwrap_or_default()));
         }
         Next::Again(pause) => return Ok(Action::requeue(pause)),
@@ -168,10 +168,6 @@ pub async fn release(
         Next::LetGo => {}
     }
     take_off(context, &server.metadata).await
-}
-
-fn is_failed_and_vital(task: &plan::Task) -> bool {
-    task.is_vital && matches!(task.fate, plan::Fate::Refused(_) | plan::Fate::Unanswered(_))
 }
 
 /// Lets a stored object go that is being deleted and does not parse. Its policy cannot be read, so everything stays.

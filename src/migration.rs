@@ -7,6 +7,8 @@
 //!
 //! The signs are in the cluster, and survive operators: the live pod template, and a mark on the volume claim.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
@@ -73,13 +75,25 @@ pub fn is_pending(observed: &Observed) -> bool {
 /// Whether the spec asks for Percona, and the data is in a PostgreSQL that the user runs.
 #[must_use]
 pub fn leaves_own_postgres(observed: &Observed) -> bool {
-    needs_word(observed) && is_in_own_postgres(observed)
+    needs_word(observed) && Data::of(observed) == Data::OwnPostgres
 }
 
-/// Whether the data is in a PostgreSQL that the user runs, as far as is known.
+/// Whether the data is in a PostgreSQL that the user runs, or may be, for all that could be read. A claim that is going tells it as
+/// well.
 #[must_use]
-pub fn is_in_own_postgres(observed: &Observed) -> bool {
-    Data::of(observed) == Data::OwnPostgres
+pub fn may_be_in_own_postgres(observed: &Observed) -> bool {
+    match (&observed.stateful_set, &observed.claims) {
+        (Read::Found(live), _) => Data::in_postgres(&observed.server, live) == Some(Data::OwnPostgres),
+        (Read::Unreadable(_), _) | (Read::Missing, Read::Unreadable(_)) => true,
+        (Read::Missing, Read::Missing) => false,
+        (Read::Missing, Read::Found(claims)) => {
+            let name = names::claim(names::CONTROL_PLANE_VOLUME, &observed.server.name_any());
+            let is_marked = |claim: &Arc<PersistentVolumeClaim>| Data::marked(claim) == Data::OwnPostgres;
+            claims
+                .iter()
+                .any(|claim| claim.name_any() == name && is_marked(claim))
+        }
+    }
 }
 
 /// Whether the user has yet to say that the data has moved to the cluster that the spec asks for. Then the volumes must be

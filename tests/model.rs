@@ -51,8 +51,9 @@ async fn any_life_settles_to_a_fresh_create_of_the_final_spec_and_loses_no_data(
 
 fn failure(seed: u64, lived: Result<(), Box<dyn Any + Send>>) -> Option<String> {
     let panic = lived.err()?;
-    let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-    Some(format!("seed {seed}: {text}"))
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or(panic.downcast_ref::<&str>().copied());
+    Some(format!("seed {seed}: {}", text.unwrap_or("a panic without text")))
 }
 
 /// Lives a sequence with an operator that runs, and with one that does not always.
@@ -98,6 +99,7 @@ async fn live(seed: u64, steps: &[Step], operator: Operator) -> (BTreeMap<String
             life.start_operator().await;
         }
         life.settle().await;
+        life.settled(*step);
         life.assert_nothing_lost(*step).await;
     }
     life.assert_as_fresh().await;

@@ -44,6 +44,9 @@ pub const MANAGED_ANNOTATIONS_ANNOTATION: &str = "dittofs.io/managed-annotations
 pub const APPLIED_HASH_ANNOTATION: &str = "dittofs.io/applied-hash";
 /// Annotation of a generated Secret: the value of [`ROTATE_SECRETS_ANNOTATION`] for which it was last generated.
 pub const ROTATED_FOR_ANNOTATION: &str = "dittofs.io/rotated-for";
+/// Annotation of a generated Secret that stays after a deletion by [`crate::api::Retention::Delete`]: the UID of the server that was
+/// deleted.
+pub const KEPT_FOR_ANNOTATION: &str = "dittofs.io/kept-for";
 /// Annotation of the claim `controlplane`: where its server keeps its control-plane data. Without it, the volume may hold the
 /// SQLite file.
 pub const CONTROL_PLANE_DATABASE_ANNOTATION: &str = "dittofs.io/control-plane-database";

@@ -40,7 +40,7 @@ const FOR_USERS: [[&str; 4]; 4] = [
     ],
 ];
 /// Annotations that the operator writes, or that one of the Go operator's are.
-const FOR_THE_OPERATOR: [[&str; 4]; 6] = [
+const FOR_THE_OPERATOR: [[&str; 4]; 7] = [
     [
         "pod template",
         names::CONFIG_HASH_ANNOTATION,
@@ -58,6 +58,12 @@ const FOR_THE_OPERATOR: [[&str; 4]; 6] = [
         names::ROTATED_FOR_ANNOTATION,
         "value",
         "The request for which it was last made anew.",
+    ],
+    [
+        "generated Secret",
+        names::KEPT_FOR_ANNOTATION,
+        "UID",
+        "The deleted server whose `retention: Delete` leaves it: a PostgreSQL of yours, which that server had not left yet, knows it.",
     ],
     [
         "claim `controlplane`",

@@ -14,7 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::database;
-use super::plan::{Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_labelled_for, is_lost_pod};
+use super::plan::{
+    Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_labelled_for, is_lost_pod,
+    says_that_it_stays,
+};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::client;
@@ -46,14 +49,19 @@ impl Cleaner<'_> {
         if let Some(cluster) = cluster {
             cleanup.tasks.extend(self.clean_database(&cluster, &plan).await);
         }
-        for name in plan.claims {
-            cleanup.tasks.extend(self.delete_claim(name).await);
+        for name in plan.kept_secrets {
+            let kept = self.keep_secret(name, plan.secrets_say_so).await;
+            cleanup.tasks.extend(kept);
+        }
+        if plan.secrets_say_so && cleanup.tasks.iter().any(Task::is_failed_and_vital) {
+            // The claims would take the sign along.
+            return cleanup;
         }
         for name in plan.secrets {
             cleanup.tasks.extend(self.delete_secret(name).await);
         }
-        for name in plan.kept_secrets {
-            cleanup.tasks.extend(self.release_secret(name).await);
+        for name in plan.claims {
+            cleanup.tasks.extend(self.delete_claim(name).await);
         }
         cleanup.tasks.extend(self.delete_orphan().await);
         cleanup
@@ -142,26 +150,30 @@ impl Cleaner<'_> {
 
     async fn delete_secret(&self, name: String) -> Option<Task> {
         self.delete_if::<Secret>("Secret", name, |secret| {
-            matches!(owner(&secret.metadata, self.server), Owner::Us | Owner::Orphan)
+            let is_ours = matches!(owner(&secret.metadata, self.server), Owner::Us | Owner::Orphan);
+            is_ours && !says_that_it_stays(secret, self.server)
         })
         .await
     }
 
-    /// Takes the owner reference off a Secret that stays. `None` where there is none to take off.
-    async fn release_secret(&self, name: String) -> Option<Task> {
+    /// Takes the owner reference off a Secret that stays, and writes onto it that it does if it `must_say_so`. `None` where
+    /// there is nothing to write.
+    async fn keep_secret(&self, name: String, must_say_so: bool) -> Option<Task> {
         let (api, uid) = (self.api::<Secret>(), self.server.uid());
         let fate = match api.get_metadata_opt(&name).await {
-            Ok(Some(secret)) if is_bound(&secret.metadata, uid.as_deref()) => {
-                match api
-                    .patch_metadata(&name, &patch_params(), &Patch::Merge(self.without_us(&secret)))
-                    .await
-                {
+            Ok(Some(secret)) => {
+                let lacks_word = must_say_so && !says_that_it_stays(&secret, self.server);
+                if !lacks_word && !is_bound(&secret.metadata, uid.as_deref()) {
+                    return None;
+                }
+                let body = Patch::Merge(self.kept(&secret, must_say_so));
+                match api.patch_metadata(&name, &patch_params(), &body).await {
                     Ok(_) => Fate::Released,
                     Err(kube::Error::Api(status)) if status.code == 404 => return None,
                     Err(error) => fate_of(&error),
                 }
             }
-            Ok(_) => return None,
+            Ok(None) => return None,
             Err(error) => fate_of(&error),
         };
         Some(Task {
@@ -172,19 +184,20 @@ impl Cleaner<'_> {
         })
     }
 
-    /// The metadata of an object, if it is still as it was read, without the server as owner.
-    fn without_us<K>(&self, object: &PartialObjectMeta<K>) -> serde_json::Value
-    where
-        K: Resource,
-    {
+    /// The metadata of a Secret, if it is still as it was read, without the server as owner.
+    fn kept(&self, secret: &PartialObjectMeta<Secret>, must_say_so: bool) -> serde_json::Value {
         let uid = self.server.uid().unwrap_or_default();
-        let owners = object.metadata.owner_references.iter().flatten();
+        let owners = secret.metadata.owner_references.iter().flatten();
         let others: Vec<_> = owners.filter(|owner| owner.uid != uid).collect();
-        json!({"metadata": {
-            "uid": object.metadata.uid,
-            "resourceVersion": object.metadata.resource_version,
+        let mut metadata = json!({
+            "uid": secret.metadata.uid,
+            "resourceVersion": secret.metadata.resource_version,
             "ownerReferences": others,
-        }})
+        });
+        if must_say_so {
+            metadata["annotations"] = json!({names::KEPT_FOR_ANNOTATION: uid});
+        }
+        json!({"metadata": metadata})
     }
 
     /// Deletes the pod if no StatefulSet has it any more: the operator was killed while it made the StatefulSet anew, and

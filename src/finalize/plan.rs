@@ -31,6 +31,8 @@ pub struct Plan {
     pub secrets: Vec<String>,
     /// Managed Secrets that stay, by name. One that the Go operator made has the server as owner, and would go with it.
     pub kept_secrets: Vec<String>,
+    /// Whether those must say themselves that they stay: the signs that tell it go in the same cleanup.
+    pub secrets_say_so: bool,
     /// Whether the database is to go. Otherwise nothing of this server may hold on to it.
     pub delete_database: bool,
 }
@@ -54,6 +56,7 @@ impl Plan {
             claims: Vec::new(),
             secrets: Vec::new(),
             kept_secrets: secrets::kept(server).into(),
+            secrets_say_so: false,
             delete_database: false,
         }
     }
@@ -89,6 +92,7 @@ impl Plan {
             claims: names::claims(&name).into(),
             secrets,
             kept_secrets,
+            secrets_say_so: in_own_postgres && spec.postgres_secret_ref().is_none(),
             delete_database,
         }
     }
@@ -144,6 +148,13 @@ fn binds<T>(read: &Read<T>, is_bound: impl FnOnce(&T) -> bool, as_it_is: bool) -
         Read::Missing => false,
         Read::Unreadable(_) => as_it_is,
     }
+}
+
+/// Whether a Secret was kept in an earlier pass of the cleanup of this server.
+#[must_use]
+pub fn says_that_it_stays<K: Resource>(secret: &K, server: &DittoServer) -> bool {
+    let kept_for = secret.annotations().get(names::KEPT_FOR_ANNOTATION);
+    kept_for.is_some() && kept_for == server.uid().as_ref()
 }
 
 /// Metadata of a cluster that is to stay: without the server as owner, and without the finalizers that would take its data
@@ -232,6 +243,11 @@ impl Task {
             Fate::Asked | Fate::Going => self.kind != PerconaPGCluster::KIND,
             Fate::Refused(_) | Fate::Unanswered(_) => false,
         }
+    }
+
+    /// Whether the server stays because of it, and there is more to it than time.
+    pub(super) fn is_failed_and_vital(&self) -> bool {
+        self.is_vital && matches!(self.fate, Fate::Refused(_) | Fate::Unanswered(_))
     }
 
     fn longest(&self) -> Duration {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use dittofs_operator::api::names::ROTATED_FOR_ANNOTATION;
 use dittofs_operator::api::percona::PerconaPGCluster;
 use dittofs_operator::api::{DittoServer, Phase};
 use dittofs_operator::apply::compare;
 use dittofs_operator::desired::Settings;
-use dittofs_operator::render;
+use dittofs_operator::{pods, render};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
+use kube::runtime::wait::await_condition;
 use kube::{Resource, ResourceExt};
 use local_control_plane::percona::PerconaSimulator;
 use serde_json::{Value, json};
@@ -21,6 +23,7 @@ use crate::support::restarts::Restarts;
 use crate::support::{World, audit, wait};
 
 const NAME: &str = "files";
+const POD: &str = "files-0";
 
 /// What holds data, by kind and name: it must keep its UID for ever.
 type Kept = BTreeMap<String, Option<String>>;
@@ -30,7 +33,8 @@ pub struct Life {
     simulator: PerconaSimulator,
     goal: Goal,
     kept: Kept,
-    restarts: Restarts,
+    /// Those since the last re-creation, and how many there were before.
+    restarts: (Restarts, usize),
     seed: u64,
 }
 
@@ -39,7 +43,7 @@ impl Life {
         let world = World::new("model").await;
         let simulator = world.percona().await;
         let mut life = Self {
-            restarts: Restarts::of(&world),
+            restarts: (Restarts::of(&world), 0),
             world,
             simulator,
             goal: Goal::first(seed),
@@ -77,11 +81,23 @@ impl Life {
         }
     }
 
-    async fn recreate(&self) {
+    /// Its pod goes with the server. That is no restart, and Kubernetes may make and collect another one meanwhile.
+    async fn recreate(&mut self) {
+        self.restarts.1 += self.restarts.0.count();
         let server: DittoServer = self.world.get(NAME).await;
+        let pod = self.world.api::<Pod>().get_opt(POD).await.expect("a read");
         self.world.delete::<DittoServer>(NAME).await;
         wait::until_gone(self.world.api::<DittoServer>(), NAME, server.uid()).await;
+        let pod = pod.and_then(|pod| pod.uid());
+        wait::until_gone(self.world.api::<Pod>(), POD, pod).await;
         self.create().await;
+    }
+
+    /// Counts restarts anew once a re-created server has settled.
+    pub fn settled(&mut self, step: Step) {
+        if step == Step::Recreate {
+            self.restarts.0 = Restarts::of(&self.world);
+        }
     }
 
     /// A paused operator does not put a child back, so none is taken from it.
@@ -105,7 +121,8 @@ impl Life {
         self.world.start_operator().await;
     }
 
-    /// Waits until the operator has nothing left to do.
+    /// Waits until the operator and Kubernetes have nothing left to do. An annotation leaves the generation as it was, so that alone
+    /// does not tell.
     pub async fn settle(&self) {
         let (paused, stopped) = (self.goal.is_paused(), self.goal.is_stopped());
         self.world
@@ -116,16 +133,40 @@ impl Life {
                 let is_current = status.observed_generation == server.metadata.generation;
                 let wanted = if stopped { Phase::Stopped } else { Phase::Running };
                 let ready = wait::condition(server, "Ready").is_some_and(|ready| ready.status == "True");
-                is_current && (paused || (ready && status.phase == Some(wanted)))
+                let is_told = wait::condition(server, "Progressing")
+                    .is_some_and(|progressing| (progressing.reason == "Paused") == paused);
+                is_current && is_told && (paused || (ready && status.phase == Some(wanted)))
             })
             .await;
         if !paused {
-            self.child_is_there().await;
+            self.children_are_there().await;
+            self.pod_is_there().await;
         }
     }
 
+    /// The pod is the one that stays: none is on its way, and none is going.
+    async fn pod_is_there(&self) {
+        let wanted = i32::from(!self.goal.is_stopped());
+        let set = wait::until(self.world.api::<StatefulSet>(), NAME, "rolled out", |set| {
+            let status = set.status.clone().unwrap_or_default();
+            status.observed_generation == set.metadata.generation
+                && set.annotations().get(ROTATED_FOR_ANNOTATION) == self.goal.rotation().as_ref()
+                && status.current_revision == status.update_revision
+                && status.replicas == wanted
+                && status.ready_replicas.unwrap_or_default() == wanted
+        })
+        .await;
+        let pods = self.world.api::<Pod>();
+        let is_settled = |pod: Option<&Pod>| match pod {
+            Some(pod) => wanted == 1 && pods::is_of(pod, &set) && pod.metadata.deletion_timestamp.is_none(),
+            None => wanted == 0,
+        };
+        let settled = tokio::time::timeout(wait::LONGEST, await_condition(pods, POD, is_settled)).await;
+        settled.expect("the pod comes or goes in time").expect("a watch");
+    }
+
     /// A child that was taken away comes back after the status has settled.
-    async fn child_is_there(&self) {
+    async fn children_are_there(&self) {
         wait::until(self.world.api::<ConfigMap>(), "files-config", "there", |_| true).await;
         wait::until(self.world.api::<Service>(), "files-api", "there", |_| true).await;
         wait::until(self.world.api::<Service>(), "files-headless", "there", |_| true).await;
@@ -267,7 +308,10 @@ impl Life {
         }
         let kind = DittoServer::kind(&());
         counts.retain(|call, _| !call.contains(kind.as_ref()) && !call.starts_with("delete pods"));
-        counts.insert("restart of the pod".to_owned(), self.restarts.count());
+        counts.insert(
+            "restart of the pod".to_owned(),
+            self.restarts.0.count() + self.restarts.1,
+        );
         let story = audit::story(self.world.control_plane(), &self.world.namespace);
         (counts, story)
     }

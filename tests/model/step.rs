@@ -88,6 +88,11 @@ impl Goal {
         self.annotations["dittofs.dittofs.com/paused"] == "true"
     }
 
+    /// The last request for new keys, if there was one.
+    pub fn rotation(&self) -> Option<String> {
+        (self.rotations > 0).then(|| self.rotations.to_string())
+    }
+
     /// Whether the server is to stand still.
     pub fn is_stopped(&self) -> bool {
         self.spec["replicas"] == 0

@@ -1,9 +1,12 @@
 //! Nobody is moved to an empty database unasked.
 
 use dittofs_operator::api::DittoServer;
+use dittofs_operator::api::percona::PerconaPGCluster;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
-use serde_json::json;
+use kube::api::DeleteParams;
+use kube::runtime::wait::await_condition;
+use serde_json::{Value, json};
 
 use super::{MIGRATED, database, is_pending, starts, variables};
 use crate::support::{World, fixtures, wait};
@@ -142,25 +145,43 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
 
 #[tokio::test]
 async fn a_server_that_is_deleted_before_it_left_its_own_postgresql_leaves_the_secrets_that_it_knows() {
-    let world = World::new("owngoes").await;
-    let _simulator = world.percona().await;
-    create_on_own_postgres(&world).await;
-    let name = "files-admin-bootstrap-credentials";
-    let secret = world.get::<Secret>(name).await.uid();
-    let percona = json!({"spec": {
-        "database": {"postgresSecretRef": null},
-        "percona": {"enabled": true, "deleteWithServer": true},
-        "storage": {"retention": "Delete"},
-    }});
-    patch(&world, percona).await;
-    let server = world
-        .server_until("files", "asking", |server| {
-            wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
-        })
-        .await;
-    world.delete::<DittoServer>("files").await;
-    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
-    assert_eq!(world.get::<Secret>(name).await.uid(), secret);
+    for policy in [DeleteParams::background(), DeleteParams::foreground()] {
+        let world = World::new("owngoes").await;
+        let _simulator = world.percona().await;
+        create_on_own_postgres(&world).await;
+        let name = "files-admin-bootstrap-credentials";
+        let secret = world.get::<Secret>(name).await.uid();
+        let percona = json!({"spec": {
+            "database": {"postgresSecretRef": null},
+            "percona": {"enabled": true, "deleteWithServer": true},
+            "storage": {"retention": "Delete"},
+        }});
+        patch(&world, percona).await;
+        let server = world
+            .server_until("files", "asking", |server| {
+                wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
+            })
+            .await;
+        // Held on, the cluster outlives the StatefulSet of a foreground deletion, and the volumes: the signs of where the data is.
+        let hold = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
+        let cluster = "files-postgres";
+        world
+            .merge::<PerconaPGCluster>(cluster, hold(json!(["example.com/hold"])))
+            .await;
+        let servers = world.api::<DittoServer>();
+        servers.delete("files", &policy).await.expect("deleted");
+        if policy == DeleteParams::foreground() {
+            let is_gone = |claim: Option<&PersistentVolumeClaim>| claim.is_none();
+            let gone = await_condition(world.api(), CLAIM, is_gone);
+            tokio::time::timeout(wait::LONGEST, gone)
+                .await
+                .expect("in time")
+                .expect("a watch");
+        }
+        world.merge::<PerconaPGCluster>(cluster, hold(json!([]))).await;
+        wait::until_gone(servers, "files", server.uid()).await;
+        assert_eq!(world.get::<Secret>(name).await.uid(), secret);
+    }
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* Fails where a value would do nothing because of another one. */}}
+{{/* Fails where something that is asked for would not be made. */}}
 {{- define "dittofs-operator.checkMetrics" -}}
 {{- $metrics := .Values.metrics }}
 {{- if not $metrics.enabled }}

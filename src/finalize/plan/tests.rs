@@ -64,6 +64,13 @@ fn secrets_stay_beside_the_postgresql_that_a_server_has_not_left_yet() {
         (3, 0, 4)
     );
     assert!(plan.delete_database, "it is empty");
+    assert!(plan.secrets_say_so, "the claims take the sign along");
+    let own = "database: {type: postgres, postgresSecretRef: {name: db, key: x}}";
+    let server = testing::server(&format!("{{{DELETE}, {own}}}"));
+    assert!(
+        !Plan::of(&server, Remains::Nothing, true).secrets_say_so,
+        "the spec says it"
+    );
 }
 
 #[test]

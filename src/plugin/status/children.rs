@@ -54,7 +54,8 @@ fn mark_outdated(node: &mut Node, server: &DittoServer) {
         let is_kept = is_config_map && condition.reason == reasons::CONFIG_OUTDATED;
         is_kept || condition.message.contains(&failed(node.kind, &node.name))
     };
-    if told.any(|condition| is_current(condition) && tells_of_it(condition)) {
+    let looks_well = matches!(node.mood, Mood::Good | Mood::Waiting);
+    if looks_well && told.any(|condition| is_current(condition) && tells_of_it(condition)) {
         node.mood = Mood::Bad;
         node.summary.push_str(", not as the spec asks");
     }
