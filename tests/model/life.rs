@@ -293,8 +293,8 @@ impl Life {
     }
 
     /// Ends the life. Returns how often the operator created and deleted each object, and how often the pod was restarted,
-    /// by whomever: a pod that is not ready when its revision changes is deleted by the operator, another one by Kubernetes. And who did
-    /// that, for a failure.
+    /// by whomever: a pod that is not ready when its revision changes is deleted by the operator, another one by Kubernetes. And the
+    /// namespace, of which the audit log has more to tell.
     pub async fn end(mut self) -> (BTreeMap<String, usize>, String) {
         self.world.stop_operator().await;
         let mut calls = audit::writes(self.world.control_plane(), &self.world.namespace);
@@ -312,8 +312,7 @@ impl Life {
             "restart of the pod".to_owned(),
             self.restarts.0.count() + self.restarts.1,
         );
-        let story = audit::story(self.world.control_plane(), &self.world.namespace);
-        (counts, story)
+        (counts, self.world.namespace.clone())
     }
 }
 
