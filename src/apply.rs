@@ -361,7 +361,7 @@ async fn restart_without_volume(writer: &Writer<'_>, applied: &mut Applied, obse
         return;
     };
     let is_ours = owner(&stateful_set.metadata, writer.server) == Owner::Us;
-    if let Some(pod) = growth::pod_without_volume(&observed.pods, stateful_set).filter(|_| is_ours) {
+    if let Some(pod) = growth::pod_without_volume(observed, stateful_set).filter(|_| is_ours) {
         let outcome = writer.restart(pod).await;
         applied.steps.push(Step {
             kind: "Pod",

@@ -21,8 +21,7 @@ use self::settled::{Settled, settled};
 use crate::api::{DittoServer, StorageSpec, names};
 use crate::conditions::reasons;
 use crate::observe::{Observed, Read};
-use crate::pods;
-use crate::quantity;
+use crate::{pods, quantity, rollout};
 
 /// Key of a claim's size, in its requests and its capacity.
 pub const STORAGE: &str = "storage";
@@ -273,23 +272,43 @@ fn claim_of<'a>(observed: &'a Observed, volume: &str) -> Read<(&'a Arc<Persisten
     }
 }
 
-/// The pod that runs without a volume that its StatefulSet has by now. The StatefulSet's controller tries in vain to add
-/// it to the running pod, so somebody has to delete that pod.
+/// The pod that runs without a volume that its StatefulSet has by now. The StatefulSet's controller makes the claim, and then
+/// tries in vain to add it to the running pod, so somebody has to delete that pod: not before the claim is there, or none
+/// could follow it, and not where the user wants to do it.
 #[must_use]
-pub fn pod_without_volume<'a>(
-    all: &'a Read<Vec<Arc<Pod>>>,
-    stateful_set: &StatefulSet,
-) -> Option<&'a Arc<Pod>> {
-    let templates = stateful_set.spec.as_ref()?.volume_claim_templates.as_ref()?;
-    let lacks_one = |pod: &Pod| {
-        templates
-            .iter()
-            .filter_map(|template| template.metadata.name.as_deref())
-            .any(|volume| !mounts_claim(pod, volume))
-    };
-    all.found()?.iter().find(|pod| {
-        pod.metadata.deletion_timestamp.is_none() && pods::is_of(pod, stateful_set) && lacks_one(pod)
+pub fn pod_without_volume<'a>(observed: &'a Observed, stateful_set: &StatefulSet) -> Option<&'a Arc<Pod>> {
+    let may_follow = rollout::rolls_by_itself(stateful_set)
+        && missing_claims(observed, stateful_set).is_some_and(|missing| missing.is_empty());
+    let lacks_one = |pod: &Pod| template_names(stateful_set).any(|volume| !mounts_claim(pod, volume));
+    let mut pods = observed.pods.found()?.iter();
+    pods.find(|pod| {
+        may_follow
+            && pod.metadata.deletion_timestamp.is_none()
+            && pods::is_of(pod, stateful_set)
+            && lacks_one(pod)
     })
+}
+
+/// The claims, by name, that a StatefulSet needs and that are not there. `None` where they could not be read.
+#[must_use]
+pub fn missing_claims(observed: &Observed, stateful_set: &StatefulSet) -> Option<Vec<String>> {
+    let claims = observed.claims.found()?;
+    let server = observed.server.name_any();
+    let is_there = |name: &String| {
+        let mut claims = claims.iter();
+        claims.any(|claim| claim.name_any() == *name && claim.metadata.deletion_timestamp.is_none())
+    };
+    let needed = template_names(stateful_set).map(|volume| names::claim(volume, &server));
+    Some(needed.filter(|name| !is_there(name)).collect())
+}
+
+fn template_names(stateful_set: &StatefulSet) -> impl Iterator<Item = &str> {
+    let spec = stateful_set.spec.as_ref();
+    let templates = spec.and_then(|spec| spec.volume_claim_templates.as_ref());
+    templates
+        .into_iter()
+        .flatten()
+        .filter_map(|template| template.metadata.name.as_deref())
 }
 
 fn mounts_claim(pod: &Pod, volume: &str) -> bool {

@@ -134,7 +134,9 @@ pub fn says_moved(server: &DittoServer) -> bool {
 pub fn remedy(server: &DittoServer) -> String {
     let word = names::DATABASE_MIGRATED_ANNOTATION;
     if says_moved(server) {
-        format!("The annotation {word} is of an earlier move. Move the data, then remove it and set it again")
+        format!(
+            "The annotation {word} does not count for this move, because it was there before. Move the data, then remove it and set it again"
+        )
     } else {
         format!("Move the data, then set the annotation {word}: \"true\"")
     }

@@ -33,8 +33,8 @@ pub struct DatabaseSpec {
     pub sqlite: Option<SqliteSpec>,
 
     /// Your own PostgreSQL: a Secret with the keys `host`, `database`, `user` and `password`, and if needed `port`
-    /// (default 5432) and `sslmode`. The server then uses PostgreSQL, whatever `type` says. `key` is not used:
-    /// write `key: host`. Excludes `spec.percona`.
+    /// (default 5432) and `sslmode`. The server then uses PostgreSQL, whatever `type` says. `key` is not used,
+    /// but must be there: write `key: host`. Excludes `spec.percona`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::postgres_secret_ref")]
     pub postgres_secret_ref: Option<SecretKeySelector>,

@@ -213,7 +213,7 @@ fn pod_without_volume(observed: &Observed) -> Option<Preview> {
     if owner(&stateful_set.metadata, &observed.server) != Owner::Us {
         return None;
     }
-    let pod = growth::pod_without_volume(&observed.pods, stateful_set)?;
+    let pod = growth::pod_without_volume(observed, stateful_set)?;
     Some(of("Pod", pod.name_any(), Change::Delete))
 }
 

@@ -18,6 +18,7 @@ use crate::migration;
 use crate::observe::{Observed, Read};
 use crate::ownership::{Owner, owner};
 use crate::pods::is_ready;
+use crate::rollout;
 use crate::validate::{
     Concern, PodGate, Severity, Verdict, Violation, conflict_message, database_problem, most_telling_first,
 };
@@ -93,8 +94,31 @@ pub struct Inputs<'a> {
     pub is_paused: bool,
     /// Why the pod does not serve.
     pub pod_cause: Option<PodCause>,
+    /// What a rollout waits for, other than the pod.
+    pub rollout_waits: Option<String>,
+    /// Whether the user replaces the pod by hand. That may take as long as it takes.
+    pub is_held: bool,
     /// Since when the pod is there, or is to go.
     pub pod_since: Option<Timestamp>,
+}
+
+/// A user who updates pods by hand, or a claim that cannot be made for an added volume.
+fn rollout_waits(observed: &Observed, stateful_set: &StatefulSet) -> Option<String> {
+    let name = observed.server.name_any();
+    if !rollout::rolls_by_itself(stateful_set) {
+        let pod = names::pod(&name);
+        return Some(format!(
+            "its update strategy leaves the pod to you: kubectl delete pod {pod} when it suits you"
+        ));
+    }
+    let missing = growth::missing_claims(observed, stateful_set)?;
+    (!missing.is_empty()).then(|| {
+        format!(
+            "PersistentVolumeClaim {} is not there yet, and the pod is left as it is; if this stays, kubectl describe statefulset {} says what refuses it",
+            missing.join(", "),
+            names::stateful_set(&name)
+        )
+    })
 }
 
 /// How a message begins that says why a child could not be written.
@@ -139,6 +163,14 @@ impl<'a> Inputs<'a> {
             left_to_clean: None,
             is_paused: server.is_paused(),
             pod_cause: pod_cause(observed),
+            is_held: applied
+                .stateful_set
+                .found()
+                .is_some_and(|stateful_set| !rollout::rolls_by_itself(stateful_set)),
+            rollout_waits: applied
+                .stateful_set
+                .found()
+                .and_then(|stateful_set| rollout_waits(observed, stateful_set)),
             pod_since: pod_since(observed),
         }
     }

@@ -11,10 +11,10 @@ use kube::ResourceExt;
 
 use super::bounded;
 use crate::api::names;
-use crate::migration;
 use crate::observe::{Observed, Read};
 use crate::pods::{condition, is_ready};
 use crate::redact::Redactor;
+use crate::{growth, migration, rollout};
 
 /// Longest quote, in bytes, of a text that somebody else wrote: the kubelet, the scheduler, the container itself.
 const QUOTE_MAX: usize = 240;
@@ -59,10 +59,7 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
         Read::Missing => return None,
         Read::Found(pods) => match pods.iter().find(|pod| pod.name_any() == name) {
             Some(pod) => Witness::of(observed).of_pod(pod)?,
-            None if wanted => (
-                "does not exist yet; if this stays, the events of the StatefulSet say why".into(),
-                false,
-            ),
+            None if wanted => absent(observed),
             None => return None,
         },
     };
@@ -70,6 +67,27 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
         message: format!("pod {name}: {message}"),
         is_fault,
     })
+}
+
+/// A pod that is not there. Its claims are made before it; what refuses one is said by an event of the StatefulSet only.
+fn absent(observed: &Observed) -> (String, bool) {
+    let live = observed
+        .stateful_set
+        .found()
+        .filter(|live| rollout::is_seen(live));
+    let missing = live
+        .and_then(|live| growth::missing_claims(observed, live))
+        .unwrap_or_default();
+    if missing.is_empty() {
+        let message = "does not exist yet; if this stays, the events of the StatefulSet say why";
+        return (message.into(), false);
+    }
+    let message = format!(
+        "does not exist, because PersistentVolumeClaim {} could not be made yet; kubectl describe statefulset {} says what refuses it",
+        missing.join(", "),
+        names::stateful_set(&observed.server.name_any())
+    );
+    (message, true)
 }
 
 /// Reads a pod's status. Knows what must not be repeated of it.

@@ -191,8 +191,10 @@ fn rollout(inputs: &Inputs<'_>, status: &StatefulSetStatus, wanted: i32, update:
         status.updated_replicas.unwrap_or(0),
         status.ready_replicas.unwrap_or(0),
     );
+    let waits = inputs.rollout_waits.as_ref().filter(|_| updated < wanted);
+    let waits = waits.map(|waits| format!("; {waits}")).unwrap_or_default();
     let message =
-        format!("Rolling out revision {update}: {updated}/{wanted} updated, {ready}/{wanted} ready");
+        format!("Rolling out revision {update}: {updated}/{wanted} updated, {ready}/{wanted} ready{waits}");
     Judgement::yes(reasons::ROLLOUT_IN_PROGRESS, inputs.with_pod_fault(message))
 }
 

@@ -219,27 +219,67 @@ fn another_storage_class_in_the_spec_is_told_and_the_default_written_out_is_not(
 
 #[test]
 fn only_a_pod_of_the_set_that_lacks_one_of_its_volumes_is_to_go() {
-    let set: StatefulSet = serde_json::from_value(json!({
-        "metadata": {"name": "files", "uid": "s2"},
-        "spec": {"volumeClaimTemplates": [{"metadata": {"name": "metadata"}}, {"metadata": {"name": "content"}}]},
-    }))
-    .unwrap();
-    let pod = |set: &str, volumes: &[&str]| -> Read<Vec<Arc<Pod>>> {
+    let set = |patch: Value| -> StatefulSet {
+        let mut set = json!({
+            "metadata": {"name": "files", "uid": "s2"},
+            "spec": {
+                "serviceName": "files-headless", "selector": {}, "template": {},
+                "volumeClaimTemplates": [{"metadata": {"name": "metadata"}}, {"metadata": {"name": "content"}}],
+            },
+        });
+        testing::merge(&mut set, &patch);
+        serde_json::from_value(set).unwrap()
+    };
+    let with = |owner: &str, volumes: &[&str], claims: &[&str]| {
         let volumes: Vec<Value> = volumes
             .iter()
             .map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": format!("{name}-files-0")}}))
             .collect();
-        let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": set, "controller": true});
+        let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": owner, "controller": true});
         let pod = json!({
             "metadata": {"name": "files-0", "ownerReferences": [owner]},
             "spec": {"containers": [], "volumes": volumes},
         });
-        Read::Found(vec![Arc::new(serde_json::from_value(pod).unwrap())])
+        let claims = claims.iter().map(|name| {
+            serde_json::from_value(json!({"metadata": {"name": format!("{name}-files-0")}})).unwrap()
+        });
+        let mut observed = testing::running("");
+        observed.pods = Read::Found(vec![Arc::new(serde_json::from_value(pod).unwrap())]);
+        observed.claims = Read::Found(claims.map(Arc::new).collect());
+        observed
     };
-    assert!(pod_without_volume(&pod("s2", &["metadata"]), &set).is_some());
-    assert!(pod_without_volume(&pod("s2", &["metadata", "content"]), &set).is_none());
-    assert!(
-        pod_without_volume(&pod("s1", &["metadata"]), &set).is_none(),
-        "not adopted yet"
-    );
+    let both = ["metadata", "content"];
+    let lacking = with("s2", &["metadata"], &both);
+    let table = [
+        ("a pod that lacks a volume", &lacking, json!({}), true),
+        ("one that has all", &with("s2", &both, &both), json!({}), false),
+        (
+            "one that is not adopted yet",
+            &with("s1", &["metadata"], &both),
+            json!({}),
+            false,
+        ),
+        (
+            "one whose claim cannot be made",
+            &with("s2", &["metadata"], &["metadata"]),
+            json!({}),
+            false,
+        ),
+        (
+            "one that the user replaces by hand",
+            &lacking,
+            json!({"spec": {"updateStrategy": {"type": "OnDelete"}}}),
+            false,
+        ),
+    ];
+    for (what, observed, patch, goes) in table {
+        assert_eq!(
+            pod_without_volume(observed, &set(patch)).is_some(),
+            goes,
+            "{what}"
+        );
+    }
+    let mut unread = lacking;
+    unread.claims = Read::Unreadable("timed out".into());
+    assert!(pod_without_volume(&unread, &set(json!({}))).is_none());
 }

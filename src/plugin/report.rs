@@ -69,7 +69,7 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
             "{missed} things could not be read; README.txt in it lists them."
         );
     }
-    said.push_str("It holds no Secret that could be read. Logs may hold others: look through them before you send it.\n");
+    said.push_str("No value of a Secret that was read is in it. Logs may hold others: look through them before you send it.\n");
     paint::write(said.as_bytes())?;
     Ok(0)
 }

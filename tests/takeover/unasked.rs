@@ -139,7 +139,11 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
         })
         .await;
     let told = wait::condition(&server, "DatabaseReady").expect("a condition");
-    assert!(told.message.contains("of an earlier move"), "{}", told.message);
+    assert!(
+        told.message.contains("does not count for this move"),
+        "{}",
+        told.message
+    );
     assert_eq!(starts(&world).await, starts_before);
 }
 
@@ -203,7 +207,11 @@ async fn the_word_that_the_data_has_moved_counts_for_one_move() {
     patch(&world, json!({"spec": {"percona": {"enabled": true}}})).await;
     let server = world.server_until("files", "on SQLite", is_pending).await;
     let told = wait::condition(&server, "DatabaseReady").expect("a condition");
-    assert!(told.message.contains("of an earlier move"), "{}", told.message);
+    assert!(
+        told.message.contains("does not count for this move"),
+        "{}",
+        told.message
+    );
     patch(&world, json!({"metadata": {"annotations": {MIGRATED: null}}})).await;
     marked(&world, None).await;
     patch(&world, json!({"metadata": {"annotations": {MIGRATED: "true"}}})).await;

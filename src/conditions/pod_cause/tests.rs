@@ -44,6 +44,29 @@ fn not_scheduled(message: &str) -> Value {
 }
 
 #[test]
+fn a_pod_whose_claim_cannot_be_made_is_told_once_its_stateful_set_is_seen() {
+    let told = |generation: i64| {
+        let mut observed = world("");
+        let set = json!({
+            "metadata": {"name": "files", "generation": 2},
+            "spec": {
+                "serviceName": "files-headless", "selector": {}, "template": {},
+                "volumeClaimTemplates": [{"metadata": {"name": "metadata"}}],
+            },
+            "status": {"replicas": 0, "observedGeneration": generation},
+        });
+        observed.stateful_set = Read::Found(Arc::new(serde_json::from_value(set).expect("a StatefulSet")));
+        observed.claims = Read::Found(Vec::new());
+        let cause = pod_cause(&observed).expect("a cause");
+        (cause.message, cause.is_fault)
+    };
+    let early = "pod files-0: does not exist yet; if this stays, the events of the StatefulSet say why";
+    assert_eq!(told(1), (early.into(), false));
+    let refused = "pod files-0: does not exist, because PersistentVolumeClaim metadata-files-0 could not be made yet; kubectl describe statefulset files says what refuses it";
+    assert_eq!(told(2), (refused.into(), true));
+}
+
+#[test]
 fn each_fault_is_told_in_one_line() {
     let crash = json!({
         "restartCount": 3,

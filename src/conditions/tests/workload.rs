@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::testing;
 use crate::validate::fixtures::stateful_set;
 
 /// Conditions of a minimal server whose StatefulSet has this status.
@@ -103,6 +104,33 @@ fn a_replica_count_that_did_not_reach_the_stateful_set_is_scaling() {
     observed.stateful_set = Read::Found(Arc::new(live.clone()));
     let conditions = judged(&observed, &applied(&observed, Some(live)));
     assert_eq!(condition(&conditions, PROGRESSING).reason, "ScalingReplicas");
+}
+
+#[test]
+fn a_rollout_says_what_it_waits_for_and_one_that_the_user_holds_has_no_deadline() {
+    let status = json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 0,
+        "currentRevision": "files-a", "updateRevision": "files-b",
+    });
+    let told = |change: &Value| {
+        let observed = world("progressDeadlineSeconds: 60");
+        let mut live = serde_json::to_value(stateful_set(&observed.server, &status)).expect("JSON");
+        testing::merge(&mut live, change);
+        let live = serde_json::from_value(live).expect("a StatefulSet");
+        let applied = applied(&observed, Some(live));
+        with_inputs(&observed, &applied, |inputs| {
+            let first = conditions(inputs, &[], 3, at(0));
+            let late = conditions(inputs, &first, 3, at(60));
+            let message = condition(&first, PROGRESSING).message.clone();
+            (message, condition(&late, PROGRESSING).reason.clone())
+        })
+    };
+    let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
+    let held = "Rolling out revision files-b: 0/1 updated, 1/1 ready; its update strategy leaves the pod to you: kubectl delete pod files-0 when it suits you";
+    assert_eq!(told(&by_hand), (held.into(), "RolloutInProgress".into()));
+    let added = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "content"}}]}});
+    let waits = "Rolling out revision files-b: 0/1 updated, 1/1 ready; PersistentVolumeClaim content-files-0 is not there yet, and the pod is left as it is; if this stays, kubectl describe statefulset files says what refuses it";
+    assert_eq!(told(&added), (waits.into(), "ProgressDeadlineExceeded".into()));
 }
 
 #[test]

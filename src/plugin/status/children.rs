@@ -241,12 +241,16 @@ fn database(observed: &Observed) -> Option<Node> {
     Some(match &observed.database.cluster {
         Read::Found(cluster) => {
             let state = cluster.state().unwrap_or("not reported yet").to_owned();
-            let mood = if cluster.is_ready() {
+            let is_going = cluster.metadata.deletion_timestamp.is_some();
+            let mood = if cluster.is_ready() && !is_going {
                 Mood::Good
             } else {
                 Mood::Waiting
             };
             let mut summary = format!("state {state}");
+            if is_going {
+                summary.push_str(", being deleted");
+            }
             if cluster.is_to_pause() {
                 summary.push_str(", asked to pause");
             }
