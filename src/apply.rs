@@ -59,6 +59,8 @@ pub enum Outcome {
     NamespaceTerminating,
     /// A pod that stood in the way of a rollout was deleted, so that its StatefulSet makes a new one. The text says why.
     Replaced(String),
+    /// The server is being deleted, so it was not made. There is nothing to try again.
+    ServerGone,
     /// It is not as desired, and is not written, because the user has paused the server.
     Withheld,
     /// A Secret that is missing and is not generated: data that is there may know another value.
@@ -82,6 +84,7 @@ impl Outcome {
             | Self::Released
             | Self::Replaced(_)
             | Self::NamespaceTerminating
+            | Self::ServerGone
             | Self::NotGenerated
             | Self::Withheld => true,
             Self::Foreign(_) | Self::Terminating | Self::Skipped | Self::Failed(_) => false,
@@ -101,6 +104,7 @@ impl Outcome {
             Self::Foreign(_) => "foreign",
             Self::Terminating => "terminating",
             Self::NamespaceTerminating => "namespace_terminating",
+            Self::ServerGone => "server_gone",
             Self::Replaced(_) => "replaced",
             Self::Withheld => "withheld",
             Self::NotGenerated => "not_generated",
@@ -122,6 +126,7 @@ impl fmt::Display for Outcome {
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
             Self::Terminating => formatter.write_str("the previous one is still being deleted"),
             Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
+            Self::ServerGone => formatter.write_str("the server is being deleted"),
             Self::Replaced(why) => formatter.write_str(why),
             Self::Withheld => formatter.write_str("not written while the server is paused"),
             Self::NotGenerated => formatter.write_str("not generated beside data that may know another"),

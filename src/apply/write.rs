@@ -3,8 +3,7 @@
 //! Each one is guarded. A create can never touch an object that exists; an apply and a delete name the UID that was
 //! looked at, so that an object re-created in between is left alone.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Secret;
@@ -47,6 +46,9 @@ pub enum Error {
         /// HTTP status code; 0 where there was no answer.
         code: u16,
     },
+    /// The server is gone or going, and the cache does not show it yet.
+    #[error("the DittoServer is being deleted")]
+    ServerGone,
     /// The object has appeared, gone or changed since it was looked at. The next pass takes it into account.
     #[error("somebody else makes or changes the object just now; looking again")]
     Raced,
@@ -64,7 +66,7 @@ impl Error {
             // No answer, or a server that fails, is nobody's to mend in the Secret.
             Self::Secret { code: 0 | 500.., .. } => "call",
             Self::Secret { .. } => "secret",
-            Self::Raced => "raced",
+            Self::Raced | Self::ServerGone => "raced",
             Self::Encode(_) => "encode",
         }
     }
@@ -112,8 +114,24 @@ pub(super) struct Writer<'a> {
     /// Whether the user has paused the server: then everything is compared, and nothing is written.
     pub(super) is_paused: bool,
     namespace: String,
-    /// Whether the namespace was found to be terminating: then no further child is tried.
-    is_closed: AtomicBool,
+    /// Why no further child is tried, once one could not be made for it.
+    closed: OnceLock<Closed>,
+}
+
+/// What ends the making of children.
+#[derive(Clone, Copy)]
+enum Closed {
+    NamespaceTerminating,
+    ServerGone,
+}
+
+impl From<Closed> for Outcome {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::NamespaceTerminating => Self::NamespaceTerminating,
+            Closed::ServerGone => Self::ServerGone,
+        }
+    }
 }
 
 /// What every child kind can do: it is kept in a cache, and written.
@@ -128,7 +146,7 @@ impl<'a> Writer<'a> {
             server,
             is_paused: server.is_paused(),
             namespace: server.namespace().unwrap_or_default(),
-            is_closed: AtomicBool::new(false),
+            closed: OnceLock::new(),
         }
     }
 
@@ -142,8 +160,8 @@ impl<'a> Writer<'a> {
 
     /// Brings one child to its desired state, with as few calls as that takes: none if the cache shows that it is so.
     pub(super) async fn child<K: Child>(&self, cache: &Cache<K>, name: &str, desired: K) -> Written<K> {
-        if self.is_closed.load(Ordering::Relaxed) {
-            return Written::without(Outcome::NamespaceTerminating);
+        if let Some(closed) = self.closed.get() {
+            return Written::without(Outcome::from(*closed));
         }
         let attempt = async {
             let desired = stamped(desired)?;
@@ -162,15 +180,14 @@ impl<'a> Writer<'a> {
             .unwrap_or_else(|error| Written::without(self.failed(error)))
     }
 
-    /// A child that could not be made in a namespace that is being deleted did not fail.
+    /// A child that could not be made because all of it is being deleted did not fail.
     fn failed(&self, error: Error) -> Outcome {
-        match &error {
-            Error::Call { source, .. } if is_namespace_terminating(source) => {
-                self.is_closed.store(true, Ordering::Relaxed);
-                Outcome::NamespaceTerminating
-            }
-            _ => Outcome::Failed(error),
-        }
+        let closed = match &error {
+            Error::Call { source, .. } if is_namespace_terminating(source) => Closed::NamespaceTerminating,
+            Error::ServerGone => Closed::ServerGone,
+            _ => return Outcome::Failed(error),
+        };
+        Outcome::from(*self.closed.get_or_init(|| closed))
     }
 
     pub(super) fn is_current<K: Child>(&self, live: &K, desired: &Value) -> Result<bool, Error> {
@@ -245,6 +262,7 @@ impl<'a> Writer<'a> {
 
     /// Creates, or returns `None` where an object of that name exists.
     async fn create<K: Child>(&self, cache: &Cache<K>, desired: &Value) -> Result<Option<K>, Error> {
+        self.confirm_server().await?;
         let object: K = serde_json::from_value(desired.clone())?;
         match self.api::<K>().create(&post(), &object).await {
             Ok(created) => {
@@ -254,6 +272,28 @@ impl<'a> Writer<'a> {
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(None),
             Err(error) => Err(Error::call("create")(error)),
         }
+    }
+
+    /// A child that is missing may have been collected because its server is gone; the watch of servers may tell that later than
+    /// the watch of the child. Whoever asks the API server after it saw the child go learns of it. A new server has had no child.
+    async fn confirm_server(&self) -> Result<(), Error> {
+        let is_new = self
+            .server
+            .status
+            .as_ref()
+            .is_none_or(|status| status.conditions.is_empty());
+        if is_new {
+            return Ok(());
+        }
+        let servers = Api::<DittoServer>::namespaced(self.context.client.clone(), &self.namespace);
+        let live = servers
+            .get_metadata_opt(&self.server.name_any())
+            .await
+            .map_err(Error::call("read"))?;
+        let is_there = live.is_some_and(|live| {
+            live.metadata.uid == self.server.metadata.uid && live.metadata.deletion_timestamp.is_none()
+        });
+        if is_there { Ok(()) } else { Err(Error::ServerGone) }
     }
 
     async fn apply<K: Child>(&self, live: K, desired: &Value) -> Result<K, Error> {
@@ -341,8 +381,8 @@ impl<'a> Writer<'a> {
 
     /// Creates a managed Secret. One that exists by now is never overwritten: the next pass reads it.
     pub(super) async fn create_secret(&self, secret: Secret) -> Outcome {
-        if self.is_closed.load(Ordering::Relaxed) {
-            return Outcome::NamespaceTerminating;
+        if let Some(closed) = self.closed.get() {
+            return Outcome::from(*closed);
         }
         if self.is_paused {
             return Outcome::Withheld;
@@ -353,8 +393,7 @@ impl<'a> Writer<'a> {
                 Outcome::Created
             }
             Err(kube::Error::Api(status)) if says_namespace_terminating(&status) => {
-                self.is_closed.store(true, Ordering::Relaxed);
-                Outcome::NamespaceTerminating
+                Outcome::from(*self.closed.get_or_init(|| Closed::NamespaceTerminating))
             }
             Err(kube::Error::Api(status)) => Outcome::Failed(Error::Secret {
                 verb: "create",

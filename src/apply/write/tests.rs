@@ -185,3 +185,38 @@ async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
         ])
     );
 }
+
+#[tokio::test]
+async fn a_child_that_was_collected_with_its_server_is_not_made_anew() {
+    let condition = json!({
+        "type": "Ready", "status": "True", "reason": "r", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    let mut seen = testing::server("");
+    seen.status = serde_json::from_value(json!({"conditions": [condition]})).expect("a status");
+    let new = testing::server("");
+    let there = json!({"name": "files", "uid": seen.metadata.uid});
+    let going =
+        json!({"name": "files", "uid": seen.metadata.uid, "deletionTimestamp": "2026-01-01T00:00:00Z"});
+    let another = json!({"name": "files", "uid": "another"});
+    for (server, live, is_made) in [
+        (&seen, &there, true),
+        (&seen, &going, false),
+        (&seen, &another, false),
+        (&new, &another, true),
+    ] {
+        let metadata =
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": live});
+        let (context, calls) = context(metadata);
+        let writer = Writer::new(&context, server);
+        let config_map = json!({"metadata": {"name": "files-config", "namespace": "storage"}});
+        let made = writer.create(&empty::<ConfigMap>(), &config_map).await;
+        let posts = calls
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(method, _)| method == Method::POST)
+            .count();
+        assert_eq!(posts, usize::from(is_made), "{live}");
+        assert_eq!(matches!(made, Err(Error::ServerGone)), !is_made, "{live}");
+    }
+}
