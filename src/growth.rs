@@ -106,6 +106,13 @@ pub fn growths(observed: &Observed) -> Vec<Growth> {
     claims.chain(following(observed)).collect()
 }
 
+/// Everything about the volumes that is not as the spec asks: growths, and another class.
+#[must_use]
+pub fn differences(observed: &Observed) -> Vec<Growth> {
+    let class = class_trouble(observed).map(Growth::Stuck);
+    growths(observed).into_iter().chain(class).collect()
+}
+
 /// After which time the StatefulSet may follow its claims, if nothing but time keeps it from that.
 #[must_use]
 pub fn follows_in(observed: &Observed) -> Option<Duration> {
@@ -294,10 +301,7 @@ pub fn pod_without_volume<'a>(observed: &'a Observed, stateful_set: &StatefulSet
 pub fn missing_claims(observed: &Observed, stateful_set: &StatefulSet) -> Option<Vec<String>> {
     let claims = observed.claims.found()?;
     let server = observed.server.name_any();
-    let is_there = |name: &String| {
-        let mut claims = claims.iter();
-        claims.any(|claim| claim.name_any() == *name && claim.metadata.deletion_timestamp.is_none())
-    };
+    let is_there = |name: &String| standing(claims, name).is_some();
     let needed = template_names(stateful_set).map(|volume| names::claim(volume, &server));
     Some(needed.filter(|name| !is_there(name)).collect())
 }
@@ -319,6 +323,15 @@ fn mounts_claim(pod: &Pod, volume: &str) -> bool {
         .any(|mounted| mounted.name == volume && mounted.persistent_volume_claim.is_some())
 }
 
+/// The claim of this name, if it is there to stay.
+pub(crate) fn standing<'a>(
+    claims: &'a [Arc<PersistentVolumeClaim>],
+    name: &str,
+) -> Option<&'a Arc<PersistentVolumeClaim>> {
+    let mut claims = claims.iter();
+    claims.find(|claim| claim.name_any() == name && claim.metadata.deletion_timestamp.is_none())
+}
+
 /// The claims of a server's volumes, each with the volume's name and the size in the spec.
 fn of_server<'a>(
     server: &'a DittoServer,
@@ -326,10 +339,7 @@ fn of_server<'a>(
 ) -> impl Iterator<Item = (&'static str, &'a Arc<PersistentVolumeClaim>, &'a str)> {
     let own_name = server.name_any();
     volumes(&server.spec.storage).filter_map(move |(volume, size)| {
-        let name = names::claim(volume, &own_name);
-        let claim = claims
-            .iter()
-            .find(|claim| claim.name_any() == name && claim.metadata.deletion_timestamp.is_none())?;
+        let claim = standing(claims, &names::claim(volume, &own_name))?;
         Some((volume, claim, size))
     })
 }

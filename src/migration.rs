@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 
 use crate::api::{DatabaseBackend, DittoServer, names};
+use crate::growth;
 use crate::observe::{Observed, Read};
 use crate::pod_template;
 use crate::secrets::{self, Origin, SecretUse};
@@ -170,10 +171,9 @@ fn has_run(live: &StatefulSet) -> bool {
 fn control_plane_claim(observed: &Observed) -> Read<&PersistentVolumeClaim> {
     let name = names::claim(names::CONTROL_PLANE_VOLUME, &observed.server.name_any());
     match &observed.claims {
-        Read::Found(claims) => claims
-            .iter()
-            .find(|claim| claim.name_any() == name && claim.metadata.deletion_timestamp.is_none())
-            .map_or(Read::Missing, |claim| Read::Found(claim.as_ref())),
+        Read::Found(claims) => {
+            growth::standing(claims, &name).map_or(Read::Missing, |claim| Read::Found(claim.as_ref()))
+        }
         Read::Missing => Read::Missing,
         Read::Unreadable(error) => Read::Unreadable(error.clone()),
     }

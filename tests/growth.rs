@@ -1,5 +1,7 @@
 //! Volumes grow in place, without a pod restart; where they cannot, everything else goes on.
 
+mod content;
+
 use std::time::Instant;
 
 use dittofs_operator::api::DittoServer;
@@ -17,6 +19,14 @@ const CLAIM: &str = "metadata-files-0";
 
 fn on_class(class: &str) -> Value {
     json!({"storage": {"metadataSize": "1Gi", "storageClassName": class}})
+}
+
+/// A world with the server `files` on this class, Ready.
+async fn running(name: &str, class: &str) -> World {
+    let world = World::new(name).await;
+    world.create(&fixtures::server("files", on_class(class))).await;
+    world.ready("files").await;
+    world
 }
 
 fn grow_to(size: &str) -> Value {
@@ -74,11 +84,7 @@ fn growth_writes(world: &World) -> usize {
 
 #[tokio::test]
 async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
-    let world = World::new("grow").await;
-    world
-        .create(&fixtures::server("files", on_class("standard")))
-        .await;
-    world.ready("files").await;
+    let world = running("grow", "standard").await;
     let (pod, claim) = (
         pod_uid(&world).await,
         world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
@@ -154,11 +160,7 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
 
 #[tokio::test]
 async fn a_volume_without_labels_grows() {
-    let world = World::new("unlabelled").await;
-    world
-        .create(&fixtures::server("files", on_class("standard")))
-        .await;
-    world.ready("files").await;
+    let world = running("unlabelled", "standard").await;
     let pod = pod_uid(&world).await;
     // As a restore leaves it whose tool drops labels.
     let bare = json!({"metadata": {"labels": null}});
@@ -176,11 +178,7 @@ async fn a_volume_without_labels_grows() {
 
 #[tokio::test]
 async fn a_volume_that_is_labelled_as_somebody_elses_keeps_its_labels() {
-    let world = World::new("labelled").await;
-    world
-        .create(&fixtures::server("files", on_class("standard")))
-        .await;
-    world.ready("files").await;
+    let world = running("labelled", "standard").await;
     let theirs = json!({"metadata": {"labels": {"app": "billing", "instance": null}}});
     world.merge::<PersistentVolumeClaim>(CLAIM, theirs).await;
     world.merge::<DittoServer>("files", grow_to("2Gi")).await;
@@ -199,9 +197,7 @@ async fn a_volume_that_is_labelled_as_somebody_elses_keeps_its_labels() {
 
 #[tokio::test]
 async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_still_rolls_out() {
-    let world = World::new("fixed").await;
-    world.create(&fixtures::server("files", on_class("fixed"))).await;
-    world.ready("files").await;
+    let world = running("fixed", "fixed").await;
     let pod = pod_uid(&world).await;
     let before = growth_writes(&world);
 
@@ -291,130 +287,8 @@ async fn a_growth_beyond_the_quota_waits_for_the_quota() {
 }
 
 #[tokio::test]
-async fn a_content_volume_that_is_added_later_restarts_the_pod_once() {
-    let world = World::new("content").await;
-    world.create(&fixtures::minimal("files")).await;
-    world.ready("files").await;
-    let (pod, claim) = (
-        pod_uid(&world).await,
-        world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
-    );
-    world
-        .merge::<DittoServer>("files", json!({"spec": {"storage": {"contentSize": "1Gi"}}}))
-        .await;
-    let new = wait::until(world.api::<Pod>(), "files-0", "another pod", |new| {
-        new.uid() != pod
-    })
-    .await;
-    world.ready("files").await;
-    let volumes = new
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.volumes.clone())
-        .unwrap_or_default();
-    assert!(
-        volumes.iter().any(|volume| volume.name == "content"),
-        "{volumes:?}"
-    );
-    let content: PersistentVolumeClaim = world.get("content-files-0").await;
-    assert_eq!(capacity(&content), Some("1Gi"));
-    assert_eq!(world.get::<PersistentVolumeClaim>(CLAIM).await.uid(), claim);
-    assert_eq!(pod_uid(&world).await, new.uid(), "restarted once");
-}
-
-#[tokio::test]
-async fn a_content_volume_that_cannot_be_made_leaves_the_pod_until_it_can() {
-    let world = World::new("full").await;
-    world
-        .create(&fixtures::server("files", on_class("standard")))
-        .await;
-    world.ready("files").await;
-    let pod = pod_uid(&world).await;
-    let range = json!({
-        "metadata": {"name": "most"},
-        "spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]},
-    });
-    world
-        .create::<LimitRange>(&serde_json::from_value(range).expect("a LimitRange"))
-        .await;
-    let content = json!({"spec": {"storage": {"contentSize": "2Gi"}}});
-    world.merge::<DittoServer>("files", content).await;
-    let server = world
-        .server_until("files", "waiting for the claim", |server| {
-            wait::condition(server, "Progressing").is_some_and(|told| {
-                told.message
-                    .contains("PersistentVolumeClaim content-files-0 is not there yet")
-            })
-        })
-        .await;
-    assert!(wait::is(&server, "Available", "True", "MinimumReplicasAvailable"));
-    // Another pass finds nothing to do either.
-    let fence = json!({"spec": {"progressDeadlineSeconds": 601}});
-    let fenced = world
-        .merge::<DittoServer>("files", fence)
-        .await
-        .metadata
-        .generation;
-    world
-        .server_until("files", "seen", |server| {
-            server
-                .status
-                .as_ref()
-                .is_some_and(|status| status.observed_generation == fenced)
-        })
-        .await;
-    assert_eq!(pod_uid(&world).await, pod, "it runs on");
-
-    world.delete::<LimitRange>("most").await;
-    // The StatefulSet's controller backs off; a change of the StatefulSet wakes it.
-    let woken = json!({"metadata": {"annotations": {"example.com/wake": "up"}}});
-    world.merge::<StatefulSet>("files", woken).await;
-    wait::until(world.api::<Pod>(), "files-0", "made again", |new| {
-        new.uid() != pod
-    })
-    .await;
-    world.ready("files").await;
-}
-
-#[tokio::test]
-async fn a_content_volume_restarts_no_pod_that_the_user_replaces_by_hand() {
-    let world = World::new("byhand").await;
-    world
-        .create(&fixtures::server("files", on_class("standard")))
-        .await;
-    world.ready("files").await;
-    let pod = pod_uid(&world).await;
-    let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}});
-    world.merge::<StatefulSet>("files", by_hand).await;
-    let content = json!({"spec": {"storage": {"contentSize": "1Gi"}}});
-    world.merge::<DittoServer>("files", content).await;
-    world
-        .server_until("files", "waiting for the user", |server| {
-            wait::condition(server, "Progressing").is_some_and(|told| {
-                told.message
-                    .contains("kubectl delete pod files-0 when it suits you")
-            })
-        })
-        .await;
-    wait::until(
-        world.api::<PersistentVolumeClaim>(),
-        "content-files-0",
-        "there",
-        |_| true,
-    )
-    .await;
-    assert_eq!(pod_uid(&world).await, pod, "it runs on");
-    world.delete::<Pod>("files-0").await;
-    world.ready("files").await;
-}
-
-#[tokio::test]
 async fn a_volume_grows_while_its_pod_is_not_ready() {
-    let world = World::new("sick").await;
-    world
-        .create(&fixtures::server("files", on_class("standard")))
-        .await;
-    world.ready("files").await;
+    let world = running("sick", "standard").await;
     let sick = json!({"metadata": {"annotations": {"local-control-plane/ready": "false"}}});
     world.merge::<Pod>("files-0", sick).await;
     world
@@ -433,11 +307,7 @@ async fn a_volume_grows_while_its_pod_is_not_ready() {
 
 #[tokio::test]
 async fn a_volume_that_grows_in_the_middle_of_a_rollout_restarts_no_pod_that_was_just_made() {
-    let world = World::new("both").await;
-    world
-        .create(&fixtures::server("files", on_class("standard")))
-        .await;
-    world.ready("files").await;
+    let world = running("both", "standard").await;
     let (pod, restarts) = (pod_uid(&world).await, Restarts::of(&world));
     let both = json!({"spec": {
         "image": "docker.io/marmos91c/dittofs:v2",

@@ -33,7 +33,7 @@ pub(super) struct Clock<'a> {
 
 /// `Progressing`, unless it says that a rollout is on its way whose time is over.
 pub(super) fn judge(progressing: Judgement, inputs: &Inputs<'_>, clock: &Clock<'_>) -> Judgement {
-    let is_running = is_timed(progressing.truth.as_str(), progressing.reason) && !inputs.is_held;
+    let is_running = is_timed(progressing.truth.as_str(), progressing.reason) && !inputs.is_held();
     if !is_running || !clock.is_over(inputs) {
         return progressing;
     }
@@ -54,7 +54,7 @@ pub fn time_left(inputs: &Inputs<'_>, conditions: &[Condition], now: Timestamp) 
     let progressing = conditions
         .iter()
         .find(|condition| condition.type_ == PROGRESSING)?;
-    if !is_timed(&progressing.status, &progressing.reason) || inputs.is_held {
+    if !is_timed(&progressing.status, &progressing.reason) || inputs.is_held() {
         return None;
     }
     let since = progressing.last_transition_time.0;

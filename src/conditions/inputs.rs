@@ -96,8 +96,6 @@ pub struct Inputs<'a> {
     pub pod_cause: Option<PodCause>,
     /// What a rollout waits for, other than the pod.
     pub rollout_waits: Option<String>,
-    /// Whether the user replaces the pod by hand. That may take as long as it takes.
-    pub is_held: bool,
     /// Since when the pod is there, or is to go.
     pub pod_since: Option<Timestamp>,
 }
@@ -155,18 +153,11 @@ impl<'a> Inputs<'a> {
             database: applied.database.found().cloned(),
             steps: &applied.steps,
             pods: &observed.pods,
-            growths: growth::growths(observed)
-                .into_iter()
-                .chain(growth::class_trouble(observed).map(Growth::Stuck))
-                .collect(),
+            growths: growth::differences(observed),
             unguarded: None,
             left_to_clean: None,
             is_paused: server.is_paused(),
             pod_cause: pod_cause(observed),
-            is_held: applied
-                .stateful_set
-                .found()
-                .is_some_and(|stateful_set| !rollout::rolls_by_itself(stateful_set)),
             rollout_waits: applied
                 .stateful_set
                 .found()
@@ -209,6 +200,12 @@ impl<'a> Inputs<'a> {
     #[must_use]
     pub fn is_deleting(&self) -> bool {
         self.server.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether the user replaces the pod by hand. That may take as long as it takes.
+    pub(super) fn is_held(&self) -> bool {
+        let stateful_set = self.stateful_set.ours();
+        stateful_set.is_some_and(|stateful_set| !rollout::rolls_by_itself(stateful_set))
     }
 
     /// Whether nothing will move without a person's help.

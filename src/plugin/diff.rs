@@ -26,7 +26,7 @@ use crate::apply::preview::{Change, Preview, preview};
 use crate::cli::{Access, DiffArgs};
 use crate::context::Context;
 use crate::desired::{Settings, desired};
-use crate::growth::{self, Growth, Trouble};
+use crate::growth::{self, Growth};
 use crate::observe::{Observed, observe};
 use crate::validate::{Severity, validate};
 
@@ -78,18 +78,12 @@ fn exit_status(difference: &Difference) -> u8 {
 
 /// The volumes that do not become what the spec asks for.
 fn stuck_volumes(observed: &Observed) -> Vec<String> {
-    let mut troubles: Vec<Trouble> = growth::class_trouble(observed).into_iter().collect();
-    troubles.extend(
-        growth::growths(observed)
-            .into_iter()
-            .filter_map(|growth| match growth {
-                Growth::Stuck(trouble) => Some(trouble),
-                Growth::Ask { .. } | Growth::UnderWay(_) => None,
-            }),
-    );
-    let told = troubles
+    let told = growth::differences(observed)
         .into_iter()
-        .map(|trouble| format!("{}: {}", trouble.reason, trouble.message));
+        .filter_map(|growth| match growth {
+            Growth::Stuck(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
+            Growth::Ask { .. } | Growth::UnderWay(_) => None,
+        });
     told.collect()
 }
 

@@ -28,12 +28,16 @@ impl Call {
 
 /// Every finished call that the operator made in a namespace, in the order of the log.
 pub fn calls(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
+    let events = events(control_plane, namespace);
+    events.iter().filter_map(|event| call(event, namespace)).collect()
+}
+
+/// The log is that of all tests: only the lines that may be of this namespace are worth reading as JSON.
+fn events(control_plane: &ControlPlane, namespace: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(control_plane.audit_log()).expect("an audit log");
-    // The log is that of all tests: only the lines that may be of this namespace are worth reading as JSON.
     text.lines()
         .filter(|line| line.contains(namespace))
         .filter_map(|line| serde_json::from_str(line).ok())
-        .filter_map(|event| call(&event, namespace))
         .collect()
 }
 
@@ -111,12 +115,8 @@ pub fn writes(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
 
 /// Who wrote the StatefulSets and pods of a namespace, and when: what a failed test of restarts prints.
 pub fn story(control_plane: &ControlPlane, namespace: &str) -> String {
-    let text = std::fs::read_to_string(control_plane.audit_log()).expect("an audit log");
-    let events = text
-        .lines()
-        .filter(|line| line.contains(namespace))
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut lines: Vec<String> = events.filter_map(|event| told(&event, namespace)).collect();
+    let events = events(control_plane, namespace);
+    let mut lines: Vec<String> = events.iter().filter_map(|event| told(event, namespace)).collect();
     lines.sort();
     lines.join("\n")
 }
