@@ -16,6 +16,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Exponential;
@@ -32,6 +33,10 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// Time without a failure after which the pauses start over. Longer than the longest pause, so that a watch that fails
 /// each time never starts over.
 const RECOVERED: Duration = Duration::from_secs(60);
+
+/// Time that a watch must stand after one that was refused. Until then the list before it is no proof that the cache is kept
+/// up to date: a watch that begins says nothing, and one that is refused says so at once.
+const STANDS_AFTER: Duration = Duration::from_secs(2);
 
 /// What a watch tells its listener.
 pub enum Change<'a, K> {
@@ -110,7 +115,7 @@ impl<K: Cached> Sink<K> {
         }
     }
 
-    /// Drops what a scope's fresh list no longer holds, and marks the scope as synced.
+    /// Drops what a scope's fresh list no longer holds.
     fn listed(&self, scope: Option<&str>, list: &List<K>) {
         if let Some(remembered) = &list.remembered {
             self.cache.relisted(remembered);
@@ -122,19 +127,30 @@ impl<K: Cached> Sink<K> {
                 self.store(&Event::Delete(object.as_ref().clone()));
             }
         }
-        self.cache.set_feed(scope, Feed::Synced);
+    }
+
+    /// Marks a scope as synced, or leaves it as failing while its watch is `doubted`. Either way there is a new list.
+    fn synced(&self, scope: Option<&str>, is_doubted: bool) {
+        if !is_doubted {
+            self.cache.set_feed(scope, Feed::Synced);
+        }
         (self.listener)(&self.cache, Change::Anything);
     }
 
-    /// Records a failure. Returns whether the watch must begin anew with a list.
-    fn failed(&self, scope: Option<&str>, error: &watcher::Error) -> bool {
+    /// Records a failure. Returns what is in doubt if the watch must begin anew with a list.
+    fn failed(&self, scope: Option<&str>, error: &watcher::Error) -> Option<Doubt> {
         let after = after(error);
         if !matches!(after, Some((Feed::NotServed, _))) {
             self.metrics.watch_restarted(&kind::<K>());
         }
         let Some((feed, must_relist)) = after else {
             tracing::debug!(kind = %kind::<K>(), ?scope, %error, "watch ended; it goes on");
-            return false;
+            return None;
+        };
+        // A kind that is not served is once it can be listed.
+        let doubt = match feed {
+            Feed::Failing(_) => Doubt::Refused,
+            Feed::Starting | Feed::Synced | Feed::NotServed => Doubt::None,
         };
         if feed == Feed::NotServed {
             self.forget(scope);
@@ -147,7 +163,7 @@ impl<K: Cached> Sink<K> {
             }
             (self.listener)(&self.cache, Change::Anything);
         }
-        must_relist
+        must_relist.then_some(doubt)
     }
 
     /// Without its CRD, no object of the kind is left.
@@ -167,6 +183,15 @@ struct List<K: Cached> {
     seen: HashSet<ObjectRef<K>>,
     /// What the cache remembered of our writes when the list was asked for. `None` before the first list.
     remembered: Option<Remembered<K>>,
+}
+
+impl<K: Cached> List<K> {
+    fn empty() -> Self {
+        Self {
+            seen: HashSet::new(),
+            remembered: None,
+        }
+    }
 }
 
 fn kind<K: Cached>() -> String {
@@ -209,50 +234,104 @@ async fn follow<K: Cached>(
     sink: Arc<Sink<K>>,
 ) {
     let mut pauses = Pauses::new();
+    let mut stream = Stream {
+        scope,
+        trim,
+        sink,
+        list: List::empty(),
+        doubt: Doubt::None,
+    };
     loop {
         let events = watch(api.clone(), config.clone()).backoff(Pauses::new()).boxed();
-        follow_until_refused(events, scope.as_deref(), trim, &sink).await;
+        stream.follow_until_refused(events).await;
         tokio::time::sleep(pauses.next().unwrap_or(RETRY.1)).await;
     }
 }
 
-async fn follow_until_refused<K: Cached>(
-    mut events: BoxStream<'_, watcher::Result<Event<K>>>,
-    scope: Option<&str>,
+/// Whether a list is enough to call the cache synced.
+#[derive(Clone, Copy)]
+enum Doubt {
+    /// It is.
+    None,
+    /// The last watch was refused, and the next one may be.
+    Refused,
+    /// It is at this moment, unless the watch is refused until then.
+    Until(Instant),
+}
+
+/// The events of one scope.
+struct Stream<K: Cached> {
+    scope: Option<String>,
     trim: fn(&mut K),
-    sink: &Sink<K>,
-) {
-    let mut list = List {
-        seen: HashSet::new(),
-        remembered: None,
-    };
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => {
-                list.seen.clear();
-                list.remembered = Some(sink.cache.remembered(scope));
+    sink: Arc<Sink<K>>,
+    list: List<K>,
+    doubt: Doubt,
+}
+
+impl<K: Cached> Stream<K> {
+    async fn follow_until_refused(&mut self, mut events: BoxStream<'_, watcher::Result<Event<K>>>) {
+        while let Some(event) = self.next(&mut events).await {
+            match event {
+                Ok(event) => self.take(event),
+                Err(error) => {
+                    if let Some(doubt) = self.sink.failed(self.scope.as_deref(), &error) {
+                        self.doubt = doubt;
+                        return;
+                    }
+                }
             }
-            Ok(Event::InitApply(mut object)) => {
-                trim(&mut object);
-                list.seen.insert(ObjectRef::from_obj(&object));
-                sink.store(&Event::Apply(object));
-            }
-            Ok(Event::InitDone) => {
-                sink.listed(scope, &list);
-                list.seen.clear();
-                list.remembered = None;
-            }
-            Ok(Event::Apply(mut object)) => {
-                trim(&mut object);
-                sink.touched(&Event::Apply(object));
-            }
-            Ok(Event::Delete(mut object)) => {
-                trim(&mut object);
-                sink.touched(&Event::Delete(object));
-            }
-            Err(error) if sink.failed(scope, &error) => return,
-            Err(_) => {}
         }
+    }
+
+    /// The next event. While it is waited for, the doubt may end.
+    async fn next(
+        &mut self,
+        events: &mut BoxStream<'_, watcher::Result<Event<K>>>,
+    ) -> Option<watcher::Result<Event<K>>> {
+        if let Doubt::Until(moment) = self.doubt {
+            if let Ok(event) = tokio::time::timeout_at(moment, events.next()).await {
+                return event;
+            }
+            self.doubt = Doubt::None;
+            self.sink.synced(self.scope.as_deref(), false);
+        }
+        events.next().await
+    }
+
+    fn take(&mut self, event: Event<K>) {
+        match event {
+            Event::Init => {
+                self.list.seen.clear();
+                self.list.remembered = Some(self.sink.cache.remembered(self.scope.as_deref()));
+                if let Doubt::Until(_) = self.doubt {
+                    self.doubt = Doubt::Refused;
+                }
+            }
+            Event::InitApply(mut object) => {
+                (self.trim)(&mut object);
+                self.list.seen.insert(ObjectRef::from_obj(&object));
+                self.sink.store(&Event::Apply(object));
+            }
+            Event::InitDone => self.listed(),
+            Event::Apply(mut object) => {
+                (self.trim)(&mut object);
+                self.sink.touched(&Event::Apply(object));
+            }
+            Event::Delete(mut object) => {
+                (self.trim)(&mut object);
+                self.sink.touched(&Event::Delete(object));
+            }
+        }
+    }
+
+    fn listed(&mut self) {
+        let scope = self.scope.as_deref();
+        self.sink.listed(scope, &self.list);
+        self.list = List::empty();
+        if let Doubt::Refused = self.doubt {
+            self.doubt = Doubt::Until(Instant::now() + STANDS_AFTER);
+        }
+        self.sink.synced(scope, !matches!(self.doubt, Doubt::None));
     }
 }
 
@@ -279,6 +358,7 @@ fn is_refusal(error: &kube::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Secret;
     use kube::core::Status;
 
     use super::*;
@@ -323,6 +403,61 @@ mod tests {
             );
         }
         assert_eq!(after(&watcher::Error::WatchFailed(api_error(404))), None);
+    }
+
+    /// The events of a list, and what follows it.
+    fn listed(then: Option<watcher::Error>) -> BoxStream<'static, watcher::Result<Event<Secret>>> {
+        let list = futures::stream::iter([Ok(Event::Init), Ok(Event::InitDone)]);
+        match then {
+            Some(error) => list.chain(futures::stream::iter([Err(error)])).boxed(),
+            None => list.chain(futures::stream::pending()).boxed(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_does_not_hide_that_the_watch_after_it_is_refused() {
+        let (store, writer) = reflector::store();
+        let cache = Cache::new(store, &[None]);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        let sink = Sink {
+            writer: Mutex::new(writer),
+            cache: cache.clone(),
+            listener: Box::new(move |cache: &Cache<Secret>, _| {
+                hears.lock().expect("no panic").push(cache.feed("storage"));
+            }),
+            metrics: Arc::default(),
+        };
+        let mut stream = Stream {
+            scope: None,
+            trim: |_| {},
+            sink: Arc::new(sink),
+            list: List::empty(),
+            doubt: Doubt::None,
+        };
+        for _ in 0..3 {
+            let refused = watcher::Error::WatchStartFailed(api_error(403));
+            stream.follow_until_refused(listed(Some(refused))).await;
+        }
+        let feeds = told.lock().expect("no panic").split_off(0);
+        assert_eq!(feeds[0], Feed::Synced, "the first list is taken at its word");
+        assert_eq!(feeds.len(), 4, "and a failure, and two more lists: {feeds:?}");
+        let later = feeds.iter().skip(1);
+        assert!(
+            later.clone().all(|feed| matches!(feed, Feed::Failing(_))),
+            "{feeds:?}"
+        );
+
+        let progress = cache.progress();
+        tokio::select! {
+            () = stream.follow_until_refused(listed(None)) => panic!("the watch stands"),
+            () = progress.synced() => {}
+        }
+        assert_eq!(
+            told.lock().expect("no panic").len(),
+            2,
+            "the list, and that it counts"
+        );
     }
 
     #[test]

@@ -34,10 +34,15 @@ fn place(right: &Right) -> Place {
         "subjectaccessreviews",
         "tokenreviews",
     ];
-    // Without these two, a server is not made; without the others it is made, and not looked after.
+    // Without a list of these two, a server is not made; of the others, it is made, and not looked after. That a watch is
+    // refused is known a moment after the first list; a server that is reconciled in that moment is made as well.
     let is_needed = ["perconapgclusters", "persistentvolumeclaims"].contains(&right.resource.as_str());
-    let is_watch = matches!(right.verb.as_str(), "list" | "watch") && !is_needed;
-    if is_watch || of_operator.contains(&right.resource.as_str()) {
+    let is_only_late = match right.verb.as_str() {
+        "watch" => true,
+        "list" => !is_needed,
+        _ => false,
+    };
+    if is_only_late || of_operator.contains(&right.resource.as_str()) {
         Place::Log
     } else {
         Place::Status
@@ -96,8 +101,8 @@ async fn told(right: &Right) -> Result<String, String> {
 }
 
 fn untold(right: &Right, step: Step, life: &Life) -> String {
-    let log = life.operator.log();
-    format!("nobody is told until the end of {step:?} that this is missing: {right}\n{log}")
+    println!("{}", life.operator.log());
+    format!("nobody is told until the end of {step:?} that this is missing: {right}")
 }
 
 async fn said(life: &Life, place: Place) -> String {
