@@ -113,6 +113,14 @@ pub fn differences(observed: &Observed) -> Vec<Growth> {
     growths(observed).into_iter().chain(class).collect()
 }
 
+/// The growth of one claim that is not done. `None` also for a claim that is of no volume of the server.
+#[must_use]
+pub fn of_claim(observed: &Observed, claim: &PersistentVolumeClaim) -> Option<Growth> {
+    let (volume, claim, size) = of_server(&observed.server, observed.claims.found()?)
+        .find(|(_, of_server, _)| of_server.name_any() == claim.name_any())?;
+    growth(volume, claim, size, &observed.growth)
+}
+
 /// After which time the StatefulSet may follow its claims, if nothing but time keeps it from that.
 #[must_use]
 pub fn follows_in(observed: &Observed) -> Option<Duration> {

@@ -58,13 +58,14 @@ impl Writer<'_> {
     pub(super) async fn replace(&self, name: &str, desired: StatefulSet) -> Written<StatefulSet> {
         Box::pin(self.try_replace(name, desired))
             .await
-            .unwrap_or_else(|error| Written::without(Outcome::Failed(error)))
+            .unwrap_or_else(|error| Written::without(self.failed(error)))
     }
 
     async fn try_replace(&self, name: &str, desired: StatefulSet) -> Result<Written<StatefulSet>, Error> {
         if self.is_paused {
             return Ok(Written::without(Outcome::Withheld));
         }
+        self.confirm_server().await?;
         let (api, desired) = (self.api::<StatefulSet>(), stamped(desired)?);
         let merged = match self.orphan_merged(&api, name, &desired).await? {
             Ok(merged) => merged,

@@ -181,7 +181,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A child that could not be made because all of it is being deleted did not fail.
-    fn failed(&self, error: Error) -> Outcome {
+    pub(super) fn failed(&self, error: Error) -> Outcome {
         let closed = match &error {
             Error::Call { source, .. } if is_namespace_terminating(source) => Closed::NamespaceTerminating,
             Error::ServerGone => Closed::ServerGone,
@@ -276,7 +276,7 @@ impl<'a> Writer<'a> {
 
     /// A child that is missing may have been collected because its server is gone; the watch of servers may tell that later than
     /// the watch of the child. Whoever asks the API server after it saw the child go learns of it. A new server has had no child.
-    async fn confirm_server(&self) -> Result<(), Error> {
+    pub(super) async fn confirm_server(&self) -> Result<(), Error> {
         let is_new = self
             .server
             .status

@@ -186,14 +186,35 @@ async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
     );
 }
 
-#[tokio::test]
-async fn a_child_that_was_collected_with_its_server_is_not_made_anew() {
+/// A server of which something has been told: it has had children.
+fn seen() -> DittoServer {
     let condition = json!({
         "type": "Ready", "status": "True", "reason": "r", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
     });
-    let mut seen = testing::server("");
-    seen.status = serde_json::from_value(json!({"conditions": [condition]})).expect("a status");
-    let new = testing::server("");
+    let mut server = testing::server("");
+    server.status = serde_json::from_value(json!({"conditions": [condition]})).expect("a status");
+    server
+}
+
+#[tokio::test]
+async fn the_stateful_set_of_a_server_that_is_gone_is_not_deleted_to_be_made_anew() {
+    let server = seen();
+    let another = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"uid": "another"}});
+    let (context, calls) = context(another);
+    let writer = Writer::new(&context, &server);
+    let written = writer.replace("files", StatefulSet::default()).await;
+    assert!(
+        matches!(written.outcome, Outcome::ServerGone),
+        "{:?}",
+        written.outcome
+    );
+    let calls = calls.lock().unwrap();
+    assert!(calls.iter().all(|(method, _)| method == Method::GET), "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_child_that_was_collected_with_its_server_is_not_made_anew() {
+    let (seen, new) = (seen(), testing::server(""));
     let there = json!({"name": "files", "uid": seen.metadata.uid});
     let going =
         json!({"name": "files", "uid": seen.metadata.uid, "deletionTimestamp": "2026-01-01T00:00:00Z"});

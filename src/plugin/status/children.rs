@@ -15,7 +15,7 @@ use crate::cache::{Cache, Cached, Lookedup};
 use crate::conditions::pod_cause::pod_cause;
 use crate::conditions::{failed, reasons};
 use crate::context::Caches;
-use crate::growth::STORAGE;
+use crate::growth::{self, Growth, STORAGE};
 use crate::migration;
 use crate::observe::{KindState, Observed, Read};
 use crate::ownership::{Owner, owner};
@@ -177,7 +177,10 @@ fn pod_node(pod: &Pod, cause: Option<(String, bool)>) -> Node {
 fn claims(observed: &Observed) -> Vec<Node> {
     match &observed.claims {
         Read::Found(claims) => {
-            let mut nodes: Vec<Node> = claims.iter().map(claim).collect();
+            let mut nodes: Vec<Node> = claims
+                .iter()
+                .map(|one| grown(claim(one), growth::of_claim(observed, one)))
+                .collect();
             nodes.sort_by(|one, other| one.name.cmp(&other.name));
             nodes
         }
@@ -219,6 +222,22 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> Node {
         .fact("requested", wanted)
         .fact("capacity", has)
         .fact("storageClass", class)
+}
+
+/// A claim may hold all that it asks for, and that be less than the spec does. Why it does not grow is told by a condition.
+fn grown(mut node: Node, growth: Option<Growth>) -> Node {
+    match growth {
+        Some(Growth::Stuck(_)) => {
+            node.mood = Mood::Bad;
+            node.summary.push_str(", does not grow as the spec asks");
+        }
+        Some(Growth::Ask { size, .. }) => {
+            node.mood = Mood::Waiting;
+            let _ = write!(node.summary, ", {size} in the spec");
+        }
+        Some(Growth::UnderWay(_)) | None => {}
+    }
+    node
 }
 
 /// Whether a volume holds what was asked for. Drivers round up, and say it in another unit.
@@ -397,6 +416,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::growth::Answer;
+    use crate::testing;
 
     #[test]
     fn a_bound_volume_is_good_once_it_holds_what_was_asked_for() {
@@ -415,6 +436,49 @@ mod tests {
             });
             let node = claim(&Arc::new(serde_json::from_value(stored).unwrap()));
             assert_eq!((node.mood, node.summary.as_str()), (mood, summary));
+        }
+    }
+
+    #[test]
+    fn a_volume_that_is_smaller_than_in_the_spec_is_not_shown_as_good() {
+        let name = "metadata-files-0";
+        let stored = json!({
+            "metadata": {"name": name},
+            "spec": {"resources": {"requests": {STORAGE: "1Gi"}}},
+            "status": {"phase": "Bound", "capacity": {STORAGE: "1Gi"}},
+        });
+        for (size, answer, mood, summary) in [
+            ("1Gi", None, Mood::Good, "Bound, 1Gi"),
+            (
+                "2Gi",
+                Some(Answer::Allowed),
+                Mood::Waiting,
+                "Bound, 1Gi, 2Gi in the spec",
+            ),
+            (
+                "2Gi",
+                Some(Answer::Unread),
+                Mood::Waiting,
+                "Bound, 1Gi, 2Gi in the spec",
+            ),
+            (
+                "2Gi",
+                Some(Answer::Fixed("fixed".into())),
+                Mood::Bad,
+                "Bound, 1Gi, does not grow as the spec asks",
+            ),
+        ] {
+            let mut observed = testing::nothing(&format!("storage: {{metadataSize: {size}}}"));
+            observed.claims = Read::Found(vec![Arc::new(serde_json::from_value(stored.clone()).unwrap())]);
+            observed.growth = answer
+                .map(|answer| (name.to_owned(), answer))
+                .into_iter()
+                .collect();
+            let nodes = claims(&observed);
+            let [node] = nodes.as_slice() else {
+                panic!("one claim: {nodes:?}");
+            };
+            assert_eq!((node.mood, node.summary.as_str()), (mood, summary), "{size}");
         }
     }
 }
