@@ -16,7 +16,7 @@ use kube::{Api, ResourceExt};
 use local_control_plane::percona::{self, Behaviour};
 use serde_json::{Value, json};
 
-use crate::support::{World, audit, fixtures, install_crd, own_control_plane, wait};
+use crate::support::{World, fixtures, install_crd, own_control_plane, wait};
 
 const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
 /// The operator's bound, and time for the machine.
@@ -343,7 +343,9 @@ async fn the_end_of_a_namespace_is_not_held_up_and_makes_no_noise() {
         "delete, namespace terminating: {:.1} s",
         start.elapsed().as_secs_f32()
     );
-    let refused: Vec<_> = audit::calls(world.control_plane(), &world.namespace)
+    let refused: Vec<_> = world
+        .audit()
+        .calls()
         .into_iter()
         .filter(|call| call.verb == "create" && call.code == 403)
         .collect();

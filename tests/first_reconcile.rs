@@ -80,7 +80,7 @@ async fn the_first_reconcile_creates_each_child_once() {
     let world = World::new("calls").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    let writes = audit::writes(world.control_plane(), &world.namespace);
+    let writes = world.audit().writes();
     let mut creates = audit::count(&writes);
     let statuses = creates.remove("patch dittoservers/status").unwrap_or_default();
     let expected = [

@@ -9,7 +9,7 @@ use crate::support::{World, account, audit, fixtures};
 
 /// Writes since `before` calls.
 fn since(world: &World, before: usize) -> Vec<audit::Call> {
-    audit::writes(world.control_plane(), &world.namespace).split_off(before)
+    world.audit().writes().split_off(before)
 }
 
 /// Makes one harmless change and waits until the operator has answered it: everything before it has been worked through.
@@ -36,7 +36,7 @@ async fn an_annotation_or_label_on_a_server_causes_no_write() {
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     fence(&world, "31s").await;
-    let before = audit::writes(world.control_plane(), &world.namespace).len();
+    let before = world.audit().writes().len();
     for value in 0..5 {
         let edit = json!({"metadata": {"annotations": {"n": value.to_string()}, "labels": {"n": value.to_string()}}});
         world.merge::<DittoServer>("files", edit).await;
@@ -57,7 +57,7 @@ async fn a_restarted_operator_writes_nothing_to_a_settled_server() {
     world.ready("files").await;
     fence(&world, "31s").await;
     world.stop_operator().await;
-    let before = audit::writes(world.control_plane(), &world.namespace).len();
+    let before = world.audit().writes().len();
     world.start_operator().await;
     fence(&world, "32s").await;
     let writes = since(&world, before);
@@ -69,7 +69,7 @@ async fn a_restarted_operator_writes_nothing_to_a_settled_server() {
 
 /// Calls about the StatefulSet while an edit of the server is worked through; a question and a read are both a `get`.
 async fn about_the_stateful_set(world: &World, edit: Value) -> BTreeMap<String, usize> {
-    let calls = || audit::calls(world.control_plane(), &world.namespace);
+    let calls = || world.audit().calls();
     let before = calls().len();
     world.merge::<DittoServer>("files", edit).await;
     world.ready("files").await;
@@ -106,7 +106,7 @@ async fn two_operators_at_once_agree() {
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     fence(&world, "31s").await;
-    let writes = audit::writes(world.control_plane(), &world.namespace);
+    let writes = world.audit().writes();
     let created = writes
         .iter()
         .filter(|call| call.verb == "create" && call.code == 201 && call.resource == "secrets");

@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::support::restarts::Restarts;
-use crate::support::{World, audit, fixtures, wait};
+use crate::support::{World, fixtures, wait};
 
 const CLAIM: &str = "metadata-files-0";
 
@@ -76,7 +76,9 @@ async fn told(world: &World, reason: &str) -> DittoServer {
 }
 
 fn growth_writes(world: &World) -> usize {
-    audit::writes(world.control_plane(), &world.namespace)
+    world
+        .audit()
+        .writes()
         .iter()
         .filter(|call| call.resource == "persistentvolumeclaims")
         .count()

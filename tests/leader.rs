@@ -245,7 +245,7 @@ async fn pair(world: &World) -> (Process, String, Process) {
 async fn first_write(world: &World, identity: &str) -> audit::Landed {
     let deadline = Instant::now() + wait::LONGEST;
     loop {
-        if let Some(write) = audit::landed(world.control_plane(), &world.namespace, identity).first() {
+        if let Some(write) = world.audit().landed(identity).first() {
             return write.clone();
         }
         assert!(Instant::now() < deadline, "{identity} writes nothing");
@@ -259,7 +259,7 @@ async fn a_leader_that_is_told_to_stop_hands_over_within_three_seconds() {
     let (mut old, old_identity, standby) = pair(&world).await;
     world.create(&fixtures::minimal("before")).await;
     world.ready("before").await;
-    let idle = audit::landed(world.control_plane(), &world.namespace, "dittofs-operator");
+    let idle = world.audit().landed("dittofs-operator");
     assert!(!idle.is_empty());
     let told = Instant::now();
     old.signal("TERM");
@@ -278,7 +278,7 @@ async fn a_leader_that_is_told_to_stop_hands_over_within_three_seconds() {
         standby.log()
     );
     let first = first_write(&world, &new_identity).await;
-    for write in audit::landed(world.control_plane(), &world.namespace, &old_identity) {
+    for write in world.audit().landed(&old_identity) {
         assert!(write.answered <= first.received, "{write:?} after {first:?}");
     }
 }
@@ -313,7 +313,7 @@ async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothin
     let new_identity = leader_other_than(&world, &old_identity).await;
     let first = first_write(&world, &new_identity).await;
     tokio::time::sleep(Duration::from_secs(20).saturating_sub(frozen.elapsed())).await;
-    let before = audit::landed(world.control_plane(), &world.namespace, &old_identity).len();
+    let before = world.audit().landed(&old_identity).len();
     old.signal("CONT");
     let status = old.ended().await;
     assert!(!status.success(), "it lost the lease");
@@ -322,7 +322,7 @@ async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothin
     for number in 0..40 {
         world.ready(&format!("files-{number}")).await;
     }
-    let all = audit::landed(world.control_plane(), &world.namespace, &old_identity);
+    let all = world.audit().landed(&old_identity);
     assert_eq!(
         all.len(),
         before,

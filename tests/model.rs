@@ -15,7 +15,7 @@ use futures::{FutureExt, StreamExt, future, stream};
 
 use self::life::Life;
 use self::step::{Step, sequence};
-use crate::support::{audit, control_plane};
+use crate::support::audit::AuditLog;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name)
@@ -61,17 +61,15 @@ fn failure(seed: u64, lived: Result<(), Box<dyn Any + Send>>) -> Option<String> 
 async fn live_twice(seed: u64) {
     let steps = sequence(seed);
     println!("model: seed {seed}: {steps:?}");
-    let (calm, calm_namespace) = live(seed, &steps, Operator::Runs).await;
+    let (calm, calm_log) = live(seed, &steps, Operator::Runs).await;
     let how = if seed.is_multiple_of(2) {
         Operator::IsDown
     } else {
         Operator::Restarts
     };
-    let (restarted, namespace) = live(seed, &steps, how).await;
+    let (restarted, log) = live(seed, &steps, how).await;
     if restarted != calm {
-        let control_plane = control_plane().await;
-        let [story, calm_story] =
-            [namespace, calm_namespace].map(|namespace| audit::story(&control_plane, &namespace));
+        let [story, calm_story] = [log, calm_log].map(|log| log.story());
         panic!(
             "creates and deletes of each object, with an operator that {how:?}: {restarted:#?}\nand one that runs: {calm:#?}\n{steps:?}\n\
              {story}\n\n{calm_story}"
@@ -89,8 +87,8 @@ enum Operator {
     IsDown,
 }
 
-/// Lives one sequence. Returns how often each object was created and deleted by the operator, and the namespace.
-async fn live(seed: u64, steps: &[Step], operator: Operator) -> (BTreeMap<String, usize>, String) {
+/// Lives one sequence. Returns how often each object was created and deleted by the operator, and the audit log, which has more to tell.
+async fn live(seed: u64, steps: &[Step], operator: Operator) -> (BTreeMap<String, usize>, AuditLog) {
     let mut life = Life::begin(seed).await;
     for step in steps {
         if operator == Operator::IsDown {

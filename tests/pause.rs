@@ -17,7 +17,7 @@ fn says_paused(server: &DittoServer, status: &str) -> bool {
 }
 
 fn writes_of_children(world: &World) -> Vec<audit::Call> {
-    let mut writes = audit::writes(world.control_plane(), &world.namespace);
+    let mut writes = world.audit().writes();
     writes.retain(|call| call.resource != "dittoservers/status");
     writes
 }

@@ -107,19 +107,12 @@ impl Writer<'_> {
 
     /// Deletes a pod to which its StatefulSet cannot add a volume.
     pub(super) async fn restart(&self, pod: &Pod) -> Outcome {
-        if self.is_paused {
-            return Outcome::Withheld;
-        }
-        let params = delete_exactly(&pod.metadata);
-        match self.api::<Pod>().delete(&pod.name_any(), &params).await {
-            Ok(_) => Outcome::Replaced(format!(
-                "Deleted pod {}, which runs without a volume that was added: only a new one can mount it",
-                pod.name_any()
-            )),
-            // Gone, or another pod by now.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Outcome::Unchanged,
-            Err(error) => Outcome::Failed(Error::call("delete")(error)),
-        }
+        let why = format!(
+            "Deleted pod {}, which runs without a volume that was added: only a new one can mount it",
+            pod.name_any()
+        );
+        let replaced = self.replace_pod(pod, &delete_exactly(&pod.metadata), why).await;
+        replaced.unwrap_or(Outcome::Unchanged)
     }
 }
 

@@ -11,8 +11,8 @@ use kube::ResourceExt;
 
 use std::sync::Arc;
 
-use super::write::{Error, Writer};
-use super::{Outcome, Step};
+use super::Step;
+use super::write::Writer;
 use crate::api::names;
 use crate::cache::Lookedup;
 use crate::context::delete_unchanged;
@@ -25,27 +25,13 @@ use crate::{pods, rollout};
 /// one that has become ready in the meantime: then the API server refuses, and the change of the pod asks for another look.
 pub(super) async fn replace(writer: &Writer<'_>, stateful_set: &Read<Arc<StatefulSet>>) -> Option<Step> {
     let name = names::pod(&writer.server.name_any());
-    let cache = &writer.context.caches.pods;
-    let Lookedup::Found(pod) = cache.get(writer.namespace(), &name) else {
+    let Lookedup::Found(pod) = writer.context.caches.pods.get(writer.namespace(), &name) else {
         return None;
     };
     let why = reason(stateful_set.found()?, &pod)?;
-    let outcome = if writer.is_paused {
-        Outcome::Withheld
-    } else {
-        let params = delete_unchanged(&pod.metadata);
-        match writer.api::<Pod>().delete(&name, &params).await {
-            Ok(deleted) => {
-                // A pod goes gracefully: until the watch shows it, the cache must not show it as it was.
-                if let Some(going) = deleted.left() {
-                    cache.wrote(going);
-                }
-                Outcome::Replaced(why)
-            }
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return None,
-            Err(error) => Outcome::Failed(Error::call("delete")(error)),
-        }
-    };
+    let outcome = writer
+        .replace_pod(&pod, &delete_unchanged(&pod.metadata), why)
+        .await?;
     Some(Step {
         kind: "Pod",
         name,

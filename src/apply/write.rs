@@ -6,8 +6,8 @@
 use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::{Api, ResourceExt};
 use serde::Serialize;
@@ -377,6 +377,25 @@ impl<'a> Writer<'a> {
             Err(kube::Error::Api(status)) if status.code == 404 => Written::without(Outcome::Deleted),
             Err(error) => Written::without(Outcome::Failed(Error::call("delete")(error))),
         })
+    }
+
+    /// Deletes the pod that was looked at, as `params` guard it, so that its StatefulSet makes another. `None` if it is gone by
+    /// now, or no longer what was looked at.
+    pub(super) async fn replace_pod(&self, pod: &Pod, params: &DeleteParams, why: String) -> Option<Outcome> {
+        if self.is_paused {
+            return Some(Outcome::Withheld);
+        }
+        match self.api::<Pod>().delete(&pod.name_any(), params).await {
+            Ok(deleted) => {
+                // A pod goes gracefully: until the watch shows it, the cache must not show it as it was.
+                if let Some(going) = deleted.left() {
+                    self.context.caches.pods.wrote(going);
+                }
+                Some(Outcome::Replaced(why))
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => None,
+            Err(error) => Some(Outcome::Failed(Error::call("delete")(error))),
+        }
     }
 
     /// Creates a managed Secret. One that exists by now is never overwritten: the next pass reads it.

@@ -19,8 +19,9 @@ use local_control_plane::percona::PerconaSimulator;
 use serde_json::{Value, json};
 
 use super::step::{Goal, Step};
+use crate::support::audit::AuditLog;
 use crate::support::restarts::Restarts;
-use crate::support::{World, audit, wait};
+use crate::support::{World, wait};
 
 const NAME: &str = "files";
 const POD: &str = "files-0";
@@ -294,10 +295,10 @@ impl Life {
 
     /// Ends the life. Returns how often the operator created and deleted each object, and how often the pod was restarted,
     /// by whomever: a pod that is not ready when its revision changes is deleted by the operator, another one by Kubernetes. And the
-    /// namespace, of which the audit log has more to tell.
-    pub async fn end(mut self) -> (BTreeMap<String, usize>, String) {
+    /// audit log, which has more to tell.
+    pub async fn end(mut self) -> (BTreeMap<String, usize>, AuditLog) {
         self.world.stop_operator().await;
-        let mut calls = audit::writes(self.world.control_plane(), &self.world.namespace);
+        let mut calls = self.world.audit().writes();
         calls.retain(|call| matches!(call.verb.as_str(), "create" | "delete") && call.code < 300);
         let named = calls
             .iter()
@@ -312,7 +313,7 @@ impl Life {
             "restart of the pod".to_owned(),
             self.restarts.0.count() + self.restarts.1,
         );
-        (counts, self.world.namespace.clone())
+        (counts, self.world.audit().clone())
     }
 }
 

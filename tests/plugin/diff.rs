@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Service};
 use serde_json::json;
 
 use super::{against, applied, plugin};
-use crate::support::{World, audit, fixtures, wait};
+use crate::support::{World, fixtures, wait};
 use crate::takeover::go_operator;
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn a_settled_server_has_no_difference_and_a_diff_writes_nothing() {
     applied(&world, spec.clone()).await;
     // It would write its last events meanwhile.
     world.stop_operator().await;
-    let before = audit::writes(world.control_plane(), &world.namespace).len();
+    let before = world.audit().writes().len();
     for said in [
         plugin(&world, &["diff", "files"]).await,
         against(&world, spec).await,
@@ -27,10 +27,7 @@ async fn a_settled_server_has_no_difference_and_a_diff_writes_nothing() {
     }
     let said = against(&world, json!({"image": "example.org/dittofs:2"})).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert_eq!(
-        audit::writes(world.control_plane(), &world.namespace).len(),
-        before
-    );
+    assert_eq!(world.audit().writes().len(), before);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! What the operator called, read from the API server's audit log.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use local_control_plane::ControlPlane;
@@ -26,19 +29,81 @@ impl Call {
     }
 }
 
-/// Every finished call that the operator made in a namespace, in the order of the log.
-pub fn calls(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
-    let events = events(control_plane, namespace);
-    events.iter().filter_map(|event| call(event, namespace)).collect()
+/// The audit log of an API server, as far as it is about one namespace, from a moment on.
+#[derive(Clone, Debug)]
+pub struct AuditLog {
+    path: PathBuf,
+    namespace: String,
+    /// Bytes of the log that were there at the beginning. It is that of all tests, and grows long.
+    from: u64,
 }
 
-/// The log is that of all tests: only the lines that may be of this namespace are worth reading as JSON.
-fn events(control_plane: &ControlPlane, namespace: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(control_plane.audit_log()).expect("an audit log");
-    text.lines()
-        .filter(|line| line.contains(namespace))
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+impl AuditLog {
+    /// From now on.
+    pub fn of(control_plane: &ControlPlane, namespace: &str) -> Self {
+        let path = control_plane.audit_log().to_path_buf();
+        let from = path.metadata().map_or(0, |metadata| metadata.len());
+        Self {
+            path,
+            namespace: namespace.to_owned(),
+            from,
+        }
+    }
+
+    /// Every finished call that the operator made, in the order of the log.
+    pub fn calls(&self) -> Vec<Call> {
+        let events = self.events();
+        events
+            .iter()
+            .filter_map(|event| call(event, &self.namespace))
+            .collect()
+    }
+
+    /// The writes among them, events left out: they tell of writes and change no desired state.
+    pub fn writes(&self) -> Vec<Call> {
+        let mut calls = self.calls();
+        calls.retain(|call| call.is_write() && call.resource != "events");
+        calls
+    }
+
+    /// The writes of the operator with this identity that the API server carried out, in the order of receipt. Those about
+    /// Leases are left out: they are the election itself.
+    pub fn landed(&self, identity: &str) -> Vec<Landed> {
+        let events = self.events();
+        let of_identity = events.iter().filter(|event| {
+            event["userAgent"]
+                .as_str()
+                .is_some_and(|agent| agent.contains(identity))
+        });
+        let mut landed: Vec<Landed> = of_identity
+            .filter_map(|event| landed(event, &self.namespace))
+            .collect();
+        landed.sort_by_key(|write| write.received);
+        landed
+    }
+
+    /// Who wrote the StatefulSets and pods, and when: what a failed test of restarts prints.
+    pub fn story(&self) -> String {
+        let events = self.events();
+        let mut lines: Vec<String> = events
+            .iter()
+            .filter_map(|event| told(event, &self.namespace))
+            .collect();
+        lines.sort();
+        lines.join("\n")
+    }
+
+    /// Only the lines that may be of this namespace are worth reading as JSON.
+    pub fn events(&self) -> Vec<Value> {
+        let mut file = File::open(&self.path).expect("an audit log");
+        file.seek(SeekFrom::Start(self.from)).expect("a position in it");
+        let lines = BufReader::new(file).split(b'\n');
+        lines
+            .map(|line| String::from_utf8_lossy(&line.expect("a line of it")).into_owned())
+            .filter(|line| line.contains(&self.namespace))
+            .filter_map(|line| serde_json::from_str(&line).ok())
+            .collect()
+    }
 }
 
 fn call(event: &Value, namespace: &str) -> Option<Call> {
@@ -78,47 +143,15 @@ pub struct Landed {
     pub answered: Timestamp,
 }
 
-/// The writes of the operator with this identity that the API server carried out in a namespace, in the order of receipt.
-/// Those about Leases are left out: they are the election itself.
-pub fn landed(control_plane: &ControlPlane, namespace: &str, identity: &str) -> Vec<Landed> {
-    let text = std::fs::read_to_string(control_plane.audit_log()).expect("an audit log");
-    let events = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let of_identity = events.filter(|event| {
-        event["userAgent"]
-            .as_str()
-            .is_some_and(|agent| agent.contains(identity))
-    });
+fn landed(event: &Value, namespace: &str) -> Option<Landed> {
+    let call = call(event, namespace)?;
+    let is_landed = call.is_write() && call.code < 400 && call.resource != "leases";
     let time = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
-    let mut landed: Vec<Landed> = of_identity
-        .filter_map(|event| {
-            let call = call(&event, namespace)?;
-            let is_landed = call.is_write() && call.code < 400 && call.resource != "leases";
-            is_landed.then_some(Landed {
-                what: format!("{} {}/{}", call.verb, call.resource, call.name),
-                received: time(&event["requestReceivedTimestamp"])?,
-                answered: time(&event["stageTimestamp"])?,
-            })
-        })
-        .collect();
-    landed.sort_by_key(|write| write.received);
-    landed
-}
-
-/// The writes among them, events left out: they tell of writes and change no desired state.
-pub fn writes(control_plane: &ControlPlane, namespace: &str) -> Vec<Call> {
-    let mut calls = calls(control_plane, namespace);
-    calls.retain(|call| call.is_write() && call.resource != "events");
-    calls
-}
-
-/// Who wrote the StatefulSets and pods of a namespace, and when: what a failed test of restarts prints.
-pub fn story(control_plane: &ControlPlane, namespace: &str) -> String {
-    let events = events(control_plane, namespace);
-    let mut lines: Vec<String> = events.iter().filter_map(|event| told(event, namespace)).collect();
-    lines.sort();
-    lines.join("\n")
+    is_landed.then_some(Landed {
+        what: format!("{} {}/{}", call.verb, call.resource, call.name),
+        received: time(&event["requestReceivedTimestamp"])?,
+        answered: time(&event["stageTimestamp"])?,
+    })
 }
 
 fn told(event: &Value, namespace: &str) -> Option<String> {

@@ -33,6 +33,7 @@ use serde::Serialize;
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::audit::AuditLog;
 use self::recorder::recorded;
 
 /// A kind of namespaced objects, as tests read and write them.
@@ -78,6 +79,7 @@ pub struct World {
     /// An administrator's client.
     pub client: Client,
     control_plane: Arc<ControlPlane>,
+    audit_log: AuditLog,
     operator: Option<Operator>,
 }
 
@@ -103,6 +105,7 @@ impl World {
         let client = control_plane.client().expect("a client");
         let namespace = create_namespace(&client, name).await;
         Self {
+            audit_log: AuditLog::of(&control_plane, &namespace),
             namespace,
             client,
             control_plane,
@@ -138,6 +141,11 @@ impl World {
         if let Some(operator) = self.operator.take() {
             operator.stop().await;
         }
+    }
+
+    /// The audit log, from the creation of the namespace on.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit_log
     }
 
     /// The control plane below.

@@ -1,18 +1,18 @@
 //! Counts how often somebody had the pod of the server `files` deleted.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::World;
+use super::audit::AuditLog;
 
 /// Plays the kubelets: it ends pods that somebody else has deleted.
 const KUBELET: &str = "system:kwok";
 
 /// Counts the restarts of a world's pod from now on, by the audit log of the API server: each one begins with a delete.
 pub struct Restarts {
-    audit_log: PathBuf,
+    audit_log: AuditLog,
     namespace: String,
     before: BTreeSet<String>,
 }
@@ -21,7 +21,7 @@ impl Restarts {
     /// Starts to count.
     pub fn of(world: &World) -> Self {
         let mut restarts = Self {
-            audit_log: world.control_plane().audit_log().to_path_buf(),
+            audit_log: world.audit().clone(),
             namespace: world.namespace.clone(),
             before: BTreeSet::new(),
         };
@@ -36,11 +36,7 @@ impl Restarts {
 
     /// The UIDs of the pods that were deleted. One may be deleted twice, by a controller whose cache is old.
     fn deleted(&self) -> BTreeSet<String> {
-        let text = std::fs::read_to_string(&self.audit_log).expect("an audit log");
-        let events = text
-            .lines()
-            .filter(|line| line.contains(&self.namespace))
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let events = self.audit_log.events().into_iter();
         let deletes = events.filter(|event| self.is_delete(event));
         deletes.map(|event| uid(&event["responseObject"])).collect()
     }

@@ -37,7 +37,7 @@ async fn what_the_go_operator_left_in_the_status_is_removed_once() {
     assert_eq!(status.percona_cluster_name, None);
 
     world.stop_operator().await;
-    let before = audit::writes(world.control_plane(), &world.namespace).len();
+    let before = world.audit().writes().len();
     world.start_operator().await;
     world
         .merge::<DittoServer>(
@@ -46,7 +46,7 @@ async fn what_the_go_operator_left_in_the_status_is_removed_once() {
         )
         .await;
     world.ready("files").await;
-    let writes = audit::writes(world.control_plane(), &world.namespace).split_off(before);
+    let writes = world.audit().writes().split_off(before);
     assert_eq!(
         audit::count(&writes),
         [("patch dittoservers/status".to_owned(), 1)].into(),
