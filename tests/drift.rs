@@ -1,5 +1,7 @@
 //! What somebody else does to a child.
 
+use std::time::Instant;
+
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::api::percona::PerconaPGCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -9,6 +11,7 @@ use kube::ResourceExt;
 use kube::api::{ListParams, ObjectMeta};
 use serde_json::json;
 
+use crate::support::process::GLANCE;
 use crate::support::{Kind, World, fixtures, wait};
 
 async fn comes_back<K: Kind>(world: &World, name: &str) {
@@ -166,18 +169,28 @@ async fn an_object_of_the_same_name_that_is_somebody_elses_is_refused_and_not_to
             .is_none(),
         "no pod without its configuration"
     );
-    let params = ListParams::default().fields("involvedObject.name=files,type=Warning");
-    let warnings = world.api::<Event>().list(&params).await.expect("events").items;
-    assert!(warnings.iter().any(|event| {
-        event
-            .message
-            .as_deref()
-            .unwrap_or_default()
-            .contains("files-config")
-    }));
+    until_warned_of(&world, "files-config").await;
 
     world.delete::<ConfigMap>("files-config").await;
     world.ready("files").await;
+}
+
+/// Events are published after the status.
+async fn until_warned_of(world: &World, child: &str) {
+    let params = ListParams::default().fields("involvedObject.name=files,type=Warning");
+    let deadline = Instant::now() + wait::LONGEST;
+    loop {
+        let warnings = world.api::<Event>().list(&params).await.expect("events").items;
+        let mut notes = warnings.iter().filter_map(|event| event.message.as_deref());
+        if notes.any(|note| note.contains(child)) {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "nobody is warned of {child}: {warnings:#?}"
+        );
+        tokio::time::sleep(GLANCE).await;
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn the_first_reconcile_creates_each_child_once() {
         BTreeMap::from(expected.map(|(call, count)| (call.to_owned(), count)))
     );
     assert!(
-        (2..=6).contains(&statuses),
+        (2..=12).contains(&statuses),
         "one status write for each state that was seen, got {statuses}: {writes:#?}"
     );
     assert!(

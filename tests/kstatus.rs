@@ -58,6 +58,11 @@ async fn until(world: &World, status: Status) -> DittoServer {
         .await
 }
 
+/// What the local control plane's play of the kubelets goes by.
+fn pod_is_ready(value: &str) -> serde_json::Value {
+    json!({"metadata": {"annotations": {"local-control-plane/ready": value}}})
+}
+
 async fn set_image(world: &World, image: &str) -> DittoServer {
     world.merge("files", json!({"spec": {"image": image}})).await
 }
@@ -105,9 +110,10 @@ async fn a_server_is_in_progress_current_and_failed_at_the_right_moments_from_it
         "it goes when it is no longer true"
     );
 
-    // An outage: the pod goes, and comes back.
-    world.delete::<Pod>("files-0").await;
+    // An outage: the pod is not ready, until it is again.
+    world.merge::<Pod>("files-0", pod_is_ready("false")).await;
     until(&world, Status::InProgress).await;
+    world.merge::<Pod>("files-0", pod_is_ready("true")).await;
     until(&world, Status::Current).await;
 
     // Something holds the server, so that its end can be looked at.

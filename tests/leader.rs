@@ -146,7 +146,8 @@ async fn a_holder_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatev
         }
         let waited = until_won(&mut candidate).await.1 - renewed;
         assert!(
-            waited >= short().lease && waited < short().lease * 3,
+            // Nearer to the length of the Lease than to the skew, however busy the machine is.
+            waited >= short().lease && waited < Duration::from_secs(30),
             "skew {skew}: taken after {waited:?}"
         );
     }
@@ -171,9 +172,12 @@ async fn a_lease_that_was_deleted_emptied_or_damaged_is_repaired_by_its_holder_b
         json!({"spec": {"holderIdentity": "", "leaseDurationSeconds": 2_000_000_000}}),
         json!({"metadata": {"labels": {"somebody": "else"}}}),
     ];
-    let mut leader = candidate(&world.client, &world, NAME, "leader");
+    // A Lease that does not run out while the test looks.
+    let lasting =
+        |identity: &str| Candidate::new(world.client.clone(), &world.namespace, NAME, identity, patient());
+    let mut leader = lasting("leader");
     let (mut held, _) = until_won(&mut leader).await;
-    let mut other = candidate(&world.client, &world, NAME, "other");
+    let mut other = lasting("other");
     tried(&mut other).await;
     for damage in damages.iter().map(Some).chain([None]) {
         match damage {
@@ -189,7 +193,11 @@ async fn a_lease_that_was_deleted_emptied_or_damaged_is_repaired_by_its_holder_b
         held = renewed(&leader, &held).await.expect("repaired");
         let spec = world.get::<Lease>(NAME).await.spec.expect("a spec");
         assert_eq!(spec.holder_identity.as_deref(), Some("leader"), "{damage:?}");
-        assert_eq!(spec.lease_duration_seconds, Some(1), "{damage:?}");
+        assert_eq!(
+            spec.lease_duration_seconds.map(i32::unsigned_abs),
+            u32::try_from(patient().lease.as_secs()).ok(),
+            "{damage:?}"
+        );
     }
 }
 
@@ -254,7 +262,7 @@ async fn first_write(world: &World, identity: &str) -> audit::Landed {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_told_to_stop_hands_over_within_three_seconds() {
+async fn a_leader_that_is_told_to_stop_hands_over_long_before_its_lease_runs_out() {
     let world = World::without_operator("handover").await;
     let (mut old, old_identity, standby) = pair(&world).await;
     world.create(&fixtures::minimal("before")).await;
@@ -273,7 +281,8 @@ async fn a_leader_that_is_told_to_stop_hands_over_within_three_seconds() {
     world.ready("after").await;
     eprintln!("hand-over on SIGTERM: {handed_over:?}");
     assert!(
-        handed_over < Duration::from_secs(3),
+        // Of 15 s, at least 13 are left of a Lease that is not given back.
+        handed_over < Duration::from_secs(10),
         "{handed_over:?}\n{}",
         standby.log()
     );
@@ -294,7 +303,8 @@ async fn a_leader_that_is_killed_is_followed_once_its_lease_has_run_out() {
     leader_other_than(&world, &old_identity).await;
     let handed_over = killed.elapsed();
     eprintln!("hand-over on SIGKILL: {handed_over:?}");
-    assert!(handed_over < Duration::from_secs(20), "{handed_over:?}");
+    // 15 s, and the candidate's pause before and after; the rest is for a busy machine.
+    assert!(handed_over < Duration::from_secs(40), "{handed_over:?}");
     world.create(&fixtures::minimal("after")).await;
     world.ready("after").await;
 }

@@ -9,13 +9,15 @@ mod report;
 mod status;
 mod unparsable;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
+use local_control_plane::rights::Right;
 use serde_json::{Value, json};
 
-use crate::support::{World, fixtures};
+use crate::support::{World, account, fixtures};
 
 /// What a command said.
 struct Said {
@@ -126,6 +128,8 @@ impl Limited {
     async fn new(world: &World, rules: Value) -> Self {
         let user = format!("limited-{}", world.namespace);
         let api = "rbac.authorization.k8s.io";
+        let policy_rules: Vec<PolicyRule> = serde_json::from_value(rules.clone()).expect("rules");
+        let rights: BTreeSet<Right> = policy_rules.iter().flat_map(Right::of_rule).collect();
         let role = json!({"metadata": {"name": "limited"}, "rules": rules});
         let binding = json!({
             "metadata": {"name": "limited"},
@@ -138,6 +142,7 @@ impl Limited {
         world
             .create::<RoleBinding>(&serde_json::from_value(binding).expect("a RoleBinding"))
             .await;
+        account::known_to_user(&world.client, &user, &world.namespace, &rights).await;
         let text = std::fs::read_to_string(world.control_plane().kubeconfig()).expect("a kubeconfig");
         let mut config: Value = serde_yaml::from_str(&text).expect("YAML");
         config["users"][0]["user"]["as"] = json!(user);

@@ -52,6 +52,7 @@ async fn a_content_volume_that_cannot_be_made_leaves_the_pod_until_it_can() {
     world
         .create::<LimitRange>(&serde_json::from_value(range).expect("a LimitRange"))
         .await;
+    world.old_pod().await;
     let content = json!({"spec": {"storage": {"contentSize": "2Gi"}}});
     world.merge::<DittoServer>("files", content).await;
     let server = world
@@ -97,6 +98,7 @@ async fn a_content_volume_restarts_no_pod_that_the_user_replaces_by_hand() {
     let pod = pod_uid(&world).await;
     let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}});
     world.merge::<StatefulSet>("files", by_hand).await;
+    world.old_pod().await;
     let content = json!({"spec": {"storage": {"contentSize": "1Gi"}}});
     world.merge::<DittoServer>("files", content).await;
     world

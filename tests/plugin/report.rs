@@ -94,6 +94,8 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
     world.create::<DittoServer>(&server).await;
     world.ready("files").await;
 
+    world.told("Ready").await;
+
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
     let path = archive.to_str().expect("UTF-8");

@@ -97,9 +97,14 @@ async fn put(client: &Client, objects: Vec<Value>) {
 
 /// Waits until the API server's authorizer knows of rights: it learns of rules by watches of its own.
 async fn known(client: &Client, account: &Account, namespace: &str, rights: &BTreeSet<Right>) {
+    known_to_user(client, &account.user(), namespace, rights).await;
+}
+
+/// As [`known`], of a user.
+pub async fn known_to_user(client: &Client, user: &str, namespace: &str, rights: &BTreeSet<Right>) {
     let all = async {
         for right in rights {
-            while !may(client, account, namespace, right).await {
+            while !may(client, user, namespace, right).await {
                 tokio::time::sleep(GLANCE).await;
             }
         }
@@ -109,13 +114,13 @@ async fn known(client: &Client, account: &Account, namespace: &str, rights: &BTr
         .expect("the rules are known in time");
 }
 
-async fn may(client: &Client, account: &Account, namespace: &str, right: &Right) -> bool {
+async fn may(client: &Client, user: &str, namespace: &str, right: &Right) -> bool {
     let (resource, subresource) = match right.resource.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
         None => (right.resource.as_str(), None),
     };
     let mut review = SubjectAccessReview::default();
-    review.spec.user = Some(account.user());
+    review.spec.user = Some(user.to_owned());
     review.spec.resource_attributes = Some(ResourceAttributes {
         namespace: Some(namespace.to_owned()),
         group: Some(right.group.clone()),

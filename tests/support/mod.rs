@@ -15,15 +15,16 @@ pub mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dittofs_operator::api::{self, DittoServer};
 use dittofs_operator::cache::Cached;
 use dittofs_operator::controller::{self, Options as OperatorOptions};
 use dittofs_operator::desired::Settings;
 use dittofs_operator::telemetry::{self, LogFormat};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Event, Namespace};
+use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -202,12 +203,23 @@ impl World {
     /// Deletes the StatefulSet of the server `files` and leaves its pod, as an operator has done that is killed before it makes
     /// the StatefulSet anew.
     pub async fn orphan_pod(&self) {
+        self.old_pod().await;
         let api = self.api::<StatefulSet>();
         let uid = self.get::<StatefulSet>("files").await.metadata.uid;
         api.delete("files", &DeleteParams::orphan())
             .await
             .expect("deleted");
         wait::until_gone(api, "files", uid).await;
+    }
+
+    /// Waits until the pod of the server `files` is as old as the operator asks it to be before its StatefulSet is made anew
+    /// (`growth/settled.rs`). The garbage collector takes a younger one that it has not yet seen.
+    pub async fn old_pod(&self) {
+        const OLD: SignedDuration = SignedDuration::from_secs(10);
+        let made = self.get::<Pod>("files-0").await.metadata.creation_timestamp;
+        let age = Timestamp::now().duration_since(made.expect("the API server dates it").0);
+        let left = Duration::try_from(OLD - age).unwrap_or_default();
+        tokio::time::sleep(left).await;
     }
 
     /// Waits until a server's status satisfies `holds`.

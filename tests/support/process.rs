@@ -1,10 +1,12 @@
 //! The operator's binary as a process of its own, with signals.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{Request, StatusCode};
@@ -149,8 +151,15 @@ pub async fn scrape_securely(address: SocketAddr, token: Option<&str>) -> Status
     client.send(request).await.expect("an answer").status()
 }
 
-/// An address that is free now.
+/// An address that is free now, and that nobody else in this process was given.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address")
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        if given.insert(address) {
+            return address;
+        }
+    }
 }

@@ -11,6 +11,8 @@ use local_control_plane::ControlPlane;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::process::GLANCE;
+
 /// The longest that any wait may take. Generous: the machine may be slow, and a wait ends as soon as it can.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
@@ -20,14 +22,31 @@ where
     K: Resource + Clone + Debug + Send + Serialize + DeserializeOwned + 'static,
 {
     let condition = |object: Option<&K>| object.is_some_and(&holds);
-    let waiting = tokio::time::timeout(LONGEST, await_condition(api.clone(), name, condition)).await;
-    let Ok(object) = waiting else {
+    let Some(object) = awaited(&api, name, condition).await else {
         panic!(
             "{name} did not become {what} in time; it is\n{}",
             shown(api.get_opt(name).await)
         );
     };
-    object.expect("a watch").expect("the condition saw an object")
+    object.expect("the condition saw an object")
+}
+
+/// Waits for a condition, and begins anew where the watch fails: an API server that is busy says so. `None` if it takes too
+/// long.
+async fn awaited<K>(api: &Api<K>, name: &str, condition: impl Fn(Option<&K>) -> bool) -> Option<Option<K>>
+where
+    K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
+{
+    let answer = async {
+        loop {
+            let condition = |object: Option<&K>| condition(object);
+            if let Ok(object) = await_condition(api.clone(), name, condition).await {
+                return object;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    tokio::time::timeout(LONGEST, answer).await.ok()
 }
 
 fn shown<K: Resource + Serialize>(read: kube::Result<Option<K>>) -> String {
@@ -47,9 +66,8 @@ where
     K: Resource + Clone + Debug + Send + DeserializeOwned + 'static,
 {
     let condition = |object: Option<&K>| object.is_none_or(|object| object.meta().uid != uid);
-    let gone = tokio::time::timeout(LONGEST, await_condition(api, name, condition)).await;
-    gone.unwrap_or_else(|_| panic!("{name} did not go in time"))
-        .expect("a watch");
+    let gone = awaited(&api, name, condition).await;
+    assert!(gone.is_some(), "{name} did not go in time");
 }
 
 /// A condition of a server.

@@ -84,11 +84,14 @@ async fn until_served(client: &Client, name: &str) -> Result<(), Error> {
 }
 
 async fn until_listed(objects: &Api<DynamicObject>) -> Result<(), Error> {
-    let one = ListParams::default().limit(1);
+    // Without a limit: a list with one is answered from the store, also while watches are not served yet (429).
+    let all = ListParams::default();
     loop {
-        match objects.list_metadata(&one).await {
+        match objects.list_metadata(&all).await {
             Ok(_) => return Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 404 => tokio::time::sleep(INTERVAL).await,
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 429) => {
+                tokio::time::sleep(INTERVAL).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }

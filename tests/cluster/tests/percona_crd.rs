@@ -7,7 +7,7 @@ use local_control_plane::percona::{
 use local_control_plane::{ControlPlane, Options};
 use serde_json::{Value, json};
 
-use crate::support::{Percona, good_spec};
+use crate::support::{Percona, eventually, good_spec};
 
 /// Makes one mistake in a good specification.
 type Spoil = fn(&mut Value);
@@ -102,7 +102,10 @@ async fn a_removed_definition_can_be_installed_again_under_a_running_operator() 
     percona.until_state("first", "ready").await;
 
     remove_crd(&client).await.unwrap();
-    assert!(percona.clusters.list(&ListParams::default()).await.is_err());
+    eventually("the kind is no longer served", || async {
+        percona.clusters.list(&ListParams::default()).await.err()
+    })
+    .await;
     install_crd(&client).await.unwrap();
     percona.create("second", &good_spec()).await;
     percona.until_state("second", "ready").await;

@@ -13,8 +13,11 @@ use crate::support::{PATIENCE, Percona, eventually, good_spec, simulator, state_
 #[tokio::test]
 async fn a_cluster_goes_from_initializing_to_ready() {
     let percona = Percona::start().await;
-    let states = watcher(percona.clusters.clone(), watcher::Config::default()).touched_objects();
-    let mut states = states
+    let mut events = watcher(percona.clusters.clone(), watcher::Config::default()).boxed();
+    // A list that comes after the create may be too late for the first state.
+    while !matches!(events.next().await, Some(Ok(watcher::Event::InitDone))) {}
+    let mut states = events
+        .touched_objects()
         .map(|cluster| state_of(&cluster.unwrap()).to_owned())
         .boxed();
     let collect = async {

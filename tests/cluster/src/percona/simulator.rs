@@ -138,6 +138,8 @@ async fn serve(
     let mut timers = FuturesUnordered::<BoxFuture<'static, Key>>::new();
     loop {
         let due = tokio::select! {
+            // A wish that came before a cluster is known when the cluster is looked at.
+            biased;
             wish = wished.recv() => {
                 let Some(Wish(key, behaviour)) = wish else { return Ok(()) };
                 world.set_behaviour(&key, behaviour);
