@@ -264,7 +264,7 @@ pub fn class_trouble(observed: &Observed) -> Option<Trouble> {
 
 /// Whether the template of a volume may take the spec's size now: its claim has it, and the pod stays when the StatefulSet is
 /// made again. Where there is no claim, it may be the template that keeps it from being made (a `LimitRange`), and the pod from
-/// coming; so nothing is waited for.
+/// coming; so nothing is waited for. A volume that is added is none of this: it comes with the configuration that uses it.
 #[must_use]
 pub fn template_may_follow(observed: &Observed, volume: &str) -> bool {
     match claim_of(observed, volume) {
