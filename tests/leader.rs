@@ -72,7 +72,7 @@ async fn renewed(leader: &Candidate, held: &Held) -> Result<Held, Error> {
 
 /// Tries until the Lease is taken, by this candidate or by another than the one that held it.
 async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
-    let seen = candidate.try_acquire().await.expect("an answer");
+    let seen = tried(&mut candidate).await;
     assert!(matches!(seen, Outcome::Waiting { .. }), "it is held: {seen:?}");
     let Outcome::Waiting { left, .. } = seen else {
         return false;
@@ -82,7 +82,7 @@ async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
     tokio::time::sleep(left).await;
     start.wait().await;
     loop {
-        match candidate.try_acquire().await.expect("an answer") {
+        match tried(&mut candidate).await {
             Outcome::Won(_) => return true,
             Outcome::Waiting { holder, .. } if holder.starts_with("candidate") => return false,
             Outcome::Waiting { .. } => {}
