@@ -322,8 +322,8 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
 }
 
 fn moved(observed: &Observed, applied: &Applied) -> Option<Event> {
-    let [before, after] =
-        [&observed.stateful_set, &applied.stateful_set].map(|set| set.found().map(AsRef::as_ref));
+    let before = events::Run::of(&observed.stateful_set, &observed.config_map);
+    let after = events::Run::of(&applied.stateful_set, &applied.config_map);
     events::moved(&observed.server.name_any(), before, after)
 }
 

@@ -10,7 +10,7 @@ mod publish;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
-pub use self::database::moved;
+pub use self::database::{Run, moved};
 pub use self::publish::{publish, recorder};
 use crate::api::{DittoServerStatus, Phase};
 use crate::apply::{Applied, Outcome, Step};

@@ -85,6 +85,21 @@ async fn a_server_that_leaves_its_own_postgresql_for_its_file_says_what_it_left(
 }
 
 #[tokio::test]
+async fn a_server_that_is_given_another_file_says_which_one_it_left() {
+    let world = World::new("file").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let path = json!({"sqlite": {"path": "/data/store/metadata/other.db"}});
+    patch(&world, json!({"spec": {"database": path}})).await;
+    let note = world.told("DatabaseChanged").await;
+    assert!(
+        note.contains("What is in /data/controlplane/controlplane.db stays"),
+        "{note}"
+    );
+    world.ready("files").await;
+}
+
+#[tokio::test]
 async fn a_stopped_server_starts_on_its_own_postgresql_although_percona_is_not_ready() {
     let world = World::new("ownstopped").await;
     create_on_own_postgres(&world).await;
