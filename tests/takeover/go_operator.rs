@@ -125,10 +125,6 @@ async fn create(world: &World, object: Value, server: &DittoServer) {
 /// what else is on the object stays. Waits until the pod of that template is ready.
 pub async fn come_back(world: &World) {
     let objects: Vec<Value> = serde_yaml::from_multiple(OBJECTS).expect("YAML");
-    let params = PostParams {
-        field_manager: Some(MANAGER.into()),
-        ..PostParams::default()
-    };
     for (part, kind) in [
         ("data", ("", "v1", "ConfigMap")),
         ("spec", ("apps", "v1", "StatefulSet")),
@@ -136,11 +132,7 @@ pub async fn come_back(world: &World) {
         let object = objects.iter().find(|object| object["kind"] == kind.2);
         let object = object.expect("the Go operator makes one");
         let name = object["metadata"]["name"].as_str().expect("a name");
-        let api = api(world, kind);
-        let mut live = api.get(name).await.expect("it is there");
-        live.data[part] = object[part].clone();
-        live.metadata.managed_fields = None;
-        api.replace(name, &params, &live).await.expect("an update");
+        put(&api(world, kind), name, part, &object[part]).await;
     }
     wait::until(world.api::<StatefulSet>(), "files", "back", |set| {
         let status = set.status.clone().unwrap_or_default();
@@ -149,6 +141,24 @@ pub async fn come_back(world: &World) {
             && status.current_revision == status.update_revision
     })
     .await;
+}
+
+/// Replaces one part of an object, and tries again where somebody changes it meanwhile, its status for one.
+async fn put(api: &Api<DynamicObject>, name: &str, part: &str, value: &Value) {
+    let params = PostParams {
+        field_manager: Some(MANAGER.into()),
+        ..PostParams::default()
+    };
+    loop {
+        let mut live = api.get(name).await.expect("it is there");
+        live.data[part] = value.clone();
+        live.metadata.managed_fields = None;
+        match api.replace(name, &params, &live).await {
+            Ok(_) => return,
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
 }
 
 /// The values of a Secret.
