@@ -157,10 +157,7 @@ async fn a_rotated_database_password_restarts_the_server_once() {
     world
         .merge::<Secret>("files-postgres-pguser-dittofs", rotated)
         .await;
-    wait::until(world.api::<Pod>(), "files-0", "another pod", |pod| {
-        pod.uid() != before
-    })
-    .await;
+    world.pod_other_than(before.as_deref()).await;
     world.ready("files").await;
 }
 

@@ -116,10 +116,7 @@ async fn a_rollout_restart_by_kubectl_is_not_undone() {
             .expect("kubectl runs")
             .success()
     );
-    wait::until(world.api::<Pod>(), "files-0", "another pod", |pod| {
-        pod.uid() != before
-    })
-    .await;
+    world.pod_other_than(before.as_deref()).await;
     world.ready("files").await;
     let set: StatefulSet = world.get("files").await;
     let template = set

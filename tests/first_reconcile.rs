@@ -94,8 +94,9 @@ async fn the_first_reconcile_creates_each_child_once() {
         creates,
         BTreeMap::from(expected.map(|(call, count)| (call.to_owned(), count)))
     );
+    // Unseen, unschedulable, two claims unbound, one, none, scheduled, ready: a start may be seen in each of these.
     assert!(
-        (2..=12).contains(&statuses),
+        (2..=7).contains(&statuses),
         "one status write for each state that was seen, got {statuses}: {writes:#?}"
     );
     assert!(

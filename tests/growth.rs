@@ -97,11 +97,7 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
     // Somebody's annotation on the pod template is part of its revision: it must be carried over.
     let marked = json!({"spec": {"template": {"metadata": {"annotations": {"example.com/mark": "kept"}}}}});
     world.merge::<StatefulSet>("files", marked).await;
-    let pod = wait::until(world.api::<Pod>(), "files-0", "restarted by the mark", |new| {
-        new.uid() != pod
-    })
-    .await
-    .uid();
+    let pod = world.pod_other_than(pod.as_deref()).await.uid();
     world.ready("files").await;
 
     let start = Instant::now();
@@ -225,10 +221,7 @@ async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_stil
             json!({"spec": {"image": "docker.io/marmos91c/dittofs:v2"}}),
         )
         .await;
-    wait::until(world.api::<Pod>(), "files-0", "of the new image", |new| {
-        new.uid() != pod
-    })
-    .await;
+    world.pod_other_than(pod.as_deref()).await;
     world.ready("files").await;
     told(&world, "VolumeNotExpandable").await;
     assert_eq!(growth_writes(&world), before, "nothing was tried that cannot be");
@@ -315,10 +308,7 @@ async fn a_volume_that_grows_in_the_middle_of_a_rollout_restarts_no_pod_that_was
         "storage": {"metadataSize": "2Gi"},
     }});
     world.merge::<DittoServer>("files", both).await;
-    let made = wait::until(world.api::<Pod>(), "files-0", "of the new image", |new| {
-        new.uid() != pod
-    })
-    .await;
+    let made = world.pod_other_than(pod.as_deref()).await;
     let followed = wait::until(world.api::<StatefulSet>(), "files", "on the new size", |set| {
         template(set, "metadata").as_deref() == Some("2Gi")
     })

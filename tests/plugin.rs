@@ -142,7 +142,7 @@ impl Limited {
         world
             .create::<RoleBinding>(&serde_json::from_value(binding).expect("a RoleBinding"))
             .await;
-        account::known_to_user(&world.client, &user, &world.namespace, &rights).await;
+        account::known(&world.client, &user, &world.namespace, &rights).await;
         let text = std::fs::read_to_string(world.control_plane().kubeconfig()).expect("a kubeconfig");
         let mut config: Value = serde_yaml::from_str(&text).expect("YAML");
         config["users"][0]["user"]["as"] = json!(user);

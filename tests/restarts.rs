@@ -25,16 +25,7 @@ async fn revisions(world: &World) -> usize {
 
 /// Waits until the operator has worked through everything up to now: it answers a fresh generation.
 async fn settled(world: &World) {
-    let server: DittoServer = world.get("files").await;
-    let generation = server.metadata.generation;
-    world
-        .server_until("files", "observed", |server| {
-            server
-                .status
-                .as_ref()
-                .is_some_and(|status| status.observed_generation >= generation)
-        })
-        .await;
+    world.observed().await;
     world.ready("files").await;
 }
 
@@ -251,10 +242,7 @@ async fn a_changed_initial_admin_password_does_not_restart_the_pod_and_a_rotated
                 .is_some_and(|status| status.config_hash != hash)
         })
         .await;
-    wait::until(world.api::<Pod>(), "files-0", "another pod", |pod| {
-        pod.uid() != before
-    })
-    .await;
+    world.pod_other_than(before.as_deref()).await;
     world.ready("files").await;
     assert_eq!(revisions(&world).await, 2, "one restart");
 }

@@ -62,7 +62,7 @@ async fn a_request_gives_one_new_key_and_one_restart() {
     let after = rotated(&world, "monday").await;
     assert_eq!(after.uid(), before.uid(), "the same Secret");
     assert_ne!(after.data, before.data);
-    wait::until(world.api::<Pod>(), "files-0", "replaced", |now| now.uid() != pod).await;
+    world.pod_other_than(pod.as_deref()).await;
     settled(&world, "1").await;
     assert_eq!(revisions(&world).await, 2, "one restart");
 

@@ -84,10 +84,7 @@ async fn a_value_that_would_crash_the_server_is_told_before_a_pod_restarts_on_it
     world
         .merge::<Secret>("own", json!({"stringData": {"jwt": "x".repeat(64)}}))
         .await;
-    wait::until(world.api::<Pod>(), "files-0", "on the new key", |pod| {
-        pod.uid() != before
-    })
-    .await;
+    world.pod_other_than(before.as_deref()).await;
     world.ready("files").await;
 }
 

@@ -21,10 +21,7 @@ async fn a_content_volume_that_is_added_later_restarts_the_pod_once() {
     world
         .merge::<DittoServer>("files", json!({"spec": {"storage": {"contentSize": "1Gi"}}}))
         .await;
-    let new = wait::until(world.api::<Pod>(), "files-0", "another pod", |new| {
-        new.uid() != pod
-    })
-    .await;
+    let new = world.pod_other_than(pod.as_deref()).await;
     world.ready("files").await;
     let volumes = new
         .spec
@@ -66,29 +63,15 @@ async fn a_content_volume_that_cannot_be_made_leaves_the_pod_until_it_can() {
     assert!(wait::is(&server, "Available", "True", "MinimumReplicasAvailable"));
     // Another pass finds nothing to do either.
     let fence = json!({"spec": {"progressDeadlineSeconds": 601}});
-    let fenced = world
-        .merge::<DittoServer>("files", fence)
-        .await
-        .metadata
-        .generation;
-    world
-        .server_until("files", "seen", |server| {
-            server
-                .status
-                .as_ref()
-                .is_some_and(|status| status.observed_generation == fenced)
-        })
-        .await;
+    world.merge::<DittoServer>("files", fence).await;
+    world.observed().await;
     assert_eq!(pod_uid(&world).await, pod, "it runs on");
 
     world.delete::<LimitRange>("most").await;
     // The StatefulSet's controller backs off; a change of the StatefulSet wakes it.
     let woken = json!({"metadata": {"annotations": {"example.com/wake": "up"}}});
     world.merge::<StatefulSet>("files", woken).await;
-    wait::until(world.api::<Pod>(), "files-0", "made again", |new| {
-        new.uid() != pod
-    })
-    .await;
+    world.pod_other_than(pod.as_deref()).await;
     world.ready("files").await;
 }
 

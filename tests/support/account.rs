@@ -43,7 +43,13 @@ async fn install(control_plane: &ControlPlane) {
         objects.extend(chart::rules(NAMESPACE));
         let client = control_plane.client().expect("a client");
         put(&client, objects).await;
-        known(&client, &chart::account(NAMESPACE), NAMESPACE, &chart::granted()).await;
+        known(
+            &client,
+            &chart::account(NAMESPACE).user(),
+            NAMESPACE,
+            &chart::granted(),
+        )
+        .await;
         installed.insert(control_plane.kubeconfig());
     }
 }
@@ -62,7 +68,7 @@ pub async fn elected(world: &World) -> Account {
     let account = chart::account(NAMESPACE);
     let granted = rights::granted(&objects, &account).expect("a role and a binding");
     put(&world.client, objects).await;
-    known(&world.client, &account, &world.namespace, &granted).await;
+    known(&world.client, &account.user(), &world.namespace, &granted).await;
     account
 }
 
@@ -83,7 +89,7 @@ pub async fn denied(world: &World, right: Option<&Right>) -> Account {
         assert!(granted.remove(right), "{right} is granted");
     }
     put(&world.client, objects).await;
-    known(&world.client, &account, &world.namespace, &granted).await;
+    known(&world.client, &account.user(), &world.namespace, &granted).await;
     account
 }
 
@@ -95,13 +101,8 @@ async fn put(client: &Client, objects: Vec<Value>) {
     }
 }
 
-/// Waits until the API server's authorizer knows of rights: it learns of rules by watches of its own.
-async fn known(client: &Client, account: &Account, namespace: &str, rights: &BTreeSet<Right>) {
-    known_to_user(client, &account.user(), namespace, rights).await;
-}
-
-/// As [`known`], of a user.
-pub async fn known_to_user(client: &Client, user: &str, namespace: &str, rights: &BTreeSet<Right>) {
+/// Waits until the API server's authorizer knows of a user's rights: it learns of rules by watches of its own.
+pub async fn known(client: &Client, user: &str, namespace: &str, rights: &BTreeSet<Right>) {
     let all = async {
         for right in rights {
             while !may(client, user, namespace, right).await {

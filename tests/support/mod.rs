@@ -232,6 +232,23 @@ impl World {
         wait::until(self.api(), name, what, holds).await
     }
 
+    /// Waits until the operator has seen the server `files` as it is now.
+    pub async fn observed(&self) {
+        self.server_until("files", "observed", |server| {
+            let status = server.status.as_ref();
+            status.and_then(|status| status.observed_generation) == server.metadata.generation
+        })
+        .await;
+    }
+
+    /// Waits until the server `files` has another pod than the one of this UID.
+    pub async fn pod_other_than(&self, before: Option<&str>) -> Pod {
+        wait::until(self.api::<Pod>(), "files-0", "another pod", |pod| {
+            pod.metadata.uid.as_deref() != before
+        })
+        .await
+    }
+
     /// Notes of the events with this reason.
     pub async fn notes(&self, reason: &str) -> Vec<String> {
         let events = self
