@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use dittofs_operator::cli::{Cli, Command, Plugin, RunArgs};
-use dittofs_operator::{api, cli, plugin, render, run};
+use dittofs_operator::command::cli::{Cli, Command, RunArgs};
+use dittofs_operator::command::run;
+use dittofs_operator::plugin::args::{self, Plugin};
+use dittofs_operator::plugin::render;
+use dittofs_operator::{api, plugin};
 
 /// The name under which kubectl finds its plugin.
 const PLUGIN: &str = "kubectl-dittofs";
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
             .and_then(|text| print(&text)),
         Some(Command::Kubectl(args)) => return plugin::run(&args),
         Some(Command::Completion { shell }) => {
-            let script = cli::completion(shell, &mut Cli::command(), "dittofs-operator");
+            let script = args::completion(shell, &mut Cli::command(), "dittofs-operator");
             print(&String::from_utf8_lossy(&script))
         }
     };

@@ -5,8 +5,9 @@ mod protection;
 
 use std::time::{Duration, Instant};
 
+use dittofs_operator::api;
+use dittofs_operator::api::DittoServer;
 use dittofs_operator::api::percona::PerconaPGCluster;
-use dittofs_operator::api::{self, DittoServer};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, PersistentVolumeClaim, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};

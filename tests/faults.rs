@@ -1,6 +1,7 @@
 //! The operator keeps working when the cluster around it does not.
 
-use dittofs_operator::api::{self, DittoServer, Phase};
+use dittofs_operator::api;
+use dittofs_operator::api::{DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dittofs_operator::api::DittoServer;
-use dittofs_operator::desired::Settings;
-use dittofs_operator::{render, secrets};
+use dittofs_operator::domain::desired::Settings;
+use dittofs_operator::domain::secrets;
+use dittofs_operator::plugin::render;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use dittofs_operator::leader::candidate::{Candidate, Error, Held, Outcome};
-use dittofs_operator::leader::timing::Timing;
+use dittofs_operator::cluster::leader::candidate::{Candidate, Error, Held, Outcome};
+use dittofs_operator::cluster::leader::timing::Timing;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;

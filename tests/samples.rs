@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use dittofs_operator::api::DittoServer;
-use dittofs_operator::apply::compare;
-use dittofs_operator::desired::Settings;
-use dittofs_operator::render;
+use dittofs_operator::domain::desired::Settings;
+use dittofs_operator::plugin::render;
+use dittofs_operator::reconcile::apply::compare;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use kube::{Resource, ResourceExt};

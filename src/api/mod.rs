@@ -26,6 +26,8 @@ pub mod names;
 pub mod network;
 pub mod observability;
 pub mod percona;
+pub mod quantity;
+pub mod reasons;
 mod reference;
 pub(crate) mod rules;
 pub(crate) mod schema;

@@ -7,10 +7,10 @@ use kube::{Api, Client, Config};
 use super::stored::Stored;
 use super::{Error, paint};
 use crate::api::DittoServer;
-use crate::cli::Access;
-use crate::client;
-use crate::controller::{Look, look};
-use crate::desired::Settings;
+use crate::cluster::client::{self, errors};
+use crate::domain::desired::Settings;
+use crate::plugin::args::Access;
+use crate::reconcile::look::{Look, look};
 
 /// A cluster, and the namespace that is meant.
 pub(super) struct Cluster {
@@ -97,7 +97,7 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) if status.code == 404 && !is_of_object(status) => {
             return Error::NotInstalled;
         }
-        kube::Error::Api(status) => (without_object(client::explain(error)), remedy(status.code)),
+        kube::Error::Api(status) => (without_object(errors::explain(error)), remedy(status.code)),
         kube::Error::Auth(error) => (
             error.to_string(),
             "The credentials in the kubeconfig do not work: log in to the cluster again",

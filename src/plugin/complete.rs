@@ -20,7 +20,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory, ValueHint};
 use self::names::{Names, names};
 use self::typed::{Place, Typed};
 use super::paint;
-use crate::cli::Plugin;
+use crate::plugin::args::Plugin;
 
 /// cobra's `ShellCompDirectiveDefault`: the shell completes names of files.
 const FILES: u8 = 0;

@@ -22,13 +22,14 @@ use self::restart::Fate;
 use super::cluster::Cluster;
 use super::{CANNOT_TELL, Error, NOT_SO, paint};
 use crate::api::DittoServer;
-use crate::apply::preview::{Change, Preview, preview};
-use crate::cli::{Access, DiffArgs};
-use crate::context::Context;
-use crate::desired::{Settings, desired};
-use crate::growth::{self, Growth};
-use crate::observe::{Observed, observe};
-use crate::validate::{Severity, validate};
+use crate::domain::desired::{Settings, desired};
+use crate::domain::observed::Observed;
+use crate::domain::validate::{Severity, validate};
+use crate::domain::volumes::{self, Growth};
+use crate::plugin::args::{Access, DiffArgs};
+use crate::reconcile::apply::preview::{Change, Preview, preview};
+use crate::reconcile::context::Context;
+use crate::reconcile::observe::observe;
 
 /// What would become of one server.
 struct Difference {
@@ -78,7 +79,7 @@ fn exit_status(difference: &Difference) -> u8 {
 
 /// The volumes that do not become what the spec asks for.
 fn stuck_volumes(observed: &Observed) -> Vec<String> {
-    let told = growth::differences(observed)
+    let told = volumes::differences(observed)
         .into_iter()
         .filter_map(|growth| match growth {
             Growth::Stuck(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),

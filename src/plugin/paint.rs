@@ -6,7 +6,7 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 
 use super::plain;
-use crate::cli::ColorChoice;
+use crate::plugin::args::ColorChoice;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -7,7 +7,7 @@
 //! | `report/logs.rs` | logs of the operator and of the server |
 //! | `report/archive.rs` | the tar, gzipped |
 //!
-//! Everything passes `redact::Redactor` (src/redact.rs) on its way into the archive: the archive takes nothing else.
+//! Everything passes `redact::Redactor` (src/domain/redact.rs) on its way into the archive: the archive takes nothing else.
 
 mod archive;
 mod collect;
@@ -25,9 +25,9 @@ use jiff::Timestamp;
 use self::archive::Archive;
 use super::cluster::Cluster;
 use super::{Error, paint, status};
-use crate::cli::{Access, ReportArgs};
-use crate::desired::Settings;
-use crate::observe::observe;
+use crate::domain::desired::Settings;
+use crate::plugin::args::{Access, ReportArgs};
+use crate::reconcile::observe::observe;
 
 /// Writes the archive.
 pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error> {

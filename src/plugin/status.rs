@@ -20,11 +20,12 @@ pub(super) use self::view::View;
 use super::cluster::Cluster;
 use super::stored::Stored;
 use super::{Error, NOT_SO, events, paint};
-use crate::cli::{Access, OutputFormat, StatusArgs};
-use crate::client::explain;
-use crate::context::Context;
-use crate::desired::Settings;
-use crate::observe::{Observed, observe};
+use crate::cluster::client::errors::explain;
+use crate::domain::desired::Settings;
+use crate::domain::observed::Observed;
+use crate::plugin::args::{Access, OutputFormat, StatusArgs};
+use crate::reconcile::context::Context;
+use crate::reconcile::observe::observe;
 
 /// Shows one server, or all of a namespace.
 pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error> {

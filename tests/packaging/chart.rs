@@ -1,7 +1,7 @@
 //! What the chart renders.
 
 use clap::Parser;
-use dittofs_operator::cli::{Cli, Command};
+use dittofs_operator::command::cli::{Cli, Command};
 use serde_json::{Value, json};
 
 use super::{

@@ -1,6 +1,7 @@
 //! A stored server that does not parse: it is told of, and hides no other one.
 
-use dittofs_operator::api::{self, DittoServer};
+use dittofs_operator::api;
+use dittofs_operator::api::DittoServer;
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use kube::core::ApiResource;

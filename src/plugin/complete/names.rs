@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::typed::Typed;
 use crate::api::DittoServer;
-use crate::cli::Access;
+use crate::plugin::args::Access;
 use crate::plugin::cluster::Cluster;
 
 /// Longest time that a person waits for a list of names.

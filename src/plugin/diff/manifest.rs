@@ -16,9 +16,9 @@ use serde_json::{Map, Value, json};
 use crate::api::DittoServer;
 use crate::api::names::FIELD_MANAGER;
 use crate::plugin::cluster::{self, Cluster, failed};
+use crate::plugin::render;
+use crate::plugin::render::input::{self, Document};
 use crate::plugin::{Error, stored};
-use crate::render;
-use crate::render::input::{self, Document};
 
 /// Annotation in which `kubectl apply` keeps the last manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

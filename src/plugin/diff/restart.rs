@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::api::names;
-use crate::apply::preview::{Change, Preview};
-use crate::observe::Observed;
+use crate::domain::observed::Observed;
+use crate::reconcile::apply::preview::{Change, Preview};
 
 /// Reasons beyond this many are counted only.
 const MOST_REASONS: usize = 6;

@@ -9,10 +9,10 @@ use similar::TextDiff;
 use super::Difference;
 use super::restart::Fate;
 use crate::api::names;
-use crate::apply::preview::{Change, Preview};
 use crate::plugin::Error;
 use crate::plugin::paint::{BAD, FAINT, GOOD, PLACE, REMOVED, TITLE, WAITING, styled};
 use crate::plugin::plain::{self, line};
+use crate::reconcile::apply::preview::{Change, Preview};
 
 /// What the API server writes into every object, and no apply changes.
 const VOLATILE: [&str; 5] = [
@@ -276,10 +276,12 @@ mod tests {
             preview(Change::Delete),
             preview(Change::Other(hostile.into())),
             preview(Change::Held(hostile.into())),
-            preview(Change::Refused(crate::apply::Outcome::Foreign(hostile.into()))),
+            preview(Change::Refused(crate::domain::applied::Outcome::Foreign(
+                hostile.into(),
+            ))),
         ];
         let text = render(&Difference {
-            server: crate::testing::nothing("").server,
+            server: crate::domain::testing::nothing("").server,
             notes: vec![hostile.into()],
             previews,
             fate: Fate::Restarts(vec![hostile.into()]),

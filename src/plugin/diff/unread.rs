@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 
 use crate::api::{DatabaseBackend, PerconaPGCluster, names};
-use crate::growth::Answer;
-use crate::observe::{KindState, Observed, Read};
-use crate::validate::{Severity, Violation};
+use crate::domain::observed::{KindState, Observed, Read};
+use crate::domain::validate::{Severity, Violation};
+use crate::domain::volumes::Answer;
 
 /// What the API server says where RBAC, and not a quota or a webhook, refuses the growth of a claim.
 const NO_PERMISSION: &str = "cannot patch resource";
@@ -93,8 +93,8 @@ fn growths(observed: &Observed) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::running;
-    use crate::validate::validate;
+    use crate::domain::testing::running;
+    use crate::domain::validate::validate;
 
     fn told(observed: &Observed) -> Vec<String> {
         unread(observed, &validate(observed).violations)

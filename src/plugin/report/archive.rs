@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::domain::redact::Redactor;
 use crate::plugin::Error;
-use crate::redact::Redactor;
 
 const README: &str = "\
 A report about one DittoServer, made by `kubectl dittofs report`.
@@ -67,8 +67,10 @@ impl Archive {
 
     /// Notes what could not be read.
     pub(super) fn miss(&mut self, what: &str, error: &kube::Error) {
-        self.missed
-            .push(format!("{what}: {}", crate::client::explain(error)));
+        self.missed.push(format!(
+            "{what}: {}",
+            crate::cluster::client::errors::explain(error)
+        ));
     }
 
     /// The bytes of the archive.

@@ -7,8 +7,8 @@ use kube::{Api, ResourceExt};
 use serde_json::Value;
 
 use super::archive::Archive;
-use crate::cli::ReportArgs;
-use crate::observe::Observed;
+use crate::domain::observed::Observed;
+use crate::plugin::args::ReportArgs;
 use crate::plugin::cluster::Cluster;
 
 /// Most that is taken of one log.

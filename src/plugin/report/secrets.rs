@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::archive::Archive;
 use crate::api::{DittoServer, names};
-use crate::observe::Observed;
+use crate::domain::observed::Observed;
+use crate::domain::redact::Redactor;
+use crate::domain::secrets;
 use crate::plugin::cluster::Cluster;
 use crate::plugin::stored::Stored;
-use crate::redact::Redactor;
-use crate::secrets;
 
 /// Keys of the Secrets of servers and databases whose values everybody may know. Taking them out would make a report
 /// unreadable: a database's host is its Service's name.

@@ -10,18 +10,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
 use super::view::{Mood, Node};
-use crate::api::{DatabaseBackend, DittoServer, PerconaPGCluster, names};
-use crate::cache::{Cache, Cached, Lookedup};
-use crate::conditions::pod_cause::pod_cause;
-use crate::conditions::{failed, reasons};
-use crate::context::Caches;
-use crate::growth::{self, Growth, STORAGE};
-use crate::migration;
-use crate::observe::{KindState, Observed, Read};
-use crate::ownership::{Owner, owner};
-use crate::pods::is_ready;
-use crate::quantity;
-use crate::secrets::{Origin, SecretUse};
+use crate::api::{DatabaseBackend, DittoServer, PerconaPGCluster, names, quantity, reasons};
+use crate::cluster::cache::{Cache, Cached, Lookedup};
+use crate::domain::conditions::failed;
+use crate::domain::conditions::pod_cause::pod_cause;
+use crate::domain::data_home;
+use crate::domain::observed::{KindState, Observed, Read};
+use crate::domain::ownership::{Owner, owner};
+use crate::domain::secrets::{Origin, SecretUse};
+use crate::domain::volumes::{self, Growth, STORAGE};
+use crate::domain::workload::pods::is_ready;
+use crate::reconcile::context::Caches;
 
 /// The children, in the order in which a person asks for them: what runs, on what, how it is reached, what it is given.
 pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<Node> {
@@ -179,7 +178,7 @@ fn claims(observed: &Observed) -> Vec<Node> {
         Read::Found(claims) => {
             let mut nodes: Vec<Node> = claims
                 .iter()
-                .map(|one| grown(claim(one), growth::of_claim(observed, one)))
+                .map(|one| grown(claim(one), volumes::of_claim(observed, one)))
                 .collect();
             nodes.sort_by(|one, other| one.name.cmp(&other.name));
             nodes
@@ -373,7 +372,7 @@ fn config_map(observed: &Observed) -> Node {
 
 /// The Secrets that the pod uses, each with the keys that it uses. Never a value.
 fn secret_nodes(observed: &Observed) -> Vec<Node> {
-    let uses = migration::uses(observed);
+    let uses = data_home::uses(observed);
     let names: BTreeSet<&String> = uses.iter().map(|used| &used.secret).collect();
     names
         .into_iter()
@@ -416,8 +415,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::growth::Answer;
-    use crate::testing;
+    use crate::domain::testing;
+    use crate::domain::volumes::Answer;
 
     #[test]
     fn a_bound_volume_is_good_once_it_holds_what_was_asked_for() {

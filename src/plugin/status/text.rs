@@ -6,7 +6,7 @@ use anstyle::Style;
 use jiff::Timestamp;
 
 use super::view::{Mood, Node, View};
-use crate::conditions::{PROGRESSING, STALLED};
+use crate::domain::conditions::{PROGRESSING, STALLED};
 use crate::plugin::events::Told;
 use crate::plugin::paint::{BAD, FAINT, GOOD, TITLE, WAITING, styled};
 use crate::plugin::plain::line;

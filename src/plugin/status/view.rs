@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::conditions::READY;
+use crate::domain::conditions::READY;
 use crate::plugin::events::Told;
 use crate::plugin::stored::Stored;
 

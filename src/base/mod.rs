@@ -1,0 +1,6 @@
+//! Leaves that every room may import. They import no other room.
+
+pub mod backoff;
+#[cfg(test)]
+pub(crate) mod log_sink;
+pub mod metrics;

@@ -1,0 +1,271 @@
+//! Counts the calls of a client by verb, kind and code, and makes a span of each.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, Uri};
+use tower::{Layer, Service};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use crate::base::metrics::Metrics;
+use crate::cluster::watch_age::WatchAges;
+
+/// The resources that this operator calls, with their kinds: the label is the same as on the other metrics. Any other is
+/// counted as `other`, so that the labels stay bounded.
+const KINDS: [(&str, &str); 15] = [
+    ("configmaps", "ConfigMap"),
+    ("customresourcedefinitions", "CustomResourceDefinition"),
+    ("dittoservers", "DittoServer"),
+    ("events", "Event"),
+    ("leases", "Lease"),
+    ("networkpolicies", "NetworkPolicy"),
+    ("perconapgclusters", "PerconaPGCluster"),
+    ("persistentvolumeclaims", "PersistentVolumeClaim"),
+    ("pods", "Pod"),
+    ("secrets", "Secret"),
+    ("services", "Service"),
+    ("statefulsets", "StatefulSet"),
+    ("storageclasses", "StorageClass"),
+    ("subjectaccessreviews", "SubjectAccessReview"),
+    ("tokenreviews", "TokenReview"),
+];
+
+/// Counts what passes through a client.
+#[derive(Clone, Debug)]
+pub struct CountLayer {
+    /// Where the calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// Where answers to lists and watches are noted, if this client makes them.
+    pub ages: Option<WatchAges>,
+}
+
+impl<S> Layer<S> for CountLayer {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A client whose calls are counted.
+#[derive(Clone, Debug)]
+pub struct Counted<S> {
+    inner: S,
+    layer: CountLayer,
+}
+
+impl<S, Body, Answer> Service<Request<Body>> for Counted<S>
+where
+    S: Service<Request<Body>, Response = Response<Answer>>,
+    S::Error: Send + 'static,
+    S::Future: Send + 'static,
+    Answer: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let target = Target::of(request.uri());
+        let verb = target.verb(request.method());
+        let span = span(verb, target.kind);
+        let answer = span
+            .in_scope(|| self.inner.call(request))
+            .instrument(span.clone());
+        let mut call = Call {
+            layer: self.layer.clone(),
+            span,
+            verb,
+            target,
+            began: Instant::now(),
+            code: 0,
+        };
+        Box::pin(async move {
+            let answer = answer.await;
+            call.answered(answer.as_ref().map_or(0, |answer| answer.status().as_u16()));
+            answer
+        })
+    }
+}
+
+/// A call under way. It is counted when it ends, also when nobody waits for its answer any more.
+struct Call {
+    layer: CountLayer,
+    span: Span,
+    verb: &'static str,
+    target: Target,
+    began: Instant,
+    code: u16,
+}
+
+impl Call {
+    /// Also moves all of it into the future that awaits the answer: assigning the field there would move the field only.
+    fn answered(&mut self, code: u16) {
+        self.code = code;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Self {
+            layer,
+            span,
+            verb,
+            target,
+            began,
+            code,
+        } = self;
+        layer.metrics.called(verb, target.kind, *code, began.elapsed());
+        if let Some(ages) = layer.ages.as_ref().filter(|_| is_answer_of_watch(verb, *code)) {
+            ages.heard(target.kind, &target.namespace);
+        }
+        tell(span, *code);
+    }
+}
+
+/// The names with `otel.` are those by which a trace shows the call.
+fn span(verb: &str, kind: &str) -> Span {
+    tracing::debug_span!(
+        "call",
+        otel.name = format!("{verb} {kind}"),
+        otel.kind = "client",
+        verb,
+        kind,
+        code = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+fn tell(span: &Span, code: u16) {
+    span.record("code", code);
+    if is_failure(code) {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// A refusal is an answer: a watch begins with a list, and where a right or a CRD is missing it gets no further.
+fn is_answer_of_watch(verb: &str, code: u16) -> bool {
+    code != 0 && matches!(verb, "list" | "watch")
+}
+
+/// That something is not there, or has changed meanwhile, is an answer like any other.
+fn is_failure(code: u16) -> bool {
+    code == 0 || (code >= 400 && !matches!(code, 404 | 409))
+}
+
+/// What a path of the API speaks of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) kind: &'static str,
+    /// Empty for a call about all namespaces, or about none.
+    pub(super) namespace: String,
+    has_name: bool,
+    is_watch: bool,
+    is_dry_run: bool,
+}
+
+impl Target {
+    /// `/api/v1/namespaces/NAMESPACE/KIND/NAME/…` or `/apis/GROUP/VERSION/…`, without the namespace for all of them.
+    pub(super) fn of(uri: &Uri) -> Self {
+        let mut parts = uri.path().split('/').filter(|part| !part.is_empty());
+        let prefix = if parts.next() == Some("api") { 1 } else { 2 };
+        let rest: Vec<&str> = parts.skip(prefix).collect();
+        let (namespace, rest) = match rest.as_slice() {
+            ["namespaces", namespace, resource @ ..] if !resource.is_empty() => (*namespace, resource),
+            all => ("", all),
+        };
+        let kind = rest
+            .first()
+            .and_then(|resource| KINDS.iter().find(|(known, _)| known == resource));
+        let asks = |wanted: &[&str]| {
+            let mut pairs = uri.query().unwrap_or_default().split('&');
+            pairs.any(|pair| wanted.contains(&pair))
+        };
+        Self {
+            kind: kind.map_or("other", |(_, kind)| *kind),
+            namespace: namespace.to_owned(),
+            has_name: rest.len() > 1,
+            is_watch: asks(&["watch=true", "watch=1"]),
+            is_dry_run: asks(&["dryRun=All"]),
+        }
+    }
+
+    /// A dry run has a verb of its own: it is how the operator asks whether something would be refused.
+    fn verb(&self, method: &Method) -> &'static str {
+        match *method {
+            _ if self.is_dry_run => "dry_run",
+            Method::GET if self.is_watch => "watch",
+            Method::GET if self.has_name => "get",
+            Method::GET => "list",
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::PATCH => "patch",
+            Method::DELETE => "delete",
+            _ => "other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_a_watch_is_an_answer_and_silence_is_not() {
+        assert!(is_answer_of_watch("list", 404) && is_answer_of_watch("watch", 200));
+        assert!(!is_answer_of_watch("watch", 0) && !is_answer_of_watch("get", 200));
+    }
+
+    #[test]
+    fn what_is_missing_or_changed_meanwhile_is_no_failed_call() {
+        assert!([200, 201, 404, 409].iter().all(|code| !is_failure(*code)));
+        assert!([0, 401, 403, 422, 429, 500].iter().all(|code| is_failure(*code)));
+    }
+
+    #[test]
+    fn a_path_of_the_api_gives_a_verb_and_a_kind() {
+        for (method, path, expected) in [
+            (Method::GET, "/api/v1/namespaces/a/pods/b", ("get", "Pod")),
+            (Method::GET, "/api/v1/pods?labelSelector=x", ("list", "Pod")),
+            (
+                Method::GET,
+                "/apis/apps/v1/namespaces/a/statefulsets?&watch=true&x=y",
+                ("watch", "StatefulSet"),
+            ),
+            (
+                Method::PATCH,
+                "/apis/dittofs.dittofs.com/v1alpha1/namespaces/a/dittoservers/b/status",
+                ("patch", "DittoServer"),
+            ),
+            (
+                Method::PATCH,
+                "/api/v1/namespaces/a/persistentvolumeclaims/b?&dryRun=All&fieldManager=x",
+                ("dry_run", "PersistentVolumeClaim"),
+            ),
+            (
+                Method::POST,
+                "/apis/authentication.k8s.io/v1/tokenreviews",
+                ("create", "TokenReview"),
+            ),
+            (
+                Method::GET,
+                "/apis/example.com/v1/secrets-of-somebody",
+                ("list", "other"),
+            ),
+            (Method::GET, "/version", ("list", "other")),
+        ] {
+            let target = Target::of(&path.parse().expect("a path"));
+            assert_eq!((target.verb(&method), target.kind), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a failed call means: its class, and a text for a person.
+
+use kube::core::Status;
+
+use crate::domain::applied::FailureClass;
+
+/// What went wrong, for a person: the API server's own sentence where there is one. kube's text repeats it and adds the
+/// whole answer in Rust's notation.
+#[must_use]
+pub fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        kube::Error::Api(status) => format!("{} (HTTP {})", status.reason, status.code),
+        other => other.to_string(),
+    }
+}
+
+/// Whether the API server refused an object for what is in it. Sending the same object again does not help.
+#[must_use]
+pub fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 422))
+}
+
+/// Whether the API server refused because the namespace is being deleted.
+#[must_use]
+pub fn is_namespace_terminating(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if says_namespace_terminating(status))
+}
+
+/// Whether an answer of the API server says that the namespace is being deleted.
+#[must_use]
+pub fn says_namespace_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+/// The class of a call that failed. The author of the manifest can fix `Invalid` and `Denied`; everything else is for
+/// the administrator of the operator or the cluster.
+#[must_use]
+pub fn class(error: &kube::Error) -> FailureClass {
+    match error {
+        _ if is_invalid(error) => FailureClass::Invalid,
+        // Of a missing right it says who cannot do what. Admission says why it does not want the object.
+        kube::Error::Api(status) if status.code == 403 && !status.message.contains(" cannot ") => {
+            FailureClass::Denied
+        }
+        _ => FailureClass::Call,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_api_server_is_told_once_and_in_its_own_words() {
+        let status = Status {
+            code: 422,
+            reason: "Invalid".into(),
+            message: "spec.x: too long".into(),
+            ..Status::default()
+        };
+        let error = kube::Error::Api(status.boxed());
+        assert_eq!(explain(&error), "spec.x: too long");
+        assert!(is_invalid(&error));
+    }
+
+    #[test]
+    fn what_a_user_has_to_mend_is_told_from_a_missing_right() {
+        for (code, message, expected) in [
+            (
+                422,
+                r#"StatefulSet.apps "files" is invalid: spec.x: too long"#,
+                "invalid",
+            ),
+            (400, "admission webhook denied the request: no", "invalid"),
+            (
+                403,
+                r#"services "files" is forbidden: exceeded quota: team, requested: services=1, used: services=2, limited: services=2"#,
+                "denied",
+            ),
+            (
+                403,
+                r#"services "files" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"#,
+                "denied",
+            ),
+            (
+                403,
+                r#"services is forbidden: User "a" cannot create resource "services" in API group "" in the namespace "b""#,
+                "call",
+            ),
+            (
+                403,
+                r#"services "files" is forbidden: cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"#,
+                "call",
+            ),
+            (500, "Internal error occurred: failed calling webhook", "call"),
+        ] {
+            let status = Status {
+                code,
+                message: message.into(),
+                ..Status::default()
+            };
+            let error = kube::Error::Api(status.boxed());
+            assert_eq!(class(&error).label(), expected, "{message}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The gate in front of the API server: closed as soon as the lease may be somebody else's.
+//!
+//! It is looked at twice. [`GateLayer`] refuses a call that would write, with an error that says why. [`super::socket`]
+//! refuses the bytes themselves, right before the system call that hands them to the kernel: a process that was stopped
+//! between the two and is continued a minute later sends nothing.
+//!
+//! Both the monotonic and the wall clock count since our own last renewal, whichever says more. The monotonic clock
+//! stands still while a virtual machine is suspended; the wall clock may be set back. No clock of anybody else is read.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::future::BoxFuture;
+use http::{Method, Request, Uri};
+use thiserror::Error;
+use tower::{BoxError, Layer, Service};
+
+/// The call was not made: this process may no longer be the leader.
+#[derive(Debug, Error)]
+#[error("not sent: this operator does not hold the lease")]
+pub struct Closed;
+
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self {
+            monotonic: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// The time since then, by the clock that says more.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        let wall = SystemTime::now().duration_since(self.wall).unwrap_or_default();
+        self.monotonic.elapsed().max(wall)
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    /// There is no election.
+    Always,
+    /// There is one. `renewed`: when the last renewal that succeeded was *sent*.
+    Elected {
+        renewed: Option<Moment>,
+        open_for: Duration,
+        margin: Duration,
+    },
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// When the last write was sent that nobody waited for to the end. The API server may still be at it.
+    abandoned: Option<Instant>,
+    in_flight: usize,
+}
+
+/// Says whether this process may write. Clones share one state.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Mutex<Inner>>);
+
+impl Gate {
+    /// Without an election: always open.
+    #[must_use]
+    pub fn always_open() -> Self {
+        Self::with(State::Always)
+    }
+
+    /// With an election: closed until [`Self::renewed`], and then open for `open_for` after each renewal. `margin` is the time
+    /// from then until another candidate can become the leader.
+    #[must_use]
+    pub fn elected(open_for: Duration, margin: Duration) -> Self {
+        Self::with(State::Elected {
+            renewed: None,
+            open_for,
+            margin,
+        })
+    }
+
+    fn with(state: State) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            state,
+            abandoned: None,
+            in_flight: 0,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The Lease is ours: opens the gate until the renew deadline after `sent`, when the renewal was sent.
+    pub fn renewed(&self, sent: Moment) {
+        if let State::Elected { renewed, .. } = &mut self.lock().state {
+            *renewed = Some(sent);
+        }
+    }
+
+    /// The Lease is no longer ours.
+    pub fn close(&self) {
+        if let State::Elected { renewed, .. } = &mut self.lock().state {
+            *renewed = None;
+        }
+    }
+
+    /// Whether this process may write now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match &self.lock().state {
+            State::Always => true,
+            State::Elected {
+                renewed, open_for, ..
+            } => renewed.is_some_and(|sent| sent.elapsed() < *open_for),
+        }
+    }
+
+    /// How long the API server may take over a write. Ends before a successor may begin.
+    fn server_timeout(&self) -> Option<Duration> {
+        match &self.lock().state {
+            State::Always => None,
+            State::Elected { margin, .. } => Some(margin.mul_f64(0.8)),
+        }
+    }
+
+    /// How long until every write that was sent is certain to have ended. `None` while some are still waited for.
+    #[must_use]
+    pub fn quiet_in(&self) -> Option<Duration> {
+        let timeout = self.server_timeout().unwrap_or_default();
+        let inner = self.lock();
+        if inner.in_flight > 0 {
+            return None;
+        }
+        let left = |sent: Instant| timeout.saturating_sub(sent.elapsed());
+        Some(inner.abandoned.map_or(Duration::ZERO, left))
+    }
+}
+
+/// Counts a write while it is under way.
+struct UnderWay {
+    gate: Gate,
+    answered: bool,
+}
+
+impl UnderWay {
+    fn new(gate: &Gate) -> Self {
+        gate.lock().in_flight += 1;
+        Self {
+            gate: gate.clone(),
+            answered: false,
+        }
+    }
+}
+
+impl UnderWay {
+    /// Also moves all of it into the future that awaits the answer: assigning the field there would move the field only.
+    fn ended(&mut self, answered: bool) {
+        self.answered = answered;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut inner = self.gate.lock();
+        inner.in_flight = inner.in_flight.saturating_sub(1);
+        if !self.answered {
+            inner.abandoned = Some(Instant::now());
+        }
+    }
+}
+
+/// Puts the gate in front of a client.
+#[derive(Clone, Debug)]
+pub struct GateLayer(pub Gate);
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated {
+            inner,
+            gate: self.0.clone(),
+        }
+    }
+}
+
+/// A client behind the gate.
+#[derive(Clone, Debug)]
+pub struct Gated<S> {
+    inner: S,
+    gate: Gate,
+}
+
+impl<S, Body> Service<Request<Body>> for Gated<S>
+where
+    S: Service<Request<Body>>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    S::Response: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            let answer = self.inner.call(request);
+            return Box::pin(async move { answer.await.map_err(Into::into) });
+        }
+        if !self.gate.is_open() {
+            return Box::pin(std::future::ready(Err(Closed.into())));
+        }
+        if let Some(timeout) = self.gate.server_timeout() {
+            limit(request.uri_mut(), timeout);
+        }
+        let mut under_way = UnderWay::new(&self.gate);
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await.map_err(Into::into);
+            under_way.ended(answer.is_ok());
+            answer
+        })
+    }
+}
+
+/// Tells the API server how long it may take, by the parameter that `kubectl --request-timeout` sets.
+fn limit(uri: &mut Uri, timeout: Duration) {
+    let separator = if uri.query().is_some() { '&' } else { '?' };
+    let text = format!("{uri}{separator}timeout={}ms", timeout.as_millis().max(1));
+    if let Ok(limited) = text.parse() {
+        *uri = limited;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+
+    fn elected() -> Gate {
+        Gate::elected(Duration::from_secs(10), Duration::from_secs(5))
+    }
+
+    fn ago(monotonic: u64, wall: u64) -> Moment {
+        Moment {
+            monotonic: Instant::now()
+                .checked_sub(Duration::from_secs(monotonic))
+                .expect("the machine has been up for longer"),
+            wall: SystemTime::now() - Duration::from_secs(wall),
+        }
+    }
+
+    #[test]
+    fn it_is_open_for_the_renew_deadline_after_a_renewal_was_sent() {
+        let gate = elected();
+        assert!(!gate.is_open(), "before the first renewal");
+        gate.renewed(ago(9, 9));
+        assert!(gate.is_open());
+        gate.renewed(ago(10, 10));
+        assert!(!gate.is_open());
+        gate.renewed(Moment::now());
+        gate.close();
+        assert!(!gate.is_open());
+        assert!(Gate::always_open().is_open());
+    }
+
+    #[test]
+    fn a_machine_that_was_suspended_closes_it_although_the_monotonic_clock_stood_still() {
+        let gate = elected();
+        gate.renewed(ago(1, 60));
+        assert!(!gate.is_open());
+        gate.renewed(ago(60, 1));
+        assert!(!gate.is_open(), "a wall clock that was set back does not open it");
+    }
+
+    async fn call(gate: &Gate, method: Method) -> Result<String, BoxError> {
+        let service = service_fn(|request: Request<()>| async move {
+            Ok::<_, BoxError>(request.uri().query().unwrap_or_default().to_owned())
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri("/api/v1/x?fieldManager=f")
+            .body(())?;
+        GateLayer(gate.clone()).layer(service).oneshot(request).await
+    }
+
+    #[tokio::test]
+    async fn reads_pass_a_closed_gate_and_writes_do_not() {
+        let gate = elected();
+        assert!(call(&gate, Method::GET).await.is_ok());
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let refused = call(&gate, method).await.unwrap_err();
+            assert!(refused.is::<Closed>(), "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_api_server_is_told_to_end_a_write_before_a_successor_may_begin() {
+        let gate = elected();
+        gate.renewed(Moment::now());
+        assert_eq!(
+            call(&gate, Method::PATCH).await.unwrap(),
+            "fieldManager=f&timeout=4000ms"
+        );
+        assert_eq!(call(&gate, Method::GET).await.unwrap(), "fieldManager=f");
+        assert_eq!(
+            call(&Gate::always_open(), Method::PATCH).await.unwrap(),
+            "fieldManager=f"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nobody_waits_for_keeps_the_lease_from_being_given_back() {
+        let gate = elected();
+        gate.renewed(Moment::now());
+        assert_eq!(gate.quiet_in(), Some(Duration::ZERO));
+        let never = service_fn(|_: Request<()>| std::future::pending::<Result<(), BoxError>>());
+        let mut service = GateLayer(gate.clone()).layer(never);
+        let write = service.call(Request::post("/x").body(()).unwrap());
+        assert_eq!(gate.quiet_in(), None);
+        drop(write);
+        assert!(gate.quiet_in().unwrap() > Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,165 @@
+//! Reads the Secrets that servers refer to, and no others.
+//!
+//! Every Secret's *metadata* is watched, so that a late, rotated or deleted one is noticed at once. The data is read only
+//! when a server refers to the Secret, and again only when its resource version has changed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
+use kube::{Api, Client, ResourceExt};
+
+use crate::cluster::cache::{Cache, Lookedup};
+use crate::domain::observed::Read;
+use crate::domain::secrets::SecretData;
+
+type Key = (String, String);
+
+/// Reads Secrets, remembering each version that it has read.
+#[derive(Clone)]
+pub struct SecretReader {
+    client: Client,
+    metadata: Cache<PartialObjectMeta<Secret>>,
+    read: Arc<Mutex<HashMap<Key, Version>>>,
+}
+
+struct Version {
+    resource_version: Option<String>,
+    data: SecretData,
+}
+
+impl SecretReader {
+    /// Reads through `client`, and looks into `metadata` first.
+    #[must_use]
+    pub fn new(client: Client, metadata: Cache<PartialObjectMeta<Secret>>) -> Self {
+        Self {
+            client,
+            metadata,
+            read: Arc::default(),
+        }
+    }
+
+    /// The cache of metadata.
+    #[must_use]
+    pub fn metadata(&self) -> &Cache<PartialObjectMeta<Secret>> {
+        &self.metadata
+    }
+
+    /// Reads one Secret. At a fixpoint this calls nothing.
+    pub async fn read(&self, namespace: &str, name: &str) -> Read<SecretData> {
+        let key = (namespace.to_owned(), name.to_owned());
+        match self.metadata.get(namespace, name) {
+            Lookedup::Missing => {
+                self.versions().remove(&key);
+                Read::Missing
+            }
+            Lookedup::Found(metadata) => {
+                match self.remembered(&key, metadata.metadata.resource_version.as_deref()) {
+                    Some(data) => Read::Found(data),
+                    None => self.fetch(key).await,
+                }
+            }
+            Lookedup::Unknown(_) => self.fetch(key).await,
+        }
+    }
+
+    /// Remembers a Secret that this process has just written.
+    pub fn wrote(&self, secret: &Secret) {
+        let key = (secret.namespace().unwrap_or_default(), secret.name_any());
+        self.remember(key, secret);
+        self.metadata
+            .wrote(secret.metadata.clone().into_response_partial());
+    }
+
+    /// Forgets what was read of a namespace's Secrets, but for those that `is_used` names. For the end of a server: nobody
+    /// reads its Secrets any more, and so nobody would notice that they have gone.
+    pub fn retain(&self, namespace: &str, is_used: impl Fn(&str) -> bool) {
+        self.versions()
+            .retain(|(held, name), _| held != namespace || is_used(name));
+    }
+
+    async fn fetch(&self, key: Key) -> Read<SecretData> {
+        match Api::<Secret>::namespaced(self.client.clone(), &key.0)
+            .get_opt(&key.1)
+            .await
+        {
+            Ok(Some(secret)) => Read::Found(self.remember(key, &secret)),
+            Ok(None) => Read::Missing,
+            // The text of an API error could quote the object; its reason cannot.
+            Err(kube::Error::Api(status)) => {
+                Read::Unreadable(format!("{} (HTTP {})", status.reason, status.code))
+            }
+            Err(_) => Read::Unreadable("the API server did not answer".into()),
+        }
+    }
+
+    fn remember(&self, key: Key, secret: &Secret) -> SecretData {
+        let data = SecretData::of(secret);
+        let resource_version = secret.metadata.resource_version.clone();
+        self.versions().insert(
+            key,
+            Version {
+                resource_version,
+                data: data.clone(),
+            },
+        );
+        data
+    }
+
+    fn remembered(&self, key: &Key, resource_version: Option<&str>) -> Option<SecretData> {
+        let versions = self.versions();
+        let version = versions.get(key)?;
+        (version.resource_version.as_deref() == resource_version).then(|| version.data.clone())
+    }
+
+    fn versions(&self) -> MutexGuard<'_, HashMap<Key, Version>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use kube::api::ObjectMeta;
+    use kube::client::Body;
+    use kube::runtime::reflector;
+
+    use super::*;
+
+    /// A reader whose API server is not to be asked.
+    fn reader() -> SecretReader {
+        let refuse =
+            tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+        SecretReader::new(
+            Client::new(refuse, "default"),
+            Cache::new(reflector::store().0, &[None]),
+        )
+    }
+
+    fn secret(namespace: &str, name: &str) -> Secret {
+        Secret {
+            metadata: ObjectMeta {
+                namespace: Some(namespace.into()),
+                name: Some(name.into()),
+                ..ObjectMeta::default()
+            },
+            ..Secret::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_server_uses_any_more_is_forgotten_with_the_last_that_did() {
+        let reader = reader();
+        for (namespace, name) in [("a", "used"), ("a", "unused"), ("b", "unused")] {
+            reader.wrote(&secret(namespace, name));
+        }
+        reader.retain("a", |name| name == "used");
+        let mut held: Vec<Key> = reader.versions().keys().cloned().collect();
+        held.sort();
+        let key = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+        assert_eq!(held, [key("a", "used"), key("b", "unused")]);
+    }
+}

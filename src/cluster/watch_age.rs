@@ -1,0 +1,102 @@
+//! How long ago the API server last answered a list or watch of each kind.
+//!
+//! A kind that is not served, or may not be read, is listed again and again. Each of these answers counts: only silence
+//! makes a watch stale.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+/// The time of the last answer, by kind and by namespace. The namespace is empty for a watch of all namespaces. Clones share
+/// one state.
+#[derive(Clone, Debug, Default)]
+pub struct WatchAges(Arc<Mutex<HashMap<(&'static str, String), Instant>>>);
+
+impl WatchAges {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(&'static str, String), Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The API server has answered a list or watch of this kind, with an object or with an error.
+    pub fn heard(&self, kind: &'static str, namespace: &str) {
+        self.lock().insert((kind, namespace.to_owned()), Instant::now());
+    }
+
+    /// The kinds whose watches the API server has not answered for longer than `bound`, each with its namespace where single
+    /// namespaces are watched.
+    #[must_use]
+    pub fn stale(&self, bound: Duration, now: Instant) -> Vec<String> {
+        let heard = self.lock();
+        let is_stale = |last: &Instant| now.saturating_duration_since(*last) > bound;
+        let mut kinds: Vec<_> = heard
+            .iter()
+            .filter(|(_, last)| is_stale(last))
+            .map(|((kind, namespace), _)| match namespace.as_str() {
+                "" => (*kind).to_owned(),
+                namespace => format!("{kind} in {namespace}"),
+            })
+            .collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    /// The greatest age of each kind.
+    fn ages(&self) -> HashMap<&'static str, Duration> {
+        let mut ages = HashMap::new();
+        for ((kind, _), last) in self.lock().iter() {
+            let age: &mut Duration = ages.entry(*kind).or_default();
+            *age = last.elapsed().max(*age);
+        }
+        ages
+    }
+}
+
+impl Collector for WatchAges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let family: Family<KindLabel, Gauge<f64, AtomicU64>> = Family::default();
+        for (kind, age) in self.ages() {
+            family.get_or_create(&KindLabel { kind }).set(age.as_secs_f64());
+        }
+        let encoder = encoder.encode_descriptor(
+            "watch_age_seconds",
+            "Time since the API server last answered a list or watch of the kind",
+            None,
+            family.metric_type(),
+        )?;
+        family.encode(encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_is_stale_once_the_api_server_has_not_answered_for_longer_than_the_bound() {
+        let ages = WatchAges::default();
+        let bound = Duration::from_secs(600);
+        ages.heard("Pod", "");
+        let now = Instant::now();
+        assert!(ages.stale(bound, now).is_empty());
+        assert_eq!(ages.stale(bound, now + bound * 2), ["Pod"]);
+        ages.heard("Pod", "a");
+        ages.heard("Pod", "");
+        assert_eq!(
+            ages.stale(Duration::ZERO, Instant::now() + bound),
+            ["Pod", "Pod in a"],
+            "one namespace does not stand for another"
+        );
+    }
+}

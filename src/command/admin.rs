@@ -1,0 +1,220 @@
+//! The admin servers: `/healthz` and `/readyz` on one address, `/metrics` on another.
+
+pub mod access;
+pub mod tls;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use self::access::{Access, Reviewer};
+use crate::base::metrics::Metrics;
+use crate::cluster::watch_age::WatchAges;
+
+/// How long the API server may leave the watch of a kind unanswered. It ends each watch by itself after three minutes, so
+/// this is several tries that came to nothing.
+const STALE: Duration = Duration::from_secs(600);
+/// What Prometheus asks for.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Why an admin server ended.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The address cannot be used.
+    #[error("cannot listen on {0}: {1}; choose another with --{2}, or 0 for none")]
+    Bind(SocketAddr, std::io::Error, &'static str),
+    /// The server failed.
+    #[error("the admin server failed: {0}")]
+    Serve(std::io::Error),
+    /// The certificate of `/metrics` cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+}
+
+/// What the probes go by.
+#[derive(Clone)]
+pub struct Health {
+    /// True once the caches have synced.
+    pub ready: watch::Receiver<bool>,
+    /// When each watch was last answered.
+    pub watches: WatchAges,
+}
+
+impl Health {
+    fn readyz(&self) -> (StatusCode, &'static str) {
+        if *self.ready.borrow() {
+            (StatusCode::OK, "ok")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not synced yet")
+        }
+    }
+
+    fn healthz(&self, now: Instant) -> (StatusCode, String) {
+        let stale = self.watches.stale(STALE, now);
+        if stale.is_empty() {
+            (StatusCode::OK, "ok".into())
+        } else {
+            let what = format!("watches not answered for {STALE:?}: {}", stale.join(", "));
+            (StatusCode::SERVICE_UNAVAILABLE, what)
+        }
+    }
+}
+
+/// Serves the probes until `stop` is cancelled.
+///
+/// # Errors
+/// When the address cannot be used, or the server fails.
+pub async fn serve_probes(address: SocketAddr, health: Health, stop: CancellationToken) -> Result<(), Error> {
+    let listener = bind(address, "bind-address").await?;
+    tracing::info!(%address, "admin server listens");
+    let router = Router::new()
+        .route(
+            "/healthz",
+            get(|State(health): State<Health>| async move { health.healthz(Instant::now()) }),
+        )
+        .route(
+            "/readyz",
+            get(|State(health): State<Health>| async move { health.readyz() }),
+        )
+        .with_state(health);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .map_err(Error::Serve)
+}
+
+/// How `/metrics` is protected.
+pub struct Protection {
+    /// Asks the API server who may read it.
+    pub reviewer: Reviewer,
+    /// Where the certificate is; `None` for one that is made at start.
+    pub files: Option<tls::Files>,
+}
+
+/// Serves `/metrics` until `stop` is cancelled: over TLS and to those who may if `protection` is given.
+///
+/// # Errors
+/// When the address or the certificate cannot be used, or the server fails.
+pub async fn serve_metrics(
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    protection: Option<Protection>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let listener = bind(address, "metrics-bind-address").await?;
+    tracing::info!(%address, secure = protection.is_some(), "metrics server listens");
+    let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
+    let Some(protection) = protection else {
+        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        return server.await.map_err(Error::Serve);
+    };
+    let router = router.layer(middleware::from_fn_with_state(
+        Arc::new(protection.reviewer),
+        allowed,
+    ));
+    let listener = tls::Listener::new(listener, protection.files, stop.clone())?;
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .map_err(Error::Serve)
+}
+
+/// Listens. All addresses of both families become those of IPv4 where the machine has no IPv6.
+async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
+    let listening = match TcpListener::bind(address).await {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        listening => listening,
+    };
+    listening.map_err(|error| Error::Bind(address, error, flag))
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.text() {
+        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn allowed(State(reviewer): State<Arc<Reviewer>>, request: Request, next: Next) -> Response {
+    let Some(token) = bearer(request.headers()) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
+    match reviewer.review(token).await {
+        Ok(Access::Allowed) => next.run(request).await,
+        Ok(Access::Unknown) => StatusCode::UNAUTHORIZED.into_response(),
+        Ok(Access::Forbidden) => StatusCode::FORBIDDEN.into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "who reads /metrics cannot be found out");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standby_is_ready_once_synced_and_alive_while_its_watches_are_answered() {
+        let (ready, is_ready) = watch::channel(false);
+        let watches = WatchAges::default();
+        let health = Health {
+            ready: is_ready,
+            watches: watches.clone(),
+        };
+        assert_eq!(health.readyz().0, StatusCode::SERVICE_UNAVAILABLE);
+        ready.send_replace(true);
+        assert_eq!(health.readyz().0, StatusCode::OK);
+        watches.heard("Pod", "");
+        let now = Instant::now();
+        assert_eq!(health.healthz(now).0, StatusCode::OK);
+        let (status, text) = health.healthz(now + 2 * STALE);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.contains("Pod"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_address_without_host_is_reached_by_ipv4_too() {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let listener = bind(any, "bind-address").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        let taken = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let error = bind(taken, "bind-address").await.unwrap_err().to_string();
+        assert!(error.contains("--bind-address"), "{error}");
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_looked_at() {
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, axum::http::HeaderValue::from_static(value));
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(with("Bearer abc").as_deref(), Some("abc"));
+        for other in ["Basic abc", "Bearer ", "Bearer", ""] {
+            assert_eq!(with(other), None, "{other:?}");
+        }
+    }
+}

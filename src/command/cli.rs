@@ -1,0 +1,344 @@
+//! The command line.
+
+pub mod go_flags;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use self::go_flags::GoFlags;
+#[cfg(feature = "otel")]
+use super::traces::args::TracesArgs;
+use crate::api::duration::parse_go;
+use crate::cluster::leader;
+use crate::cluster::leader::timing::Timing;
+use crate::command::telemetry::LogFormat;
+use crate::plugin::args::{self, PluginArgs, RenderArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  dittofs-operator                                  run against $KUBECONFIG, or in a pod
+  dittofs-operator run --watch-namespace team-a --watch-namespace team-b
+  dittofs-operator crd | kubectl apply --server-side -f -
+  dittofs-operator render -f server.yaml            print the children of a manifest
+  dittofs-operator kubectl status files             what `kubectl dittofs status files` says
+  source <(dittofs-operator completion bash)";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  dittofs-operator run
+  KUBECONFIG=~/.kube/config dittofs-operator run --watch-namespace storage --log-level debug
+  dittofs-operator run --bind-address 127.0.0.1:8081 --concurrency 32
+  dittofs-operator run --percona-registry registry.example.com/mirror";
+
+const CRD_EXAMPLES: &str = "\
+Examples:
+  dittofs-operator crd | kubectl apply --server-side -f -
+  dittofs-operator crd > crds/dittoservers.yaml";
+
+const RENDER_EXAMPLES: &str = "\
+Examples:
+  dittofs-operator render -f server.yaml
+  dittofs-operator render -f server.yaml -f secrets.yaml    with Secrets, for the config hash
+  kustomize build . | dittofs-operator render -f -
+  diff <(dittofs-operator render -f old.yaml) <(dittofs-operator render -f new.yaml)";
+
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  source <(dittofs-operator completion bash)
+  dittofs-operator completion zsh > \"${fpath[1]}/_dittofs-operator\"
+  dittofs-operator completion fish > ~/.config/fish/completions/dittofs-operator.fish";
+
+/// Runs DittoFS file servers on Kubernetes.
+///
+/// Watches DittoServers and keeps, for each of them, a StatefulSet with its volumes, configuration, Secrets, Services,
+/// a NetworkPolicy and, on request, a PostgreSQL cluster (Percona).
+#[derive(Debug, Parser)]
+#[command(name = "dittofs-operator", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `run` if nothing is given.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of `run`, which may be given without naming it.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator (the default).
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinition.
+    #[command(after_help = CRD_EXAMPLES)]
+    Crd,
+    /// Print the children of a manifest, without a cluster.
+    ///
+    /// Needs no cluster, and never prints a Secret's value. Secrets in the input are used for the config hash only.
+    #[command(after_help = RENDER_EXAMPLES)]
+    Render(RenderArgs),
+    /// The commands of the kubectl plugin: status, report, render, diff.
+    ///
+    /// The same as `kubectl dittofs`, which needs this binary on the PATH under the name kubectl-dittofs.
+    #[command(after_help = args::EXAMPLES)]
+    Kubectl(Box<PluginArgs>),
+    /// Print the reference of the API, in Markdown.
+    #[command(hide = true)]
+    Reference,
+    /// Print a shell's completion script.
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Namespace to watch; repeat it for several. All namespaces if not given.
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        env = "WATCH_NAMESPACE",
+        value_delimiter = ','
+    )]
+    watch_namespace: Vec<String>,
+    /// How many DittoServers are reconciled at once.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// File with cluster and credentials; $KUBECONFIG, ~/.kube/config or the pod's service account if not given.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Address of the admin server (/healthz, /readyz); 0 for none.
+    #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = bind_address, visible_alias = "health-probe-bind-address")]
+    pub bind_address: BindAddress,
+    /// How the metrics are served.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+    /// Of several operators, let one act: needed as soon as there is more than one.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub leader_elect: std::primitive::bool,
+    /// How the leader is elected.
+    #[command(flatten)]
+    pub election: ElectionArgs,
+    /// Registry and path that replace `docker.io/percona` in the default database images.
+    #[arg(long, value_name = "REGISTRY")]
+    pub percona_registry: Option<String>,
+    /// What is logged: a level, or a filter such as `info,kube=debug`.
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
+    log_level: String,
+    /// How a log line looks.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
+    log_format: LogFormat,
+    /// Flags of the Go operator.
+    #[command(flatten)]
+    pub go: GoFlags,
+    /// Where traces go.
+    #[cfg(feature = "otel")]
+    #[command(flatten)]
+    pub traces: TracesArgs,
+}
+
+/// Options of `/metrics`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+pub struct MetricsArgs {
+    /// Address of /metrics; 0 for none.
+    #[arg(long = "metrics-bind-address", value_name = "ADDRESS", default_value = "0", value_parser = bind_address)]
+    pub address: BindAddress,
+    /// Serve it over TLS, to those whose token may `get` the path /metrics.
+    #[arg(long = "metrics-secure", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    pub secure: std::primitive::bool,
+    /// Folder with certificate and key. Changed files are taken up. Without it a certificate is made at start.
+    #[arg(long = "metrics-cert-path", value_name = "FOLDER")]
+    pub cert_path: Option<PathBuf>,
+    /// Name of the certificate's file.
+    #[arg(long = "metrics-cert-name", value_name = "FILE", default_value = "tls.crt")]
+    pub cert_name: String,
+    /// Name of the key's file.
+    #[arg(long = "metrics-cert-key", value_name = "FILE", default_value = "tls.key")]
+    pub cert_key: String,
+}
+
+/// Options of the leader election.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Leader election")]
+pub struct ElectionArgs {
+    /// How long a candidate waits, after it saw the lease change, before it takes the lease over.
+    #[arg(long = "leader-elect-lease-duration", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// How long the leader goes on if it cannot renew the lease. Then it stops.
+    #[arg(long = "leader-elect-renew-deadline", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub renew_deadline: Duration,
+    /// Pause between two tries to take or renew the lease.
+    #[arg(long = "leader-elect-retry-period", value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub retry_period: Duration,
+    /// Namespace of the lease; that of the pod, or of the kubeconfig's context, if not given.
+    #[arg(long = "leader-election-namespace", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Name of the lease. That of the Go operator, so that the two never act at once.
+    #[arg(long = "leader-election-id", value_name = "NAME", default_value = leader::LEASE)]
+    pub id: String,
+}
+
+impl RunArgs {
+    /// What is logged: a filter.
+    #[must_use]
+    pub fn log_level(&self) -> &str {
+        self.go.log_level().unwrap_or(&self.log_level)
+    }
+
+    /// How a log line looks.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.go.log_format().unwrap_or(self.log_format)
+    }
+
+    /// The namespaces to watch; none for all of them. An empty variable means all, too: so other operators take it.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<String> {
+        let mut namespaces: Vec<String> = self
+            .watch_namespace
+            .iter()
+            .map(|namespace| namespace.trim().to_owned())
+            .filter(|namespace| !namespace.is_empty())
+            .collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        namespaces
+    }
+}
+
+impl ElectionArgs {
+    /// The times, checked against each other.
+    ///
+    /// # Errors
+    /// When they would allow two leaders, or a single try.
+    pub fn timing(&self) -> Result<Timing, leader::timing::Error> {
+        Timing::new(self.lease_duration, self.renew_deadline, self.retry_period)
+    }
+}
+
+/// Accepts Go's notation, as the flags of other operators do.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_go(text).ok_or_else(|| format!("{text:?} is not a duration such as 15s, 500ms or 1m30s"))
+}
+
+/// An address to listen on, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindAddress(pub Option<SocketAddr>);
+
+/// Accepts `ip:port`, `:port` (all addresses of both families, as in Go), and `0` for none.
+fn bind_address(text: &str) -> Result<BindAddress, String> {
+    if text == "0" {
+        return Ok(BindAddress(None));
+    }
+    let full = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
+    let address = full
+        .parse()
+        .map_err(|_| format!("{text:?} is not an address such as 0.0.0.0:8081, :8081 or 0"))?;
+    Ok(BindAddress(Some(address)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default_and_needs_no_flag() {
+        let cli = Cli::try_parse_from(["dittofs-operator"]).expect("no flag is required");
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.concurrency, 16);
+        assert!(!cli.run.leader_elect);
+    }
+
+    #[test]
+    fn flags_of_run_work_without_naming_it() {
+        let args = [
+            "dittofs-operator",
+            "--watch-namespace",
+            "a",
+            "--watch-namespace",
+            "b",
+            "--leader-elect",
+        ];
+        let cli = Cli::try_parse_from(args).expect("flags of run are accepted");
+        assert_eq!(cli.run.namespaces(), ["a", "b"]);
+        assert!(cli.run.leader_elect);
+    }
+
+    #[test]
+    fn namespaces_are_told_apart_whatever_stands_around_them_and_an_empty_list_is_all() {
+        for (text, expected) in [("", vec![]), (" , ", vec![]), ("b, a,b,", vec!["a", "b"])] {
+            let cli = Cli::try_parse_from(["dittofs-operator", "--watch-namespace", text]).expect("a list");
+            assert_eq!(cli.run.namespaces(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_election_has_the_times_of_client_go_and_takes_others_in_gos_notation() {
+        let cli = Cli::try_parse_from(["dittofs-operator"]).expect("no flag is required");
+        let timing = cli.run.election.timing().expect("the defaults go together");
+        assert_eq!(
+            [timing.lease, timing.renew, timing.retry].map(|time| time.as_secs()),
+            [15, 10, 2]
+        );
+        assert_eq!(cli.run.election.id, "b837d6c8.dittofs.com");
+        let shorter = ["dittofs-operator", "--leader-elect-lease-duration=9s"];
+        let cli = Cli::try_parse_from(shorter).expect("a duration");
+        let refused = cli
+            .run
+            .election
+            .timing()
+            .expect_err("shorter than the renew deadline");
+        assert!(
+            refused.to_string().contains("--leader-elect-renew-deadline"),
+            "{refused}"
+        );
+        assert!(Cli::try_parse_from(["dittofs-operator", "--leader-elect-retry-period=2"]).is_err());
+    }
+
+    #[test]
+    fn the_admin_address_takes_the_forms_of_the_go_operator() {
+        for (text, expected) in [
+            (":8081", Some("[::]:8081")),
+            ("127.0.0.1:1", Some("127.0.0.1:1")),
+            ("[::1]:2", Some("[::1]:2")),
+            ("0", None),
+        ] {
+            let expected = expected.map(|address| address.parse().expect("an address"));
+            assert_eq!(bind_address(text), Ok(BindAddress(expected)), "{text}");
+        }
+        let manifest = [
+            "dittofs-operator",
+            "--metrics-bind-address=:8443",
+            "--metrics-secure=false",
+        ];
+        let metrics = Cli::try_parse_from(manifest)
+            .expect("flags of the Go operator")
+            .run
+            .metrics;
+        assert_eq!(metrics.address.0.map(|address| address.port()), Some(8443));
+        assert!(!metrics.secure);
+        assert!(
+            bind_address("localhost")
+                .unwrap_err()
+                .contains("such as 0.0.0.0:8081")
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The `run` command: from flags to a running operator, and to its graceful stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Config;
+use kube::config::KubeconfigError;
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+#[cfg(feature = "otel")]
+use super::traces::{self, Traces};
+use crate::base::metrics::Metrics;
+use crate::cluster::client;
+use crate::cluster::client::gate::Gate;
+use crate::cluster::leader::timing::Timing;
+use crate::cluster::leader::{self, Elector, Leadership};
+use crate::cluster::watch_age::WatchAges;
+use crate::command::admin::access::Reviewer;
+use crate::command::admin::{self, Health, Protection, tls};
+use crate::command::cli::RunArgs;
+use crate::command::telemetry;
+use crate::domain::desired::Settings;
+use crate::reconcile::controller::{self, Options, Process};
+
+/// Why the operator did not run.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Logging could not be set up.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// Traces cannot be sent as it is asked for.
+    #[cfg(feature = "otel")]
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
+    /// There is no way to an API server.
+    #[error(
+        "no Kubernetes API server is configured: {0}. Set KUBECONFIG or --kubeconfig, or run in a pod with a service account"
+    )]
+    Config(#[from] Box<KubeconfigError>),
+    /// The controller could not run.
+    #[error(transparent)]
+    Controller(#[from] controller::RunError),
+    /// The admin server could not run.
+    #[error(transparent)]
+    Admin(#[from] admin::Error),
+    /// The times of the election do not go together.
+    #[error(transparent)]
+    Timing(#[from] leader::timing::Error),
+    /// The lease is lost. Nothing may be written any more, so the process ends.
+    #[error(transparent)]
+    Lost(#[from] leader::Lost),
+    /// No name for this process could be drawn.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// Signals could not be listened for.
+    #[error("signals cannot be listened for: {0}")]
+    Signal(#[from] std::io::Error),
+}
+
+/// How long running reconciles may take to finish when the operator stops. Below a pod's usual grace period.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT; running reconciles are then finished, and the lease is given back.
+///
+/// # Errors
+/// When something needed at start is missing, the admin server fails, or the lease is lost.
+#[cfg(not(feature = "otel"))]
+pub async fn run(args: &RunArgs) -> Result<(), Error> {
+    telemetry::init(args.log_level(), args.log_format())?;
+    Box::pin(operate(args)).await
+}
+
+/// Runs until SIGTERM or SIGINT; running reconciles are then finished, the lease is given back, and the last traces are sent.
+///
+/// # Errors
+/// When something needed at start is missing, the admin server fails, or the lease is lost.
+#[cfg(feature = "otel")]
+pub async fn run(args: &RunArgs) -> Result<(), Error> {
+    let traces = Traces::start(&args.traces)?;
+    telemetry::init_with(args.log_level(), args.log_format(), traces.teller())?;
+    traces.announce();
+    let ended = Box::pin(operate(args)).await;
+    traces.flush().await;
+    ended
+}
+
+async fn operate(args: &RunArgs) -> Result<(), Error> {
+    let timing = args.election.timing()?;
+    let mut config = client::configuration(args.kubeconfig.as_deref(), None)
+        .await
+        .map_err(Box::new)?;
+    let namespaces = args.namespaces();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        server = %config.cluster_url,
+        namespaces = if namespaces.is_empty() { "all".into() } else { namespaces.join(",") },
+        leader_election = args.leader_elect,
+        "dittofs-operator starts"
+    );
+    if args.go.asks_for_webhook() {
+        tracing::warn!(
+            "there is no webhook to enable: delete its ValidatingWebhookConfiguration (docs/migrate.md)"
+        );
+    }
+    let metrics = Arc::new(Metrics::new());
+    let (elector, leadership) = election(args, timing, &mut config, &metrics)?;
+    let stop = CancellationToken::new();
+    let finished = CancellationToken::new();
+    let (ready, is_ready) = watch::channel(false);
+    let signals = stop_on_signal(&stop)?;
+    let election = async {
+        match elector {
+            Some(elector) => elector.run(finished.clone()).await.map_err(Error::from),
+            None => Ok(()),
+        }
+    };
+    let protection = protection(args, &config, &metrics)?;
+    let watches = WatchAges::default();
+    let health = Health {
+        ready: is_ready,
+        watches: watches.clone(),
+    };
+    let admin = serve(args, health, Arc::clone(&metrics), protection, &stop);
+    let process = Process {
+        leadership,
+        metrics,
+        watches,
+        ready,
+    };
+    let operator = async {
+        let running = controller::run_elected(config, options(args), process, stop.clone());
+        tokio::select! {
+            result = running => result?,
+            () = overdue(&stop) => tracing::warn!("not every reconcile finished in time"),
+        }
+        finished.cancel();
+        Ok(())
+    };
+    let work = async { tokio::try_join!(operator, election) };
+    tokio::select! {
+        result = work => { result?; }
+        // Only its failure ends the rest. A client that never finishes its request must not keep the process from ending.
+        Err(error) = admin => return Err(error),
+        () = signals => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
+        namespaces: args.namespaces(),
+        concurrency: args.concurrency,
+        settings: Settings {
+            percona_registry: args.percona_registry.clone(),
+        },
+    }
+}
+
+/// Without `--leader-elect` this operator is alone, and leads.
+fn election(
+    args: &RunArgs,
+    timing: Timing,
+    config: &mut Config,
+    metrics: &Arc<Metrics>,
+) -> Result<(Option<Elector>, Leadership), Error> {
+    if !args.leader_elect {
+        return Ok((None, Leadership::always()));
+    }
+    let identity = leader::identity()?;
+    client::introduce_as(config, &identity);
+    let lease = leader::client(config.clone(), &timing, metrics).map_err(controller::RunError::from)?;
+    let namespace = args.election.namespace.clone();
+    let (elector, leadership) = Elector::new(
+        lease,
+        leader::Options {
+            namespace: namespace.unwrap_or_else(|| config.default_namespace.clone()),
+            lease: args.election.id.clone(),
+            identity,
+            timing,
+        },
+    );
+    Ok((Some(elector), leadership))
+}
+
+/// Cancels `stop` on SIGTERM and SIGINT. Never ends.
+fn stop_on_signal(stop: &CancellationToken) -> Result<impl Future<Output = ()> + use<>, Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop.clone();
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        tracing::info!("stopping: running reconciles are finished first");
+        stop.cancel();
+        std::future::pending::<()>().await;
+    })
+}
+
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+/// Who may read `/metrics`, and by which certificate. The client for it works without the lease.
+fn protection(args: &RunArgs, config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Protection>, Error> {
+    if !args.metrics.secure || args.metrics.address.0.is_none() {
+        return Ok(None);
+    }
+    let client = client::for_calls(config.clone(), &Gate::always_open(), metrics);
+    let files = args.metrics.cert_path.as_ref().map(|folder| tls::Files {
+        certificate: folder.join(&args.metrics.cert_name),
+        key: folder.join(&args.metrics.cert_key),
+    });
+    Ok(Some(Protection {
+        reviewer: Reviewer::new(client.map_err(controller::RunError::from)?),
+        files,
+    }))
+}
+
+async fn serve(
+    args: &RunArgs,
+    health: Health,
+    metrics: Arc<Metrics>,
+    protection: Option<Protection>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let probes = async {
+        match args.bind_address.0 {
+            Some(address) => admin::serve_probes(address, health, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let metrics = async {
+        match args.metrics.address.0 {
+            Some(address) => admin::serve_metrics(address, metrics, protection, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    tokio::try_join!(probes, metrics)?;
+    Ok(())
+}

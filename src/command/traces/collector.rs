@@ -1,0 +1,211 @@
+//! The HTTP client by which the exporter reaches the collector: hyper and rustls, as for the API server.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::{Body, to_bytes};
+use http::uri::Scheme;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::TokioExecutor;
+use kube::Config;
+use kube::client::ConfigExt;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use tokio::runtime::Handle;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
+
+use super::Error;
+use super::settings::Settings;
+
+/// An answer says how many spans were refused, if any. A longer one is none of a collector.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+type Http = BoxCloneSyncService<Request<Body>, Response<Incoming>, ClientError>;
+
+/// Why the last try failed. The exporter knows, and says "network error".
+#[derive(Clone, Debug, Default)]
+pub struct Trouble(Arc<Mutex<String>>);
+
+impl Trouble {
+    /// Why the last try failed; empty if the collector answered.
+    pub fn last(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, cause: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+}
+
+/// A collector that takes requests.
+pub struct Collector {
+    http: Http,
+    timeout: Duration,
+    runtime: Handle,
+    trouble: Trouble,
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Collector")
+    }
+}
+
+impl Collector {
+    /// Connects with the first request, not here.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(settings: &Settings, runtime: Handle, trouble: Trouble) -> Result<Self, Error> {
+        Ok(Self {
+            http: http(settings)?,
+            timeout: settings.timeout,
+            runtime,
+            trouble,
+        })
+    }
+}
+
+#[async_trait]
+impl HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (http, timeout) = (self.http.clone(), self.timeout);
+        let sending = async move { tokio::time::timeout(timeout, send(http, request)).await? };
+        // The exporter has a thread of its own, and hyper and the clock are the runtime's.
+        let sent = self.runtime.spawn(sending).await?;
+        self.trouble
+            .set(sent.as_ref().err().map(explain).unwrap_or_default());
+        sent
+    }
+}
+
+async fn send(http: Http, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    let answer = http.oneshot(request.map(Body::from)).await?;
+    let (head, body) = answer.into_parts();
+    let body = to_bytes(Body::new(body), LONGEST_ANSWER).await?;
+    Ok(Response::from_parts(head, body))
+}
+
+/// An error and what is behind it: hyper's own text says where it happened, and not what.
+fn explain(error: &HttpError) -> String {
+    let first: &(dyn StdError + 'static) = error.as_ref();
+    let chain = std::iter::successors(Some(first), |error| (**error).source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+fn http(settings: &Settings) -> Result<Http, Error> {
+    let builder = Client::builder(TokioExecutor::new());
+    if settings.endpoint.scheme() != Some(&Scheme::HTTPS) {
+        return Ok(Http::new(builder.build_http()));
+    }
+    // kube puts rustls together as this tree has it. Nothing else of its configuration is used.
+    let mut config = Config::new(settings.endpoint.clone());
+    config.root_cert = settings.certificate.as_deref().map(certificates).transpose()?;
+    let connector = config.rustls_https_connector();
+    let connector = connector.map_err(|error| Error::Tls(Box::new(error)))?;
+    Ok(Http::new(builder.build(connector)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
+    let unusable = |why: String| Error::Certificate(path.to_owned(), why);
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let read: Vec<CertificateDer<'_>> = read.map_err(|error| unusable(error.to_string()))?;
+    if read.is_empty() {
+        return Err(unusable("it is empty".into()));
+    }
+    Ok(read.into_iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::Router;
+    use axum::routing::post;
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::command::admin::tls::{Files, Listener};
+
+    fn settings(endpoint: &str, certificate: Option<&Path>) -> Settings {
+        Settings {
+            endpoint: endpoint.parse().unwrap(),
+            timeout: Duration::from_secs(5),
+            certificate: certificate.map(Path::to_owned),
+            service_name: None,
+        }
+    }
+
+    /// Posts as the exporter does: from a thread of its own, where hyper could neither open a socket nor wait.
+    async fn post_to(settings: Settings) -> (Result<Response<Bytes>, HttpError>, String) {
+        let trouble = Trouble::default();
+        let collector = Collector::new(&settings, Handle::current(), trouble.clone()).unwrap();
+        let request = Request::post(settings.endpoint)
+            .body(Bytes::from("spans"))
+            .unwrap();
+        let elsewhere = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let thread = std::thread::spawn(move || elsewhere.block_on(collector.send_bytes(request)));
+        let answer = tokio::task::spawn_blocking(|| thread.join().unwrap());
+        (answer.await.unwrap(), trouble.last())
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// Answers with what it got.
+    fn echo() -> Router {
+        Router::new().route("/v1/traces", post(|body: String| async move { body }))
+    }
+
+    #[tokio::test]
+    async fn a_collector_gets_the_spans_and_its_answer_comes_back() {
+        let (listener, address) = listener().await;
+        tokio::spawn(async { axum::serve(listener, echo()).await });
+        let (answer, trouble) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;
+        assert_eq!(answer.unwrap().body(), "spans");
+        assert_eq!(trouble, "");
+    }
+
+    #[tokio::test]
+    async fn a_collector_behind_tls_is_trusted_by_the_certificate_that_is_named() {
+        let folder = std::env::temp_dir().join(format!("dittofs-traces-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = Files {
+            certificate: folder.join("tls.crt"),
+            key: folder.join("tls.key"),
+        };
+        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let (listener, address) = listener().await;
+        let tls = Listener::new(listener, Some(files.clone()), CancellationToken::new()).unwrap();
+        tokio::spawn(async { axum::serve(tls, echo()).await });
+        let url = format!("https://localhost:{}/v1/traces", address.port());
+        let (answer, _) = post_to(settings(&url, Some(&files.certificate))).await;
+        assert_eq!(answer.unwrap().body(), "spans");
+        let wrong = certificates(&files.key).unwrap_err().to_string();
+        assert!(wrong.contains("tls.key"), "{wrong}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn why_a_collector_cannot_be_reached_is_known() {
+        let (listener, address) = listener().await;
+        drop(listener);
+        let (answer, trouble) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;
+        assert!(answer.is_err());
+        assert!(trouble.contains("refused"), "{trouble}");
+    }
+}

@@ -1,0 +1,267 @@
+//! Which policy deletes what, and when a cleanup ends.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::testing;
+
+const DELETE: &str = "storage: {metadataSize: 1Gi, retention: Delete}";
+
+fn plan(spec: &str, database: Remains) -> Plan {
+    Plan::of(&testing::server(&format!("{{{spec}}}")), database, false)
+}
+
+#[test]
+fn without_a_policy_nothing_is_deleted() {
+    let server = testing::server("{percona: {enabled: true}}");
+    let plan = Plan::of(&server, Remains::Cluster, false);
+    assert_eq!(plan, Plan::keep_all(&server));
+    assert_eq!(
+        (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
+        (0, 0, 4)
+    );
+}
+
+#[test]
+fn volumes_go_with_the_secrets_that_only_they_know() {
+    let plan = plan(DELETE, Remains::Nothing);
+    assert_eq!(
+        plan.claims,
+        ["metadata-files-0", "content-files-0", "controlplane-files-0"]
+    );
+    assert_eq!(plan.secrets.len(), 4);
+    assert!(!plan.delete_database);
+}
+
+#[test]
+fn secrets_stay_beside_a_database_that_stays() {
+    let own = "database: {type: postgres, postgresSecretRef: {name: db, key: x}}";
+    for (spec, database) in [
+        (format!("{DELETE}, percona: {{enabled: true}}"), Remains::Cluster),
+        // Switched off by now; the cluster is there.
+        (DELETE.to_owned(), Remains::Cluster),
+        (format!("{DELETE}, {own}"), Remains::Nothing),
+    ] {
+        let plan = plan(&spec, database);
+        assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{spec}");
+        assert_eq!(plan.kept_secrets.len(), 4, "{spec}");
+    }
+    let all = plan(
+        &format!("{DELETE}, percona: {{enabled: true, deleteWithServer: true}}"),
+        Remains::Cluster,
+    );
+    assert_eq!((all.secrets.len(), all.delete_database), (4, true));
+}
+
+#[test]
+fn secrets_stay_beside_the_postgresql_that_a_server_has_not_left_yet() {
+    let server = testing::server(&format!(
+        "{{{DELETE}, percona: {{enabled: true, deleteWithServer: true}}}}"
+    ));
+    let plan = Plan::of(&server, Remains::Cluster, true);
+    assert_eq!(
+        (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
+        (3, 0, 4)
+    );
+    assert!(plan.delete_database, "it is empty");
+    assert!(plan.secrets_say_so, "the claims take the sign along");
+    let own = "database: {type: postgres, postgresSecretRef: {name: db, key: x}}";
+    let server = testing::server(&format!("{{{DELETE}, {own}}}"));
+    assert!(
+        !Plan::of(&server, Remains::Nothing, true).secrets_say_so,
+        "the spec says it"
+    );
+}
+
+#[test]
+fn secrets_stay_beside_the_volumes_of_a_cluster_that_was_deleted_by_hand() {
+    for percona in ["", ", percona: {enabled: true, deleteWithServer: true}"] {
+        let plan = plan(&format!("{DELETE}{percona}"), Remains::User);
+        assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{percona}");
+        assert_eq!(plan.kept_secrets.len(), 4, "{percona}");
+    }
+}
+
+#[test]
+fn a_database_that_is_switched_off_is_not_deleted() {
+    assert!(
+        !plan(
+            "percona: {enabled: false, deleteWithServer: true}",
+            Remains::Cluster
+        )
+        .delete_database
+    );
+}
+
+#[test]
+fn the_finalizer_is_needed_where_a_policy_deletes_and_while_the_database_is_bound() {
+    let needs = |spec: &str| needs_finalizer(&testing::ready(&format!("{{{spec}}}")));
+    assert!(!needs(""));
+    assert!(!needs("percona: {enabled: true}"));
+    assert!(needs(DELETE));
+    assert!(needs("percona: {enabled: true, deleteWithServer: true}"));
+
+    let mut observed = testing::ready("{percona: {enabled: true}}");
+    let mut cluster = testing::percona("{postgresVersion: 17}", &json!({}));
+    let owner = json!([{"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
+        "uid": observed.server.uid(), "controller": true}]);
+    cluster.metadata.owner_references = serde_json::from_value(owner).unwrap();
+    observed.database.cluster = Read::Found(Arc::new(cluster));
+    assert!(
+        needs_finalizer(&observed),
+        "the policy has changed, and the cluster does not know yet"
+    );
+    observed.database.cluster = Read::Unreadable("timed out".into());
+    assert!(!needs_finalizer(&observed), "as it is");
+}
+
+#[test]
+fn the_finalizer_stays_while_a_secret_that_is_to_stay_would_go_with_the_server() {
+    let mut observed = testing::ready("{}");
+    let owner = json!([{"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
+        "uid": observed.server.uid(), "controller": true}]);
+    let metadata = ObjectMeta {
+        owner_references: serde_json::from_value(owner).unwrap(),
+        ..ObjectMeta::default()
+    };
+    let bound = SecretData::default().with_metadata(metadata);
+    observed
+        .secrets
+        .insert("files-operator-credentials".into(), Read::Found(bound));
+    assert!(needs_finalizer(&observed));
+}
+
+#[test]
+fn the_finalizer_is_needed_while_a_pod_has_lost_its_stateful_set() {
+    let pod = |metadata: Value| -> Pod { serde_json::from_value(json!({"metadata": metadata})).unwrap() };
+    let labels = json!({"app": "dittofs-server", "instance": "files"});
+    let lost = json!({"name": "files-0", "labels": labels});
+    let mut owned = lost.clone();
+    owned["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": "u"}]);
+    let mut going = lost.clone();
+    going["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let of_others = json!({"name": "files-backup", "labels": labels});
+
+    let mut observed = testing::nothing("");
+    for (metadata, is_needed) in [
+        (lost.clone(), true),
+        (owned, false),
+        (going, false),
+        (of_others, false),
+    ] {
+        observed.pods = Read::Found(vec![Arc::new(pod(metadata.clone()))]);
+        assert_eq!(needs_finalizer(&observed), is_needed, "{metadata}");
+    }
+    let mut adopting = testing::running("");
+    adopting.pods = Read::Found(vec![Arc::new(pod(lost))]);
+    assert!(!needs_finalizer(&adopting), "its StatefulSet is back");
+    observed.pods = Read::Unreadable("timed out".into());
+    assert!(!needs_finalizer(&observed), "as it is");
+}
+
+fn task(kind: &'static str, fate: Fate) -> Task {
+    Task {
+        kind,
+        name: "x".into(),
+        fate,
+        is_vital: false,
+    }
+}
+
+fn next(tasks: Vec<Task>, seconds: u64) -> Next {
+    Cleanup { tasks }.next(Duration::from_secs(seconds))
+}
+
+#[test]
+fn a_claim_that_is_going_is_not_waited_for() {
+    let claim = task("PersistentVolumeClaim", Fate::Going);
+    assert_eq!(next(vec![claim, task("Secret", Fate::Asked)], 0), Next::LetGo);
+    assert_eq!(next(Vec::new(), 0), Next::LetGo);
+}
+
+#[test]
+fn a_database_is_waited_for_and_not_for_ever() {
+    let database = || vec![task(PerconaPGCluster::KIND, Fate::Going)];
+    assert!(matches!(next(database(), 0), Next::Again(_)));
+    assert_eq!(next(database(), 58), Next::Again(Duration::from_secs(2)));
+    let end = next(database(), 60);
+    assert!(matches!(end, Next::LetGoUnfinished(left) if left.contains("PerconaPGCluster x")));
+}
+
+#[test]
+fn an_api_server_that_does_not_answer_gets_more_time_than_one_that_refuses() {
+    let refused = || vec![task("Secret", Fate::Refused("no".into()))];
+    let unanswered = || vec![task("Secret", Fate::Unanswered("timed out".into()))];
+    assert!(matches!(next(refused(), 61), Next::LetGoUnfinished(_)));
+    assert!(matches!(next(unanswered(), 61), Next::Again(_)));
+    assert!(matches!(next(unanswered(), 601), Next::LetGoUnfinished(_)));
+}
+
+#[test]
+fn a_database_that_must_stay_and_is_still_bound_keeps_the_server() {
+    let bound = Task {
+        is_vital: true,
+        ..task(PerconaPGCluster::KIND, Fate::Refused("no".into()))
+    };
+    assert!(matches!(next(vec![bound.clone()], 10_000), Next::Again(pause) if !pause.is_zero()));
+    let released = Task {
+        fate: Fate::Released,
+        ..bound
+    };
+    assert_eq!(next(vec![released], 0), Next::LetGo);
+}
+
+#[test]
+fn a_cluster_that_stays_loses_what_binds_it_and_nothing_else() {
+    let server = testing::server("{}");
+    let ours = json!({"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
+        "uid": server.uid(), "controller": true});
+    let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"});
+    let metadata = |owners: Value| -> ObjectMeta {
+        let finalizers = [
+            percona::REMOVAL_FINALIZERS[0],
+            "theirs",
+            percona::REMOVAL_FINALIZERS[1],
+        ];
+        serde_json::from_value(json!({"ownerReferences": owners, "finalizers": finalizers})).unwrap()
+    };
+    let kept = metadata_of_kept(&metadata(json!([other, ours])), &server);
+    assert_eq!(
+        (&kept["ownerReferences"], &kept["finalizers"]),
+        (&json!([other]), &json!(["theirs"]))
+    );
+    let labelled: ObjectMeta = serde_json::from_value(json!({"labels": kept["labels"]})).unwrap();
+    assert_eq!(
+        owner(&labelled, &server),
+        Owner::Orphan,
+        "it can be taken up again"
+    );
+
+    let mut bound = ours.clone();
+    bound["controller"] = json!(false);
+    let kept = metadata_of_kept(&metadata(json!([bound])), &server);
+    assert_eq!(kept["ownerReferences"], json!([]));
+    assert_eq!(
+        kept.get("labels"),
+        None,
+        "what we never controlled is not ours now"
+    );
+}
+
+#[test]
+fn the_finalizers_of_percona_are_added_to_those_that_are_there() {
+    let mut cluster = testing::percona("{postgresVersion: 17}", &json!({}));
+    cluster.metadata.finalizers = Some(vec!["theirs".into(), percona::REMOVAL_FINALIZERS[0].into()]);
+    let finalizers = finalizers_for_removal(&cluster.metadata).unwrap();
+    assert_eq!(
+        finalizers,
+        [
+            "theirs",
+            percona::REMOVAL_FINALIZERS[0],
+            percona::REMOVAL_FINALIZERS[1]
+        ]
+    );
+    cluster.metadata.finalizers = Some(finalizers);
+    assert_eq!(finalizers_for_removal(&cluster.metadata), None);
+}

@@ -1,0 +1,244 @@
+//! Step 5, conditions: what a person and a program may know of a server. Pure.
+//!
+//! Five conditions of the contract, each an ordered chain of checks over one plain [`Inputs`], and `Stalled`, which follows
+//! from them. No check relies on an earlier one having passed. The first check that fails gives reason and message; one that could not be decided (`Unknown`) yields to a
+//! later one that could, because a known failure says more.
+//!
+//! | condition | True when | file |
+//! |---|---|---|
+//! | `Ready` | `ConfigReady` and `Available` are True, `Progressing` is False, and `DatabaseReady` is True while Percona is on | `ready.rs` |
+//! | `Available` | a pod is ready, or none is wanted | `available.rs` |
+//! | `ConfigReady` | the ConfigMap is what was rendered, and the Secrets that the pod uses have valid values | `config_ready.rs` |
+//! | `DatabaseReady` | the PostgreSQL cluster serves; absent while Percona is off | `database_ready.rs` |
+//! | `Progressing` | the cluster does not yet hold what the spec asks for, or the rollout is not done | `progressing.rs` |
+//! | `Stalled` | it does not go on without a person; absent otherwise | `stalled.rs` |
+//!
+//! Why a pod does not serve is in `pod_cause.rs`, when a rollout has taken too long in `deadline.rs`.
+//!
+//! An object of somebody else under a child's name is told by `ConfigReady` for the ConfigMap, by `DatabaseReady` for the
+//! PerconaPGCluster, by `Available` for the StatefulSet, and for every kind by `Progressing`, which stays True: the work
+//! is not complete, and goes on by itself once the object is gone. So `Ready` is False in each case.
+
+mod available;
+mod config_ready;
+mod database_ready;
+mod deadline;
+mod inputs;
+pub(crate) mod pod_cause;
+mod progressing;
+mod ready;
+mod stalled;
+mod storage;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+pub use self::deadline::time_left;
+pub use self::inputs::{Child, Inputs, failed};
+pub use self::pod_cause::PodCause;
+use crate::api::reasons;
+
+/// The server does all that is asked of it.
+pub const READY: &str = "Ready";
+/// Clients are served, or are not to be.
+pub const AVAILABLE: &str = "Available";
+/// Configuration and Secrets are in order.
+pub const CONFIG_READY: &str = "ConfigReady";
+/// The PostgreSQL cluster serves.
+pub const DATABASE_READY: &str = "DatabaseReady";
+/// The cluster is on its way to what the spec asks for.
+pub const PROGRESSING: &str = "Progressing";
+
+/// It does not go on without a person. Only there while it is True: the name and the rule are those of kstatus.
+pub const STALLED: &str = "Stalled";
+
+/// Every condition of this operator.
+pub const OURS: [&str; 6] = [
+    READY,
+    AVAILABLE,
+    CONFIG_READY,
+    DATABASE_READY,
+    PROGRESSING,
+    STALLED,
+];
+
+/// Longest message, in bytes. The API allows 32 KiB; a status that is read by people needs less.
+const MESSAGE_MAX: usize = 1000;
+
+/// `status` of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+impl Truth {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// What one condition says, without the times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Judgement {
+    truth: Truth,
+    reason: &'static str,
+    message: String,
+}
+
+impl Judgement {
+    fn yes(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            truth: Truth::True,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    fn no(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            truth: Truth::False,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            truth: Truth::Unknown,
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// One check of a chain: what it has against the condition, if anything.
+type Check = fn(&Inputs<'_>) -> Option<Judgement>;
+
+/// The first objection of a chain that is decided, else the first that is `Unknown`.
+fn objection(checks: &[Check], inputs: &Inputs<'_>) -> Option<Judgement> {
+    let objections: Vec<Judgement> = checks.iter().filter_map(|check| check(inputs)).collect();
+    let decided = objections
+        .iter()
+        .position(|objection| objection.truth != Truth::Unknown);
+    objections.into_iter().nth(decided.unwrap_or(0))
+}
+
+/// The conditions of one server, in a fixed order.
+///
+/// `previous` gives the times: `lastTransitionTime` is kept while `status` stays, and is `now`, in whole seconds, when
+/// it changes. `generation` is that of the server and goes on every condition.
+#[must_use]
+pub fn conditions(
+    inputs: &Inputs<'_>,
+    previous: &[Condition],
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let date = |type_, judgement| dated(type_, judgement, previous, generation, now);
+    let config = config_ready::judge(inputs);
+    let database = inputs.has_database().then(|| database_ready::judge(inputs));
+    let mut needs = vec![date(CONFIG_READY, config.clone())];
+    needs.extend(database.clone().map(|database| date(DATABASE_READY, database)));
+    let clock = deadline::Clock {
+        needs: &needs,
+        previous: previous.iter().find(|condition| condition.type_ == PROGRESSING),
+        generation,
+        now,
+    };
+    let judged = ready::Judged {
+        available: available::judge(inputs),
+        progressing: deadline::judge(progressing::judge(inputs), inputs, &clock),
+        config,
+        database,
+    };
+    let ready = ready::judge(&judged, inputs.desired_replicas());
+    let stalled = stalled::judge(inputs, &ready, &judged.progressing);
+    let ready::Judged {
+        config,
+        available,
+        database,
+        progressing,
+    } = judged;
+    let told = [
+        (READY, Some(ready)),
+        (AVAILABLE, Some(available)),
+        (CONFIG_READY, Some(config)),
+        (DATABASE_READY, database),
+        (PROGRESSING, Some(progressing)),
+        (STALLED, stalled),
+    ];
+    let told = told
+        .into_iter()
+        .filter_map(|(type_, judgement)| Some((type_, judgement?)));
+    told.map(|(type_, judgement)| date(type_, judgement)).collect()
+}
+
+/// The conditions of a stored object that does not parse as a DittoServer: nothing is known but that.
+#[must_use]
+pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Timestamp) -> Vec<Condition> {
+    let message =
+        format!("the stored DittoServer cannot be read, and is left alone until it is corrected: {error}");
+    let judged = ready::Judged {
+        config: Judgement::no(reasons::INVALID_SPEC, message.clone()),
+        available: Judgement::unknown(reasons::INVALID_SPEC, message.clone()),
+        database: None,
+        progressing: Judgement::no(reasons::BLOCKED, message.clone()),
+    };
+    let ready = ready::judge(&judged, 1);
+    let told = [
+        (READY, ready),
+        (AVAILABLE, judged.available),
+        (CONFIG_READY, judged.config),
+        (PROGRESSING, judged.progressing),
+        (STALLED, Judgement::yes(reasons::INVALID_SPEC, message)),
+    ];
+    told.into_iter()
+        .map(|(type_, judgement)| dated(type_, judgement, previous, generation, now))
+        .collect()
+}
+
+fn dated(
+    type_: &str,
+    judgement: Judgement,
+    previous: &[Condition],
+    generation: i64,
+    now: Timestamp,
+) -> Condition {
+    let status = judgement.truth.as_str();
+    let kept = previous
+        .iter()
+        .find(|condition| condition.type_ == type_ && condition.status == status);
+    // The API has whole seconds; a finer time would differ from its own echo.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: judgement.reason.to_owned(),
+        message: bounded(judgement.message, MESSAGE_MAX),
+        observed_generation: Some(generation),
+        last_transition_time: kept.map_or(Time(now), |condition| condition.last_transition_time.clone()),
+    }
+}
+
+/// Cuts `text` to at most `max` bytes, between two characters.
+pub(crate) fn bounded(mut text: String, max: usize) -> String {
+    const CUT: &str = "...";
+    if text.len() > max {
+        let mut end = max.saturating_sub(CUT.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(CUT);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

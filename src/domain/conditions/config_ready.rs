@@ -1,0 +1,111 @@
+//! `ConfigReady`: the ConfigMap is what was rendered, and the pod's Secrets have valid values.
+
+use kube::ResourceExt;
+
+use super::inputs::config;
+use super::{Check, Child, Inputs, Judgement, objection, reasons};
+use crate::api::names;
+use crate::domain::validate::{Concern, Severity, Violation};
+
+const CHECKS: [Check; 8] = [
+    conflict,
+    violation,
+    build_error,
+    failure,
+    terminating,
+    config_map_there,
+    key_there,
+    as_rendered,
+];
+
+pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
+    let valid = || {
+        Judgement::yes(
+            reasons::CONFIG_VALID,
+            "ConfigMap valid and contains configuration",
+        )
+    };
+    objection(&CHECKS, inputs).unwrap_or_else(valid)
+}
+
+fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = inputs.conflict(|kind| kind == "ConfigMap")?;
+    Some(Judgement::no(reasons::RESOURCE_CONFLICT, message))
+}
+
+fn violation(inputs: &Inputs<'_>) -> Option<Judgement> {
+    inputs.violation(Concern::Config).map(told)
+}
+
+/// A violation as a judgement on the condition that tells it.
+pub(super) fn told(violation: &Violation) -> Judgement {
+    match violation.severity {
+        Severity::Unknown => Judgement::unknown(violation.reason, &violation.message),
+        Severity::Waiting | Severity::Terminal => Judgement::no(violation.reason, &violation.message),
+    }
+}
+
+fn build_error(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let error = inputs.build_error.as_ref()?;
+    Some(Judgement::no(
+        reasons::BUILD_FAILED,
+        format!("The children cannot be built: {error}"),
+    ))
+}
+
+fn is_configuration(kind: &str) -> bool {
+    matches!(kind, "ConfigMap" | "Secret")
+}
+
+fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = inputs.failure(is_configuration)?;
+    Some(Judgement::no(reasons::APPLY_FAILED, message))
+}
+
+fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = inputs.terminating(is_configuration)?;
+    Some(Judgement::no(reasons::RESOURCE_TERMINATING, message))
+}
+
+fn name(inputs: &Inputs<'_>) -> String {
+    names::config_map(&inputs.server.name_any())
+}
+
+fn config_map_there(inputs: &Inputs<'_>) -> Option<Judgement> {
+    match &inputs.config_map {
+        Child::Absent => Some(Judgement::no(
+            reasons::CONFIG_MAP_NOT_FOUND,
+            format!("ConfigMap {} not found", name(inputs)),
+        )),
+        Child::Unreadable(error) => {
+            let message = format!("ConfigMap {} cannot be read: {error}", name(inputs));
+            Some(Judgement::unknown(reasons::CONFIG_MAP_UNREADABLE, message))
+        }
+        Child::Ours(_) | Child::Foreign(_) => None,
+    }
+}
+
+fn key_there(inputs: &Inputs<'_>) -> Option<Judgement> {
+    if config(inputs.config_map.ours()?).is_some() {
+        return None;
+    }
+    let message = format!("ConfigMap {} lacks {} key", name(inputs), names::CONFIG_KEY);
+    Some(Judgement::no(reasons::CONFIG_MISSING, message))
+}
+
+fn as_rendered(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let live = config(inputs.config_map.ours()?)?;
+    if inputs.rendered.is_none_or(|rendered| rendered == live) {
+        return None;
+    }
+    let mut message = format!(
+        "ConfigMap {} does not hold the configuration that the spec asks for",
+        name(inputs)
+    );
+    // The apply leaves it as it is beside a pod that cannot follow.
+    if let Some(refusal) = inputs.failure(|kind| kind == "StatefulSet") {
+        message.push_str(": it stays as it is until the pod can follow. ");
+        message.push_str(&refusal);
+    }
+    Some(Judgement::no(reasons::CONFIG_OUTDATED, message))
+}

@@ -1,0 +1,478 @@
+mod configuration;
+mod deadline;
+mod finalizer;
+mod hibernation;
+mod paused;
+mod properties;
+mod workload;
+
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::applied::{Applied, Outcome};
+use crate::domain::desired::Desired;
+use crate::domain::observed::{KindState, Observed, Read};
+use crate::domain::validate::fixtures::{
+    PERCONA, applied, at, built, cluster, config_map, failed, foreign, judged, running, secret, step,
+    uses_percona, with_inputs, world,
+};
+use crate::domain::validate::validate;
+
+/// The conditions as `type=status reason`.
+fn told(conditions: &[Condition]) -> Vec<String> {
+    conditions
+        .iter()
+        .map(|told| format!("{}={} {}", told.type_, told.status, told.reason))
+        .collect()
+}
+
+fn one(conditions: &[Condition], type_: &str) -> String {
+    let condition = condition(conditions, type_);
+    format!("{} {}: {}", condition.status, condition.reason, condition.message)
+}
+
+fn condition<'a>(conditions: &'a [Condition], type_: &str) -> &'a Condition {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
+        .expect("the condition")
+}
+
+/// A server with this spec that runs, and the conditions of it.
+fn of_running(spec: &str) -> (Observed, Applied) {
+    let mut observed = world(spec);
+    let mut live = running(&observed.server);
+    if observed.server.spec.percona_enabled() {
+        uses_percona(&mut live, "verify-full");
+    }
+    observed.stateful_set = Read::Found(Arc::new(live.clone()));
+    let applied = applied(&observed, Some(live));
+    (observed, applied)
+}
+
+#[test]
+fn a_running_server_is_ready() {
+    let (observed, applied) = of_running("");
+    assert_eq!(
+        told(&judged(&observed, &applied)),
+        [
+            "Ready=True AllConditionsMet",
+            "Available=True MinimumReplicasAvailable",
+            "ConfigReady=True ConfigValid",
+            "Progressing=False ReconcileComplete",
+        ]
+    );
+}
+
+#[test]
+fn a_running_server_on_percona_has_a_fifth_condition() {
+    let (observed, applied) = of_running(PERCONA);
+    let conditions = judged(&observed, &applied);
+    assert_eq!(
+        told(&conditions),
+        [
+            "Ready=True AllConditionsMet",
+            "Available=True MinimumReplicasAvailable",
+            "ConfigReady=True ConfigValid",
+            "DatabaseReady=True PerconaReady",
+            "Progressing=False ReconcileComplete",
+        ]
+    );
+    assert!(
+        conditions
+            .iter()
+            .all(|condition| condition.observed_generation == Some(3))
+    );
+}
+
+#[test]
+fn messages_are_those_of_the_contract() {
+    let (observed, applied) = of_running(PERCONA);
+    let conditions = judged(&observed, &applied);
+    assert_eq!(
+        one(&conditions, READY),
+        "True AllConditionsMet: DittoServer is fully operational"
+    );
+    assert_eq!(
+        one(&conditions, AVAILABLE),
+        "True MinimumReplicasAvailable: StatefulSet has 1/1 ready replicas"
+    );
+    assert_eq!(
+        one(&conditions, CONFIG_READY),
+        "True ConfigValid: ConfigMap valid and contains configuration"
+    );
+    assert_eq!(
+        one(&conditions, DATABASE_READY),
+        "True PerconaReady: PostgreSQL cluster is ready"
+    );
+    assert_eq!(
+        one(&conditions, PROGRESSING),
+        "False ReconcileComplete: All resources are up to date"
+    );
+}
+
+#[test]
+fn a_missing_secret_shows_in_three_conditions_and_its_name_in_ready() {
+    let spec = "identity: {jwt: {secretRef: {name: tokens, key: signing}}}";
+    let mut observed = world(spec);
+    observed.secrets.insert("tokens".into(), Read::Missing);
+    let conditions = judged(&observed, &applied(&observed, None));
+    assert_eq!(
+        told(&conditions),
+        [
+            "Ready=False ConditionsNotMet",
+            "Available=False NoReplicasAvailable",
+            "ConfigReady=False SecretNotFound",
+            "Progressing=True WaitingForSecrets",
+        ]
+    );
+    let ready = &condition(&conditions, READY).message;
+    let expected = "Not ready: [ConfigNotReady NotAvailable StillProgressing]: Secret tokens not found (spec.identity.jwt.secretRef: signing)";
+    assert!(ready.starts_with(expected), "{ready}");
+}
+
+#[test]
+fn a_bad_value_blocks_a_running_server_from_following_but_not_from_serving() {
+    let (mut observed, applied) = of_running("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+    observed
+        .secrets
+        .insert("tokens".into(), secret(&[("k", "short")]));
+    assert_eq!(
+        told(&judged(&observed, &applied)),
+        [
+            "Ready=False ConditionsNotMet",
+            "Available=True MinimumReplicasAvailable",
+            "ConfigReady=False JwtKeyTooShort",
+            "Progressing=False Blocked",
+            "Stalled=True ConditionsNotMet",
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_and_not_false() {
+    let (mut observed, mut applied) = of_running(PERCONA);
+    observed.database.kind = KindState::Unknown("forbidden".into());
+    applied.config_map = Read::Unreadable("timeout".into());
+    applied.stateful_set = Read::Unreadable("timeout".into());
+    applied.database = Read::Unreadable("forbidden".into());
+    let conditions = judged(&observed, &applied);
+    assert_eq!(
+        told(&conditions),
+        [
+            "Ready=Unknown ConditionsUnknown",
+            "Available=Unknown StatefulSetUnreadable",
+            "ConfigReady=Unknown ConfigMapUnreadable",
+            "DatabaseReady=Unknown DatabaseUnreadable",
+            "Progressing=Unknown StatefulSetUnreadable",
+        ]
+    );
+    let ready = &condition(&conditions, READY).message;
+    assert!(
+        ready.starts_with("Not ready: [ConfigUnknown AvailabilityUnknown ProgressUnknown DatabaseUnknown]: "),
+        "{ready}"
+    );
+}
+
+#[test]
+fn an_unreadable_secret_leaves_ready_unknown() {
+    let (mut observed, applied) = of_running("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+    observed
+        .secrets
+        .insert("tokens".into(), Read::Unreadable("timeout".into()));
+    assert_eq!(
+        told(&judged(&observed, &applied)),
+        [
+            "Ready=Unknown ConditionsUnknown",
+            "Available=True MinimumReplicasAvailable",
+            "ConfigReady=Unknown SecretUnreadable",
+            "Progressing=Unknown WaitingForSecrets",
+        ]
+    );
+}
+
+#[test]
+fn a_known_failure_says_more_than_an_unknown_one() {
+    let (observed, mut applied) = of_running("");
+    applied.config_map = Read::Missing;
+    applied.stateful_set = Read::Unreadable("timeout".into());
+    let conditions = judged(&observed, &applied);
+    assert_eq!(condition(&conditions, READY).status, "False");
+    let ready = &condition(&conditions, READY).message;
+    assert!(
+        ready.contains(
+            "[ConfigNotReady AvailabilityUnknown ProgressUnknown]: ConfigMap files-config not found"
+        ),
+        "{ready}"
+    );
+}
+
+#[test]
+fn the_config_map_must_hold_what_was_rendered() {
+    let (observed, mut applied) = of_running("");
+    let mut with = |config: Read<Arc<k8s_openapi::api::core::v1::ConfigMap>>| {
+        applied.config_map = config;
+        condition(&judged(&observed, &applied), CONFIG_READY)
+            .reason
+            .clone()
+    };
+    let mut without_key = config_map(&observed.server, "");
+    without_key.data = None;
+    assert_eq!(with(Read::Missing), "ConfigMapNotFound");
+    assert_eq!(with(Read::Found(Arc::new(without_key))), "ConfigMissing");
+    assert_eq!(
+        with(Read::Found(Arc::new(config_map(&observed.server, "edited")))),
+        "ConfigOutdated"
+    );
+}
+
+#[test]
+fn children_that_cannot_be_built_are_told() {
+    let observed = world("");
+    let verdict = validate(&observed);
+    let applied = applied(&observed, None);
+    let inputs = Inputs::new(&observed, &verdict, Err("no YAML".into()), &applied);
+    let told = told(&conditions(&inputs, &[], 3, at(0)));
+    assert_eq!(
+        told[2..],
+        [
+            "ConfigReady=False BuildFailed",
+            "Progressing=False Blocked",
+            "Stalled=True ConditionsNotMet"
+        ]
+    );
+}
+
+#[test]
+fn each_foreign_object_is_told_by_the_condition_of_its_kind() {
+    let table = [
+        ("ConfigMap", "files-config", Some(CONFIG_READY)),
+        ("StatefulSet", "files", Some(AVAILABLE)),
+        ("PerconaPGCluster", "files-postgres", Some(DATABASE_READY)),
+        ("Service", "files-api", None),
+        ("NetworkPolicy", "files-baseline", None),
+    ];
+    for (kind, name, type_) in table {
+        let (observed, mut applied) = of_running(PERCONA);
+        applied
+            .steps
+            .push(step(kind, name, Outcome::Foreign("Deployment web".into())));
+        let conditions = judged(&observed, &applied);
+        for other in [AVAILABLE, CONFIG_READY, DATABASE_READY] {
+            let tells = condition(&conditions, other).reason == "ResourceConflict";
+            assert_eq!(tells, type_ == Some(other), "{kind} {other}");
+        }
+        let progressing = one(&conditions, PROGRESSING);
+        assert!(
+            progressing.starts_with(&format!(
+                "True ResourceConflict: {kind} {name} exists and belongs to Deployment web"
+            )),
+            "{progressing}"
+        );
+        assert_eq!(condition(&conditions, READY).status, "False", "{kind}");
+    }
+}
+
+#[test]
+fn a_foreign_database_says_how_to_adopt_it() {
+    let mut observed = world(PERCONA);
+    let mut other = cluster(&observed.server, "ready");
+    other.metadata = foreign("files-postgres");
+    observed.database.cluster = Read::Found(Arc::new(other));
+    let mut applied = applied(&observed, None);
+    applied.steps.push(step(
+        "PerconaPGCluster",
+        "files-postgres",
+        Outcome::Foreign("nobody".into()),
+    ));
+    let conditions = judged(&observed, &applied);
+    for type_ in [DATABASE_READY, PROGRESSING] {
+        let told = one(&conditions, type_);
+        assert!(
+            told.contains("ResourceConflict") && told.contains("spec.percona.adoptExisting"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_failed_write_is_told_by_the_condition_of_its_kind_and_by_progressing() {
+    for (kind, type_) in [
+        ("Secret", CONFIG_READY),
+        ("ConfigMap", CONFIG_READY),
+        ("PerconaPGCluster", DATABASE_READY),
+    ] {
+        let (observed, mut applied) = of_running(PERCONA);
+        applied.steps.push(step(kind, "it", failed()));
+        let conditions = judged(&observed, &applied);
+        assert_eq!(condition(&conditions, type_).reason, "ApplyFailed", "{kind}");
+        let progressing = one(&conditions, PROGRESSING);
+        assert_eq!(
+            progressing,
+            format!("True ApplyFailed: Failed to reconcile {kind} it: create failed: Forbidden (HTTP 403)")
+        );
+        assert_eq!(condition(&conditions, READY).status, "False");
+    }
+}
+
+#[test]
+fn a_predecessor_that_is_still_going_is_waited_for() {
+    let (observed, mut applied) = of_running("");
+    applied
+        .steps
+        .push(step("ConfigMap", "files-config", Outcome::Terminating));
+    let told = told(&judged(&observed, &applied));
+    assert_eq!(
+        told[2..],
+        [
+            "ConfigReady=False ResourceTerminating",
+            "Progressing=True ResourceTerminating"
+        ]
+    );
+}
+
+#[test]
+fn a_database_cluster_that_this_pass_created_is_told_as_it_now_is() {
+    let mut observed = world(PERCONA);
+    observed.database.cluster = Read::Missing;
+    let mut applied = applied(&observed, None);
+    applied.database = Read::Found(Arc::new(cluster(&observed.server, "initializing")));
+    let conditions = judged(&observed, &applied);
+    assert_eq!(
+        one(&conditions, DATABASE_READY),
+        "False PerconaNotReady: PostgreSQL cluster state: initializing"
+    );
+    assert_eq!(condition(&conditions, PROGRESSING).reason, "WaitingForDatabase");
+}
+
+#[test]
+fn an_outage_of_the_database_shows_while_the_pod_serves() {
+    let (mut observed, mut applied) = of_running(PERCONA);
+    let down = Read::Found(Arc::new(cluster(&observed.server, "stopping")));
+    (observed.database.cluster, applied.database) = (down.clone(), down);
+    let conditions = judged(&observed, &applied);
+    assert_eq!(
+        told(&conditions),
+        [
+            "Ready=False ConditionsNotMet",
+            "Available=True MinimumReplicasAvailable",
+            "ConfigReady=True ConfigValid",
+            "DatabaseReady=False PerconaNotReady",
+            "Progressing=False ReconcileComplete",
+        ]
+    );
+    assert_eq!(
+        condition(&conditions, READY).message,
+        "Not ready: [DatabaseNotReady]: PostgreSQL cluster state: stopping"
+    );
+}
+
+#[test]
+fn a_deletion_is_progress_and_not_ready() {
+    let (mut observed, applied) = of_running("");
+    let server = Arc::make_mut(&mut observed.server);
+    server.metadata.deletion_timestamp = Some(Time(at(0)));
+    let conditions = judged(&observed, &applied);
+    assert_eq!(condition(&conditions, PROGRESSING).reason, "Deleting");
+    assert_eq!(
+        one(&conditions, READY),
+        "False ConditionsNotMet: Not ready: [StillProgressing]: DittoServer is being deleted"
+    );
+}
+
+#[test]
+fn a_name_that_fits_no_child_is_told() {
+    let mut observed = world("");
+    Arc::make_mut(&mut observed.server).metadata.name = Some("files.one".into());
+    let applied = Applied::nothing(&observed);
+    assert_eq!(
+        told(&judged(&observed, &applied))[2..],
+        [
+            "ConfigReady=False InvalidName",
+            "Progressing=False Blocked",
+            "Stalled=True ConditionsNotMet"
+        ]
+    );
+}
+
+#[test]
+fn an_object_that_does_not_parse_is_told() {
+    let conditions = unparsable("spec.replicas: a string", &[], 4, at(0));
+    assert_eq!(
+        told(&conditions)[2..],
+        [
+            "ConfigReady=False InvalidSpec",
+            "Progressing=False Blocked",
+            "Stalled=True InvalidSpec"
+        ]
+    );
+    assert!(
+        condition(&conditions, READY)
+            .message
+            .contains("spec.replicas: a string")
+    );
+}
+
+#[test]
+fn long_messages_are_cut_between_characters() {
+    assert_eq!(bounded("short".into(), 10), "short");
+    assert_eq!(bounded("ääääää".into(), 10), "äää...");
+    let (observed, mut applied) = of_running("");
+    applied.config_map = Read::Unreadable("é".repeat(5000));
+    let conditions = judged(&observed, &applied);
+    assert!(
+        conditions
+            .iter()
+            .all(|condition| condition.message.len() <= MESSAGE_MAX)
+    );
+}
+
+#[test]
+fn every_reason_is_of_the_form_that_the_api_accepts() {
+    let source = include_str!("../../api/reasons.rs");
+    let values: Vec<&str> = source.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(values.len() > 50);
+    for value in &values {
+        assert!(
+            value.chars().all(|c| c.is_ascii_alphanumeric()) && value.starts_with(char::is_uppercase),
+            "{value}"
+        );
+    }
+    let distinct: std::collections::BTreeSet<_> = values.iter().collect();
+    assert_eq!(distinct.len(), values.len());
+}
+
+/// Every reason in the table, as its value.
+fn reasons_in_source() -> Vec<&'static str> {
+    let source = include_str!("../../api/reasons.rs");
+    let constants = source.lines().filter(|line| line.starts_with("pub const"));
+    constants.filter_map(|line| line.split('"').nth(1)).collect()
+}
+
+#[test]
+fn every_reason_has_an_entry_in_the_troubleshooting_page_and_every_entry_a_reason() {
+    let page = include_str!("../../../docs/troubleshooting.md");
+    let entries: Vec<(&str, &str)> = page
+        .split("\n### `")
+        .skip(1)
+        .filter_map(|entry| entry.split_once('`'))
+        .collect();
+    let known = reasons_in_source();
+    for reason in &known {
+        let text = entries
+            .iter()
+            .find(|(name, _)| name == reason)
+            .map(|(_, text)| *text);
+        let text = text.unwrap_or_else(|| panic!("docs/troubleshooting.md has no entry for {reason}"));
+        for part in ["**Means**", "**Do**"] {
+            assert!(text.contains(part), "the entry for {reason} lacks {part}");
+        }
+    }
+    for (name, _) in &entries {
+        assert!(
+            known.contains(name),
+            "docs/troubleshooting.md has an entry for {name}, which is no reason"
+        );
+    }
+    assert_eq!(entries.len(), known.len(), "one entry for each reason");
+}

@@ -1,0 +1,154 @@
+//! What the StatefulSet's status comes to: starts, stops, rollouts.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::testing;
+use crate::domain::validate::fixtures::stateful_set;
+
+/// Conditions of a minimal server whose StatefulSet has this status.
+fn with_status(spec: &str, status: &serde_json::Value) -> Vec<Condition> {
+    let observed = world(spec);
+    let live = stateful_set(&observed.server, status);
+    judged(&observed, &applied(&observed, Some(live)))
+}
+
+#[test]
+fn a_server_that_starts_says_what_it_waits_for() {
+    let conditions = with_status("", &json!({"observedGeneration": 2, "replicas": 1}));
+    assert_eq!(
+        one(&conditions, AVAILABLE),
+        "False NoReplicasAvailable: Waiting for replicas: 0/1 ready"
+    );
+    assert_eq!(
+        one(&conditions, PROGRESSING),
+        "True ScalingReplicas: Scaling: 0/1 replicas ready"
+    );
+    assert_eq!(
+        one(&conditions, READY),
+        "False ConditionsNotMet: Not ready: [NotAvailable StillProgressing]: Scaling: 0/1 replicas ready"
+    );
+}
+
+#[test]
+fn a_stopped_server_is_ready_once_no_pod_is_left() {
+    let stopped = with_status("replicas: 0", &json!({"observedGeneration": 2, "replicas": 0}));
+    assert_eq!(
+        one(&stopped, AVAILABLE),
+        "True Stopped: DittoServer is stopped (replicas=0)"
+    );
+    assert_eq!(
+        one(&stopped, READY),
+        "True AllConditionsMet: DittoServer is stopped as its spec asks (replicas=0)"
+    );
+
+    for status in [
+        json!({"observedGeneration": 2, "replicas": 1, "readyReplicas": 1}),
+        json!({"observedGeneration": 2, "replicas": 1}),
+        json!({"observedGeneration": 1, "replicas": 0}),
+    ] {
+        let stopping = with_status("replicas: 0", &status);
+        assert_eq!(condition(&stopping, AVAILABLE).reason, "Stopped", "{status}");
+        assert_eq!(condition(&stopping, READY).status, "False", "{status}");
+    }
+}
+
+#[test]
+fn a_stopped_server_is_not_behind_a_revision() {
+    let status =
+        json!({"observedGeneration": 2, "replicas": 0, "currentRevision": "a", "updateRevision": "b"});
+    assert_eq!(
+        condition(&with_status("replicas: 0", &status), READY).status,
+        "True"
+    );
+}
+
+#[test]
+fn a_server_is_never_ready_in_the_middle_of_a_rollout() {
+    let table = [
+        (json!({"observedGeneration": 1}), "StatefulSetUpdating"),
+        (json!({"observedGeneration": null}), "StatefulSetUpdating"),
+        (
+            json!({"updateRevision": "files-b", "updatedReplicas": 0}),
+            "RolloutInProgress",
+        ),
+        (
+            json!({"updateRevision": "files-b", "readyReplicas": 0}),
+            "RolloutInProgress",
+        ),
+        (json!({"replicas": 2}), "ScalingReplicas"),
+        (json!({"readyReplicas": 0}), "ScalingReplicas"),
+        (json!({"updatedReplicas": 0}), "RolloutInProgress"),
+    ];
+    for (change, reason) in table {
+        let mut status = json!({
+            "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+            "currentRevision": "files-a", "updateRevision": "files-a",
+        });
+        for (key, value) in change.as_object().expect("a map") {
+            status[key] = value.clone();
+        }
+        let conditions = with_status("", &status);
+        assert_eq!(condition(&conditions, PROGRESSING).reason, reason, "{change}");
+        assert_eq!(condition(&conditions, READY).status, "False", "{change}");
+    }
+}
+
+#[test]
+fn a_replica_count_that_did_not_reach_the_stateful_set_is_scaling() {
+    let mut observed = world("replicas: 0");
+    let mut live = stateful_set(&observed.server, &json!({"observedGeneration": 2, "replicas": 0}));
+    live.spec.as_mut().expect("a spec").replicas = Some(1);
+    observed.stateful_set = Read::Found(Arc::new(live.clone()));
+    let conditions = judged(&observed, &applied(&observed, Some(live)));
+    assert_eq!(condition(&conditions, PROGRESSING).reason, "ScalingReplicas");
+}
+
+#[test]
+fn a_rollout_says_what_it_waits_for_and_one_that_the_user_holds_has_no_deadline() {
+    let status = json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 0,
+        "currentRevision": "files-a", "updateRevision": "files-b",
+    });
+    let told = |change: &Value| {
+        let observed = world("progressDeadlineSeconds: 60");
+        let mut live = serde_json::to_value(stateful_set(&observed.server, &status)).expect("JSON");
+        testing::merge(&mut live, change);
+        let live = serde_json::from_value(live).expect("a StatefulSet");
+        let applied = applied(&observed, Some(live));
+        with_inputs(&observed, &applied, |inputs| {
+            let first = conditions(inputs, &[], 3, at(0));
+            let late = conditions(inputs, &first, 3, at(60));
+            let message = condition(&first, PROGRESSING).message.clone();
+            (message, condition(&late, PROGRESSING).reason.clone())
+        })
+    };
+    let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
+    let held = "Rolling out revision files-b: 0/1 updated, 1/1 ready; its update strategy leaves the pod to you: kubectl delete pod files-0 when it suits you";
+    assert_eq!(told(&by_hand), (held.into(), "RolloutInProgress".into()));
+    let added = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "content"}}]}});
+    let waits = "Rolling out revision files-b: 0/1 updated, 1/1 ready; PersistentVolumeClaim content-files-0 is not there yet, and the pod is left as it is; if this stays, kubectl describe statefulset files says what refuses it";
+    assert_eq!(told(&added), (waits.into(), "ProgressDeadlineExceeded".into()));
+}
+
+#[test]
+fn replicas_of_a_foreign_stateful_set_are_not_ours() {
+    let observed = world("");
+    let mut other = running(&observed.server);
+    other.metadata = foreign("files");
+    let conditions = judged(&observed, &applied(&observed, Some(other)));
+    assert_eq!(condition(&conditions, AVAILABLE).reason, "ResourceConflict");
+}
+
+#[test]
+fn a_stateful_set_that_was_skipped_is_still_to_come() {
+    let observed = world("");
+    let mut applied = applied(&observed, None);
+    applied.steps.push(step("StatefulSet", "files", Outcome::Skipped));
+    assert_eq!(
+        one(&judged(&observed, &applied), PROGRESSING),
+        "True StatefulSetUpdating: StatefulSet has not been created yet"
+    );
+}

@@ -1,0 +1,214 @@
+//! Step 3, desired: the children as they should be. Pure.
+//!
+//! One file a kind under `desired/`. Every child carries the controller owner reference, but for data that must outlive
+//! the server (managed Secrets, and the database unless `percona.deleteWithServer`).
+
+mod claims;
+mod config;
+mod config_map;
+mod database_tls;
+mod env;
+mod hash;
+mod hibernation;
+mod meta;
+mod network_policy;
+mod paths;
+mod percona;
+mod percona_images;
+mod pod;
+mod probes;
+mod secrets;
+mod security;
+mod services;
+mod stateful_set;
+mod volumes;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+
+use thiserror::Error;
+
+pub use self::secrets::{SecretAction, SecretChange};
+use crate::api::percona::PerconaPGCluster;
+use crate::domain::data_home;
+use crate::domain::observed::{Observed, Read};
+use crate::domain::validate::{PodGate, Valid, holds_start};
+use crate::domain::volumes::Growth;
+
+/// Why the children could not be built.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The configuration cannot be written as YAML.
+    #[error("the server's configuration cannot be written as YAML: {0}")]
+    Yaml(#[from] serde_yaml::SerializeError),
+}
+
+/// Operator-wide settings that shape the children.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Replaces `docker.io/percona` in the default database images, for clusters with a private registry.
+    pub percona_registry: Option<String>,
+}
+
+/// Every child of one server.
+///
+/// `apply` takes this apart without `..`, so that a forgotten child does not compile.
+#[derive(Clone, PartialEq)]
+pub struct Desired {
+    /// Managed Secrets that do not exist yet.
+    pub secrets: Vec<Secret>,
+    /// What becomes of managed Secrets that exist.
+    pub secret_changes: Vec<SecretChange>,
+    /// Managed Secrets that are missing and that a new server goes without, because data is there that may know others.
+    pub not_generated: Vec<String>,
+    /// Configuration of the server. `None` where the present one must stay beside a pod that is held.
+    pub config_map: Option<ConfigMap>,
+    /// Headless Service of the StatefulSet.
+    pub headless_service: Service,
+    /// Service of the server's API.
+    pub api_service: Service,
+    /// Service of the metrics endpoint, if metrics are on; otherwise one that we made is removed.
+    pub metrics_service: Option<Service>,
+    /// Baseline NetworkPolicy.
+    pub network_policy: NetworkPolicy,
+    /// Database cluster.
+    pub database: DatabaseChange,
+    /// Volumes that are smaller than the spec.
+    pub growths: Vec<Growth>,
+    /// The pod.
+    pub workload: Workload,
+}
+
+/// Shows the names of the Secrets, never their values.
+impl fmt::Debug for Desired {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            secrets,
+            secret_changes,
+            not_generated,
+            config_map,
+            headless_service,
+            api_service,
+            metrics_service,
+            network_policy,
+            database,
+            growths,
+            workload,
+        } = self;
+        let names: Vec<_> = secrets.iter().map(|secret| &secret.metadata.name).collect();
+        formatter
+            .debug_struct("Desired")
+            .field("secrets", &names)
+            .field("secret_changes", secret_changes)
+            .field("not_generated", not_generated)
+            .field("config_map", config_map)
+            .field("headless_service", headless_service)
+            .field("api_service", api_service)
+            .field("metrics_service", metrics_service)
+            .field("network_policy", network_policy)
+            .field("database", database)
+            .field("growths", growths)
+            .field("workload", workload)
+            .finish()
+    }
+}
+
+/// What to do with the database cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DatabaseChange {
+    /// Apply it.
+    Apply(Box<PerconaPGCluster>),
+    /// Let it stay when the server goes: it was to be deleted with it, and Percona is off by now.
+    Release(Arc<PerconaPGCluster>),
+    /// Nothing: there is none, or nothing can be said of it.
+    Leave,
+}
+
+/// What to do with the StatefulSet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Workload {
+    /// Apply it.
+    Run {
+        /// The whole StatefulSet.
+        stateful_set: Box<StatefulSet>,
+        /// SHA-256, in hex, over what the running server reads at start. Also on the pod template.
+        config_hash: String,
+    },
+    /// It exists and its pod must not be touched; only the number of replicas follows the spec.
+    Hold {
+        /// `spec.replicas` of the server; 0 for a stopped one whose database does not serve yet.
+        replicas: i32,
+    },
+    /// It does not exist, and the pod could not start.
+    Await,
+}
+
+/// Builds every child of a validated server.
+///
+/// # Errors
+///
+/// If the configuration cannot be written as YAML.
+#[tracing::instrument(level = "debug", skip_all)]
+pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error> {
+    let observed = valid.observed;
+    let server = &observed.server;
+    let config = config::render(&server.spec, data_home::is_pending(observed))?;
+    let secrets = secrets::plan(valid);
+    let workload = workload(valid, &secrets, &config);
+    Ok(Desired {
+        config_map: may_write_config(observed, &workload).then(|| config_map::build(server, config)),
+        headless_service: services::headless(server),
+        api_service: services::api(server),
+        metrics_service: services::metrics(server),
+        network_policy: network_policy::build(server),
+        database: percona::build(observed, settings),
+        growths: crate::domain::volumes::growths(observed),
+        secrets: secrets.create,
+        secret_changes: secrets.change,
+        not_generated: secrets.not_generated,
+        workload,
+    })
+}
+
+fn workload(valid: &Valid<'_>, planned: &secrets::Plan, config: &str) -> Workload {
+    let observed = valid.observed;
+    match (valid.pod, &observed.stateful_set) {
+        // One that cannot be read may exist: it must neither be awaited nor written.
+        (_, Read::Unreadable(_)) | (PodGate::Closed, Read::Found(_)) => Workload::Hold {
+            replicas: held_replicas(observed),
+        },
+        (PodGate::Closed, Read::Missing) => Workload::Await,
+        (PodGate::Open, Read::Found(_) | Read::Missing) => {
+            // A Secret that this pass writes counts with the value that it will have.
+            let config_hash = hash::config_hash(config, &valid.uses, |used| {
+                planned.value(used).or_else(|| observed.value(used))
+            });
+            let stateful_set = Box::new(stateful_set::build(valid, &config_hash));
+            Workload::Run {
+                stateful_set,
+                config_hash,
+            }
+        }
+    }
+}
+
+/// Scaling a held pod follows the spec, except that no server starts before its database.
+fn held_replicas(observed: &Observed) -> i32 {
+    if holds_start(observed) {
+        0
+    } else {
+        observed.server.spec.desired_replicas()
+    }
+}
+
+/// A held pod that restarts by itself must find the configuration that fits its environment, so that stays as it is.
+fn may_write_config(observed: &Observed, workload: &Workload) -> bool {
+    !matches!(workload, Workload::Hold { .. }) || matches!(observed.config_map, Read::Missing)
+}

@@ -1,0 +1,48 @@
+//! The config hash: changes exactly when something changes that the running server read when it started.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::secrets::SecretUse;
+
+/// SHA-256, in hex, over the rendered configuration and the values that the server reads at start.
+///
+/// `value` gives the value of a use; absent values are left out. The order of `uses` does not matter. Everything is
+/// preceded by its length, so that bytes cannot move from one part to the next unnoticed.
+pub(super) fn config_hash<'v>(
+    config: &str,
+    uses: &[SecretUse],
+    value: impl Fn(&SecretUse) -> Option<&'v [u8]>,
+) -> String {
+    let mut read_at_start: Vec<&SecretUse> = uses
+        .iter()
+        .filter(|used| used.purpose.is_read_at_start())
+        .collect();
+    read_at_start.sort_by_key(|used| (used.purpose, &used.secret, &used.key));
+    let mut hasher = Sha256::new();
+    add(&mut hasher, config.as_bytes());
+    for used in read_at_start {
+        if let Some(value) = value(used) {
+            add(&mut hasher, used.secret.as_bytes());
+            add(&mut hasher, used.key.as_bytes());
+            add(&mut hasher, value);
+        }
+    }
+    hex(&hasher.finalize())
+}
+
+fn add(hasher: &mut Sha256, part: &[u8]) {
+    hasher.update((part.len() as u64).to_le_bytes());
+    hasher.update(part);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

@@ -1,0 +1,219 @@
+//! The PerconaPGCluster (contract, sections 2.6 and 11).
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::percona_images::Images;
+use super::{DatabaseChange, Settings, claims, hibernation, meta};
+use crate::api::percona::{
+    BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
+    PgBouncer, Proxy, REMOVAL_FINALIZERS, S3Repo, User,
+};
+use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names, quantity};
+use crate::domain::observed::{KindState, Observed, Read};
+use crate::domain::ownership::is_bound;
+
+/// The only backup repository.
+const REPO: &str = "repo1";
+/// PgBouncer pods of a new cluster. The server connects to the primary, so one is enough; Percona's operator 2.8.2 panics
+/// on a cluster that has no PgBouncer.
+const PG_BOUNCER_REPLICAS: i32 = 1;
+
+/// Builds the cluster, where Percona is on. Nothing is done where nothing can be said of it: its kind is not installed, or
+/// it could not be read. A cluster that could not be read may be of another version than a new one, or larger, and must not
+/// be overwritten.
+pub(super) fn build(observed: &Observed, settings: &Settings) -> DatabaseChange {
+    let Some(percona) = observed.server.spec.percona() else {
+        return switched_off(observed);
+    };
+    let live = match &observed.database.cluster {
+        Read::Found(cluster) => Some(&cluster.spec),
+        Read::Missing if observed.database.kind == KindState::NotServed => return DatabaseChange::Leave,
+        Read::Missing => None,
+        Read::Unreadable(_) => return DatabaseChange::Leave,
+    };
+    let mut cluster = cluster(&observed.server, percona, settings, live);
+    cluster.spec.pause = hibernation::pause(observed, live);
+    DatabaseChange::Apply(Box::new(cluster))
+}
+
+/// Without Percona, nothing is deleted with the server any more, and the garbage collector must know before it goes.
+fn switched_off(observed: &Observed) -> DatabaseChange {
+    let uid = observed.server.uid();
+    match &observed.database.cluster {
+        Read::Found(cluster) if is_bound(&cluster.metadata, uid.as_deref()) => {
+            DatabaseChange::Release(Arc::clone(cluster))
+        }
+        Read::Found(_) | Read::Missing | Read::Unreadable(_) => DatabaseChange::Leave,
+    }
+}
+
+fn cluster(
+    server: &DittoServer,
+    percona: &PerconaSpec,
+    settings: &Settings,
+    live: Option<&PerconaPGClusterSpec>,
+) -> PerconaPGCluster {
+    let name = names::percona_cluster(&server.name_any());
+    let of_live = live.and_then(|live| live.postgres_version);
+    let version = percona
+        .postgres_version
+        .or(of_live)
+        .unwrap_or(defaults::PERCONA_POSTGRES_VERSION);
+    let images = Images::choose(percona, settings, version, live);
+    PerconaPGCluster {
+        // The data in the cluster outlives the server unless the user says otherwise.
+        metadata: if percona.delete_with_server {
+            going_with_data(meta::owned(server, name))
+        } else {
+            meta::kept(server, name)
+        },
+        spec: PerconaPGClusterSpec {
+            cr_version: percona.cr_version.clone().filter(|version| !version.is_empty()),
+            image: images.postgres,
+            postgres_version: Some(version),
+            instances: vec![instances(percona, live)],
+            users: vec![User {
+                name: Some(names::PERCONA_USER.to_owned()),
+                databases: vec![percona.database_name().to_owned()],
+            }],
+            proxy: Some(Proxy {
+                pg_bouncer: Some(PgBouncer {
+                    image: images.pg_bouncer,
+                    replicas: Some(pg_bouncer_replicas(live)),
+                }),
+            }),
+            backups: Some(backups(server, percona, live, images.pg_back_rest)),
+            ..PerconaPGClusterSpec::default()
+        },
+        status: None,
+    }
+}
+
+/// Percona's operator then deletes the cluster's volumes, user Secrets and certificates with it.
+fn going_with_data(metadata: ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        finalizers: Some(REMOVAL_FINALIZERS.map(str::to_owned).into()),
+        ..metadata
+    }
+}
+
+/// The spec has no field for the number of PgBouncer pods, so whoever keeps the cluster may choose it.
+fn pg_bouncer_replicas(live: Option<&PerconaPGClusterSpec>) -> i32 {
+    live.and_then(|live| live.proxy.as_ref()?.pg_bouncer.as_ref()?.replicas)
+        .unwrap_or(PG_BOUNCER_REPLICAS)
+}
+
+/// The instance set. In a cluster that we did not make it may have another name; a second set would be a second copy
+/// of the data.
+fn instances(percona: &PerconaSpec, live: Option<&PerconaPGClusterSpec>) -> InstanceSet {
+    let sets = live.map_or(&[][..], |live| &live.instances);
+    let ours = sets
+        .iter()
+        .find(|set| set.name.as_deref() == Some(names::PERCONA_INSTANCE_SET));
+    let set = ours.or(sets.first());
+    let name = set
+        .and_then(|set| set.name.as_deref())
+        .unwrap_or(names::PERCONA_INSTANCE_SET);
+    let live_size = set
+        .and_then(|set| set.data_volume_claim_spec.as_ref())
+        .and_then(claims::size);
+    let size = larger(percona.storage_size(), live_size);
+    InstanceSet {
+        name: Some(name.to_owned()),
+        replicas: Some(replicas(percona, set)),
+        data_volume_claim_spec: Some(claims::claim_spec(size, percona.storage_class_name())),
+    }
+}
+
+/// The number of instances. The API server fills in 1 where the user said nothing, so a cluster that the user made keeps
+/// what it has beyond the spec: adopting it must not take its standbys away.
+fn replicas(percona: &PerconaSpec, live: Option<&InstanceSet>) -> i32 {
+    let kept = live
+        .filter(|_| percona.adopt_existing)
+        .and_then(|set| set.replicas);
+    percona.replicas().max(kept.unwrap_or(0))
+}
+
+/// Volumes never shrink, so a cluster that is larger than the spec says keeps its size.
+fn larger<'q>(wanted: &'q str, live: Option<&'q str>) -> &'q str {
+    live.filter(|live| quantity::nanos(live) > quantity::nanos(wanted))
+        .unwrap_or(wanted)
+}
+
+fn backups(
+    server: &DittoServer,
+    percona: &PerconaSpec,
+    live: Option<&PerconaPGClusterSpec>,
+    image: Option<String>,
+) -> Backups {
+    let backup = percona.backup();
+    // The backups of a cluster that the user made go on, unless the spec speaks of backups.
+    let is_silent = percona.adopt_existing && percona.backup.is_none();
+    let as_live = live
+        .filter(|_| is_silent)
+        .and_then(|live| live.backups.as_ref()?.enabled);
+    let pgbackrest = match backup {
+        Some(backup) => PgBackRest {
+            image,
+            ..repository(server, backup)
+        },
+        None => PgBackRest {
+            image,
+            ..PgBackRest::default()
+        },
+    };
+    Backups {
+        enabled: Some(as_live.unwrap_or(backup.is_some())),
+        pgbackrest: Some(pgbackrest),
+    }
+}
+
+fn repository(server: &DittoServer, backup: &PerconaBackupSpec) -> PgBackRest {
+    let global = [
+        ("path", format!("/pgbackrest/{}/{REPO}", server.name_any())),
+        ("s3-uri-style", "path".to_owned()),
+        ("storage-verify-tls", "y".to_owned()),
+        ("retention-full", backup.retention_days().to_string()),
+        // `time` makes the number days; without it pgBackRest counts backups.
+        ("retention-full-type", "time".to_owned()),
+    ];
+    PgBackRest {
+        image: None,
+        global: global
+            .into_iter()
+            .map(|(key, value)| (format!("{REPO}-{key}"), value))
+            .collect(),
+        configuration: backup
+            .credentials_secret_name()
+            .map(credentials)
+            .into_iter()
+            .collect(),
+        repos: vec![BackupRepo {
+            name: Some(REPO.to_owned()),
+            s3: Some(S3Repo {
+                bucket: backup.bucket.clone(),
+                endpoint: backup.endpoint.clone(),
+                region: Some(backup.region().to_owned()),
+            }),
+            schedules: Some(BackupSchedules {
+                full: Some(backup.full_schedule().to_owned()),
+                incremental: Some(backup.incr_schedule().to_owned()),
+            }),
+        }],
+    }
+}
+
+fn credentials(secret: &str) -> VolumeProjection {
+    let secret = SecretProjection {
+        name: secret.to_owned(),
+        ..SecretProjection::default()
+    };
+    VolumeProjection {
+        secret: Some(secret),
+        ..VolumeProjection::default()
+    }
+}

@@ -1,0 +1,111 @@
+//! The pod template (contract, section 2.3, with the changes of section 11).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, Lifecycle, LifecycleHandler, PodSpec, PodTemplateSpec, ResourceRequirements,
+    SleepAction,
+};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::database_tls::SslMode;
+use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
+use super::volumes::Volumes;
+use super::{env, paths, probes, security};
+use crate::api::{DittoServerSpec, defaults, names};
+use crate::domain::validate::Valid;
+
+/// Builds the template. `has_content` says whether there is a claim for file content.
+pub(super) fn build(valid: &Valid<'_>, config_hash: &str, has_content: bool) -> PodTemplateSpec {
+    let server = &valid.observed.server;
+    let ssl_mode = SslMode::of(valid);
+    let Volumes { volumes, mounts } = Volumes::build(server, &valid.uses, ssl_mode, has_content);
+    let container = Container {
+        env: Some(env::build(&valid.uses, ssl_mode)),
+        volume_mounts: Some(mounts),
+        ..container(&server.spec)
+    };
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(names::selector_labels(&server.name_any())),
+            annotations: Some(BTreeMap::from([(
+                names::CONFIG_HASH_ANNOTATION.to_owned(),
+                config_hash.to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            automount_service_account_token: Some(false),
+            // Variables of Services would reach the server as configuration: a Service `dittofs-metrics` in the
+            // namespace sets DITTOFS_METRICS_PORT=tcp://…, which the server reads as `metrics.port` and exits on.
+            enable_service_links: Some(false),
+            termination_grace_period_seconds: Some(server.spec.termination_grace_period_seconds()),
+            security_context: Some(security::pod(&server.spec)),
+            containers: vec![container],
+            volumes: Some(volumes),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// The container, but for its variables and mounts.
+fn container(spec: &DittoServerSpec) -> Container {
+    let arguments = ["start", "--foreground", "--config", paths::CONFIG_FILE];
+    Container {
+        name: names::CONTAINER.to_owned(),
+        image: Some(spec.image().to_owned()),
+        command: Some(vec!["/app/dfs".to_owned()]),
+        args: Some(arguments.map(str::to_owned).into()),
+        ports: Some(ports(spec)),
+        resources: resources(spec),
+        security_context: Some(security::container(spec)),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(pre_stop()),
+            ..Lifecycle::default()
+        }),
+        liveness_probe: Some(probes::liveness(spec)),
+        readiness_probe: Some(probes::readiness(spec)),
+        startup_probe: Some(probes::startup(spec)),
+        // The server writes no termination message; the end of its log is its last word (`pod_cause`).
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Container::default()
+    }
+}
+
+/// Waits while endpoints forget the pod. The kubelet's own sleep needs no shell in the image.
+fn pre_stop() -> LifecycleHandler {
+    LifecycleHandler {
+        sleep: Some(SleepAction {
+            seconds: defaults::PRE_STOP_SECONDS,
+        }),
+        ..LifecycleHandler::default()
+    }
+}
+
+/// Ports of adapters are not listed: an adapter that is switched on must not restart the pod.
+fn ports(spec: &DittoServerSpec) -> Vec<ContainerPort> {
+    let metrics = spec
+        .metrics_enabled()
+        .then(|| tcp(METRICS_PORT_NAME, spec.metrics_port()));
+    [tcp(API_PORT_NAME, spec.api_port())]
+        .into_iter()
+        .chain(metrics)
+        .collect()
+}
+
+fn tcp(name: &str, port: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: port,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+/// The Go operator stored `resources: {}` in every server. That says nothing.
+fn resources(spec: &DittoServerSpec) -> Option<ResourceRequirements> {
+    spec.resources
+        .clone()
+        .filter(|resources| *resources != ResourceRequirements::default())
+}

@@ -1,0 +1,165 @@
+//! Security contexts of the pod and of its container.
+//!
+//! What the user leaves out meets the Pod Security Standard "restricted". What the user writes stands, and nothing is
+//! added that contradicts it: Kubernetes would refuse the pod, or never start it.
+
+use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
+
+use crate::api::DittoServerSpec;
+
+/// Group of the server's image; volumes are made writable for it.
+const FS_GROUP: i64 = 65532;
+/// Grants privileges that Kubernetes does not let stand beside `allowPrivilegeEscalation: false`.
+const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
+
+/// The pod's security context: the user's, merged over the defaults.
+pub(super) fn pod(spec: &DittoServerSpec) -> PodSecurityContext {
+    let mut context = spec.pod_security_context.clone().unwrap_or_default();
+    let wants_root = context.run_as_user == Some(0);
+    context.fs_group.get_or_insert(FS_GROUP);
+    context.run_as_non_root.get_or_insert(!wants_root);
+    context.seccomp_profile.get_or_insert_with(runtime_default);
+    context
+}
+
+/// The container's security context: the user's, merged over the defaults. What the user says for the pod holds for the
+/// container too, unless they say otherwise for the container.
+pub(super) fn container(spec: &DittoServerSpec) -> SecurityContext {
+    let of_pod = pod(spec);
+    let mut context = spec.security_context.clone().unwrap_or_default();
+    let runs_as_non_root = match context.run_as_user {
+        Some(user) => user != 0,
+        None => of_pod.run_as_non_root.unwrap_or(true),
+    };
+    context.run_as_non_root.get_or_insert(runs_as_non_root);
+    if context.seccomp_profile.is_none() {
+        context.seccomp_profile = of_pod.seccomp_profile;
+    }
+    if !escalates(&context) {
+        context.allow_privilege_escalation.get_or_insert(false);
+    }
+    drop_capabilities(&mut context);
+    context
+}
+
+/// Whether the user asked for something that implies privilege escalation.
+fn escalates(context: &SecurityContext) -> bool {
+    let added = context
+        .capabilities
+        .as_ref()
+        .and_then(|capabilities| capabilities.add.as_ref());
+    context.privileged == Some(true) || added.is_some_and(|added| added.iter().any(|name| name == SYS_ADMIN))
+}
+
+fn drop_capabilities(context: &mut SecurityContext) {
+    let capabilities = context.capabilities.get_or_insert_with(Capabilities::default);
+    let dropped = capabilities.drop.get_or_insert_default();
+    if dropped.is_empty() {
+        dropped.push("ALL".to_owned());
+    }
+}
+
+fn runtime_default() -> SeccompProfile {
+    SeccompProfile {
+        type_: "RuntimeDefault".to_owned(),
+        localhost_profile: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::testing;
+
+    fn contexts(spec: &str) -> (Value, Value) {
+        let server = testing::server(spec);
+        (
+            serde_json::to_value(pod(&server.spec)).unwrap(),
+            serde_json::to_value(container(&server.spec)).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_defaults_meet_pod_security_restricted() {
+        let (pod, container) = contexts("");
+        let seccomp = json!({"type": "RuntimeDefault"});
+        assert_eq!(
+            pod,
+            json!({"fsGroup": 65532, "runAsNonRoot": true, "seccompProfile": seccomp})
+        );
+        assert_eq!(
+            container,
+            json!({
+                "allowPrivilegeEscalation": false,
+                "capabilities": {"drop": ["ALL"]},
+                "runAsNonRoot": true,
+                "seccompProfile": seccomp,
+            })
+        );
+    }
+
+    #[test]
+    fn a_users_pod_context_is_merged_over_the_defaults() {
+        let (pod, _) = contexts("podSecurityContext: {runAsUser: 1000, fsGroup: 7}");
+        assert_eq!(pod["runAsUser"], 1000);
+        assert_eq!(pod["fsGroup"], 7);
+        assert_eq!(pod["runAsNonRoot"], true);
+    }
+
+    #[test]
+    fn what_the_user_allows_the_pod_is_not_forbidden_to_its_container() {
+        for spec in [
+            "podSecurityContext: {runAsNonRoot: false}",
+            "podSecurityContext: {runAsUser: 0}",
+        ] {
+            let (pod, container) = contexts(spec);
+            assert_eq!(
+                (&pod["runAsNonRoot"], &container["runAsNonRoot"]),
+                (&json!(false), &json!(false)),
+                "{spec}"
+            );
+        }
+        let (_, container) = contexts("podSecurityContext: {seccompProfile: {type: Unconfined}}");
+        assert_eq!(container["seccompProfile"]["type"], "Unconfined");
+    }
+
+    #[test]
+    fn a_root_container_is_not_told_to_be_non_root() {
+        let (pod, container) = contexts("securityContext: {runAsUser: 0}");
+        assert_eq!(
+            (&pod["runAsNonRoot"], &container["runAsNonRoot"]),
+            (&json!(true), &json!(false))
+        );
+    }
+
+    #[test]
+    fn a_non_root_container_in_a_root_pod_is_non_root() {
+        let (_, container) =
+            contexts("{podSecurityContext: {runAsUser: 0}, securityContext: {runAsUser: 5}}");
+        assert_eq!(container["runAsNonRoot"], true);
+    }
+
+    #[test]
+    fn privilege_escalation_is_not_forbidden_where_kubernetes_would_refuse_that() {
+        for spec in [
+            "securityContext: {privileged: true}",
+            "securityContext: {capabilities: {add: [CAP_SYS_ADMIN]}}",
+        ] {
+            let (_, container) = contexts(spec);
+            assert_eq!(container.get("allowPrivilegeEscalation"), None, "{spec}");
+        }
+    }
+
+    #[test]
+    fn an_empty_drop_list_drops_all_and_another_stands() {
+        let (_, container) = contexts("securityContext: {capabilities: {drop: [], add: [NET_BIND_SERVICE]}}");
+        assert_eq!(
+            container["capabilities"],
+            json!({"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]})
+        );
+        let (_, container) = contexts("securityContext: {capabilities: {drop: [CHOWN]}}");
+        assert_eq!(container["capabilities"]["drop"], json!(["CHOWN"]));
+    }
+}

@@ -1,0 +1,61 @@
+//! The StatefulSet of the server (contract, section 2.3).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{
+    StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::{claims, meta, pod};
+use crate::api::{DittoServer, names};
+use crate::domain::secrets::generation;
+use crate::domain::validate::Valid;
+use crate::domain::volumes;
+
+/// Builds the StatefulSet. `serviceName`, the selector and the claim templates are immutable in Kubernetes; for other
+/// claim templates it is made anew (`apply/storage.rs`).
+pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
+    let server = &valid.observed.server;
+    let name = server.name_any();
+    let live = valid.observed.stateful_set.found().map(AsRef::as_ref);
+    let claims = claims::build(&server.spec.storage, live, |volume| {
+        volumes::template_may_follow(valid.observed, volume)
+    });
+    StatefulSet {
+        metadata: metadata(server, &name),
+        spec: Some(StatefulSetSpec {
+            replicas: Some(server.spec.desired_replicas()),
+            service_name: Some(names::headless_service(&name)),
+            selector: LabelSelector {
+                match_labels: Some(names::selector_labels(&name)),
+                ..LabelSelector::default()
+            },
+            template: pod::build(valid, config_hash, claims::have_content(&claims)),
+            volume_claim_templates: Some(claims),
+            persistent_volume_claim_retention_policy: Some(keep_claims()),
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+/// The request for new Secrets that has been answered is noted here too: it outlives a Secret that is lost.
+fn metadata(server: &DittoServer, name: &str) -> ObjectMeta {
+    let answered = generation::requested(server)
+        .map(|value| BTreeMap::from([(names::ROTATED_FOR_ANNOTATION.to_owned(), value.to_owned())]));
+    ObjectMeta {
+        annotations: answered,
+        ..meta::owned(server, names::stateful_set(name))
+    }
+}
+
+/// Volumes outlive both a stopped server and a deleted one.
+fn keep_claims() -> StatefulSetPersistentVolumeClaimRetentionPolicy {
+    StatefulSetPersistentVolumeClaimRetentionPolicy {
+        when_deleted: Some("Retain".to_owned()),
+        when_scaled: Some("Retain".to_owned()),
+    }
+}

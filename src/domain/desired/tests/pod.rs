@@ -1,0 +1,212 @@
+//! The StatefulSet and its pod template.
+
+use serde_json::{Value, json};
+
+use super::manifests::EVERYTHING;
+use crate::domain::desired::{Settings, Workload, desired};
+use crate::domain::observed::{Observed, Read};
+use crate::domain::testing::{self, valid};
+use crate::domain::validate::PodGate;
+
+fn stateful_set(observed: &Observed) -> Value {
+    match desired(&valid(observed, PodGate::Open), &Settings::default())
+        .expect("children")
+        .workload
+    {
+        Workload::Run { stateful_set, .. } => serde_json::to_value(stateful_set).unwrap(),
+        other => panic!("the pod would not run: {other:?}"),
+    }
+}
+
+fn pod(observed: &Observed) -> Value {
+    stateful_set(observed)["spec"]["template"]["spec"].take()
+}
+
+/// A variable's literal value, or the Secret and key it comes from.
+fn variable(pod: &Value, name: &str) -> Option<String> {
+    let variables = pod["containers"][0]["env"].as_array().unwrap();
+    let variable = variables.iter().find(|variable| variable["name"] == name)?;
+    let reference = &variable["valueFrom"]["secretKeyRef"];
+    Some(match variable["value"].as_str() {
+        Some(value) => value.to_owned(),
+        None => format!(
+            "{}/{}",
+            reference["name"].as_str().unwrap(),
+            reference["key"].as_str().unwrap()
+        ),
+    })
+}
+
+fn has_mount(pod: &Value, path: &str) -> bool {
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    mounts.iter().any(|mount| mount["mountPath"] == path)
+}
+
+const SSL_MODE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
+const PERCONA: &str = "percona: {enabled: true}";
+
+fn percona_without_ca() -> Observed {
+    let mut observed = testing::ready(PERCONA);
+    observed
+        .secrets
+        .insert("files-postgres-cluster-cert".into(), Read::Missing);
+    observed
+}
+
+#[test]
+fn a_percona_server_reads_its_database_from_the_users_secret_and_verifies_it() {
+    let pod = pod(&testing::ready(PERCONA));
+    for (name, key) in [
+        ("HOST", "host"),
+        ("PORT", "port"),
+        ("DATABASE", "dbname"),
+        ("USER", "user"),
+        ("PASSWORD", "password"),
+    ] {
+        let variable = variable(&pod, &format!("DITTOFS_DATABASE_POSTGRES_{name}"));
+        assert_eq!(variable, Some(format!("files-postgres-pguser-dittofs/{key}")));
+    }
+    assert_eq!(variable(&pod, SSL_MODE).as_deref(), Some("verify-full"));
+    let root = variable(&pod, "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT");
+    assert_eq!(root.as_deref(), Some("/postgres-ca/ca.crt"));
+    assert!(has_mount(&pod, "/postgres-ca"));
+    assert_eq!(variable(&pod, "DATABASE_URL"), None);
+    assert_eq!(pod.get("initContainers"), None);
+}
+
+#[test]
+fn a_percona_server_without_a_ca_still_encrypts() {
+    let pod = pod(&percona_without_ca());
+    assert_eq!(variable(&pod, SSL_MODE).as_deref(), Some("require"));
+    assert_eq!(variable(&pod, "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT"), None);
+    assert!(!has_mount(&pod, "/postgres-ca"));
+}
+
+#[test]
+fn a_server_that_verifies_its_database_never_stops_doing_so() {
+    let mut observed = percona_without_ca();
+    observed.stateful_set = testing::running(PERCONA).stateful_set;
+    let pod = pod(&observed);
+    assert_eq!(variable(&pod, SSL_MODE).as_deref(), Some("verify-full"));
+    assert!(has_mount(&pod, "/postgres-ca"));
+}
+
+#[test]
+fn an_own_postgresql_decides_on_its_tls_itself() {
+    let pod = pod(&testing::ready(
+        "database: {postgresSecretRef: {name: pg, key: host}}",
+    ));
+    assert_eq!(variable(&pod, SSL_MODE).as_deref(), Some("pg/sslmode"));
+}
+
+#[test]
+fn a_running_server_is_as_desired() {
+    for spec in [
+        "",
+        EVERYTHING,
+        PERCONA,
+        "storage: {metadataSize: 1024Mi, contentSize: 1Ti}",
+    ] {
+        let observed = testing::running(spec);
+        let live = serde_json::to_value(observed.stateful_set.found().unwrap().as_ref()).unwrap();
+        assert_eq!(stateful_set(&observed), live, "{spec}");
+    }
+}
+
+#[test]
+fn a_content_volume_that_is_added_later_is_mounted_and_one_that_left_the_spec_stays() {
+    let with = "storage: {metadataSize: 10Gi, contentSize: 5Gi}";
+    let mut observed = testing::running("");
+    assert!(!has_mount(&pod(&observed), "/data/store/block"));
+    testing::edit(&mut observed, with);
+    assert!(has_mount(&pod(&observed), "/data/store/block"));
+    let mut observed = testing::running(with);
+    testing::edit(&mut observed, "");
+    assert!(has_mount(&pod(&observed), "/data/store/block"));
+}
+
+#[test]
+fn immutable_fields_do_not_follow_the_spec() {
+    let mut observed = testing::running("");
+    let before = stateful_set(&observed);
+    testing::edit(&mut observed, EVERYTHING);
+    for used in crate::domain::secrets::uses(&observed.server) {
+        testing::set(
+            &mut observed,
+            &used.secret,
+            &used.key,
+            &testing::accepted_value(used.purpose),
+        );
+    }
+    let after = stateful_set(&observed);
+    for field in ["serviceName", "selector"] {
+        assert_eq!(after["spec"][field], before["spec"][field], "{field}");
+    }
+}
+
+#[test]
+fn replicas_and_service_settings_do_not_touch_the_pod_template() {
+    let template = |spec: &str| stateful_set(&testing::ready(spec))["spec"]["template"].take();
+    let plain = template("");
+    for spec in [
+        "replicas: 0",
+        "service: {type: NodePort, annotations: {a: b}}",
+        "adapterServices: {type: ClusterIP}",
+    ] {
+        assert_eq!(template(spec), plain, "{spec}");
+    }
+}
+
+#[test]
+fn probes_follow_the_tls_of_the_api() {
+    let probe = |spec: &str| pod(&testing::ready(spec))["containers"][0]["readinessProbe"].take();
+    assert_eq!(probe("")["httpGet"]["scheme"], "HTTP");
+    assert_eq!(
+        probe("controlPlane: {certSecretName: c}")["httpGet"]["scheme"],
+        "HTTPS"
+    );
+    let mutual = probe("controlPlane: {certSecretName: c, clientCASecretName: d, port: 8443}");
+    assert_eq!(
+        (mutual.get("httpGet"), &mutual["tcpSocket"]),
+        (None, &json!({"port": 8443}))
+    );
+}
+
+#[test]
+fn a_server_that_was_read_from_a_file_has_children_without_an_owner() {
+    let mut observed = testing::ready("");
+    std::sync::Arc::make_mut(&mut observed.server).metadata.uid = None;
+    assert_eq!(stateful_set(&observed)["metadata"].get("ownerReferences"), None);
+}
+
+#[test]
+fn nothing_that_the_api_server_drops_is_desired() {
+    for spec in [
+        "{resources: {}, service: {type: ClusterIP, annotations: {}}}",
+        EVERYTHING,
+        PERCONA,
+    ] {
+        let set = stateful_set(&testing::ready(spec));
+        assert_eq!(dropped(&set, ""), Vec::<String>::new(), "{spec}");
+    }
+}
+
+/// Paths of empty maps and lists, and of zeros, which Go leaves out. A number of replicas is a pointer there.
+fn dropped(value: &Value, path: &str) -> Vec<String> {
+    let is_dropped = match value {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Number(number) => number.as_i64() == Some(0) && !path.ends_with("/replicas"),
+        _ => false,
+    };
+    let own = is_dropped.then(|| path.to_owned());
+    let inner: Vec<String> = match value {
+        Value::Object(map) => map
+            .iter()
+            .flat_map(|(key, value)| dropped(value, &format!("{path}/{key}")))
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(|item| dropped(item, path)).collect(),
+        _ => Vec::new(),
+    };
+    own.into_iter().chain(inner).collect()
+}

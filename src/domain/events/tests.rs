@@ -1,0 +1,391 @@
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use serde_json::json;
+
+use super::*;
+use crate::domain::applied::Applied;
+use crate::domain::conditions::conditions;
+use crate::domain::observed::{Observed, Read};
+use crate::domain::status;
+use crate::domain::validate::fixtures::{
+    PERCONA, applied, at, cluster, failed, running, secret, stateful_set, step, uses_percona, with_inputs,
+    world,
+};
+
+/// A server whose reconciles follow each other.
+struct Life {
+    observed: Observed,
+    status: DittoServerStatus,
+    seconds: i64,
+}
+
+impl Life {
+    fn new(spec: &str) -> Self {
+        Self {
+            observed: world(spec),
+            status: DittoServerStatus::default(),
+            seconds: 0,
+        }
+    }
+
+    /// One reconcile. Returns what it tells, as `type reason: note`.
+    fn reconcile(&mut self, applied: &Applied) -> Vec<String> {
+        self.seconds += 1;
+        let after = with_inputs(&self.observed, applied, |inputs| {
+            status::next(
+                inputs,
+                conditions(inputs, &self.status.conditions, 3, at(self.seconds)),
+            )
+        });
+        let told = story(&self.status, &after, applied);
+        self.status = after;
+        self.observed.stateful_set = applied.stateful_set.clone();
+        told.iter().map(line).collect()
+    }
+
+    fn pod(&self, status: &serde_json::Value) -> Applied {
+        self.with_pod(stateful_set(&self.observed.server, status))
+    }
+
+    fn pod_ready(&self) -> Applied {
+        self.with_pod(running(&self.observed.server))
+    }
+
+    /// The pod uses the database that the spec asks for.
+    fn with_pod(&self, mut pod: StatefulSet) -> Applied {
+        if self.observed.server.spec.percona_enabled() {
+            uses_percona(&mut pod, "verify-full");
+        }
+        applied(&self.observed, Some(pod))
+    }
+
+    /// A server that has become ready.
+    fn ready(spec: &str) -> Self {
+        let mut life = Self::new(spec);
+        let pod = life.pod_ready();
+        life.reconcile(&pod);
+        life
+    }
+}
+
+fn line(event: &Event) -> String {
+    let type_ = if event.type_ == EventType::Normal {
+        "Normal"
+    } else {
+        "Warning"
+    };
+    format!(
+        "{type_} {}: {}",
+        event.reason,
+        event.note.as_deref().unwrap_or_default()
+    )
+}
+
+#[test]
+fn a_first_start_reads_as_a_story() {
+    let mut life = Life::new("");
+    let mut made = life.pod(&json!({"replicas": 0}));
+    made.steps = vec![
+        step("Secret", "files-jwt-secret", Outcome::Created),
+        step("ConfigMap", "files-config", Outcome::Created),
+        step("StatefulSet", "files", Outcome::Created),
+    ];
+    let mut told = life.reconcile(&made);
+    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
+    told.extend(life.reconcile(&life.pod_ready()));
+    assert_eq!(
+        told,
+        [
+            "Normal Created: Created Secret files-jwt-secret, ConfigMap files-config, StatefulSet files",
+            "Normal Scaling: Scaling: 0/1 replicas ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn a_database_that_is_let_stay_is_told() {
+    let mut life = Life::ready("");
+    let mut released = life.pod_ready();
+    released.steps = vec![step("PerconaPGCluster", "files-postgres", Outcome::Released)];
+    assert_eq!(
+        life.reconcile(&released),
+        [
+            "Normal PerconaOrphaned: PerconaPGCluster files-postgres: stays, with its data and Secrets; a DittoServer of the same name takes it up again"
+        ]
+    );
+}
+
+#[test]
+fn a_start_on_percona_reads_as_a_story() {
+    let mut life = Life::new(PERCONA);
+    let server = Arc::clone(&life.observed.server);
+    let mut told = Vec::new();
+    for state in ["", "initializing", "ready"] {
+        life.observed.database.cluster = Read::Found(Arc::new(cluster(&server, state)));
+        let now = if state == "ready" {
+            life.pod(&json!({"observedGeneration": 2, "replicas": 1}))
+        } else {
+            applied(&life.observed, None)
+        };
+        told.extend(life.reconcile(&now));
+    }
+    told.extend(life.reconcile(&life.pod_ready()));
+    assert_eq!(
+        told,
+        [
+            "Warning PerconaNotReady: Waiting for PostgreSQL cluster files-postgres (state: not reported yet)",
+            "Normal DatabaseReady: PostgreSQL cluster files-postgres is ready",
+            "Normal Scaling: Scaling: 0/1 replicas ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn a_stop_reads_as_a_story() {
+    let mut life = Life::ready("");
+    Arc::make_mut(&mut life.observed.server).spec.replicas = Some(0);
+    let mut told =
+        life.reconcile(&life.pod(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1})));
+    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
+    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 0}))));
+    assert_eq!(
+        told,
+        [
+            "Normal Scaling: Scaling: 0/0 replicas ready",
+            "Normal Stopped: DittoServer is stopped as its spec asks (replicas=0)",
+        ]
+    );
+}
+
+#[test]
+fn a_rollout_reads_as_a_story_without_an_outage() {
+    let mut life = Life::ready("");
+    let rolling = |updated: i32, ready: i32| {
+        json!({
+            "observedGeneration": 2, "replicas": 1, "readyReplicas": ready, "updatedReplicas": updated,
+            "currentRevision": "files-a", "updateRevision": "files-b",
+        })
+    };
+    let mut told = life.reconcile(&life.pod(&rolling(0, 1)));
+    told.extend(life.reconcile(&life.pod(&rolling(0, 0))));
+    told.extend(life.reconcile(&life.pod(&rolling(1, 0))));
+    told.extend(life.reconcile(&life.pod_ready()));
+    assert_eq!(
+        told,
+        [
+            "Normal RollingOut: Rolling out revision files-b: 0/1 updated, 1/1 ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn a_crash_is_a_warning() {
+    let mut life = Life::ready("");
+    let down = json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 0, "updatedReplicas": 1,
+        "currentRevision": "files-a", "updateRevision": "files-a",
+    });
+    assert_eq!(
+        life.reconcile(&life.pod(&down)),
+        [
+            "Normal Scaling: Scaling: 0/1 replicas ready",
+            "Warning Unavailable: No pod is ready. Waiting for replicas: 0/1 ready",
+        ]
+    );
+}
+
+#[test]
+fn a_fixpoint_and_a_restarted_operator_tell_nothing() {
+    for spec in ["", PERCONA, "replicas: 0"] {
+        let mut life = Life::ready(spec);
+        let mut same = life.pod_ready();
+        same.steps = vec![step("ConfigMap", "files-config", Outcome::Unchanged)];
+        assert_eq!(life.reconcile(&same), Vec::<String>::new(), "{spec}");
+    }
+}
+
+#[test]
+fn a_violation_is_told_once_and_so_is_its_end() {
+    let mut life = Life::ready("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+    let good = life.observed.secrets["tokens"].clone();
+    life.observed
+        .secrets
+        .insert("tokens".into(), secret(&[("k", "short")]));
+    let told = life.reconcile(&life.pod_ready());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("Warning JwtKeyTooShort: Secret tokens, key k (spec.identity.jwt.secretRef): "),
+        "{told:?}"
+    );
+    assert_eq!(
+        life.reconcile(&life.pod_ready()),
+        Vec::<String>::new(),
+        "it does not repeat"
+    );
+    life.observed.secrets.insert("tokens".into(), good);
+    assert_eq!(
+        life.reconcile(&life.pod_ready()),
+        [
+            "Normal ConfigValid: Configuration and Secrets are valid",
+            "Normal Ready: DittoServer is fully operational"
+        ]
+    );
+}
+
+#[test]
+fn a_cause_that_shows_in_several_conditions_is_told_once() {
+    let table = [
+        (
+            "ConfigMap",
+            failed(),
+            "Warning ReconcileFailed: Failed to reconcile ConfigMap it: create failed: Forbidden (HTTP 403)",
+        ),
+        (
+            "Service",
+            failed(),
+            "Warning ReconcileFailed: Failed to reconcile Service it: create failed: Forbidden (HTTP 403)",
+        ),
+        (
+            "StatefulSet",
+            Outcome::Foreign("Deployment web".into()),
+            "Warning ResourceConflict: StatefulSet it exists and belongs to Deployment web; it is not taken over: delete it, or choose another name for the DittoServer",
+        ),
+    ];
+    for (kind, outcome, expected) in table {
+        let mut life = Life::ready("");
+        let mut now = life.pod_ready();
+        now.steps = vec![step(kind, "it", outcome)];
+        assert_eq!(life.reconcile(&now), [expected], "{kind}");
+    }
+}
+
+#[test]
+fn drift_that_is_put_back_is_told() {
+    let mut life = Life::ready("");
+    let mut now = life.pod_ready();
+    now.steps = vec![
+        step("Service", "files-api", Outcome::Updated),
+        step("Service", "files-metrics", Outcome::Deleted),
+        step("ConfigMap", "files-config", Outcome::Updated),
+    ];
+    assert_eq!(
+        life.reconcile(&now),
+        [
+            "Normal Updated: Updated Service files-api, ConfigMap files-config",
+            "Normal Deleted: Deleted Service files-metrics"
+        ]
+    );
+}
+
+#[test]
+fn an_outage_of_the_database_is_told_with_its_end() {
+    let mut life = Life::ready(PERCONA);
+    let mut told = Vec::new();
+    for state in ["stopping", "stopping", "ready"] {
+        life.observed.database.cluster = Read::Found(Arc::new(cluster(&life.observed.server, state)));
+        told.extend(life.reconcile(&life.pod_ready()));
+    }
+    assert_eq!(
+        told,
+        [
+            "Warning PerconaNotReady: Waiting for PostgreSQL cluster files-postgres (state: stopping)",
+            "Normal DatabaseReady: PostgreSQL cluster files-postgres is ready",
+            "Normal Ready: DittoServer is fully operational",
+        ]
+    );
+}
+
+#[test]
+fn notes_fit_the_api() {
+    let mut life = Life::ready("");
+    let mut now = life.pod_ready();
+    now.steps = (0..200)
+        .map(|index| step("Service", &format!("files-{index}"), Outcome::Updated))
+        .collect();
+    assert!(life.reconcile(&now)[0].len() < 1024);
+}
+
+#[test]
+fn a_rollout_that_runs_out_of_time_is_told_once() {
+    let mut life = Life::ready("progressDeadlineSeconds: 60");
+    let stuck = life.pod(&json!({"observedGeneration": 2, "replicas": 1}));
+    life.reconcile(&stuck);
+    life.seconds += 60;
+    let told = life.reconcile(&stuck);
+    let [overdue] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        overdue.starts_with("Warning ProgressDeadlineExceeded: Not finished within 60 s: Scaling: 0/1"),
+        "{overdue}"
+    );
+    life.seconds += 60;
+    assert_eq!(life.reconcile(&stuck), Vec::<String>::new());
+}
+
+#[test]
+fn a_pod_that_was_deleted_for_a_rollout_is_told() {
+    let mut life = Life::ready("");
+    let mut now = life.pod_ready();
+    let why = "Deleted pod files-0 of revision a".to_owned();
+    now.steps = vec![step("Pod", "files-0", Outcome::Replaced(why))];
+    assert_eq!(
+        life.reconcile(&now),
+        ["Warning PodReplaced: Deleted pod files-0 of revision a"]
+    );
+}
+
+#[test]
+fn a_pause_is_told_with_its_end() {
+    let mut life = Life::ready("");
+    let annotate = |life: &mut Life, value: &str| {
+        let annotation = ("dittofs.dittofs.com/paused".to_owned(), value.to_owned());
+        Arc::make_mut(&mut life.observed.server).metadata.annotations = Some([annotation].into());
+    };
+    annotate(&mut life, "true");
+    let now = life.pod_ready();
+    assert_eq!(
+        life.reconcile(&now),
+        ["Normal Paused: Paused by the annotation dittofs.dittofs.com/paused. All resources are up to date"]
+    );
+    let mut withheld = life.pod_ready();
+    withheld.steps = vec![step("Service", "files-api", Outcome::Withheld)];
+    assert_eq!(
+        life.reconcile(&withheld),
+        Vec::<String>::new(),
+        "it is paused still"
+    );
+    annotate(&mut life, "false");
+    let told = life.reconcile(&now);
+    assert_eq!(
+        told,
+        [
+            "Normal Resumed: No longer paused. All resources are up to date",
+            "Normal Ready: DittoServer is fully operational"
+        ]
+    );
+}
+
+#[test]
+fn data_that_is_still_in_sqlite_is_told_once_and_so_is_a_new_key() {
+    let mut life = Life::new(PERCONA);
+    let mut on_sqlite = applied(&life.observed, Some(running(&life.observed.server)));
+    life.observed.stateful_set = on_sqlite.stateful_set.clone();
+    let told = life.reconcile(&on_sqlite);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("Warning MigrationPending: "), "{told:?}");
+    assert!(told[1].starts_with("Normal Ready: "), "{told:?}");
+    assert_eq!(life.reconcile(&on_sqlite), Vec::<String>::new());
+
+    on_sqlite.steps = vec![step("Secret", "files-jwt-secret", Outcome::Rotated)];
+    let told = life.reconcile(&on_sqlite);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("Normal SecretsRotated: Secret files-jwt-secret has a new signing key"),
+        "{told:?}"
+    );
+}

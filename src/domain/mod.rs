@@ -1,0 +1,36 @@
+//! Facts in, decisions out. Nothing here does I/O, reads a clock or the environment, or draws random values: `now` and
+//! random values are arguments.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`observed`] | data: what the cluster holds for one server |
+//! | [`applied`] | data: what the operator did to each child |
+//! | [`validate`] | whether the children can be built and the pod may start |
+//! | [`desired`] | every child as it should be, and the config hash |
+//! | [`conditions`] | the conditions of the status |
+//! | [`status`] | the rest of the status, and whether it must be written |
+//! | [`events`] | which events to publish |
+//! | [`cleanup`] | what a deleted server's policy deletes and keeps |
+//! | [`data_home`] | which database holds the control-plane data |
+//! | [`volumes`] | which volumes expand, and which pod must restart for an added volume |
+//! | [`secrets`] | which Secret keys a server uses |
+//! | [`workload`] | what a StatefulSet and its pods report about a rollout |
+//! | [`ownership`] | who owns an object |
+//! | [`redact`] | removes values of Secrets from text |
+
+pub mod applied;
+pub mod cleanup;
+pub mod conditions;
+pub mod data_home;
+pub mod desired;
+pub mod events;
+pub mod observed;
+pub mod ownership;
+pub(crate) mod redact;
+pub mod secrets;
+pub mod status;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod validate;
+pub mod volumes;
+pub mod workload;

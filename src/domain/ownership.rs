@@ -1,0 +1,185 @@
+//! Whose is an object that already has a child's name? Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource, ResourceExt};
+
+use crate::api::DittoServer;
+use crate::api::names::{self, FIELD_MANAGER};
+
+/// The owner of an object, as seen by one DittoServer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This server: its UID is in the controller owner reference.
+    Us,
+    /// Nobody now, but this operator made it for a server of this name. It may be adopted.
+    Orphan,
+    /// A deleted server of the same name. Garbage collection is about to remove the object.
+    Predecessor,
+    /// Somebody else; the text says who. It is never taken over.
+    Other(String),
+}
+
+/// Reads the owner from an object's metadata.
+#[must_use]
+pub fn owner(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
+    let Some(controller) = controller(metadata) else {
+        return owner_by_trace(metadata, server);
+    };
+    if !is_server(controller) || controller.name != server.name_any() {
+        return Owner::Other(format!("{} {}", controller.kind, controller.name));
+    }
+    if server.meta().uid.as_deref() == Some(controller.uid.as_str()) {
+        Owner::Us
+    } else {
+        Owner::Predecessor
+    }
+}
+
+/// The reference to an object's controller.
+#[must_use]
+pub fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    let references = metadata.owner_references.as_deref().unwrap_or_default();
+    references
+        .iter()
+        .find(|reference| reference.controller == Some(true))
+}
+
+/// Whether a reference is to a DittoServer, of any version.
+#[must_use]
+pub fn is_server(reference: &OwnerReference) -> bool {
+    let group = reference.api_version.split('/').next();
+    reference.kind == DittoServer::kind(&()) && group == Some(names::GROUP)
+}
+
+/// Whether an object would be collected with the server of this UID.
+#[must_use]
+pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten();
+    owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
+}
+
+/// Whether `server` may use a database that this operator did not make: only if the user says so, and nobody else controls
+/// it.
+#[must_use]
+pub fn may_adopt(database: &ObjectMeta, server: &DittoServer) -> bool {
+    let percona = server.spec.percona.as_ref();
+    percona.is_some_and(|percona| percona.adopt_existing) && controller(database).is_none()
+}
+
+/// Without a controller, the traces of our making decide: our label, or, should somebody have stripped that too, our
+/// entry among the field managers. The caches drop the latter, so then it takes a read.
+fn owner_by_trace(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
+    let label = |key: &str| {
+        metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(key))
+            .map(String::as_str)
+    };
+    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+    let wrote = entries
+        .iter()
+        .any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
+    let made_by_us = wrote || label(names::MANAGED_BY_LABEL) == Some(names::MANAGED_BY);
+    let name = server.name_any();
+    if made_by_us && label(names::INSTANCE_LABEL).is_none_or(|instance| instance == name) {
+        return Owner::Orphan;
+    }
+    Owner::Other(
+        "nobody that this operator knows (it has no controller owner reference and not our labels)".into(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference};
+
+    use super::*;
+
+    fn server() -> DittoServer {
+        let mut server = DittoServer::new("files", crate::api::DittoServerSpec::default());
+        server.metadata.uid = Some("u1".into());
+        server
+    }
+
+    fn owned(kind: &str, api_version: &str, name: &str, uid: &str) -> ObjectMeta {
+        let reference = OwnerReference {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            name: name.into(),
+            uid: uid.into(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        };
+        ObjectMeta {
+            owner_references: Some(vec![reference]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn the_uid_decides_between_a_server_and_its_predecessor() {
+        let version = "dittofs.dittofs.com/v1alpha1";
+        assert_eq!(
+            owner(&owned("DittoServer", version, "files", "u1"), &server()),
+            Owner::Us
+        );
+        assert_eq!(
+            owner(&owned("DittoServer", version, "files", "u0"), &server()),
+            Owner::Predecessor
+        );
+    }
+
+    #[test]
+    fn an_object_of_another_controller_is_named_with_it() {
+        let other = owner(&owned("Deployment", "apps/v1", "files", "u1"), &server());
+        assert_eq!(other, Owner::Other("Deployment files".into()));
+        for group in ["example.org", "dittofs.dittofs.com.example.org"] {
+            let other = owned("DittoServer", &format!("{group}/v1"), "files", "u1");
+            assert!(
+                matches!(owner(&other, &server()), Owner::Other(_)),
+                "a kind of that name in another group is not ours"
+            );
+        }
+    }
+
+    #[test]
+    fn an_object_without_controller_is_ours_if_it_bears_our_trace_and_no_other_name() {
+        let labelled = |pairs: &[(&str, &str)]| ObjectMeta {
+            labels: Some(
+                pairs
+                    .iter()
+                    .map(|(key, value)| ((*key).into(), (*value).into()))
+                    .collect(),
+            ),
+            ..ObjectMeta::default()
+        };
+        let both = [
+            (names::MANAGED_BY_LABEL, names::MANAGED_BY),
+            (names::INSTANCE_LABEL, "files"),
+        ];
+        assert_eq!(owner(&labelled(&both), &server()), Owner::Orphan);
+        assert!(matches!(owner(&labelled(&both[1..]), &server()), Owner::Other(_)));
+        assert!(matches!(
+            owner(&labelled(&[both[0], (names::INSTANCE_LABEL, "b")]), &server()),
+            Owner::Other(_)
+        ));
+    }
+
+    #[test]
+    fn an_object_stripped_of_owner_and_labels_is_known_by_its_field_manager() {
+        let entry = |manager: &str| ManagedFieldsEntry {
+            manager: Some(manager.into()),
+            ..ManagedFieldsEntry::default()
+        };
+        let written_by = |manager| ObjectMeta {
+            managed_fields: Some(vec![entry(manager)]),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(owner(&written_by(FIELD_MANAGER), &server()), Owner::Orphan);
+        assert!(matches!(
+            owner(&written_by("kubectl"), &server()),
+            Owner::Other(_)
+        ));
+    }
+}

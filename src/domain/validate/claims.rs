@@ -1,0 +1,33 @@
+//! The volume claims that an earlier server of this name may have left: what must not be guessed.
+
+use super::{Concern, Finding, Severity, Violation};
+use crate::api::reasons;
+use crate::domain::data_home;
+use crate::domain::observed::{Observed, Read};
+use crate::domain::secrets::{generation, uses};
+
+/// Nothing is started while it is not known whether an earlier server left data: a new password would not be the one that
+/// the data knows, and an empty database not the one that the users are in.
+pub(super) fn findings(observed: &Observed) -> Option<Finding> {
+    let Read::Unreadable(error) = &observed.claims else {
+        return None;
+    };
+    if !matches!(observed.stateful_set, Read::Missing) {
+        return None;
+    }
+    let lacks_secret = generation::missing(observed, &uses(&observed.server))
+        .next()
+        .is_some();
+    if !lacks_secret && !data_home::needs_word(observed) {
+        return None;
+    }
+    let message = format!(
+        "The PersistentVolumeClaims cannot be read, so it is not known whether an earlier server of this name left data: {error}"
+    );
+    Some(Finding::holding(Violation {
+        reason: reasons::VOLUME_CLAIMS_UNREADABLE,
+        message,
+        concern: Concern::Config,
+        severity: Severity::Unknown,
+    }))
+}

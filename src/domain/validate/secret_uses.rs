@@ -1,0 +1,274 @@
+//! Presence of the Secrets and keys that the pod uses.
+//!
+//! Every finding here holds the pod: one that starts without a needed key does not come up, and one that starts on a
+//! wrong value crashes. A pod that runs keeps running.
+
+use std::fmt::Write;
+
+use super::database::problem;
+use super::{Concern, Finding, Severity, Violation, values};
+use crate::api::{names, reasons};
+use crate::domain::observed::{Observed, Read};
+use crate::domain::secrets::{Origin, Purpose, SecretData, SecretUse, generation};
+
+/// The field whose `key` the Go operator documented as a connection string.
+const POSTGRES_REF: &str = "spec.database.postgresSecretRef";
+/// The key that its documentation named.
+const CONNECTION_STRING: &str = "connection-string";
+
+/// Judges all uses. One missing Secret gives one finding, however many of its keys are used.
+pub(super) fn findings(observed: &Observed, uses: &[SecretUse]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for used in uses {
+        if seen.contains(&used.secret.as_str()) {
+            continue;
+        }
+        seen.push(&used.secret);
+        let of_secret: Vec<&SecretUse> = uses.iter().filter(|other| other.secret == used.secret).collect();
+        findings.extend(judge(observed, &used.secret, &of_secret));
+    }
+    findings.into_iter().map(Finding::holding).collect()
+}
+
+fn judge(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Vec<Violation> {
+    match observed.secrets.get(name) {
+        Some(Read::Found(data)) => missing_keys(observed, name, uses, data)
+            .into_iter()
+            .chain(bad_values(uses, data))
+            .collect(),
+        Some(Read::Unreadable(error)) => vec![unreadable(name, uses, error)],
+        Some(Read::Missing) => missing_secret(observed, name, uses).into_iter().collect(),
+        None => vec![unreadable(name, uses, "it was not looked for")],
+    }
+}
+
+fn unreadable(name: &str, uses: &[&SecretUse], error: &str) -> Violation {
+    let reason = of_percona(
+        uses,
+        reasons::DATABASE_SECRET_UNREADABLE,
+        reasons::SECRET_UNREADABLE,
+    );
+    let message = format!(
+        "Secret {name} cannot be read ({}): {error}. The pod keeps what it has; check that the operator may get Secrets",
+        users(uses)
+    );
+    Violation {
+        reason,
+        message,
+        concern: concern(uses),
+        severity: Severity::Unknown,
+    }
+}
+
+fn missing_secret(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Option<Violation> {
+    let needed: Vec<&SecretUse> = uses.iter().copied().filter(|used| !used.optional).collect();
+    match needed.first()?.origin {
+        Origin::User(_) => {
+            let message = format!(
+                "Secret {name} not found ({}): create it with these keys, or correct the reference",
+                users(&needed)
+            );
+            Some(waiting(reasons::SECRET_NOT_FOUND, &needed, message))
+        }
+        Origin::Percona => {
+            let message = format!(
+                "Secret {name} not found: the Percona Operator for PostgreSQL writes it for the cluster's user"
+            );
+            // Of a cluster that cannot be read it is not known whether the Secret will come: that is to be told first.
+            let is_known = problem(
+                &observed.server,
+                &observed.database.kind,
+                &observed.database.cluster,
+            )
+            .is_none_or(|problem| problem.severity != Severity::Unknown);
+            let severity = if is_known {
+                Severity::Waiting
+            } else {
+                Severity::Unknown
+            };
+            let missing = waiting(reasons::DATABASE_SECRET_MISSING, &needed, message);
+            Some(Violation { severity, ..missing })
+        }
+        Origin::Managed => missing_managed(observed, name, &needed),
+    }
+}
+
+/// Only the signing key comes here: the first password is optional to the pod.
+fn missing_managed(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Option<Violation> {
+    // With a server that is being deleted it goes if the policy says so.
+    if observed.server.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let purpose = uses.first()?.purpose;
+    if generation::is_allowed(observed, purpose) {
+        let message = format!(
+            "Secret {name} cannot be generated, because the operating system gives no random bytes; it is tried again"
+        );
+        let is_drawn = !observed.fresh.jwt_key.is_empty();
+        return (!is_drawn).then(|| waiting(reasons::SECRET_NOT_FOUND, uses, message));
+    }
+    let left = match (&observed.stateful_set, &observed.claims) {
+        (Read::Found(_), _) if generation::exists(observed) => {
+            "its server exists (a running pod is left alone)"
+        }
+        (Read::Found(_) | Read::Missing, Read::Found(_)) => "volumes of an earlier server exist",
+        // Said by the conditions of the StatefulSet, and by what is said of the claims.
+        (Read::Unreadable(_), _) | (_, Read::Missing | Read::Unreadable(_)) => return None,
+    };
+    let message = format!(
+        "Secret {name}, which this operator had generated, is gone while {left}. It is not generated anew unasked: restore it, or create it with {}; or set the annotation {} to a new value, upon which a new key is generated, the server starts with it, and everybody signs in anew",
+        keys_wanted(uses),
+        names::ROTATE_SECRETS_ANNOTATION
+    );
+    let severity = Severity::Terminal;
+    Some(Violation {
+        reason: reasons::MANAGED_SECRET_LOST,
+        message,
+        concern: Concern::Config,
+        severity,
+    })
+}
+
+fn missing_keys(
+    observed: &Observed,
+    name: &str,
+    uses: &[&SecretUse],
+    data: &SecretData,
+) -> Option<Violation> {
+    let missing: Vec<&SecretUse> = uses
+        .iter()
+        .copied()
+        .filter(|used| !used.optional && data.value(&used.key).is_none())
+        .collect();
+    let first = missing.first()?;
+    if first.origin == Origin::User(POSTGRES_REF) && has_connection_string(observed, data) {
+        return Some(connection_string(name));
+    }
+    let remedy = match first.origin {
+        Origin::User(_) => "add the key to the Secret, or correct the reference".into(),
+        Origin::Managed => format!(
+            "add {}; a generated Secret is never overwritten",
+            keys_wanted(&missing)
+        ),
+        Origin::Percona => "the Percona Operator for PostgreSQL writes it; look at its logs".into(),
+    };
+    let keys: Vec<&str> = missing.iter().map(|used| used.key.as_str()).collect();
+    let plural = if keys.len() == 1 { "key" } else { "keys" };
+    let message = format!(
+        "Secret {name} lacks the {plural} {}, or has no value there ({}): {remedy}",
+        keys.join(", "),
+        user(first)
+    );
+    let reason = of_percona(
+        &missing,
+        reasons::DATABASE_SECRET_KEY_MISSING,
+        reasons::SECRET_KEY_MISSING,
+    );
+    Some(waiting(reason, &missing, message))
+}
+
+/// Whether the user put a whole connection string where the parts are wanted.
+fn has_connection_string(observed: &Observed, data: &SecretData) -> bool {
+    let named = observed
+        .server
+        .spec
+        .postgres_secret_ref()
+        .and_then(|reference| data.value(&reference.key));
+    let is_uri = named.is_some_and(|value| value.windows(3).any(|window| window == b"://"));
+    is_uri || data.value(CONNECTION_STRING).is_some()
+}
+
+fn connection_string(name: &str) -> Violation {
+    let message = format!(
+        "Secret {name} ({POSTGRES_REF}) has a connection string, but the server takes its parts: add the keys host, database, user and password, and if needed port and sslmode. The operator does not take the string apart, because a Secret's value never leaves its Secret"
+    );
+    let severity = Severity::Terminal;
+    Violation {
+        reason: reasons::CONNECTION_STRING_UNSUPPORTED,
+        message,
+        concern: Concern::Config,
+        severity,
+    }
+}
+
+fn bad_values(uses: &[&SecretUse], data: &SecretData) -> Vec<Violation> {
+    uses.iter().filter_map(|used| bad_value(used, data)).collect()
+}
+
+fn bad_value(used: &SecretUse, data: &SecretData) -> Option<Violation> {
+    let (reason, remedy) = values::problem(used.purpose, data.value(&used.key)?)?;
+    let reason = of_percona(&[used], reasons::DATABASE_SECRET_INVALID, reason);
+    let message = format!(
+        "Secret {}, key {} ({}): the value {remedy}",
+        used.secret,
+        used.key,
+        user(used)
+    );
+    Some(Violation {
+        reason,
+        message,
+        concern: concern(&[used]),
+        severity: Severity::Terminal,
+    })
+}
+
+fn waiting(reason: &'static str, uses: &[&SecretUse], message: String) -> Violation {
+    Violation {
+        reason,
+        message,
+        concern: concern(uses),
+        severity: Severity::Waiting,
+    }
+}
+
+fn of_percona(uses: &[&SecretUse], percona: &'static str, other: &'static str) -> &'static str {
+    if concern(uses) == Concern::Database {
+        percona
+    } else {
+        other
+    }
+}
+
+fn concern(uses: &[&SecretUse]) -> Concern {
+    let of_percona = uses.first().is_some_and(|used| used.origin == Origin::Percona);
+    if of_percona {
+        Concern::Database
+    } else {
+        Concern::Config
+    }
+}
+
+fn user(used: &SecretUse) -> &'static str {
+    match used.origin {
+        Origin::User(field) => field,
+        Origin::Managed => "generated by this operator",
+        Origin::Percona => "written by the Percona Operator for PostgreSQL",
+    }
+}
+
+/// Who uses the Secret, and which keys of it: `spec.controlPlane.certSecretName: tls.crt, tls.key`.
+fn users(uses: &[&SecretUse]) -> String {
+    let mut text = String::new();
+    let mut last = None;
+    for used in uses {
+        // Writing to a String cannot fail.
+        let _ = match last == Some(used.origin) {
+            true => write!(text, ", {}", used.key),
+            false if text.is_empty() => write!(text, "{}: {}", user(used), used.key),
+            false => write!(text, "; {}: {}", user(used), used.key),
+        };
+        last = Some(used.origin);
+    }
+    text
+}
+
+/// The keys of a managed Secret, with what the server asks of them.
+fn keys_wanted(uses: &[&SecretUse]) -> String {
+    let wanted = |used: &&SecretUse| match used.purpose {
+        Purpose::JwtKey => format!("the key {} of at least 32 characters", used.key),
+        Purpose::AdminPassword => format!("the key {} of 8 to 72 bytes", used.key),
+        _ => format!("the key {}", used.key),
+    };
+    uses.iter().map(wanted).collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,128 @@
+//! Fields that admission refuses today, in objects that were stored before it did.
+//!
+//! Only what keeps the server from running is judged here: a stored object that works goes on working.
+
+use kube::ResourceExt;
+
+use super::{Concern, Finding, Severity, Violation, database};
+use crate::api::rules::{NAME_MAX, NAME_MAX_WITH_PERCONA};
+use crate::api::{DittoServer, DittoServerSpec, LdapSpec, duration, reasons};
+use crate::domain::observed::Observed;
+
+/// Longest name of a StatefulSet whose pods can be made: they carry a label `<name>-<hash>` of at most 63 characters
+/// with a hash of up to 10. Admission allows a little less ([`NAME_MAX`]), for children that may come later.
+const STATEFUL_SET_NAME_MAX: usize = 52;
+
+/// A name with which no child can be made.
+pub(super) fn unusable_name(server: &DittoServer) -> Option<Violation> {
+    let name = server.name_any();
+    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let ends_well = name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let is_label = name
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if starts_well && ends_well && is_label && name.len() <= STATEFUL_SET_NAME_MAX {
+        return None;
+    }
+    let message = format!(
+        "metadata.name does not fit the children that are named after it: it needs at most {NAME_MAX} characters, only a-z, 0-9 and '-', a letter first and no '-' last. Names cannot change: create a new DittoServer"
+    );
+    Some(terminal(reasons::INVALID_NAME, Concern::Config, message))
+}
+
+/// Everything in the spec that keeps the server from running.
+pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
+    let spec = &observed.server.spec;
+    let mut findings: Vec<Finding> = two_databases(spec)
+        .into_iter()
+        .chain(crashing_fields(spec))
+        .map(Finding::holding)
+        .collect();
+    findings.extend(name_with_percona(observed));
+    findings
+}
+
+fn two_databases(spec: &DittoServerSpec) -> Option<Violation> {
+    if !spec.percona_enabled() || spec.postgres_secret_ref().is_none() {
+        return None;
+    }
+    let message = "spec.percona.enabled and spec.database.postgresSecretRef are both set, and a server has one database: remove one of them";
+    Some(terminal(
+        reasons::CONFLICTING_DATABASES,
+        Concern::Config,
+        message.into(),
+    ))
+}
+
+fn name_with_percona(observed: &Observed) -> Option<Finding> {
+    let fits = observed.server.name_any().len() <= NAME_MAX_WITH_PERCONA;
+    if fits || !observed.server.spec.percona_enabled() {
+        return None;
+    }
+    let message = format!(
+        "metadata.name has more than {NAME_MAX_WITH_PERCONA} characters, too many for the pods of a PostgreSQL cluster: use spec.database.postgresSecretRef in place of spec.percona, or create a new DittoServer with a shorter name"
+    );
+    let violation = terminal(reasons::INVALID_NAME, Concern::Database, message);
+    Some(Finding {
+        violation,
+        holds_pod: !database::is_used_by_pod(observed),
+    })
+}
+
+/// Fields on which the server exits at start (contract, section 9, 28).
+fn crashing_fields(spec: &DittoServerSpec) -> impl Iterator<Item = Violation> {
+    let messages = [
+        duration_problem(
+            "spec.identity.jwt.accessTokenDuration",
+            spec.access_token_duration(),
+        ),
+        duration_problem(
+            "spec.identity.jwt.refreshTokenDuration",
+            spec.refresh_token_duration(),
+        ),
+        ports_problem(spec),
+        spec.ldap()
+            .filter(|ldap| ldap.enabled)
+            .and_then(|ldap| ldap_problem(spec, ldap)),
+    ];
+    messages
+        .into_iter()
+        .flatten()
+        .map(|message| terminal(reasons::INVALID_SPEC, Concern::Config, message))
+}
+
+fn duration_problem(field: &str, value: &str) -> Option<String> {
+    let is_duration = duration::parse_go(value).is_some();
+    (!is_duration).then(|| format!("{field} is no duration: write for example 15m or 24h"))
+}
+
+fn ports_problem(spec: &DittoServerSpec) -> Option<String> {
+    let clash = spec.metrics_enabled() && spec.metrics_port() == spec.api_port();
+    clash.then(|| {
+        let port = spec.api_port();
+        format!("spec.metrics.port and spec.controlPlane.port are both {port}: change one of them")
+    })
+}
+
+fn ldap_problem(spec: &DittoServerSpec, ldap: &LdapSpec) -> Option<String> {
+    if spec.ldap_bind_password_ref().is_none() {
+        return Some("spec.identity.ldap is enabled without bindPasswordSecretRef: name the Secret with the bind password".into());
+    }
+    let encrypted = ldap.url.starts_with("ldaps://");
+    if !encrypted && !ldap.url.starts_with("ldap://") {
+        return Some("spec.identity.ldap.url must start with ldaps:// or ldap://".into());
+    }
+    let allowed = encrypted || ldap.start_tls || ldap.allow_plaintext;
+    (!allowed).then(|| {
+        "spec.identity.ldap.url has no encryption: use ldaps://, or set startTLS, or allowPlaintext if you mean it".into()
+    })
+}
+
+fn terminal(reason: &'static str, concern: Concern, message: String) -> Violation {
+    Violation {
+        reason,
+        message,
+        concern,
+        severity: Severity::Terminal,
+    }
+}

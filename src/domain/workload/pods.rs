@@ -1,0 +1,28 @@
+//! What a pod says of itself. Pure.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::domain::ownership;
+
+/// Whether the kubelet says that the pod is ready.
+#[must_use]
+pub fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
+}
+
+/// Status and message of a condition.
+#[must_use]
+pub fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, Option<&'a str>)> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let found = conditions.iter().find(|condition| condition.type_ == type_)?;
+    Some((&found.status, found.message.as_deref()))
+}
+
+/// Whether the pod is controlled by this StatefulSet, and not by an earlier one of its name.
+#[must_use]
+pub fn is_of(pod: &Pod, stateful_set: &StatefulSet) -> bool {
+    let uid = stateful_set.metadata.uid.as_deref();
+    let owner = ownership::controller(&pod.metadata);
+    uid.is_some() && owner.map(|owner| owner.uid.as_str()) == uid
+}

@@ -1,0 +1,59 @@
+//! What every reconcile shares: the client, the caches, the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::Client;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::percona::PerconaPGCluster;
+use crate::base::backoff::PerObject;
+use crate::base::metrics::Metrics;
+use crate::cluster::cache::{Cache, StoredServer};
+use crate::cluster::secret_reader::SecretReader;
+use crate::domain::desired::Settings;
+
+/// The caches of every watched kind.
+#[derive(Clone)]
+pub struct Caches {
+    /// DittoServers.
+    pub servers: Cache<StoredServer>,
+    /// Child StatefulSets.
+    pub stateful_sets: Cache<StatefulSet>,
+    /// Child ConfigMaps.
+    pub config_maps: Cache<ConfigMap>,
+    /// Child Services.
+    pub services: Cache<Service>,
+    /// Child NetworkPolicies.
+    pub network_policies: Cache<NetworkPolicy>,
+    /// Pods of servers.
+    pub pods: Cache<Pod>,
+    /// Volume claims of servers.
+    pub claims: Cache<PersistentVolumeClaim>,
+    /// Database clusters. The kind is optional.
+    pub databases: Cache<PerconaPGCluster>,
+}
+
+/// Shared by all reconciles.
+pub struct Context {
+    /// Client whose every call has a deadline.
+    pub client: Client,
+    /// Caches of the watched kinds.
+    pub caches: Caches,
+    /// Reads the Secrets that servers refer to.
+    pub secrets: SecretReader,
+    /// Operator-wide settings.
+    pub settings: Settings,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// Writes events.
+    pub recorder: Recorder,
+    /// Pauses between failed reconciles, for each object.
+    pub backoff: PerObject<ObjectRef<StoredServer>>,
+    /// Time after which a settled server is looked at again, should a watch event have been lost.
+    pub resync: Duration,
+}

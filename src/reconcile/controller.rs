@@ -1,0 +1,248 @@
+//! The controller: watches feed a queue, and each server in it is reconciled.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
+use kube::ResourceExt;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::{Action, Error as ControllerError};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{Config as ControllerConfig, Controller};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use super::context::Context;
+use super::server_metrics::ServerCollector;
+use super::triggers::{self, Queue};
+use super::{Error, events, finalize, reconcile, status};
+use crate::base::backoff::PerObject;
+use crate::base::metrics::Metrics;
+use crate::cluster::cache::{Lookedup, StoredServer};
+use crate::cluster::client;
+use crate::cluster::leader::Leadership;
+use crate::cluster::watch_age::WatchAges;
+use crate::domain::desired::Settings;
+use crate::domain::secrets;
+
+/// First and longest pause after a failed reconcile of one server.
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
+/// Time after which a settled server is looked at again, should a watch event have been lost.
+pub(super) const RESYNC: Duration = Duration::from_secs(600);
+/// How long the first reconcile waits for the caches. A kind that cannot be listed must not hold up the others.
+const FIRST_SYNC: Duration = Duration::from_secs(10);
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespaces to watch; empty for all of them.
+    pub namespaces: Vec<String>,
+    /// How many servers are reconciled at once.
+    pub concurrency: u16,
+    /// Operator-wide settings that shape the children.
+    pub settings: Settings,
+}
+
+/// What an operator shares with the rest of its process.
+pub struct Process {
+    /// When it may act.
+    pub leadership: Leadership,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// When each watch was last answered.
+    pub watches: WatchAges,
+    /// Turns true once the caches have synced.
+    pub ready: watch::Sender<bool>,
+}
+
+/// Why the operator could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The client configuration is unusable.
+    #[error("the configuration for the API server is unusable: {0}")]
+    Client(#[from] kube::Error),
+}
+
+/// Runs an operator that is alone until `stop` is cancelled; running reconciles are then finished. `ready` turns true once
+/// the caches have synced.
+///
+/// # Errors
+/// When the client configuration is unusable.
+pub async fn run(
+    config: kube::Config,
+    options: Options,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let process = Process {
+        leadership: Leadership::always(),
+        metrics: Arc::default(),
+        watches: WatchAges::default(),
+        ready,
+    };
+    run_elected(config, options, process, stop).await
+}
+
+/// As [`run`], for one of several: it keeps its caches warm, and reconciles once it leads.
+///
+/// # Errors
+/// When the client configuration is unusable.
+pub async fn run_elected(
+    config: kube::Config,
+    options: Options,
+    process: Process,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let Process {
+        leadership,
+        metrics,
+        watches: ages,
+        ready,
+    } = process;
+    let (queue, queued) = Queue::new(Arc::clone(&metrics));
+    let calls = client::for_calls(config.clone(), &leadership.gate, &metrics)?;
+    let watches = client::for_watches(config, &metrics, &ages)?;
+    let (caches, secrets) = triggers::start(&watches, &calls, &options.namespaces, &queue, &stop);
+    let context = Arc::new(Context {
+        metrics: Arc::clone(&metrics),
+        recorder: events::recorder(&calls),
+        client: calls,
+        caches,
+        secrets,
+        settings: options.settings,
+        backoff: PerObject::new(RETRY.0, RETRY.1),
+        resync: RESYNC,
+    });
+    metrics.register_collector(Box::new(ages));
+    metrics.register_collector(Box::new(ServerCollector {
+        servers: context.caches.servers.clone(),
+        leadership: leadership.clone(),
+    }));
+    let synced = triggers::synced(Arc::clone(&context));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+        synced.await;
+        tracing::info!("caches have synced");
+        metrics.synced();
+        ready.send_replace(true);
+    }));
+    let may_begin = async {
+        triggers::first_answers(&context, FIRST_SYNC).await;
+        leadership.begun().await;
+    };
+    if stop.run_until_cancelled(may_begin).await.is_none() {
+        return Ok(());
+    }
+    queue.open(&context.caches.servers);
+    reconcile_all(context, options.concurrency, queued, stop).await;
+    Ok(())
+}
+
+/// Reconciles what is in the queue until `stop` is cancelled.
+async fn reconcile_all(
+    context: Arc<Context>,
+    concurrency: u16,
+    queued: UnboundedReceiver<ObjectRef<StoredServer>>,
+    stop: CancellationToken,
+) {
+    let config = ControllerConfig::default().concurrency(concurrency);
+    let finished = Arc::clone(&context);
+    Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
+        .with_config(config)
+        .reconcile_on(queued)
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(reconcile_stored, retry_later, context)
+        .for_each(|result| {
+            match result {
+                Err(ControllerError::QueueError(error)) => tracing::error!(%error, "the queue failed"),
+                Err(ControllerError::RunnerError(error)) => tracing::error!(%error, "the runner failed"),
+                // No error: the object is gone. One that is created anew under this name starts without its failures.
+                Err(ControllerError::ObjectNotFound(gone)) => {
+                    let namespace = gone.namespace.unwrap_or_default();
+                    forget(&finished, &ObjectRef::new(&gone.name).within(&namespace));
+                }
+                // Failed reconciles are logged where they fail.
+                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+/// Nothing of a server that is gone stays in memory.
+fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
+    context.backoff.forget(server);
+    let namespace = server.namespace.as_deref().unwrap_or_default();
+    context.metrics.begun(namespace, &server.name);
+    let others = context.caches.servers.all();
+    let used: HashSet<String> = others
+        .iter()
+        .filter_map(|stored| stored.0.as_ref().ok())
+        .filter(|other| other.metadata.namespace.as_deref() == Some(namespace))
+        .flat_map(secrets::names)
+        .collect();
+    context.secrets.retain(namespace, |secret| used.contains(secret));
+}
+
+async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {
+    let key = ObjectRef::from_obj(stored.as_ref());
+    let id = reconcile_id();
+    let span = tracing::info_span!("reconcile", object = %key, id, failed = Empty, otel.status_code = Empty);
+    async {
+        let began = Instant::now();
+        let (namespace, name) = (stored.namespace().unwrap_or_default(), stored.name_any());
+        context.metrics.begun(&namespace, &name);
+        let latest = context.caches.servers.get(&namespace, &name);
+        let stored = if let Lookedup::Found(latest) = latest { latest } else { stored };
+        let result = match &stored.0 {
+            Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), &context)).await,
+            Err(invalid) => {
+                tracing::warn!(error = %invalid.error, "the stored DittoServer does not parse; it is left alone");
+                leave_alone(invalid, &context).await
+            }
+        };
+        let failed = result.as_ref().err().map(Error::failure);
+        context.metrics.reconciled(began.elapsed(), failed);
+        match &result {
+            Ok(_) => context.backoff.forget(&key),
+            Err(error) => {
+                tracing::warn!(%error, "reconcile failed; will retry");
+                mark_trace_failed(error);
+            }
+        }
+        result
+    }
+    .instrument(span)
+    .await
+}
+
+/// Marks the trace of a reconcile as failed. The log has said so.
+fn mark_trace_failed(error: &Error) {
+    let reconcile = Span::current();
+    reconcile.record("failed", error.failure().step);
+    reconcile.record("otel.status_code", "ERROR");
+}
+
+/// Says in its status that a server does not parse, and lets it go if it is being deleted.
+async fn leave_alone(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
+    let told = status::report_unparsable(context, invalid).await;
+    // Even if that fails: a status that cannot be written must not keep the server from going.
+    let action = finalize::release_unparsable(context, invalid).await?;
+    told?;
+    Ok(action)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]
+fn retry_later(stored: Arc<StoredServer>, _error: &Error, context: Arc<Context>) -> Action {
+    Action::requeue(context.backoff.failed(ObjectRef::from_obj(stored.as_ref())))
+}
+
+/// Tells the log lines of one reconcile from those of the next. Unique within the process.
+fn reconcile_id() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

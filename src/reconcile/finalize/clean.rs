@@ -1,0 +1,306 @@
+//! The calls of a cleanup. Each pass starts from what the API server holds, so a restart forgets nothing.
+//!
+//! Every delete names the UID that was just read, and the server itself is read first: an operator whose cache is old
+//! does nothing to a new server's data.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use kube::api::Patch;
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::database;
+use crate::api::percona::PerconaPGCluster;
+use crate::api::{DittoServer, names};
+use crate::cluster::client::errors;
+use crate::cluster::client::params::{delete_exactly, patch_params};
+use crate::domain::cleanup::plan::{
+    Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_labelled_for, is_lost_pod,
+    says_that_it_stays,
+};
+use crate::domain::ownership::{Owner, is_bound, owner};
+
+/// One server's cleanup.
+pub(super) struct Cleaner<'a> {
+    pub(super) client: Client,
+    /// The server that is being deleted, as just read. Of one whose spec cannot be read, only the metadata counts.
+    pub(super) server: &'a DittoServer,
+}
+
+impl Cleaner<'_> {
+    /// One pass. `plan` gets what there is of a database.
+    pub(super) async fn pass(&self, plan: impl FnOnce(Remains) -> Plan) -> Cleanup {
+        let mut cleanup = Cleanup::default();
+        let (cluster, remains) = match self.read_cluster().await {
+            Ok(Some(cluster)) => (Some(cluster), Remains::Cluster),
+            Ok(None) => (None, self.remains_of_cluster().await),
+            Err(error) => {
+                // Unread, it may be bound to the server, also to one that has no database by now: that must be known
+                // before the server goes.
+                cleanup.tasks.push(self.cluster_task(fate_of(&error), true));
+                (None, Remains::Cluster)
+            }
+        };
+        let plan = plan(remains);
+        if let Some(cluster) = cluster {
+            cleanup.tasks.extend(self.clean_database(&cluster, &plan).await);
+        }
+        for name in plan.kept_secrets {
+            let kept = self.keep_secret(name, plan.secrets_say_so).await;
+            cleanup.tasks.extend(kept);
+        }
+        if plan.secrets_say_so && cleanup.tasks.iter().any(Task::is_failed_and_vital) {
+            // The claims would take the sign along.
+            return cleanup;
+        }
+        for name in plan.secrets {
+            cleanup.tasks.extend(self.delete_secret(name).await);
+        }
+        for name in plan.claims {
+            cleanup.tasks.extend(self.delete_claim(name).await);
+        }
+        cleanup.tasks.extend(self.delete_orphan().await);
+        cleanup
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.server.namespace().unwrap_or_default())
+    }
+
+    /// `None` also where its kind is not served.
+    async fn read_cluster(&self) -> kube::Result<Option<PartialObjectMeta<PerconaPGCluster>>> {
+        let name = names::percona_cluster(&self.server.name_any());
+        match self.api::<PerconaPGCluster>().get_metadata(&name).await {
+            Ok(cluster) => Ok(Some(cluster)),
+            // For a kind that is not served the answer is no Status object, so `get_opt` would not take it for a miss.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What there is of a database whose cluster is gone.
+    async fn remains_of_cluster(&self) -> Remains {
+        let name = names::percona_user_secret(&self.server.name_any());
+        match self.api::<Secret>().get_metadata_opt(&name).await {
+            Ok(None) => Remains::Nothing,
+            Ok(Some(_)) | Err(_) => Remains::User,
+        }
+    }
+
+    fn cluster_task(&self, fate: Fate, is_vital: bool) -> Task {
+        Task {
+            kind: PerconaPGCluster::KIND,
+            name: names::percona_cluster(&self.server.name_any()),
+            fate,
+            is_vital,
+        }
+    }
+
+    async fn clean_database(
+        &self,
+        cluster: &PartialObjectMeta<PerconaPGCluster>,
+        plan: &Plan,
+    ) -> Option<Task> {
+        let bound = is_bound(&cluster.metadata, self.server.uid().as_deref());
+        if !plan.delete_database {
+            return if bound {
+                Some(self.release(cluster).await)
+            } else {
+                None
+            };
+        }
+        let is_ours = bound || matches!(owner(cluster.meta(), self.server), Owner::Us | Owner::Orphan);
+        if !is_ours {
+            return None;
+        }
+        if cluster.metadata.deletion_timestamp.is_some() {
+            return Some(self.cluster_task(Fate::Going, false));
+        }
+        if let Some(finalizers) = finalizers_for_removal(&cluster.metadata)
+            && let Err(error) =
+                database::write(&self.client, &cluster.metadata, json!({"finalizers": finalizers})).await
+        {
+            return Some(self.cluster_task(fate_of(&error), false));
+        }
+        let fate = delete(&self.api::<PerconaPGCluster>(), cluster).await?;
+        Some(self.cluster_task(fate, false))
+    }
+
+    async fn release(&self, cluster: &PartialObjectMeta<PerconaPGCluster>) -> Task {
+        match database::release(&self.client, self.server, &cluster.metadata).await {
+            Ok(_) => self.cluster_task(Fate::Released, true),
+            Err(error) => self.cluster_task(fate_of(&error), true),
+        }
+    }
+
+    async fn delete_claim(&self, name: String) -> Option<Task> {
+        let own_name = self.server.name_any();
+        self.delete_if::<PersistentVolumeClaim>("PersistentVolumeClaim", name, |claim| {
+            is_labelled_for(claim, &own_name)
+        })
+        .await
+    }
+
+    async fn delete_secret(&self, name: String) -> Option<Task> {
+        self.delete_if::<Secret>("Secret", name, |secret| {
+            let is_ours = matches!(owner(&secret.metadata, self.server), Owner::Us | Owner::Orphan);
+            is_ours && !says_that_it_stays(secret, self.server)
+        })
+        .await
+    }
+
+    /// Takes the owner reference off a Secret that stays, and writes onto it that it does if it `must_say_so`. `None` where
+    /// there is nothing to write.
+    async fn keep_secret(&self, name: String, must_say_so: bool) -> Option<Task> {
+        let (api, uid) = (self.api::<Secret>(), self.server.uid());
+        let fate = match api.get_metadata_opt(&name).await {
+            Ok(Some(secret)) => {
+                let lacks_word = must_say_so && !says_that_it_stays(&secret, self.server);
+                if !lacks_word && !is_bound(&secret.metadata, uid.as_deref()) {
+                    return None;
+                }
+                let body = Patch::Merge(self.kept(&secret, must_say_so));
+                match api.patch_metadata(&name, &patch_params(), &body).await {
+                    Ok(_) => Fate::Released,
+                    Err(kube::Error::Api(status)) if status.code == 404 => return None,
+                    Err(error) => fate_of(&error),
+                }
+            }
+            Ok(None) => return None,
+            Err(error) => fate_of(&error),
+        };
+        Some(Task {
+            kind: "Secret",
+            name,
+            fate,
+            is_vital: true,
+        })
+    }
+
+    /// The metadata of a Secret, if it is still as it was read, without the server as owner.
+    fn kept(&self, secret: &PartialObjectMeta<Secret>, must_say_so: bool) -> serde_json::Value {
+        let uid = self.server.uid().unwrap_or_default();
+        let owners = secret.metadata.owner_references.iter().flatten();
+        let others: Vec<_> = owners.filter(|owner| owner.uid != uid).collect();
+        let mut metadata = json!({
+            "uid": secret.metadata.uid,
+            "resourceVersion": secret.metadata.resource_version,
+            "ownerReferences": others,
+        });
+        if must_say_so {
+            metadata["annotations"] = json!({names::KEPT_FOR_ANNOTATION: uid});
+        }
+        json!({"metadata": metadata})
+    }
+
+    /// Deletes the pod if no StatefulSet has it any more: the operator was killed while it made the StatefulSet anew, and
+    /// nobody else would. Its claims could not go either.
+    async fn delete_orphan(&self) -> Option<Task> {
+        let own_name = self.server.name_any();
+        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| is_lost_pod(pod, &own_name))
+            .await
+    }
+
+    /// Deletes an object of this name if it is ours. Reads its metadata only: a Secret's value is nobody's business here.
+    async fn delete_if<K>(
+        &self,
+        kind: &'static str,
+        name: String,
+        is_ours: impl FnOnce(&PartialObjectMeta<K>) -> bool,
+    ) -> Option<Task>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        let fate = match api.get_metadata_opt(&name).await {
+            Ok(Some(object)) if !is_ours(&object) => None,
+            Ok(Some(object)) if object.metadata.deletion_timestamp.is_some() => Some(Fate::Going),
+            Ok(Some(object)) => delete(&api, &object).await,
+            Ok(None) => None,
+            Err(error) => Some(fate_of(&error)),
+        };
+        fate.map(|fate| Task {
+            kind,
+            name,
+            fate,
+            is_vital: false,
+        })
+    }
+}
+
+/// Deletes what was just read, and nothing else of its name. `None` if it is gone.
+async fn delete<K, M>(api: &Api<K>, object: &M) -> Option<Fate>
+where
+    K: Clone + Debug + DeserializeOwned,
+    M: Resource,
+{
+    let params = delete_exactly(object.meta());
+    match api.delete(&object.name_any(), &params).await {
+        Ok(_) => Some(Fate::Asked),
+        // Gone, or another object by now, which is none of ours.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => None,
+        Err(error) => Some(fate_of(&error)),
+    }
+}
+
+/// A conflict (the object has changed since it was read) and an overload pass; a refusal does not.
+fn fate_of(error: &kube::Error) -> Fate {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 400..=499) && !matches!(status.code, 409 | 429) => {
+            Fate::Refused(format!("{} (HTTP {})", status.message, status.code))
+        }
+        _ => Fate::Unanswered(errors::explain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::domain::cleanup::plan::Next;
+    use crate::domain::testing;
+
+    /// A client of an API server that refuses every call like this.
+    fn refused(code: u16) -> Client {
+        let status =
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": code});
+        let answer = move |_: Request<Body>| {
+            let mut response = Response::new(Body::from(Value::to_string(&status).into_bytes()));
+            *response.status_mut() = code.try_into().expect("a code of HTTP");
+            std::future::ready(Ok::<_, Infallible>(response))
+        };
+        Client::new(tower::service_fn(answer), "storage")
+    }
+
+    #[tokio::test]
+    async fn a_server_stays_while_its_cluster_cannot_be_read_also_with_percona_off() {
+        for (spec, code) in [
+            ("", 403),
+            ("percona: {enabled: false, deleteWithServer: true}", 403),
+            ("percona: {enabled: false, deleteWithServer: true}", 503),
+        ] {
+            let server = testing::server(spec);
+            let cleaner = Cleaner {
+                client: refused(code),
+                server: &server,
+            };
+            let mut cleanup = cleaner.pass(|_| Plan::of(&server, Remains::Cluster, false)).await;
+            cleanup.tasks.retain(|task| task.kind == PerconaPGCluster::KIND);
+            let next = cleanup.next(Duration::from_secs(10_000));
+            assert!(matches!(next, Next::Again(_)), "{spec}, {code}: {next:?}");
+        }
+    }
+}

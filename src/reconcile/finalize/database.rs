@@ -1,0 +1,42 @@
+//! What a deletion writes to a database cluster, and what a live server's policy writes to it too: its metadata.
+
+use kube::api::{ObjectMeta, Patch};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::api::DittoServer;
+use crate::api::percona::PerconaPGCluster;
+use crate::cluster::client::params::patch_params;
+use crate::domain::cleanup::plan;
+
+/// Lets a cluster stay when its server goes, with its data, if it is still as it was read. Gives its metadata; `None` if
+/// it is gone.
+///
+/// # Errors
+/// When the API server refuses, or does not answer in time.
+pub(crate) async fn release(
+    client: &Client,
+    server: &DittoServer,
+    cluster: &ObjectMeta,
+) -> kube::Result<Option<ObjectMeta>> {
+    write(client, cluster, plan::metadata_of_kept(cluster, server)).await
+}
+
+/// Changes a cluster's metadata, if it is still as it was read. Gives what it is now; `None` if it is gone.
+pub(super) async fn write(
+    client: &Client,
+    cluster: &ObjectMeta,
+    mut metadata: Value,
+) -> kube::Result<Option<ObjectMeta>> {
+    metadata["uid"] = json!(cluster.uid);
+    metadata["resourceVersion"] = json!(cluster.resource_version);
+    let patch = Patch::Merge(json!({"metadata": metadata}));
+    let namespace = cluster.namespace.as_deref().unwrap_or_default();
+    let name = cluster.name.as_deref().unwrap_or_default();
+    let api = Api::<PerconaPGCluster>::namespaced(client.clone(), namespace);
+    match api.patch_metadata(name, &patch_params(), &patch).await {
+        Ok(written) => Ok(Some(written.metadata)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}

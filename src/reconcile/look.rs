@@ -1,0 +1,66 @@
+//! One look at the cluster with the operator's own eyes, for commands that only read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::mpsc::UnboundedReceiver;
+use kube::runtime::reflector::ObjectRef;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::controller::{RESYNC, RETRY, RunError};
+use super::{events, triggers};
+use crate::base::backoff::PerObject;
+use crate::base::metrics::Metrics;
+use crate::cluster::cache::StoredServer;
+use crate::cluster::client;
+use crate::cluster::client::gate::Gate;
+use crate::cluster::watch_age::WatchAges;
+use crate::domain::desired::Settings;
+use crate::reconcile::context::Context;
+
+/// Longest wait for the first answers.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
+/// The context of a reconcile, filled by the operator's own watches, so that `observe` sees what the operator sees. The
+/// watches end with it.
+pub struct Look {
+    /// What `observe` takes.
+    pub context: Context,
+    /// Whether every watch has answered. If not, what could not be read says so.
+    pub is_complete: bool,
+    _stop: DropGuard,
+    _queued: UnboundedReceiver<ObjectRef<StoredServer>>,
+}
+
+/// Looks at the namespaces; at all of them if none is given.
+///
+/// # Errors
+/// When the client configuration is unusable.
+pub async fn look(config: kube::Config, namespaces: &[String], settings: Settings) -> Result<Look, RunError> {
+    let metrics: Arc<Metrics> = Arc::default();
+    let (queue, queued) = triggers::Queue::new(Arc::clone(&metrics));
+    let stop = CancellationToken::new();
+    // It writes nothing but dry runs, so no lease has to be held.
+    let calls = client::for_calls(config.clone(), &Gate::always_open(), &metrics)?;
+    let watches = client::for_watches(config, &metrics, &WatchAges::default())?;
+    let (caches, secrets) = triggers::start(&watches, &calls, namespaces, &queue, &stop);
+    let context = Context {
+        recorder: events::recorder(&calls),
+        client: calls,
+        caches,
+        secrets,
+        settings,
+        backoff: PerObject::new(RETRY.0, RETRY.1),
+        resync: RESYNC,
+        metrics,
+    };
+    // Whoever looks has read the servers that are meant, and may be allowed to do no more than that. A refusal is an answer.
+    let answers = triggers::children_answered(&context);
+    let is_complete = tokio::time::timeout(ANSWERS_WITHIN, answers).await.is_ok();
+    Ok(Look {
+        context,
+        is_complete,
+        _stop: stop.drop_guard(),
+        _queued: queued,
+    })
+}

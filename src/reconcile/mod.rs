@@ -1,0 +1,145 @@
+//! One reconcile, from top to bottom. [`reconcile`] is the table of contents of the operator.
+//!
+//! Each step hands the next one plain data. A failure in any step still reaches the conditions, the status is written, and only
+//! then is the error returned for backoff.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`controller`] | starts the watches, and reconciles what is in the queue |
+//! | [`triggers`] | which change asks for the reconcile of which server |
+//! | [`observe`] | reads the cluster into `domain::observed` |
+//! | [`apply`] | writes the children |
+//! | [`finalize`] | the finalizer and the cleanup of a deleted server |
+//! | [`status`], [`events`] | write the status and the events |
+//! | [`context`] | what all reconciles share |
+//! | [`look`] | one read of the cluster, for the plugin |
+
+pub mod apply;
+pub mod context;
+pub mod controller;
+pub mod events;
+pub mod finalize;
+pub mod look;
+pub mod observe;
+mod server_metrics;
+pub mod status;
+mod triggers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use kube::runtime::events::Event;
+use thiserror::Error;
+
+use self::context::Context;
+use self::observe::observe;
+use crate::api::DittoServer;
+use crate::base::metrics::Failure;
+use crate::domain::applied::Applied;
+use crate::domain::conditions::{Inputs, conditions, time_left};
+use crate::domain::desired::desired;
+use crate::domain::observed::Observed;
+use crate::domain::validate::validate;
+use crate::domain::{self, volumes};
+
+/// Why a reconcile is to be tried again.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The children could not be built.
+    #[error(transparent)]
+    Desired(#[from] domain::desired::Error),
+    /// Some children are not as desired. The status says which.
+    #[error("not all children could be brought to their desired state: {summary}")]
+    Incomplete {
+        /// Which, and why.
+        summary: String,
+        /// What kept the first of them from it.
+        cause: &'static str,
+    },
+    /// The status could not be written.
+    #[error(transparent)]
+    Status(#[from] status::Error),
+    /// A deletion could not be completed.
+    #[error(transparent)]
+    Finalize(#[from] finalize::Error),
+}
+
+impl Error {
+    /// The step that failed, and how: labels in the metrics.
+    fn failure(&self) -> Failure {
+        let (step, error) = match self {
+            Self::Desired(domain::desired::Error::Yaml(_)) => ("desired", "yaml"),
+            Self::Incomplete { cause, .. } => ("apply", *cause),
+            Self::Status(_) => ("status", "call"),
+            Self::Finalize(error) => ("finalize", error.variant()),
+        };
+        Failure { step, error }
+    }
+}
+
+/// One reconcile.
+async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action, Error> {
+    let observed = observe(context, server).await;
+    let server = &observed.server;
+    let is_deleting = server.metadata.deletion_timestamp.is_some();
+    let verdict = validate(&observed);
+    let buildable = verdict.valid.as_ref().filter(|_| !is_deleting);
+    let desired = buildable
+        .map(|valid| desired(valid, &context.settings))
+        .transpose();
+    let guarded = finalize::guard(context, &observed).await;
+    let cleanup = finalize::clean(context, &observed).await;
+    let applied = match &desired {
+        Ok(Some(desired)) => Box::pin(apply::apply(context, &observed, desired.clone())).await,
+        Ok(None) | Err(_) => Applied::nothing(&observed),
+    };
+    for step in &applied.steps {
+        context.metrics.child(step.kind, step.outcome.label());
+    }
+    let mut inputs = Inputs::new(
+        &observed,
+        &verdict,
+        desired.as_ref().map_err(ToString::to_string),
+        &applied,
+    );
+    inputs.unguarded = finalize::unguarded(&guarded);
+    inputs.left_to_clean = finalize::left(&cleanup);
+    let before = server.status.clone().unwrap_or_default();
+    let generation = server.metadata.generation.unwrap_or_default();
+    let now = Timestamp::now();
+    let conditions = conditions(&inputs, &before.conditions, generation, now);
+    let deadline = time_left(&inputs, &conditions, now);
+    let after = domain::status::next(&inputs, conditions);
+    let written = status::write(context, server, &after).await;
+    let mut story = domain::events::story(&before, &after, &applied);
+    story.extend(moved(&observed, &applied));
+    events::publish(context, server, &story).await;
+    if is_deleting {
+        // It may be gone by now, and must go even if its status cannot be written.
+        return Ok(finalize::release(context, server, cleanup?).await?);
+    }
+    desired?;
+    written?;
+    guarded?;
+    complete(&applied)?;
+    // Time that passes changes nothing in the cluster that a watch would tell.
+    let due = [deadline, volumes::follows_in(&observed)].into_iter().flatten();
+    Ok(Action::requeue(due.fold(context.resync, Duration::min)))
+}
+
+fn moved(observed: &Observed, applied: &Applied) -> Option<Event> {
+    let before = domain::events::Run::of(&observed.stateful_set, &observed.config_map);
+    let after = domain::events::Run::of(&applied.stateful_set, &applied.config_map);
+    domain::events::moved(&observed.server.name_any(), before, after)
+}
+
+fn complete(applied: &Applied) -> Result<(), Error> {
+    let Some(cause) = applied.failure() else {
+        return Ok(());
+    };
+    let summary = applied.summary();
+    Err(Error::Incomplete { summary, cause })
+}

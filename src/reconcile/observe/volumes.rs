@@ -1,0 +1,86 @@
+//! Asks the API server what it would say to the growth of a claim.
+//!
+//! Asked only while a claim is smaller than the spec. The StorageClass says whether its volumes grow at all; it may be
+//! unreadable, for it is no object of the namespace. The dry run says what quotas, limits, webhooks and permissions say,
+//! and changes nothing: so a growth that is refused costs no write, however often the server is looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::api::DittoServer;
+use crate::api::names::FIELD_MANAGER;
+use crate::cluster::client::errors;
+use crate::domain::observed::Read;
+use crate::domain::volumes::{self, Answer, STORAGE};
+
+/// The answers, by name of the claim.
+pub(super) async fn answers(
+    client: &Client,
+    server: &DittoServer,
+    claims: &Read<Vec<Arc<PersistentVolumeClaim>>>,
+) -> BTreeMap<String, Answer> {
+    let mut answers = BTreeMap::new();
+    for (claim, size) in volumes::questions(server, claims) {
+        let class = claim
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.storage_class_name.as_deref());
+        let answer = match class {
+            Some(class) if is_fixed(client, class).await => Answer::Fixed(class.to_owned()),
+            _ => ask(client, &claim, &size).await,
+        };
+        answers.insert(claim.name_any(), answer);
+    }
+    answers
+}
+
+/// Whether the class is known not to let its volumes grow.
+async fn is_fixed(client: &Client, name: &str) -> bool {
+    let classes = Api::<StorageClass>::all(client.clone());
+    match classes.get_opt(name).await {
+        Ok(class) => class.is_some_and(|class| class.allow_volume_expansion != Some(true)),
+        Err(error) => {
+            tracing::info!(
+                error = %errors::explain(&error),
+                name,
+                "the StorageClass cannot be read; asking by a dry run"
+            );
+            false
+        }
+    }
+}
+
+async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> Answer {
+    let claims =
+        Api::<PersistentVolumeClaim>::namespaced(client.clone(), &claim.namespace().unwrap_or_default());
+    let params = PatchParams {
+        dry_run: true,
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(request(claim, size));
+    match claims.patch(&claim.name_any(), &params, &patch).await {
+        Ok(_) => Answer::Allowed,
+        Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+            Answer::Refused(status.message)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the API server does not say whether a claim may grow");
+            Answer::Unread
+        }
+    }
+}
+
+/// The patch by which a claim asks for more. It names the UID, so that another claim of the name is left alone.
+pub(crate) fn request(claim: &PersistentVolumeClaim, size: &str) -> Value {
+    json!({
+        "metadata": {"uid": claim.metadata.uid},
+        "spec": {"resources": {"requests": {STORAGE: size}}},
+    })
+}

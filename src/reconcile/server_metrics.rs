@@ -1,0 +1,231 @@
+//! The series of each server: its conditions, and whether a volume is stuck. They are computed at each scrape from the cache, so
+//! they disappear with the server.
+//!
+//! The labels that name the server begin with `server_`. Prometheus gives each series the labels of its target, `namespace`
+//! among them, and renames labels of the metric that have the same name.
+
+use std::fmt;
+
+use kube::ResourceExt;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::api::reasons;
+use crate::cluster::cache::{Cache, StoredServer};
+use crate::cluster::leader::Leadership;
+use crate::domain::conditions::{self, PROGRESSING, READY};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    server_namespace: String,
+    server_name: String,
+    condition: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StuckLabels {
+    server_namespace: String,
+    server_name: String,
+    reason: &'static str,
+}
+
+/// Computes the series of all servers, on the leader only.
+pub(super) struct ServerCollector {
+    pub(super) servers: Cache<StoredServer>,
+    pub(super) leadership: Leadership,
+}
+
+impl fmt::Debug for ServerCollector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ServerCollector")
+    }
+}
+
+impl Collector for ServerCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (leader, series) = (Gauge::<i64>::default(), Series::default());
+        if self.leadership.leads() {
+            leader.set(1);
+            self.servers.all().iter().for_each(|server| series.add(server));
+        }
+        encode(&mut encoder, "leader", "1 on the leader", &leader)?;
+        series.encode(&mut encoder)
+    }
+}
+
+fn encode(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric: &impl EncodeMetric,
+) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+/// The series of servers.
+#[derive(Default)]
+struct Series {
+    conditions: Family<ConditionLabels, Gauge>,
+    stuck: Family<StuckLabels, Gauge>,
+}
+
+impl Series {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        encode(
+            encoder,
+            "dittoserver_condition",
+            "A condition of a DittoServer: 1 True, 0 False, -1 Unknown; on the leader only",
+            &self.conditions,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_volume_stuck",
+            "1 while a volume of a DittoServer differs from the spec and needs manual action; on the leader only",
+            &self.stuck,
+        )
+    }
+
+    fn add(&self, stored: &StoredServer) {
+        let Ok(server) = &stored.0 else {
+            // What is stored of it cannot be read, its conditions included; what they would say is known.
+            return self.add_condition(stored, READY, 0);
+        };
+        let conditions = || server.status.iter().flat_map(|status| &status.conditions);
+        for condition in conditions::OURS {
+            let told = conditions().find(|told| told.type_ == condition);
+            match told.map(|told| told.status.as_str()) {
+                Some("True") => self.add_condition(stored, condition, 1),
+                Some("False") => self.add_condition(stored, condition, 0),
+                Some(_) => self.add_condition(stored, condition, -1),
+                // Nobody has said how the server is, or the status cannot be written.
+                None if condition == READY => self.add_condition(stored, condition, -1),
+                None => {}
+            }
+        }
+        let progressing = conditions().find(|told| told.type_ == PROGRESSING);
+        let reason = progressing.and_then(|told| {
+            reasons::STUCK_VOLUME
+                .into_iter()
+                .find(|stuck| *stuck == told.reason)
+        });
+        if let Some(reason) = reason {
+            let labels = StuckLabels {
+                server_namespace: stored.namespace().unwrap_or_default(),
+                server_name: stored.name_any(),
+                reason,
+            };
+            self.stuck.get_or_create(&labels).set(1);
+        }
+    }
+
+    fn add_condition(&self, stored: &StoredServer, condition: &'static str, value: i64) {
+        let labels = ConditionLabels {
+            server_namespace: stored.namespace().unwrap_or_default(),
+            server_name: stored.name_any(),
+            condition,
+        };
+        self.conditions.get_or_create(&labels).set(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    impl fmt::Debug for Series {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("Series")
+        }
+    }
+
+    impl Collector for Series {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            Series::encode(self, &mut encoder)
+        }
+    }
+
+    /// What a scrape says of a server in namespace `team-a` with this status.
+    fn told(spec: &Value, status: &Value) -> Vec<String> {
+        let stored: StoredServer = serde_json::from_value(json!({
+            "apiVersion": "dittofs.dittofs.com/v1alpha1",
+            "kind": "DittoServer",
+            "metadata": {"name": "files", "namespace": "team-a"},
+            "spec": spec,
+            "status": status,
+        }))
+        .unwrap();
+        let (series, mut registry) = (Series::default(), Registry::default());
+        series.add(&stored);
+        registry.register_collector(Box::new(series));
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &registry).unwrap();
+        let mut lines: Vec<String> = encoded
+            .lines()
+            .filter_map(|line| line.strip_prefix("dittoserver_"))
+            .map(|line| line.replace(r#"server_namespace="team-a",server_name="files","#, ""))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    fn valid() -> Value {
+        json!({"storage": {"metadataSize": "1Gi"}})
+    }
+
+    fn condition(type_: &str, status: &str, reason: &str) -> Value {
+        json!({"type": type_, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2024-01-01T00:00:00Z"})
+    }
+
+    #[test]
+    fn each_condition_of_ours_is_told_and_no_other() {
+        let conditions = [
+            condition("Ready", "False", "ConditionsNotMet"),
+            condition("Available", "Unknown", "StatefulSetUnreadable"),
+            condition("Progressing", "True", "RolloutInProgress"),
+            condition("Stalled", "True", "ConditionsNotMet"),
+            condition("SomebodyElses", "True", "Whatever"),
+        ];
+        let expected = [
+            r#"condition{condition="Available"} -1"#,
+            r#"condition{condition="Progressing"} 1"#,
+            r#"condition{condition="Ready"} 0"#,
+            r#"condition{condition="Stalled"} 1"#,
+        ];
+        assert_eq!(told(&valid(), &json!({"conditions": conditions})), expected);
+    }
+
+    #[test]
+    fn a_server_of_which_nothing_is_said_is_not_known_to_be_ready() {
+        let unknown = [r#"condition{condition="Ready"} -1"#];
+        assert_eq!(told(&valid(), &Value::Null), unknown);
+        assert_eq!(told(&valid(), &json!({"conditions": []})), unknown);
+    }
+
+    #[test]
+    fn a_server_that_does_not_parse_is_not_ready() {
+        let conditions = [condition("Ready", "True", "AllConditionsMet")];
+        let told = told(&json!({"storage": 1}), &json!({"conditions": conditions}));
+        assert_eq!(told, [r#"condition{condition="Ready"} 0"#]);
+    }
+
+    #[test]
+    fn a_volume_that_is_stuck_is_told_with_its_reason_although_the_server_is_ready() {
+        let with = |reason| {
+            let progressing = condition("Progressing", "False", reason);
+            let ready = condition("Ready", "True", "AllConditionsMet");
+            let mut told = told(&valid(), &json!({"conditions": [ready, progressing]}));
+            told.retain(|line| line.starts_with("volume_stuck"));
+            told
+        };
+        for reason in reasons::STUCK_VOLUME {
+            assert_eq!(with(reason), [format!(r#"volume_stuck{{reason="{reason}"}} 1"#)]);
+        }
+        assert!(with("ReconcileComplete").is_empty() && with("SomebodyElses").is_empty());
+    }
+}
