@@ -1,20 +1,20 @@
-# The image of the operator: one static binary on an empty base.
+# The image of the operator: one static binary on an empty base image.
 #
 #   podman build --build-arg VERSION=… --build-arg REVISION=… --build-arg SOURCE_DATE_EPOCH=… .
 #
-# `make image` passes the arguments, and makes a manifest list of several platforms. The builder's default target must be musl, as in Rust's Alpine images.
-# With `--build-arg FEATURES=otel` traces are built in.
+# `make image` passes these arguments and can build a manifest list for several platforms. The default target of the builder
+# must be musl, as in the Alpine images of Rust. `--build-arg FEATURES=otel` adds traces.
 ARG BUILDER=docker.io/library/rust:1.95.0-alpine
 ARG BASE=scratch
 
 FROM ${BUILDER} AS build
 WORKDIR /src
 ARG SOURCE_DATE_EPOCH=0
-# Read by scripts/build-release.
+# scripts/build-release reads FEATURES.
 ARG FEATURES=
 ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_INCREMENTAL=0
 
-# The dependencies, in a layer of their own: built anew only when a manifest or the lock file changes.
+# Build the dependencies in a separate layer, which is rebuilt only when a manifest or the lock file changes.
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY tests/cluster/Cargo.toml tests/cluster/
 COPY scripts/build-release scripts/
@@ -26,8 +26,8 @@ RUN mkdir -p src tests/cluster/src \
 
 COPY . .
 ARG REVISION=unknown
-# Newer than the stubs, whatever time the checkout has.
-# The Go operator's manifests call it /manager.
+# `touch` makes the sources newer than the stubs, so that cargo rebuilds them.
+# /manager is the path in the manifests of the Go operator.
 RUN find src -name '*.rs' -exec touch {} + && scripts/build-release /out/dittofs-operator && ln -s dittofs-operator /out/manager
 
 FROM ${BASE}
@@ -42,6 +42,6 @@ LABEL org.opencontainers.image.title="dittofs-operator" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 COPY --from=build /out/ /
-# By number, so that Kubernetes can see that it is not root.
+# A numeric user, so that Kubernetes can verify that it is not root.
 USER 65532:65532
 ENTRYPOINT ["/dittofs-operator"]

@@ -10,7 +10,7 @@ CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_CYCLONEDX := $(CACHE)/tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)/bin/cargo-cyclonedx
 CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
-# Cargo may put its output elsewhere (CARGO_TARGET_DIR, a configuration file): ask it.
+# Cargo may use another target directory (CARGO_TARGET_DIR, a configuration file), so ask cargo.
 TARGET = $(shell cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 SAMPLES ?= config/samples/minimal.yaml config/samples/percona.yaml
 DEMO_FLAGS ?=
@@ -20,29 +20,29 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
 
 .PHONY: run
-run: build ## Run it: local control plane, operator, samples, live table (with KUBECONFIG set: your cluster)
+run: build ## Run a local control plane, the operator, samples and a live table (with KUBECONFIG: your cluster)
 	@"$(TARGET)/debug/local-control-plane" demo $(if $(KUBECONFIG),--use-existing) $(DEMO_FLAGS) \
 	  --operator "$(TARGET)/debug/dittofs-operator" \
 	  --apply crds/dittoservers.yaml $(foreach sample,$(SAMPLES),--apply $(sample))
 
 .PHONY: test
-test: control-plane ## Run every test, on a real control plane
-	@# The last test program, `rights`, looks at what this run called, and never at what a former one did.
+test: control-plane ## Run every test on a real control plane
+	@# The last test program, `rights`, must read only the audit logs of this run, not those of an earlier run.
 	@rm -rf "$(or $(TARGET),target)/tmp/audit"
 	cargo test --workspace --locked
 	$(MAKE) test-otel
 
-# Everything else is tested as most will run it, without the feature. Only what the feature adds or touches is built anew.
+# All other tests run without the feature, as most users run the operator. This target runs only the tests that the feature adds or affects.
 .PHONY: test-otel
-test-otel: ## Run the tests of traces, which are built in by a feature
+test-otel: ## Run the tests of traces (cargo feature otel)
 	cargo test --locked --features otel --lib --test behaviours -- traces:: telemetry:: otel:: canary::
 
 .PHONY: build
-build: ## Build the operator and the local control plane's launcher
+build: ## Build the operator and the launcher of the local control plane
 	cargo build --workspace --bins --locked
 
 .PHONY: control-plane
-control-plane: ## Find or build etcd, kube-apiserver and the rest (once; about ten minutes on two cores)
+control-plane: ## Find or build etcd, kube-apiserver and the other binaries (once; about ten minutes on two cores)
 	cargo run --quiet --locked -p local-control-plane -- build
 
 .PHONY: lint
@@ -57,7 +57,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 .PHONY: generate
-generate: ## Write the generated files anew
+generate: ## Write the generated files again
 	cargo run --quiet --locked -- crd > crds/dittoservers.yaml.new
 	mv crds/dittoservers.yaml.new crds/dittoservers.yaml
 	PACKAGING_WRITE=1 cargo test --quiet --locked --test behaviours -- packaging::generated::what_is_generated_is_fresh
@@ -65,7 +65,7 @@ generate: ## Write the generated files anew
 	mv docs/reference.md.new docs/reference.md
 
 .PHONY: golden
-golden: ## Write the pod templates of this version anew (tests/golden; not of a released version)
+golden: ## Write the pod templates of this version again (tests/golden; only before its release)
 	GOLDEN_WRITE=1 cargo test --quiet --locked --test behaviours -- golden::no_sample_would_restart
 
 .PHONY: generated
@@ -75,7 +75,7 @@ generated: ## Fail if a generated file is stale
 	@cargo run --quiet --locked -- reference | diff -u docs/reference.md - \
 	  || { echo 'docs/reference.md is stale: run "make generate"'; exit 1; }
 
-# The advisory database lives in a Git repository; where that cannot be reached, the rest is still checked.
+# The advisory database is a Git repository. If it cannot be reached, only the other checks run.
 ADVISORY_DB := https://github.com/RustSec/advisory-db
 
 .PHONY: deny
@@ -89,7 +89,7 @@ $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)
 
 .PHONY: image
-image: ## Build the image (buildah, podman or docker; IMAGE_FLAGS='--platform linux/arm64'; FEATURES=otel: with traces)
+image: ## Build the image (buildah, podman or docker; IMAGE_FLAGS='--platform linux/arm64'; FEATURES=otel adds traces)
 	@scripts/image $(IMAGE_FLAGS)
 
 .PHONY: image-checksums
@@ -97,21 +97,21 @@ image-checksums: ## Write the checksums of the binaries in a pushed image, IMAGE
 	@scripts/image-checksums "$(IMAGE)" "$(TARGET)/image"
 
 .PHONY: image-check
-image-check: ## Build the image's binary twice and check that it is reproducible, static, small and runs alone
+image-check: ## Build the binary of the image twice; check that it is reproducible, static, small and self-contained
 	@scripts/image-check "$(TARGET)/image"
 
 .PHONY: image-local
-image-local: image-check ## The same by buildah, on a builder image made from this machine; no registry (root, Linux)
+image-local: image-check ## Check the image with buildah and a local builder image, without a registry (root, Linux)
 	@scripts/image-local "$(TARGET)/image/dittofs-operator"
 
-# One file for what is in the image: the operator's own dependencies, not those of the tests.
+# One SBOM for the image: it lists the dependencies of the operator, not those of the tests.
 .PHONY: sbom
 sbom: $(CARGO_CYCLONEDX) ## Write the CycloneDX SBOM of the operator to target/sbom
 	@mkdir -p "$(TARGET)/sbom"
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) "$(CARGO_CYCLONEDX)" cyclonedx --format json --spec-version 1.5 \
 	  --no-build-deps --target all --describe binaries $(if $(FEATURES),--features "$(FEATURES)") --quiet
 	@rm -f tests/cluster/*.cdx.json
-	@# Where the checkout lies is nobody's business.
+	@# Remove the path of the checkout from the published file.
 	@sed 's|file://$(CURDIR)|file:///src|g' dittofs-operator_bin.cdx.json >"$(TARGET)/sbom/dittofs-operator.cdx.json"
 	@rm dittofs-operator_bin.cdx.json
 	@echo "$(TARGET)/sbom/dittofs-operator.cdx.json"
@@ -120,9 +120,9 @@ $(CARGO_CYCLONEDX):
 	cargo install cargo-cyclonedx --version $(CARGO_CYCLONEDX_VERSION) --locked --root $(CACHE)/tools/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
 
 .PHONY: release-check
-release-check: ## Say whether this commit may be released
+release-check: ## Check whether this commit may be released
 	@scripts/release-check
 
 .PHONY: clean
-clean: ## Remove what was built here (the cached control plane stays: see README)
+clean: ## Remove the build output (keeps the cached control plane, see README)
 	cargo clean

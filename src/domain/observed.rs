@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
 use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::secrets::{SecretData, SecretUse};
-use crate::domain::volumes::Answer;
 
 /// The outcome of reading one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +32,19 @@ impl<T> Read<T> {
     }
 }
 
+/// Whether the API server would accept a larger size for a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpansionAnswer {
+    /// It would accept it.
+    Allowed,
+    /// The StorageClass of this name does not let its volumes grow.
+    Fixed(String),
+    /// It refuses, in these words.
+    Refused(String),
+    /// The API server did not answer. Then the expansion is tried.
+    Unread,
+}
+
 /// Everything that the pure steps know of the cluster.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -49,7 +61,7 @@ pub struct Observed {
     /// Its volume claims, also those that a predecessor of the same name left.
     pub claims: Read<Vec<Arc<PersistentVolumeClaim>>>,
     /// What the API server says to the growth of those claims that are smaller than the spec, by name.
-    pub growth: BTreeMap<String, Answer>,
+    pub expansion_answers: BTreeMap<String, ExpansionAnswer>,
     /// The Secrets that its pod uses, by name.
     pub secrets: BTreeMap<String, Read<SecretData>>,
     /// Its database cluster.

@@ -54,7 +54,7 @@ pub(crate) fn nothing(spec: &str) -> Observed {
         config_map: Read::Missing,
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
-        growth: BTreeMap::new(),
+        expansion_answers: BTreeMap::new(),
         stateful_set: Read::Missing,
         secrets: secrets::uses(&server)
             .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! Everything is decided from what the cluster holds now, so a restarted operator goes on where the last one stopped, and
 //! a growth that is refused is not tried again and again: `observe` has asked the API server (by reading the
-//! StorageClass, and by a dry run), and its [`Answer`] decides. Neither health nor a rollout has a say in it.
+//! StorageClass, and by a dry run), and its [`ExpansionAnswer`] decides. Neither health nor a rollout has a say in it.
 //!
 //! The claim grows first; the StatefulSet's template follows once the claim asks for the size and the pod has come to rest
 //! (`growth/settled.rs`, `desired/claims.rs`).
@@ -19,24 +19,11 @@ use kube::ResourceExt;
 
 use self::settled::{Settled, settled};
 use crate::api::{DittoServer, StorageSpec, names, quantity, reasons};
-use crate::domain::observed::{Observed, Read};
+use crate::domain::observed::{ExpansionAnswer, Observed, Read};
 use crate::domain::workload::{pods, rollout};
 
 /// Key of a claim's size, in its requests and its capacity.
 pub const STORAGE: &str = "storage";
-
-/// What the API server says to a claim's growth.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It would accept it.
-    Allowed,
-    /// The StorageClass of this name does not let its volumes grow.
-    Fixed(String),
-    /// It refuses, in these words.
-    Refused(String),
-    /// It did not say. Then the growth is tried.
-    Unread,
-}
 
 /// A growth that is not done.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +88,7 @@ pub fn questions(
 pub fn growths(observed: &Observed) -> Vec<Growth> {
     let claims = observed.claims.found().map(Vec::as_slice).unwrap_or_default();
     let claims = of_server(&observed.server, claims)
-        .filter_map(|(volume, claim, size)| growth(volume, claim, size, &observed.growth));
+        .filter_map(|(volume, claim, size)| growth(volume, claim, size, &observed.expansion_answers));
     claims.chain(following(observed)).collect()
 }
 
@@ -117,7 +104,7 @@ pub fn differences(observed: &Observed) -> Vec<Growth> {
 pub fn of_claim(observed: &Observed, claim: &PersistentVolumeClaim) -> Option<Growth> {
     let (volume, claim, size) = of_server(&observed.server, observed.claims.found()?)
         .find(|(_, of_server, _)| of_server.name_any() == claim.name_any())?;
-    growth(volume, claim, size, &observed.growth)
+    growth(volume, claim, size, &observed.expansion_answers)
 }
 
 /// After which time the StatefulSet may follow its claims, if nothing but time keeps it from that.
@@ -163,7 +150,7 @@ fn growth(
     volume: &str,
     claim: &Arc<PersistentVolumeClaim>,
     size: &str,
-    answers: &BTreeMap<String, Answer>,
+    answers: &BTreeMap<String, ExpansionAnswer>,
 ) -> Option<Growth> {
     let name = claim.name_any();
     if !is_smaller(requested(claim), size) {
@@ -174,9 +161,9 @@ fn growth(
         return Some(Growth::UnderWay(message));
     }
     Some(match answers.get(&name) {
-        Some(Answer::Fixed(class)) => Growth::Stuck(fixed(volume, &name, size, class)),
-        Some(Answer::Refused(text)) => Growth::Stuck(refused(&name, size, text)),
-        Some(Answer::Allowed | Answer::Unread) | None => Growth::Ask {
+        Some(ExpansionAnswer::Fixed(class)) => Growth::Stuck(fixed(volume, &name, size, class)),
+        Some(ExpansionAnswer::Refused(text)) => Growth::Stuck(refused(&name, size, text)),
+        Some(ExpansionAnswer::Allowed | ExpansionAnswer::Unread) | None => Growth::Ask {
             claim: Arc::clone(claim),
             size: size.to_owned(),
         },

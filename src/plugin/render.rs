@@ -246,7 +246,7 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
     }
     Observed {
         at: jiff::Timestamp::UNIX_EPOCH,
-        growth: BTreeMap::new(),
+        expansion_answers: BTreeMap::new(),
         server: Arc::new(server.clone()),
         config_map: Read::Missing,
         pods: Read::Found(Vec::new()),

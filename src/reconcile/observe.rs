@@ -45,7 +45,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     let claims = read_claims(context, &server, &stateful_set).await;
     Observed {
         at: Timestamp::now(),
-        growth: self::volumes::answers(client, &server, &claims).await,
+        expansion_answers: self::volumes::answers(client, &server, &claims).await,
         config_map: read_config_map(context, &stateful_set, &namespace, &name).await,
         stateful_set,
         pods: labelled(&caches.pods, &namespace, &name),

@@ -109,12 +109,12 @@ fn an_overlay_puts_its_namespace_into_the_rule_as_the_documents_say() {
 
 #[test]
 fn every_alert_has_a_runbook_at_an_address_and_every_runbook_an_alert() {
-    let home = text(
+    let repository = text(
         &documents(&file("charts/dittofs-operator/Chart.yaml"))[0],
-        "/home",
+        "/sources/0",
     )
     .to_owned();
-    let of_version = format!("{home}/blob/v{}/docs/runbooks", env!("CARGO_PKG_VERSION"));
+    let of_version = format!("{repository}/blob/v{}/docs/runbooks", env!("CARGO_PKG_VERSION"));
     let own = "https://wiki.example.com/runbooks";
     for (arguments, folder) in [
         (vec![], of_version.as_str()),

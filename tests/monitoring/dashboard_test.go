@@ -148,7 +148,7 @@ func ask(t *testing.T, engine *promql.Engine, stored storage.Queryable, expr str
 	return vector
 }
 
-// One condition that is as wished and one that is not, of each kind, and servers of one name in two namespaces.
+// One healthy and one unhealthy condition of each kind, and servers with the same name in two namespaces.
 const conditions = `
 dittofs-system/0 dittofs_operator_dittoserver_condition{server_namespace="team-a",server_name="files",condition="Ready"} 0
 dittofs-system/0 dittofs_operator_dittoserver_condition{server_namespace="team-b",server_name="files",condition="Ready"} 1
@@ -169,7 +169,7 @@ func TestTheTableOfConditionsShowsThoseThatAreNotAsWishedAndNoOther(t *testing.T
 	engine := promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery)
 	shown := []string{}
 	for _, panel := range readDashboard(t).Panels {
-		if panel.Title != "Conditions that are not as wished" {
+		if panel.Title != "Conditions that are not healthy" {
 			continue
 		}
 		for _, target := range panel.Targets {

@@ -458,6 +458,17 @@ fn the_notes_say_what_to_do_next_and_warn() {
         usual.contains("leaves the CRD") && !usual.contains("WARNING"),
         "{usual}"
     );
+    // Pasted with its indentation, a here-document would not end.
+    assert!(!usual.contains("<<"), "{usual}");
+    assert!(
+        usual.contains("  kubectl create namespace files\n") && usual.contains("kubectl -n files apply -f -"),
+        "{usual}"
+    );
+    let watching = notes(&json!({"watchNamespaces": ["team-a", "team-b"]}));
+    assert!(
+        watching.contains("kubectl -n team-a apply -f -") && !watching.contains("create namespace"),
+        "{watching}"
+    );
     let risky = notes(&json!({"crds": {"keep": false}}));
     assert_eq!(risky.matches("WARNING").count(), 1, "{risky}");
 }

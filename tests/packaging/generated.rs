@@ -136,13 +136,20 @@ fn chart_yaml() -> String {
     lines.map(|line| line + "\n").collect()
 }
 
+/// The base URL of the runbooks of the crate's version, as the chart has it by default.
+fn runbooks() -> String {
+    let chart: Value = serde_yaml::from_str(&read("charts/dittofs-operator/Chart.yaml")).expect("YAML");
+    let repository = chart["sources"][0].as_str().expect("a repository");
+    format!("{repository}/blob/v{VERSION}/docs/runbooks")
+}
+
 /// The alerts, with the runbooks of the crate's version.
 fn alerts() -> String {
-    let text = read("config/monitoring/alerts.yaml");
-    let lines = text.lines().map(|line| match line.split_once("/blob/v") {
-        Some((home, rest)) => {
-            let (_, path) = rest.split_once('/').expect("a path after the version");
-            format!("{home}/blob/v{VERSION}/{path}")
+    let (text, runbooks) = (read("config/monitoring/alerts.yaml"), runbooks());
+    let lines = text.lines().map(|line| match line.split_once("runbook_url: ") {
+        Some((indent, url)) => {
+            let (_, name) = url.rsplit_once('/').expect("a URL");
+            format!("{indent}runbook_url: {runbooks}/{name}")
         }
         None => line.to_owned(),
     });

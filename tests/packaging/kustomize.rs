@@ -123,6 +123,33 @@ fn the_documented_overlay_holds_nothing_but_what_is_the_teams_own() {
 }
 
 #[test]
+fn the_documented_removal_leaves_nothing_but_the_crd_and_the_namespace() {
+    let page = read("docs/install.md");
+    let commands = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("kubectl delete -k "));
+    let folders: Vec<&str> = commands
+        .filter_map(|rest| rest.split_whitespace().next())
+        .collect();
+    let removed: Vec<String> = folders
+        .iter()
+        .flat_map(|folder| kustomized(folder))
+        .map(|object| identity(&object))
+        .collect();
+    let mut left: Vec<String> = kustomized("config/default").iter().map(identity).collect();
+    left.retain(|object| !removed.contains(object));
+    left.sort();
+    assert_eq!(
+        left,
+        [
+            "CustomResourceDefinition /dittoservers.dittofs.dittofs.com",
+            "Namespace /dittofs-system",
+        ],
+        "{folders:?}"
+    );
+}
+
+#[test]
 fn kustomize_and_chart_protect_from_deletion_alike() {
     let mut chart = normalised(objects(&json!({"deletionProtection": {"enabled": true}})));
     chart.retain(|name, _| name.starts_with("ValidatingAdmissionPolicy"));

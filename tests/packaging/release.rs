@@ -113,6 +113,21 @@ fn every_rule_has_its_reason_in_the_documents() {
     assert_eq!(rules, rows);
 }
 
+#[test]
+fn the_documents_name_the_role_for_prometheus_as_it_is_rendered() {
+    let objects = objects(&json!({"metrics": {"secure": true}}));
+    let mut names = objects
+        .iter()
+        .filter(|object| object["kind"] == "ClusterRole")
+        .filter_map(|role| role["metadata"]["name"].as_str());
+    let reader = names
+        .find(|name| name.ends_with("-metrics-reader"))
+        .expect("a role");
+    for page in ["docs/operations.md", "docs/rbac.md"] {
+        assert!(read(page).contains(reader), "{page}: {reader}");
+    }
+}
+
 /// Runs a script with `engine` in the place of each container engine, and returns how that was called.
 fn scripted(name: &str, arguments: &[&str], engine: &str) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

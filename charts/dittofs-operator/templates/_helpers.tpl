@@ -2,18 +2,18 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Prefix of the names of objects. Room is left for the longest suffix. */}}
+{{/* Prefix of the names of objects. It is truncated so that the longest suffix fits. */}}
 {{- define "dittofs-operator.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
 {{- $full = default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $full) }}
-{{- printf "%s: a Service cannot have this name (letters, digits and -, a letter first): set fullnameOverride" $full | fail }}
+{{- printf "%q is not a valid prefix for the name of a Service (it must start with a letter and contain only lower-case letters, digits and -): set fullnameOverride" $full | fail }}
 {{- end }}
 {{- $full }}
 {{- end }}
 
-{{/* Name of a cluster-wide object: releases in two namespaces must not share it. */}}
+{{/* Name of a cluster-wide object. Releases in different namespaces must not share it. */}}
 {{- define "dittofs-operator.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "dittofs-operator.fullname" .) }}
 {{- end }}
@@ -23,7 +23,7 @@ app.kubernetes.io/name: {{ include "dittofs-operator.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* By part-of and component, `kubectl dittofs report` finds the operator's pods, whatever they are called. */}}
+{{/* `kubectl dittofs report` finds the pods of the operator by part-of and component, whatever their names are. */}}
 {{- define "dittofs-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "dittofs-operator.selectorLabels" . }}
@@ -33,7 +33,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* Labels and annotations of an object: (list $ extraLabels extraAnnotations). The chart's own labels win. */}}
+{{/* Labels and annotations of an object: (list $ extraLabels extraAnnotations). The labels of the chart take precedence. */}}
 {{- define "dittofs-operator.meta" -}}
 {{- $root := index . 0 -}}
 {{- $values := $root.Values -}}
@@ -50,7 +50,7 @@ annotations:
 {{- if .Values.serviceAccount.create }}
 {{- default (include "dittofs-operator.fullname" .) .Values.serviceAccount.name }}
 {{- else if and .Values.rbac.create (not .Values.serviceAccount.name) }}
-{{- fail "serviceAccount.create=false without serviceAccount.name would give the operator's rights to every pod of the ServiceAccount default: set the name" }}
+{{- fail "serviceAccount.create=false without serviceAccount.name would give the rights of the operator to every pod that uses the ServiceAccount default: set the name" }}
 {{- else }}
 {{- default "default" .Values.serviceAccount.name }}
 {{- end }}
@@ -77,7 +77,7 @@ annotations:
 {{- $sum }}
 {{- end }}
 
-{{/* Fails where the operator would refuse to start, or two would work against each other. */}}
+{{/* Fails if the operator would refuse to start, or if two replicas would reconcile at the same time. */}}
 {{- define "dittofs-operator.checkElection" -}}
 {{- $election := .Values.leaderElection }}
 {{- if $election.enabled }}
@@ -94,33 +94,33 @@ annotations:
 {{- fail "leaderElection.renewDeadline must be more than 1.2 × leaderElection.retryPeriod" }}
 {{- end }}
 {{- else if gt (int .Values.replicas) 1 }}
-{{- printf "%v replicas without leader election would work against each other: set leaderElection.enabled=true or replicas=1" .Values.replicas | fail }}
+{{- printf "%v replicas without leader election would all reconcile at the same time: set leaderElection.enabled=true or replicas=1" .Values.replicas | fail }}
 {{- end }}
 {{- end }}
 
-{{/* Fails where something that is asked for would not be made. */}}
+{{/* Fails if a value would have no effect. */}}
 {{- define "dittofs-operator.checkMetrics" -}}
 {{- $metrics := .Values.metrics }}
 {{- if not $metrics.enabled }}
 {{- range list "serviceMonitor" "prometheusRule" }}
 {{- if (index $metrics .).enabled }}
-{{- printf "metrics.%s.enabled=true has nothing to scrape with metrics.enabled=false: turn both on or both off" . | fail }}
+{{- printf "metrics.%s.enabled=true needs the metrics, but metrics.enabled=false: set both to true or both to false" . | fail }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if and $metrics.certSecretName (not $metrics.secure) }}
-{{- fail "metrics.certSecretName is a certificate for TLS, and metrics.secure=false serves none: set metrics.secure=true or remove the name" }}
+{{- fail "metrics.certSecretName is used only for TLS, but metrics.secure=false: set metrics.secure=true or remove metrics.certSecretName" }}
 {{- end }}
 {{- end }}
 
-{{/* Who the rules are for. */}}
+{{/* Subjects of the bindings. */}}
 {{- define "dittofs-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "dittofs-operator.serviceAccountName" . | quote }}
   namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
-{{/* What the operator does in a namespace that it watches. docs/rbac.md says why, rule by rule. */}}
+{{/* Rules of the operator in a namespace that it watches. docs/rbac.md gives the reason for each rule. */}}
 {{- define "dittofs-operator.rules" -}}
 - apiGroups: [dittofs.dittofs.com]
   resources: [dittoservers]

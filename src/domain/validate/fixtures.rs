@@ -51,7 +51,7 @@ pub(crate) fn world(spec: &str) -> Observed {
     };
     Observed {
         at: jiff::Timestamp::UNIX_EPOCH,
-        growth: BTreeMap::new(),
+        expansion_answers: BTreeMap::new(),
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
         config_map: Read::Missing,

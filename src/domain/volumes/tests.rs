@@ -27,8 +27,10 @@ fn observed(size: &str, claim: Arc<PersistentVolumeClaim>) -> Observed {
     observed
 }
 
-fn answered(mut observed: Observed, answer: Answer) -> Observed {
-    observed.growth.insert("metadata-files-0".into(), answer);
+fn answered(mut observed: Observed, answer: ExpansionAnswer) -> Observed {
+    observed
+        .expansion_answers
+        .insert("metadata-files-0".into(), answer);
     observed
 }
 
@@ -60,7 +62,7 @@ fn a_claim_that_is_larger_than_the_spec_is_left_alone() {
 
 #[test]
 fn a_smaller_claim_is_asked_to_grow_if_the_api_server_allows_it_or_did_not_say() {
-    for answer in [Answer::Allowed, Answer::Unread] {
+    for answer in [ExpansionAnswer::Allowed, ExpansionAnswer::Unread] {
         let observed = answered(observed("20Gi", claim("10Gi", bound("10Gi"))), answer);
         assert!(matches!(only(&observed), Growth::Ask { size, .. } if size == "20Gi"));
     }
@@ -70,17 +72,20 @@ fn a_smaller_claim_is_asked_to_grow_if_the_api_server_allows_it_or_did_not_say()
 fn a_growth_that_is_refused_is_told_and_not_asked_for() {
     let smaller = || observed("20Gi", claim("10Gi", bound("10Gi")));
     let cases = [
-        (Answer::Fixed("standard".into()), reasons::VOLUME_NOT_EXPANDABLE),
         (
-            Answer::Refused("exceeded quota: small".into()),
-            reasons::VOLUME_QUOTA_EXCEEDED,
-        ),
-        (
-            Answer::Refused("the storageclass must support resize".into()),
+            ExpansionAnswer::Fixed("standard".into()),
             reasons::VOLUME_NOT_EXPANDABLE,
         ),
         (
-            Answer::Refused("a webhook says no".into()),
+            ExpansionAnswer::Refused("exceeded quota: small".into()),
+            reasons::VOLUME_QUOTA_EXCEEDED,
+        ),
+        (
+            ExpansionAnswer::Refused("the storageclass must support resize".into()),
+            reasons::VOLUME_NOT_EXPANDABLE,
+        ),
+        (
+            ExpansionAnswer::Refused("a webhook says no".into()),
             reasons::VOLUME_GROWTH_REFUSED,
         ),
     ];

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 
 use crate::api::{DatabaseBackend, PerconaPGCluster, names};
+use crate::domain::observed::ExpansionAnswer;
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::validate::{Severity, Violation};
-use crate::domain::volumes::Answer;
 
 /// What the API server says where RBAC, and not a quota or a webhook, refuses the growth of a claim.
 const NO_PERMISSION: &str = "cannot patch resource";
@@ -80,11 +80,14 @@ fn database(observed: &Observed) -> Option<String> {
 }
 
 fn growths(observed: &Observed) -> Vec<String> {
-    let refused = observed.growth.iter().filter_map(|(name, answer)| match answer {
-        Answer::Refused(text) if text.contains(NO_PERMISSION) => Some((name, text.as_str())),
-        Answer::Unread => Some((name, "the API server does not say whether it may grow")),
-        _ => None,
-    });
+    let refused = observed
+        .expansion_answers
+        .iter()
+        .filter_map(|(name, answer)| match answer {
+            ExpansionAnswer::Refused(text) if text.contains(NO_PERMISSION) => Some((name, text.as_str())),
+            ExpansionAnswer::Unread => Some((name, "the API server does not say whether it may grow")),
+            _ => None,
+        });
     refused
         .map(|(name, text)| format!("PersistentVolumeClaim {name}: {text}"))
         .collect()
@@ -115,13 +118,13 @@ mod tests {
             let forbidden = Read::Unreadable("Forbidden (HTTP 403)".into());
             observed.secrets.insert(name.into(), forbidden);
         }
-        observed.growth.insert(
+        observed.expansion_answers.insert(
             "metadata-files-0".into(),
-            Answer::Refused("it cannot patch resource x".into()),
+            ExpansionAnswer::Refused("it cannot patch resource x".into()),
         );
-        observed.growth.insert(
+        observed.expansion_answers.insert(
             "content-files-0".into(),
-            Answer::Refused("exceeded quota: q".into()),
+            ExpansionAnswer::Refused("exceeded quota: q".into()),
         );
         assert_eq!(
             told(&observed),

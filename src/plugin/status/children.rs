@@ -415,8 +415,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::observed::ExpansionAnswer;
     use crate::domain::testing;
-    use crate::domain::volumes::Answer;
 
     #[test]
     fn a_bound_volume_is_good_once_it_holds_what_was_asked_for() {
@@ -450,26 +450,26 @@ mod tests {
             ("1Gi", None, Mood::Good, "Bound, 1Gi"),
             (
                 "2Gi",
-                Some(Answer::Allowed),
+                Some(ExpansionAnswer::Allowed),
                 Mood::Waiting,
                 "Bound, 1Gi, 2Gi in the spec",
             ),
             (
                 "2Gi",
-                Some(Answer::Unread),
+                Some(ExpansionAnswer::Unread),
                 Mood::Waiting,
                 "Bound, 1Gi, 2Gi in the spec",
             ),
             (
                 "2Gi",
-                Some(Answer::Fixed("fixed".into())),
+                Some(ExpansionAnswer::Fixed("fixed".into())),
                 Mood::Bad,
                 "Bound, 1Gi, does not grow as the spec asks",
             ),
         ] {
             let mut observed = testing::nothing(&format!("storage: {{metadataSize: {size}}}"));
             observed.claims = Read::Found(vec![Arc::new(serde_json::from_value(stored.clone()).unwrap())]);
-            observed.growth = answer
+            observed.expansion_answers = answer
                 .map(|answer| (name.to_owned(), answer))
                 .into_iter()
                 .collect();

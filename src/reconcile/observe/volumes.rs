@@ -16,15 +16,16 @@ use serde_json::{Value, json};
 use crate::api::DittoServer;
 use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::errors;
+use crate::domain::observed::ExpansionAnswer;
 use crate::domain::observed::Read;
-use crate::domain::volumes::{self, Answer, STORAGE};
+use crate::domain::volumes::{self, STORAGE};
 
 /// The answers, by name of the claim.
 pub(super) async fn answers(
     client: &Client,
     server: &DittoServer,
     claims: &Read<Vec<Arc<PersistentVolumeClaim>>>,
-) -> BTreeMap<String, Answer> {
+) -> BTreeMap<String, ExpansionAnswer> {
     let mut answers = BTreeMap::new();
     for (claim, size) in volumes::questions(server, claims) {
         let class = claim
@@ -32,7 +33,7 @@ pub(super) async fn answers(
             .as_ref()
             .and_then(|spec| spec.storage_class_name.as_deref());
         let answer = match class {
-            Some(class) if is_fixed(client, class).await => Answer::Fixed(class.to_owned()),
+            Some(class) if is_fixed(client, class).await => ExpansionAnswer::Fixed(class.to_owned()),
             _ => ask(client, &claim, &size).await,
         };
         answers.insert(claim.name_any(), answer);
@@ -56,7 +57,7 @@ async fn is_fixed(client: &Client, name: &str) -> bool {
     }
 }
 
-async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> Answer {
+async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> ExpansionAnswer {
     let claims =
         Api::<PersistentVolumeClaim>::namespaced(client.clone(), &claim.namespace().unwrap_or_default());
     let params = PatchParams {
@@ -66,13 +67,13 @@ async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> Answ
     };
     let patch = Patch::Merge(request(claim, size));
     match claims.patch(&claim.name_any(), &params, &patch).await {
-        Ok(_) => Answer::Allowed,
+        Ok(_) => ExpansionAnswer::Allowed,
         Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-            Answer::Refused(status.message)
+            ExpansionAnswer::Refused(status.message)
         }
         Err(error) => {
             tracing::debug!(%error, "the API server does not say whether a claim may grow");
-            Answer::Unread
+            ExpansionAnswer::Unread
         }
     }
 }
