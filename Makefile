@@ -60,9 +60,10 @@ fmt: ## Format the code
 generate: ## Write the generated files again
 	cargo run --quiet --locked -- crd > crds/dittoservers.yaml.new
 	mv crds/dittoservers.yaml.new crds/dittoservers.yaml
-	PACKAGING_WRITE=1 cargo test --quiet --locked --test behaviours -- packaging::generated::what_is_generated_is_fresh
+	PACKAGING_WRITE=1 cargo test --quiet --locked --test behaviours -- packaging::generated::generated_files_are_up_to_date
 	cargo run --quiet --locked -- reference > docs/reference.md.new
 	mv docs/reference.md.new docs/reference.md
+	INVARIANTS_WRITE=1 cargo test --quiet --locked --test behaviours -- invariants::the_page
 
 .PHONY: golden
 golden: ## Write the pod templates of this version again (tests/golden; only before its release)
