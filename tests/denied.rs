@@ -1,4 +1,4 @@
-//! The operator without one of its rights, for each of them: it says which one it misses, where somebody looks.
+//! The operator without one of its rights, for each of them: the status or the log names the missing right.
 
 mod life;
 
@@ -11,17 +11,17 @@ use self::life::{Life, Step};
 use crate::support::process::GLANCE;
 use crate::support::{chart, wait};
 
-/// How many operators run side by side. Other tests run meanwhile, and some of them go by the clock.
+/// How many operators run at the same time. Other tests run meanwhile, and some of them depend on time.
 fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
-/// Where somebody must be told.
+/// Where the missing right must be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In the conditions of the server: something is not done for it.
+    /// In the conditions of the server, which lacks something.
     Status,
-    /// In the operator's log: it is no matter of one server, or the server cannot be told.
+    /// In the operator's log: it does not concern one server, or the status cannot be written.
     Log,
 }
 
@@ -49,7 +49,7 @@ fn place(right: &Right) -> Place {
     }
 }
 
-/// What is said where a right is missing: one of these.
+/// The texts that name the missing right; one of them is enough.
 fn phrases(right: &Right) -> Vec<String> {
     let Right {
         verb,
@@ -75,8 +75,8 @@ fn phrases(right: &Right) -> Vec<String> {
     vec![by_authorizer, otherwise.to_owned()]
 }
 
-/// Lives until somebody is told of the missing right. Returns when, where and how.
-async fn told(right: &Right) -> Result<String, String> {
+/// Runs the steps of a server's life until the missing right is named. Returns when, where and how.
+async fn named(right: &Right) -> Result<String, String> {
     let life = Life::without(Some(right)).await;
     let (place, phrases) = (place(right), phrases(right));
     for step in Step::ALL {
@@ -84,25 +84,25 @@ async fn told(right: &Right) -> Result<String, String> {
         let deadline = Instant::now() + wait::LONGEST;
         loop {
             let said = said(&life, place).await;
-            let is_told = |line: &&str| phrases.iter().any(|phrase| line.contains(phrase));
-            if let Some(line) = said.lines().find(is_told) {
+            let is_named = |line: &&str| phrases.iter().any(|phrase| line.contains(phrase));
+            if let Some(line) = said.lines().find(is_named) {
                 return Ok(format!("{right} | {step:?} | {place:?} | {line}"));
             }
             if step.is_done(&life.world).await {
                 break;
             }
             if Instant::now() > deadline {
-                return Err(untold(right, step, &life));
+                return Err(unnamed(right, step, &life));
             }
             tokio::time::sleep(GLANCE * 5).await;
         }
     }
-    Err(untold(right, Step::Delete, &life))
+    Err(unnamed(right, Step::Delete, &life))
 }
 
-fn untold(right: &Right, step: Step, life: &Life) -> String {
+fn unnamed(right: &Right, step: Step, life: &Life) -> String {
     println!("{}", life.operator.log());
-    format!("nobody is told until the end of {step:?} that this is missing: {right}")
+    format!("this right is missing, and nothing names it until the end of {step:?}: {right}")
 }
 
 async fn said(life: &Life, place: Place) -> String {
@@ -113,18 +113,18 @@ async fn said(life: &Life, place: Place) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_right_of_the_chart_that_is_missing_is_named_where_somebody_looks() {
+async fn each_missing_right_of_the_chart_is_named_in_the_status_or_in_the_log() {
     let rights = chart::granted();
-    let lives = futures::stream::iter(&rights).map(told);
-    let told: Vec<_> = lives.buffer_unordered(at_once()).collect().await;
-    println!("without | when | where | what is said");
-    told.iter().flatten().for_each(|line| println!("{line}"));
-    let untold: Vec<_> = told.into_iter().filter_map(Result::err).collect();
-    assert!(untold.is_empty(), "{}", untold.join("\n"));
+    let lives = futures::stream::iter(&rights).map(named);
+    let named: Vec<_> = lives.buffer_unordered(at_once()).collect().await;
+    println!("missing right | step | place | text");
+    named.iter().flatten().for_each(|line| println!("{line}"));
+    let unnamed: Vec<_> = named.into_iter().filter_map(Result::err).collect();
+    assert!(unnamed.is_empty(), "{}", unnamed.join("\n"));
 }
 
 #[tokio::test]
-async fn with_all_rights_of_the_chart_a_whole_life_meets_no_refusal() {
+async fn with_all_rights_of_the_chart_no_call_is_refused() {
     let life = Life::without(None).await;
     for step in Step::ALL {
         step.act(&life).await;

@@ -29,11 +29,11 @@ async fn without_perconas_crd_everything_else_works_and_it_is_picked_up_when_ins
         .create(&fixtures::server("wants", json!({"percona": {"enabled": true}})))
         .await;
     world.create(&fixtures::minimal("plain")).await;
-    let told = world.server_until("wants", "told what to install", |server| {
+    let reported = world.server_until("wants", "reporting what to install", |server| {
         wait::condition(server, "DatabaseReady")
             .is_some_and(|ready| ready.status == "False" && ready.message.contains("install"))
     });
-    told.await;
+    reported.await;
     let _ = wait::until(world.api::<StatefulSet>(), "plain", "there", |_| true).await;
     let _: Service = world.get("wants-api").await;
     let _: ConfigMap = world.get("wants-config").await;
@@ -51,7 +51,7 @@ async fn without_perconas_crd_everything_else_works_and_it_is_picked_up_when_ins
 }
 
 #[tokio::test]
-async fn a_forbidden_kind_is_told_and_does_not_hold_up_the_others() {
+async fn a_forbidden_kind_is_reported_and_does_not_block_the_others() {
     let mut world = own_world("forbidden").await;
     percona::install_crd(&world.client)
         .await
@@ -61,7 +61,7 @@ async fn a_forbidden_kind_is_told_and_does_not_hold_up_the_others() {
     world.start_operator_unsynced(config);
     world.create(&fixtures::minimal("files")).await;
     let _ = wait::until(world.api::<StatefulSet>(), "files", "there", |_| true).await;
-    let server = world.server_until("files", "telling what failed", |server| {
+    let server = world.server_until("files", "reporting what failed", |server| {
         wait::condition(server, "Ready")
             .is_some_and(|ready| ready.status != "True" && ready.message.contains("NetworkPolicy"))
     });
@@ -101,7 +101,7 @@ async fn limited_user(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_child_that_the_api_server_finds_invalid_is_told_in_its_own_words() {
+async fn a_child_that_the_api_server_rejects_is_reported_with_its_message() {
     let world = World::new("invalid").await;
     let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
     world
@@ -137,10 +137,10 @@ async fn a_refused_stateful_set_leaves_the_configuration_of_the_running_pod() {
     world.merge::<DittoServer>("files", bad).await;
     let why = "must be an integer";
     let server = world
-        .server_until("files", "told of the refusal", |server| {
-            ["ConfigReady", "Progressing", "Ready"]
-                .iter()
-                .all(|type_| wait::condition(server, type_).is_some_and(|told| told.message.contains(why)))
+        .server_until("files", "reporting the refusal", |server| {
+            ["ConfigReady", "Progressing", "Ready"].iter().all(|type_| {
+                wait::condition(server, type_).is_some_and(|condition| condition.message.contains(why))
+            })
         })
         .await;
     assert!(wait::is(&server, "ConfigReady", "False", "ConfigOutdated"));
@@ -177,7 +177,7 @@ async fn a_server_whose_stateful_set_is_refused_can_be_stopped() {
     world.merge::<DittoServer>("files", stop).await;
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
     world
-        .server_until("files", "told of the refusal", |server| {
+        .server_until("files", "reporting the refusal", |server| {
             wait::is(server, "Progressing", "True", "ApplyFailed")
                 && server
                     .status
@@ -214,7 +214,7 @@ async fn a_restart_of_the_api_server_is_survived() {
     wait::until(
         world.api::<ConfigMap>(),
         "before-config",
-        "created anew",
+        "created again",
         |config| config.meta().uid != uid,
     )
     .await;
@@ -242,19 +242,24 @@ async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
     world.start_operator().await;
     world.create(&fixtures::minimal("good")).await;
     wait::until(world.api::<StatefulSet>(), "good", "there", |_| true).await;
-    wait::until(servers.clone(), "bad", "told that it does not parse", |bad| {
-        bad.data["status"]["conditions"]
-            .as_array()
-            .is_some_and(|conditions| {
-                conditions
-                    .iter()
-                    .any(|condition| condition["type"] == "Ready" && condition["status"] == "False")
-            })
-    })
+    wait::until(
+        servers.clone(),
+        "bad",
+        "reporting that it cannot be parsed",
+        |bad| {
+            bad.data["status"]["conditions"]
+                .as_array()
+                .is_some_and(|conditions| {
+                    conditions
+                        .iter()
+                        .any(|condition| condition["type"] == "Ready" && condition["status"] == "False")
+                })
+        },
+    )
     .await;
     let _: DittoServer = world.get("good").await;
 
-    // The Go operator set a finalizer on every server; this one must be able to go as well.
+    // The Go operator set a finalizer on every server; the deletion of this one must not hang.
     servers
         .delete("bad", &DeleteParams::default())
         .await

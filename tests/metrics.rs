@@ -96,7 +96,8 @@ async fn quota(world: &World, hard: &str) {
 }
 
 #[tokio::test]
-async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_servers_series_go_with_it() {
+async fn every_metric_of_dashboard_and_alerts_is_in_a_scrape_and_the_series_of_a_server_are_removed_with_it()
+{
     let world = World::without_operator("metrics").await;
     let metrics = free_address();
     let bind = format!("--metrics-bind-address={metrics}");
@@ -206,7 +207,7 @@ async fn allow(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too() {
+async fn secure_metrics_are_served_over_tls_to_authorized_clients_also_on_a_standby() {
     let world = World::without_operator("securemetrics").await;
     let metrics = free_address();
     let bind = format!("--metrics-bind-address={metrics}");

@@ -8,7 +8,7 @@ use std::thread;
 use crate::support::process::Process;
 use crate::support::{World, fixtures};
 
-/// What was said to the proxy to open each tunnel.
+/// The heads of the requests that opened each tunnel.
 type Heads = Arc<Mutex<Vec<String>>>;
 
 /// A proxy that opens tunnels (HTTP CONNECT).
