@@ -220,6 +220,59 @@ async fn backup_saves_a_server_that_is_restored_after_its_loss() {
     assert_eq!(restored.data, key.data, "nobody has to sign in again");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readme_creates_shows_and_stops_a_server() {
+    let reader = Reader::new("README.md", "docs-readme").await;
+    reader.follow("use").await;
+    let server: DittoServer = reader.world.get("minimal").await;
+    assert_eq!(server.spec.replicas, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lifecycle_deletes_what_a_default_deletion_kept() {
+    let reader = Reader::new("docs/lifecycle.md", "docs-lifecycle").await;
+    reader.given("minimal.yaml", "minimal").await;
+    reader.given("percona.yaml", "with-percona").await;
+    reader
+        .shell("kubectl delete dittoserver minimal with-percona")
+        .await;
+    reader.follow("clean-up").await;
+    let left = reader
+        .shell("kubectl get perconapgcluster,secret,pvc -o name")
+        .await;
+    let left: Vec<&str> = left
+        .lines()
+        .filter(|line| !line.contains("with-percona"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_creates_a_server_on_percona_with_backups_and_a_client_pod() {
+    let reader = Reader::new("docs/databases.md", "docs-databases").await;
+    reader.follow("create-percona").await;
+    reader.follow("pgbackrest").await;
+    reader.world.ready("with-percona").await;
+    // Nothing runs in the containers of the control plane.
+    reader.follow_without("client-pod", "kubectl exec").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_creates_the_secret_of_a_server_on_its_own_postgresql() {
+    let reader = Reader::new("docs/databases.md", "docs-postgres").await;
+    reader.follow("own-postgres").await;
+    reader.given("own-postgres.yaml", "archive").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn availability_sets_tolerations_and_deletes_a_pod_by_force() {
+    let reader = Reader::new("docs/availability.md", "docs-availability").await;
+    reader.given("minimal.yaml", "minimal").await;
+    reader.follow("tolerations").await;
+    reader.follow("force-delete").await;
+    reader.world.ready("minimal").await;
+}
+
 #[test]
 fn every_marked_block_of_a_page_is_run_by_a_test() {
     let tests = include_str!("commands.rs");
