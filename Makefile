@@ -37,6 +37,10 @@ test: control-plane ## Run every test on a real control plane
 test-otel: ## Run the tests of traces (cargo feature otel)
 	cargo test --locked --features otel --lib --test behaviours -- traces:: telemetry:: otel:: canary::
 
+.PHONY: soak
+soak: ## Run the long tests: 500 random sequences, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
+	@scripts/soak
+
 .PHONY: build
 build: ## Build the operator and the launcher of the local control plane
 	cargo build --workspace --bins --locked

@@ -1,5 +1,7 @@
 //! The references of the pages to the code and to each other are correct.
 
+mod commands;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
