@@ -106,7 +106,7 @@ impl Series {
         }
         let progressing = conditions().find(|told| told.type_ == PROGRESSING);
         let reason = progressing.and_then(|told| {
-            reasons::STUCK_VOLUME
+            reasons::BLOCKED_VOLUME
                 .into_iter()
                 .find(|stuck| *stuck == told.reason)
         });
@@ -223,7 +223,7 @@ mod tests {
             told.retain(|line| line.starts_with("volume_stuck"));
             told
         };
-        for reason in reasons::STUCK_VOLUME {
+        for reason in reasons::BLOCKED_VOLUME {
             assert_eq!(with(reason), [format!(r#"volume_stuck{{reason="{reason}"}} 1"#)]);
         }
         assert!(with("ReconcileComplete").is_empty() && with("SomebodyElses").is_empty());

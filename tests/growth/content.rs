@@ -86,10 +86,8 @@ async fn a_content_volume_restarts_no_pod_that_the_user_replaces_by_hand() {
     world.merge::<DittoServer>("files", content).await;
     world
         .server_until("files", "waiting for the user", |server| {
-            wait::condition(server, "Progressing").is_some_and(|told| {
-                told.message
-                    .contains("kubectl delete pod files-0 when it suits you")
-            })
+            wait::condition(server, "Progressing")
+                .is_some_and(|told| told.message.contains("delete pod files-0 at a convenient time"))
         })
         .await;
     wait::until(

@@ -161,7 +161,7 @@ async fn a_pod_whose_configuration_is_somebody_elses_is_not_foretold() {
     let said = against(&world, json!({"percona": {"enabled": true}})).await;
     assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
     for wanted in [
-        "ConfigMap files-config: belongs to nobody that this operator knows",
+        "ConfigMap files-config: belongs to an unknown owner",
         "PerconaPGCluster files-postgres: waits for an earlier child",
         "There is no pod, and none is started.",
     ] {
