@@ -56,7 +56,7 @@ async fn a_content_volume_that_cannot_be_made_leaves_the_pod_until_it_can() {
         .server_until("files", "waiting for the claim", |server| {
             wait::condition(server, "Progressing").is_some_and(|told| {
                 told.message
-                    .contains("PersistentVolumeClaim content-files-0 is not there yet")
+                    .contains("PersistentVolumeClaim content-files-0 does not exist yet")
             })
         })
         .await;

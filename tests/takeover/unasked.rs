@@ -93,7 +93,7 @@ async fn a_server_that_is_given_another_file_says_which_one_it_left() {
     patch(&world, json!({"spec": {"database": path}})).await;
     let note = world.told("DatabaseChanged").await;
     assert!(
-        note.contains("What is in /data/controlplane/controlplane.db stays"),
+        note.contains("The data in /data/controlplane/controlplane.db stays"),
         "{note}"
     );
     world.ready("files").await;
