@@ -1,4 +1,4 @@
-//! The `CustomResourceDefinition` under a real API server: what it accepts, what it refuses, and what it says then.
+//! The `CustomResourceDefinition` on a real API server: what it accepts and refuses, and its messages.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails this way")]
 
 mod cases;
@@ -18,10 +18,10 @@ use tokio::time::timeout;
 use self::cases::{Case, Expect};
 use crate::support::install_crd;
 
-/// Longest wait for anything that the API server does by itself.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for changes that the API server makes itself.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A control plane of its own, because the definition changes under the objects in it.
+/// A separate control plane, because these tests change the definition.
 async fn control_plane() -> (ControlPlane, Client) {
     let control_plane = ControlPlane::start(Options::default())
         .await
@@ -81,29 +81,29 @@ async fn write(servers: &Api<DynamicObject>, name: &str, case: &Case) -> Result<
         return servers.create(&dry_run, &object).await;
     }
     object.metadata = servers.get_metadata(name).await?.metadata;
-    // Every update changes something, or the API server would not judge it.
+    // Every update must change something. Otherwise the API server does not validate it.
     object.labels_mut().insert("edited".into(), "true".into());
     servers.replace(name, &dry_run, &object).await
 }
 
-/// What is wrong with the outcome.
-fn complaint(case: &Case, outcome: &Result<DynamicObject, Error>) -> Option<String> {
+/// The difference between the expected and the actual result.
+fn mismatch(case: &Case, outcome: &Result<DynamicObject, Error>) -> Option<String> {
     let said = match outcome {
         Ok(_) => String::new(),
         Err(Error::Api(status)) => status.message.clone(),
         Err(error) => format!("{error:?}"),
     };
-    let good = match case.expect {
+    let is_expected = match case.expect {
         Expect::Accepted => said.is_empty(),
         Expect::Refused(field, message) => {
             said.contains(&format!("{field}: Invalid value")) && said.contains(message)
         }
         Expect::RefusedBySchema(field, message) => said.contains(field) && said.contains(message),
     };
-    (!good).then(|| format!("{}: wanted {:?}, got {said:?}", case.sentence, case.expect))
+    (!is_expected).then(|| format!("{}: expected {:?}, got {said:?}", case.sentence, case.expect))
 }
 
-/// The API server takes a changed definition into use some time after it is stored.
+/// The API server uses a changed definition some time after it is stored.
 async fn rules_in_force(servers: &Api<DynamicObject>) {
     let dry_run = PostParams {
         dry_run: true,
@@ -115,13 +115,13 @@ async fn rules_in_force(servers: &Api<DynamicObject>) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, refused)
+    timeout(TIMEOUT, refused)
         .await
         .expect("the rules come into force");
 }
 
 #[tokio::test]
-async fn the_api_server_judges_every_case_of_the_table_as_it_says() {
+async fn the_api_server_returns_the_expected_result_for_every_case_of_the_table() {
     let (_control_plane, client) = control_plane().await;
     let servers = servers(&client);
     let table: Vec<(String, Case)> = cases::all()
@@ -147,16 +147,16 @@ async fn the_api_server_judges_every_case_of_the_table_as_it_says() {
     install_crd(&client, api::crd()).await;
     rules_in_force(&servers).await;
 
-    let mut complaints = Vec::new();
+    let mut mismatches = Vec::new();
     for (name, case) in &table {
         let outcome = write(&servers, name, case).await;
-        complaints.extend(complaint(case, &outcome));
+        mismatches.extend(mismatch(case, &outcome));
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
 }
 
 #[tokio::test]
-async fn a_new_object_has_its_defaults_and_is_not_yet_observed() {
+async fn a_new_object_has_its_defaults_and_is_not_observed_yet() {
     let (_control_plane, client) = control_plane().await;
     install_crd(&client, api::crd()).await;
     let spec = "{storage: {metadataSize: 1Gi}, image: null, metrics: {}, percona: {backup: {}}}";
@@ -184,7 +184,7 @@ async fn a_new_object_has_its_defaults_and_is_not_yet_observed() {
 }
 
 #[tokio::test]
-async fn the_scale_subresource_stops_and_starts_a_server_and_takes_no_more_than_one_replica() {
+async fn the_scale_subresource_stops_and_starts_a_server_and_accepts_at_most_one_replica() {
     let (_control_plane, client) = control_plane().await;
     install_crd(&client, api::crd()).await;
     let servers = servers(&client);

@@ -1,5 +1,4 @@
-//! No value of a Secret leaves it: not to another object, not to an event, not to a log at the most talkative level, not to
-//! metrics or arguments.
+//! No value of a Secret appears anywhere else: not in another object, an event, a log at trace level, metrics or arguments.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -18,8 +17,8 @@ use crate::support::account::{self, Kubeconfig};
 use crate::support::process::{free_address, get};
 use crate::support::{World, fixtures, wait};
 
-/// The real binary at its most talkative, and what it says.
-struct Talkative {
+/// The real binary at log level trace, and its output.
+struct TracingOperator {
     process: Child,
     metrics: SocketAddr,
     kubeconfig: Kubeconfig,
@@ -34,7 +33,7 @@ fn listen(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// The command line of a process, as everybody on the machine sees it.
+/// The command line of a process, which every user of the machine can see.
 fn arguments(process: u32) -> String {
     let bytes = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_else(|_| {
         let ps = Command::new("ps")
@@ -45,7 +44,7 @@ fn arguments(process: u32) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-impl Talkative {
+impl TracingOperator {
     async fn start(world: &World) -> Self {
         let account = account::elected(world).await;
         let kubeconfig = Kubeconfig::of(world, &account).await;
@@ -80,7 +79,7 @@ impl Talkative {
         }
     }
 
-    /// What anybody on the machine or at the metrics port sees of it.
+    /// Metrics and arguments, which other users can see.
     fn outside(&self) -> String {
         let scrape = get(self.metrics, "/metrics").expect("a scrape");
         assert!(
@@ -92,22 +91,22 @@ impl Talkative {
         scrape + &arguments
     }
 
-    /// Stops it, and returns all that it said.
+    /// Stops it, and returns its output.
     fn stop(mut self) -> String {
         self.process.kill().expect("the operator runs");
-        let said = self.output.iter_mut().filter_map(Option::take);
-        said.map(|output| output.join().expect("a reader")).collect()
+        let readers = self.output.iter_mut().filter_map(Option::take);
+        readers.map(|reader| reader.join().expect("a reader")).collect()
     }
 }
 
-impl Drop for Talkative {
+impl Drop for TracingOperator {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A server that uses a Secret for all that a Secret can be used for without TLS and Kerberos.
+/// A server that uses a Secret for everything except TLS and Kerberos.
 fn server() -> DittoServer {
     let key = |key: &str| json!({"name": "canary", "key": key});
     fixtures::server(
@@ -125,7 +124,7 @@ fn server() -> DittoServer {
     )
 }
 
-/// A Secret whose values are found wherever they turn up.
+/// A Secret whose values are easy to find.
 pub fn canary(generation: u8) -> Secret {
     let value = |name: &str| format!("canary-{name}-{generation}-0123456789012345678901234567890");
     let values = ["jwt", "admin", "ldap", "token"].map(|name| (name, value(name)));
@@ -136,7 +135,7 @@ pub fn canary(generation: u8) -> Secret {
     fixtures::secret("canary", &data)
 }
 
-/// Every value of every Secret in the namespace, plain and in base64. Short ones say nothing: a port, a name.
+/// Every value of every Secret in the namespace, as plain text and in base64. Short values are skipped, such as a port or a name.
 pub async fn values(world: &World) -> Vec<String> {
     let secrets = world
         .api::<Secret>()
@@ -169,7 +168,7 @@ pub async fn values(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// All that is in the namespace but the Secrets, as text.
+/// All objects in the namespace except Secrets, as text.
 fn everything_else(world: &World) -> String {
     let kinds = "configmaps,dittoservers,events,statefulsets,pods,services,networkpolicies,perconapgclusters,controllerrevisions";
     let output = world
@@ -193,14 +192,14 @@ async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in
     let world = World::without_operator("canary").await;
     let simulator = world.percona().await;
     world.create(&canary(1)).await;
-    let operator = Talkative::start(&world).await;
+    let operator = TracingOperator::start(&world).await;
     world.create(&server()).await;
     world.create(&fixtures::minimal("generated")).await;
     world.ready("files").await;
     world.ready("generated").await;
     let mut canaries = values(&world).await;
 
-    // A bad value, a rotation and an outage: each has a message of its own.
+    // An invalid value, a rotation and an outage. Each has its own message.
     world
         .merge::<Secret>("canary", json!({"stringData": {"jwt": "canary-short"}}))
         .await;
@@ -234,7 +233,7 @@ async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in
     let objects = everything_else(&world);
     assert!(
         canaries.len() >= 20,
-        "there is something to look for: {}",
+        "the test has values to search for: {}",
         canaries.len()
     );
     for canary in canaries {

@@ -1,4 +1,4 @@
-//! The samples: accepted by the API server, and what `render` shows of them is what the cluster gets.
+//! The samples: the API server accepts them, and `render` prints the children that the operator creates.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_sample_is_accepted_and_its_children_are_those_that_render_shows() {
+async fn every_sample_is_accepted_and_its_children_equal_the_output_of_render() {
     let files = samples();
     assert!(files.len() >= 6, "{files:?}");
     let world = World::new("samples").await;
@@ -39,7 +39,7 @@ async fn every_sample_is_accepted_and_its_children_are_those_that_render_shows()
             .iter()
             .filter(|document| document["kind"] == *DittoServer::kind(&()))
         {
-            settled(&world, document["metadata"]["name"].as_str().expect("a name")).await;
+            reconciled(&world, document["metadata"]["name"].as_str().expect("a name")).await;
         }
         let rendered = render::manifests(&text, &Settings::default()).expect("a sample renders");
         for child in documents(&rendered) {
@@ -62,16 +62,16 @@ fn create(world: &World, text: &str) {
     assert!(child.wait().expect("kubectl ends").success(), "{text}");
 }
 
-async fn settled(world: &World, name: &str) {
+async fn reconciled(world: &World, name: &str) {
     world
-        .server_until(name, "settled", |server| {
+        .server_until(name, "reconciled", |server| {
             wait::condition(server, "Progressing").is_some_and(|progressing| progressing.status == "False")
                 && wait::condition(server, "ConfigReady").is_some_and(|ready| ready.status == "True")
         })
         .await;
 }
 
-/// Every rendered field stands in the cluster with the same value; what the cluster has beyond is defaults.
+/// Every rendered field has the same value in the cluster. Other fields in the cluster are defaults.
 async fn compare_with_cluster(world: &World, mut rendered: Value) {
     let types: TypeMeta = serde_json::from_value(rendered.clone()).expect("apiVersion and kind");
     let gvk = GroupVersionKind::try_from(types).expect("a kind");
@@ -83,7 +83,7 @@ async fn compare_with_cluster(world: &World, mut rendered: Value) {
         .await
         .unwrap_or_else(|error| panic!("{} {name}: {error}", gvk.kind));
     assert_eq!(live.name_any(), name);
-    // A manifest without namespace goes to this one, and a hash over Secrets that are not in the input is not known.
+    // The manifest has no namespace, and `render` does not know a hash over Secrets that are not in the input.
     rendered["metadata"]["namespace"] = world.namespace.clone().into();
     let template = &mut rendered["spec"]["template"]["metadata"]["annotations"];
     if template["dittofs.io/config-hash"]
