@@ -1,4 +1,4 @@
-//! The `CustomResourceDefinition` on a real API server: what it accepts and refuses, and its messages.
+//! The CRD on a real API server: what it accepts, what it refuses, and with which message.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails this way")]
 
 mod cases;
@@ -18,10 +18,10 @@ use tokio::time::timeout;
 use self::cases::{Case, Expect};
 use crate::support::install_crd;
 
-/// Timeout for changes that the API server makes itself.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait for an asynchronous step of the API server.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A separate control plane, because these tests change the definition.
+/// A control plane of its own, because the definition changes under the objects in it.
 async fn control_plane() -> (ControlPlane, Client) {
     let control_plane = ControlPlane::start(Options::default())
         .await
@@ -35,7 +35,7 @@ fn servers(client: &Client) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), "default", &resource)
 }
 
-/// The definition without rules, as the Go operator's is: what was stored before the rules existed.
+/// The CRD without rules, like the one of the Go operator. It allows to store what was valid before the rules existed.
 fn without_rules(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     fn strip(schema: &mut JSONSchemaProps) {
         schema.x_kubernetes_validations = None;
@@ -70,7 +70,7 @@ fn manifest(name: &str, spec: &str) -> DynamicObject {
     serde_json::from_value(object).expect("an object")
 }
 
-/// Writes the case without storing the result.
+/// Writes the case as a dry run.
 async fn write(servers: &Api<DynamicObject>, name: &str, case: &Case) -> Result<DynamicObject, Error> {
     let dry_run = PostParams {
         dry_run: true,
@@ -81,29 +81,29 @@ async fn write(servers: &Api<DynamicObject>, name: &str, case: &Case) -> Result<
         return servers.create(&dry_run, &object).await;
     }
     object.metadata = servers.get_metadata(name).await?.metadata;
-    // Every update must change something. Otherwise the API server does not validate it.
+    // Every update changes something. The API server does not validate an update without a change.
     object.labels_mut().insert("edited".into(), "true".into());
     servers.replace(name, &dry_run, &object).await
 }
 
-/// The difference between the expected and the actual result.
-fn mismatch(case: &Case, outcome: &Result<DynamicObject, Error>) -> Option<String> {
+/// The difference between the outcome and the expectation.
+fn complaint(case: &Case, outcome: &Result<DynamicObject, Error>) -> Option<String> {
     let said = match outcome {
         Ok(_) => String::new(),
         Err(Error::Api(status)) => status.message.clone(),
         Err(error) => format!("{error:?}"),
     };
-    let is_expected = match case.expect {
+    let good = match case.expect {
         Expect::Accepted => said.is_empty(),
         Expect::Refused(field, message) => {
             said.contains(&format!("{field}: Invalid value")) && said.contains(message)
         }
         Expect::RefusedBySchema(field, message) => said.contains(field) && said.contains(message),
     };
-    (!is_expected).then(|| format!("{}: expected {:?}, got {said:?}", case.sentence, case.expect))
+    (!good).then(|| format!("{}: wanted {:?}, got {said:?}", case.sentence, case.expect))
 }
 
-/// The API server uses a changed definition some time after it is stored.
+/// The API server applies a changed CRD some time after it is stored.
 async fn rules_in_force(servers: &Api<DynamicObject>) {
     let dry_run = PostParams {
         dry_run: true,
@@ -115,13 +115,13 @@ async fn rules_in_force(servers: &Api<DynamicObject>) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(TIMEOUT, refused)
+    timeout(PATIENCE, refused)
         .await
         .expect("the rules come into force");
 }
 
 #[tokio::test]
-async fn the_api_server_returns_the_expected_result_for_every_case_of_the_table() {
+async fn the_api_server_accepts_and_refuses_every_case_of_the_table_as_listed() {
     let (_control_plane, client) = control_plane().await;
     let servers = servers(&client);
     let table: Vec<(String, Case)> = cases::all()
@@ -147,16 +147,16 @@ async fn the_api_server_returns_the_expected_result_for_every_case_of_the_table(
     install_crd(&client, api::crd()).await;
     rules_in_force(&servers).await;
 
-    let mut mismatches = Vec::new();
+    let mut complaints = Vec::new();
     for (name, case) in &table {
         let outcome = write(&servers, name, case).await;
-        mismatches.extend(mismatch(case, &outcome));
+        complaints.extend(complaint(case, &outcome));
     }
-    assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 #[tokio::test]
-async fn a_new_object_has_its_defaults_and_is_not_observed_yet() {
+async fn a_new_object_has_its_defaults_and_no_observed_generation() {
     let (_control_plane, client) = control_plane().await;
     install_crd(&client, api::crd()).await;
     let spec = "{storage: {metadataSize: 1Gi}, image: null, metrics: {}, percona: {backup: {}}}";
@@ -184,7 +184,7 @@ async fn a_new_object_has_its_defaults_and_is_not_observed_yet() {
 }
 
 #[tokio::test]
-async fn the_scale_subresource_stops_and_starts_a_server_and_accepts_at_most_one_replica() {
+async fn the_scale_subresource_stops_and_starts_a_server_and_refuses_more_than_one_replica() {
     let (_control_plane, client) = control_plane().await;
     install_crd(&client, api::crd()).await;
     let servers = servers(&client);

@@ -1,4 +1,5 @@
-//! No value of a Secret appears anywhere else: not in another object, an event, a log at trace level, metrics or arguments.
+//! No Secret value leaves its Secret: not to another object, not to an event, not to a log at trace level, not to
+//! metrics or arguments.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -17,8 +18,8 @@ use crate::support::account::{self, Kubeconfig};
 use crate::support::process::{free_address, get};
 use crate::support::{World, fixtures, wait};
 
-/// The real binary at log level trace, and its output.
-struct TracingOperator {
+/// The real binary with logs at trace level, and its output.
+struct Talkative {
     process: Child,
     metrics: SocketAddr,
     kubeconfig: Kubeconfig,
@@ -33,7 +34,7 @@ fn listen(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// The command line of a process, which every user of the machine can see.
+/// The command line of a process, which every user of the machine can read.
 fn arguments(process: u32) -> String {
     let bytes = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_else(|_| {
         let ps = Command::new("ps")
@@ -44,7 +45,7 @@ fn arguments(process: u32) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-impl TracingOperator {
+impl Talkative {
     async fn start(world: &World) -> Self {
         let account = account::elected(world).await;
         let kubeconfig = Kubeconfig::of(world, &account).await;
@@ -79,7 +80,7 @@ impl TracingOperator {
         }
     }
 
-    /// Metrics and arguments, which other users can see.
+    /// What every user of the machine and every client of the metrics port can read.
     fn outside(&self) -> String {
         let scrape = get(self.metrics, "/metrics").expect("a scrape");
         assert!(
@@ -94,19 +95,19 @@ impl TracingOperator {
     /// Stops it, and returns its output.
     fn stop(mut self) -> String {
         self.process.kill().expect("the operator runs");
-        let readers = self.output.iter_mut().filter_map(Option::take);
-        readers.map(|reader| reader.join().expect("a reader")).collect()
+        let said = self.output.iter_mut().filter_map(Option::take);
+        said.map(|output| output.join().expect("a reader")).collect()
     }
 }
 
-impl Drop for TracingOperator {
+impl Drop for Talkative {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A server that uses a Secret for everything except TLS and Kerberos.
+/// A server that uses a Secret wherever it can, except for TLS and Kerberos.
 fn server() -> DittoServer {
     let key = |key: &str| json!({"name": "canary", "key": key});
     fixtures::server(
@@ -124,7 +125,7 @@ fn server() -> DittoServer {
     )
 }
 
-/// A Secret whose values are easy to find.
+/// A Secret with values that the test can find in any text.
 pub fn canary(generation: u8) -> Secret {
     let value = |name: &str| format!("canary-{name}-{generation}-0123456789012345678901234567890");
     let values = ["jwt", "admin", "ldap", "token"].map(|name| (name, value(name)));
@@ -135,7 +136,7 @@ pub fn canary(generation: u8) -> Secret {
     fixtures::secret("canary", &data)
 }
 
-/// Every value of every Secret in the namespace, as plain text and in base64. Short values are skipped, such as a port or a name.
+/// Every value of every Secret in the namespace, plain and in base64. Short values (a port, a name) are skipped.
 pub async fn values(world: &World) -> Vec<String> {
     let secrets = world
         .api::<Secret>()
@@ -168,7 +169,7 @@ pub async fn values(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// All objects in the namespace except Secrets, as text.
+/// All objects of the namespace except Secrets, as text.
 fn everything_else(world: &World) -> String {
     let kinds = "configmaps,dittoservers,events,statefulsets,pods,services,networkpolicies,perconapgclusters,controllerrevisions";
     let output = world
@@ -187,19 +188,20 @@ fn everything_else(world: &World) -> String {
     list.to_string()
 }
 
+// invariant: 5
 #[tokio::test]
-async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in_the_log_at_trace_level() {
+async fn no_secret_value_is_in_another_object_in_metrics_in_arguments_or_in_the_log_at_trace_level() {
     let world = World::without_operator("canary").await;
     let simulator = world.percona().await;
     world.create(&canary(1)).await;
-    let operator = TracingOperator::start(&world).await;
+    let operator = Talkative::start(&world).await;
     world.create(&server()).await;
     world.create(&fixtures::minimal("generated")).await;
     world.ready("files").await;
     world.ready("generated").await;
     let mut canaries = values(&world).await;
 
-    // An invalid value, a rotation and an outage. Each has its own message.
+    // A bad value, a rotation and an outage: each causes a different message.
     world
         .merge::<Secret>("canary", json!({"stringData": {"jwt": "canary-short"}}))
         .await;
@@ -233,7 +235,7 @@ async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in
     let objects = everything_else(&world);
     assert!(
         canaries.len() >= 20,
-        "the test has values to search for: {}",
+        "there is something to look for: {}",
         canaries.len()
     );
     for canary in canaries {

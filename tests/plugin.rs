@@ -1,4 +1,4 @@
-//! The kubectl plugin: the output of its commands for real servers, and their exit status.
+//! The kubectl plugin: what its commands print for real servers, and their exit status.
 
 mod access;
 mod completion;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, account, fixtures};
 
-/// What a command output.
+/// The output of a command.
 struct CommandOutput {
     text: String,
     error: String,
@@ -36,7 +36,7 @@ impl From<Output> for CommandOutput {
     }
 }
 
-/// The binary with its own name.
+/// The binary under its own name.
 fn command(kubeconfig: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"));
     command
@@ -53,13 +53,13 @@ async fn plugin(world: &World, args: &[&str]) -> CommandOutput {
     run(command).await
 }
 
-/// Runs a command on a blocking thread, because the operator of the test needs the other threads.
+/// Not on the threads of the runtime, where the operator of the test runs.
 async fn run(mut command: Command) -> CommandOutput {
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.expect("no panic").expect("the command runs").into()
 }
 
-/// Runs a command with this standard input.
+/// Runs a command whose standard input is this text.
 async fn run_with_input(mut command: Command, input: String) -> CommandOutput {
     use std::io::Write;
     command
@@ -81,7 +81,7 @@ fn manifest(spec: Value) -> String {
     serde_json::to_string(&fixtures::server("files", spec)).expect("JSON")
 }
 
-/// A ready server, created by `kubectl apply` with this spec.
+/// A stable server that was created by `kubectl apply` of this spec.
 async fn applied(world: &World, spec: Value) {
     let mut kubectl = world.control_plane().kubectl();
     kubectl.args(["-n", &world.namespace, "apply", "-f", "-"]);
@@ -97,7 +97,7 @@ async fn diff_of(world: &World, spec: Value) -> CommandOutput {
     run_with_input(command, manifest(spec)).await
 }
 
-/// A folder of one test. It is deleted at the end.
+/// A folder for one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -118,7 +118,7 @@ impl Drop for Folder {
     }
 }
 
-/// A user with only these permissions in the namespace of the test.
+/// A user who has the rights of these rules in the world's namespace, and no others.
 struct LimitedUser {
     kubeconfig: PathBuf,
     _folder: Folder,
@@ -155,7 +155,7 @@ impl LimitedUser {
         }
     }
 
-    /// A user with all permissions on the kinds that the plugin reads, except these.
+    /// A user who may read and write everything that the plugin uses, except these.
     async fn without(world: &World, withheld: &[&str], extra: Value) -> Self {
         let all = [
             "dittoservers",

@@ -1,4 +1,4 @@
-//! The samples: the API server accepts them, and `render` prints the children that the operator creates.
+//! The samples: the API server accepts them, and the operator creates what `render` prints.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_sample_is_accepted_and_its_children_equal_the_output_of_render() {
+async fn every_sample_is_accepted_and_its_children_match_the_output_of_render() {
     let files = samples();
     assert!(files.len() >= 6, "{files:?}");
     let world = World::new("samples").await;
@@ -39,7 +39,7 @@ async fn every_sample_is_accepted_and_its_children_equal_the_output_of_render() 
             .iter()
             .filter(|document| document["kind"] == *DittoServer::kind(&()))
         {
-            reconciled(&world, document["metadata"]["name"].as_str().expect("a name")).await;
+            settled(&world, document["metadata"]["name"].as_str().expect("a name")).await;
         }
         let rendered = render::manifests(&text, &Settings::default()).expect("a sample renders");
         for child in documents(&rendered) {
@@ -49,7 +49,7 @@ async fn every_sample_is_accepted_and_its_children_equal_the_output_of_render() 
     simulator.check().expect("the database operator lives");
 }
 
-/// As `kubectl create --validate=strict`: an unknown field is an error.
+/// Like `kubectl create --validate=strict`: an unknown field is an error.
 fn create(world: &World, text: &str) {
     let mut kubectl = world.control_plane().kubectl();
     kubectl
@@ -62,9 +62,9 @@ fn create(world: &World, text: &str) {
     assert!(child.wait().expect("kubectl ends").success(), "{text}");
 }
 
-async fn reconciled(world: &World, name: &str) {
+async fn settled(world: &World, name: &str) {
     world
-        .server_until(name, "reconciled", |server| {
+        .server_until(name, "settled", |server| {
             wait::condition(server, "Progressing").is_some_and(|progressing| progressing.status == "False")
                 && wait::condition(server, "ConfigReady").is_some_and(|ready| ready.status == "True")
         })
@@ -83,7 +83,7 @@ async fn compare_with_cluster(world: &World, mut rendered: Value) {
         .await
         .unwrap_or_else(|error| panic!("{} {name}: {error}", gvk.kind));
     assert_eq!(live.name_any(), name);
-    // The manifest has no namespace, and `render` does not know a hash over Secrets that are not in the input.
+    // A manifest without a namespace is applied to this one. A hash over Secrets that are not in the input is unknown.
     rendered["metadata"]["namespace"] = world.namespace.clone().into();
     let template = &mut rendered["spec"]["template"]["metadata"]["annotations"];
     if template["dittofs.io/config-hash"]

@@ -143,6 +143,7 @@ mod tests {
         sink.text()
     }
 
+    // invariant: 5
     #[test]
     fn responses_of_the_api_server_are_never_logged_but_requests_are() {
         let outputs = [

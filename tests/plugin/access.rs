@@ -1,4 +1,4 @@
-//! The plugin with missing permissions.
+//! The plugin for a user without the right to read everything.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{LimitedUser, applied, manifest, run, run_with_input};
 use crate::support::{World, fixtures};
 
 #[tokio::test]
-async fn without_permission_to_read_secrets_it_is_unknown_whether_the_pod_restarts() {
+async fn without_the_right_to_read_secrets_diff_does_not_say_that_the_pod_keeps_running() {
     let world = World::new("access").await;
     applied(&world, json!({"image": "example.org/dittofs:1"})).await;
     let user = LimitedUser::without(&world, &["secrets"], json!([])).await;
@@ -27,7 +27,7 @@ async fn without_permission_to_read_secrets_it_is_unknown_whether_the_pod_restar
 }
 
 #[tokio::test]
-async fn without_permission_to_list_pods_the_output_does_not_say_that_there_is_none() {
+async fn without_the_right_to_list_pods_status_does_not_say_that_there_is_none() {
     let world = World::new("access").await;
     applied(&world, json!({})).await;
     let user = LimitedUser::without(&world, &["pods"], json!([])).await;
@@ -54,7 +54,7 @@ async fn without_permission_to_list_pods_the_output_does_not_say_that_there_is_n
 }
 
 #[tokio::test]
-async fn without_permission_to_write_the_missing_permission_is_shown() {
+async fn without_the_right_to_write_diff_names_the_missing_permission() {
     let world = World::new("access").await;
     applied(&world, json!({"image": "example.org/dittofs:1"})).await;
     let reader = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
@@ -75,7 +75,7 @@ async fn without_permission_to_write_the_missing_permission_is_shown() {
 }
 
 #[tokio::test]
-async fn a_refused_list_is_not_retried_and_the_missing_permission_is_shown() {
+async fn a_refused_list_is_reported_with_the_missing_permission() {
     let world = World::without_operator("access").await;
     world.create(&fixtures::minimal("files")).await;
     let get =
@@ -85,7 +85,7 @@ async fn a_refused_list_is_not_retried_and_the_missing_permission_is_shown() {
     command.args(["status", "files"]);
     let output = run(command).await;
     assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
-    assert_eq!(output.error, "", "no request timed out");
+    assert_eq!(output.error, "", "nothing was slow");
     for kind in [
         "pods",
         "services",
@@ -100,7 +100,7 @@ async fn a_refused_list_is_not_retried_and_the_missing_permission_is_shown() {
 }
 
 #[tokio::test]
-async fn permission_to_get_one_server_and_to_list_its_children_is_sufficient() {
+async fn the_rights_to_get_one_server_and_to_list_its_children_are_enough() {
     let world = World::new("access").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;

@@ -1,4 +1,4 @@
-//! Completion of `kubectl dittofs …` through kubectl.
+//! Completion of `kubectl dittofs …` through kubectl itself.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn installed(world: &World) -> Folder {
     folder
 }
 
-/// The candidates of kubectl for the last word, with their descriptions, and the directive.
+/// What kubectl offers for the last of these words: candidates with their meanings, and the directive.
 async fn offered(world: &World, folder: &Folder, kubeconfig: &Path, words: &[&str]) -> Vec<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut kubectl = world.control_plane().kubectl();
@@ -30,12 +30,12 @@ async fn offered(world: &World, folder: &Folder, kubeconfig: &Path, words: &[&st
         .args(words);
     let output = run(kubectl).await;
     assert_eq!(output.code, Some(0), "{}", output.error);
-    // kubectl's own messages.
+    // These texts are kubectl's own.
     let ours = output
         .error
         .lines()
         .find(|line| !line.starts_with("[Debug] ") && !line.starts_with("Completion ended "));
-    assert_eq!(ours, None, "the plugin prints nothing to standard error");
+    assert_eq!(ours, None, "it is silent");
     output.text.lines().map(str::to_owned).collect()
 }
 
@@ -90,7 +90,7 @@ async fn kubectl_completes_commands_flags_values_and_names_of_servers() {
             if offered == wanted {
                 break;
             }
-            // A slow cluster returns no names, because completion has a timeout.
+            // A slow cluster gives no names: completion does not wait.
             let is_late = offered == [":4"] && Instant::now() < deadline;
             assert!(is_late, "{words:?}: {offered:?} and not {wanted:?}");
         }
@@ -98,7 +98,7 @@ async fn kubectl_completes_commands_flags_values_and_names_of_servers() {
 }
 
 #[tokio::test]
-async fn without_permission_or_without_a_cluster_completion_has_no_names_and_no_error() {
+async fn without_a_cluster_or_the_right_to_list_servers_completion_offers_no_names_and_no_error() {
     let world = World::without_operator("completion").await;
     world.create(&fixtures::minimal("files")).await;
     let folder = installed(&world);
@@ -114,7 +114,7 @@ async fn without_permission_or_without_a_cluster_completion_has_no_names_and_no_
 }
 
 #[tokio::test]
-async fn a_cluster_that_does_not_answer_keeps_nobody_waiting() {
+async fn completion_does_not_wait_for_a_cluster_that_does_not_answer() {
     let world = World::without_operator("completion").await;
     let folder = installed(&world);
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -127,6 +127,6 @@ async fn a_cluster_that_does_not_answer_keeps_nobody_waiting() {
     let since = Instant::now();
     let offered = offered(&world, &folder, &kubeconfig, &["status", ""]).await;
     assert_eq!(offered, [":4"]);
-    // Any other call of the plugin would be given up after fifteen seconds.
+    // Any other call of the plugin would time out after fifteen seconds.
     assert!(since.elapsed() < Duration::from_secs(12), "{:?}", since.elapsed());
 }

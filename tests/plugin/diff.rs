@@ -10,11 +10,11 @@ use crate::support::{World, fixtures, wait};
 use crate::takeover::go_operator;
 
 #[tokio::test]
-async fn a_complete_server_has_no_difference_and_a_diff_writes_nothing() {
+async fn a_stable_server_has_no_difference_and_diff_writes_nothing() {
     let mut world = World::new("diff").await;
     let spec = json!({"image": "example.org/dittofs:1", "service": {"annotations": {"fence": "1"}}});
     applied(&world, spec.clone()).await;
-    // Otherwise the operator writes its last events during the test.
+    // It would still write its last events.
     world.stop_operator().await;
     let before = world.audit().writes().len();
     for output in [
@@ -35,7 +35,7 @@ async fn a_complete_server_has_no_difference_and_a_diff_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_new_image_restarts_the_pod_and_is_named_as_the_reason() {
+async fn a_new_image_is_shown_as_the_reason_for_a_restart() {
     let world = World::new("diff").await;
     applied(&world, json!({"image": "example.org/dittofs:1"})).await;
     let output = diff_of(&world, json!({"image": "example.org/dittofs:2"})).await;
@@ -44,7 +44,7 @@ async fn a_new_image_restarts_the_pod_and_is_named_as_the_reason() {
 }
 
 #[tokio::test]
-async fn a_changed_annotation_of_a_service_does_not_restart_the_pod() {
+async fn an_added_or_removed_service_annotation_restarts_nothing() {
     let world = World::new("diff").await;
     applied(&world, json!({"service": {"annotations": {"old": "1"}}})).await;
     let output = diff_of(&world, json!({"service": {"annotations": {"new": "2"}}})).await;
@@ -69,7 +69,7 @@ async fn a_changed_annotation_of_a_service_does_not_restart_the_pod() {
 }
 
 #[tokio::test]
-async fn a_changed_configuration_restarts_the_pod_and_the_reason_is_shown() {
+async fn a_changed_configuration_is_shown_as_the_reason_for_a_restart() {
     let world = World::new("diff").await;
     applied(&world, json!({})).await;
     let output = diff_of(&world, json!({"logging": {"level": "DEBUG"}})).await;
@@ -83,7 +83,7 @@ async fn a_changed_configuration_restarts_the_pod_and_the_reason_is_shown() {
 }
 
 #[tokio::test]
-async fn the_start_of_a_new_server_and_the_stop_of_a_server_are_shown() {
+async fn diff_says_that_a_server_is_stopped_or_new() {
     let world = World::new("diff").await;
     let output = diff_of(&world, json!({})).await;
     assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
@@ -103,7 +103,7 @@ async fn the_start_of_a_new_server_and_the_stop_of_a_server_are_shown() {
 }
 
 #[tokio::test]
-async fn the_lost_part_of_a_manual_edit_is_shown() {
+async fn diff_shows_which_manual_edits_would_be_reverted() {
     let mut world = World::new("diff").await;
     applied(&world, json!({})).await;
     world.stop_operator().await;
@@ -119,13 +119,13 @@ async fn the_lost_part_of_a_manual_edit_is_shown() {
     assert!(output.text.contains("+    instance: files"), "{}", output.text);
     assert!(
         !output.text.contains("mine"),
-        "a label of another field manager is not shown: {}",
+        "a label of another writer is kept: {}",
         output.text
     );
 }
 
 #[tokio::test]
-async fn an_expanded_volume_does_not_restart_the_pod_but_an_added_one_does() {
+async fn an_expanded_volume_restarts_nothing_and_an_added_volume_restarts_the_pod() {
     let world = World::new("diff").await;
     applied(&world, json!({})).await;
     let grown = json!({"storage": {"metadataSize": "2Gi"}});
@@ -150,25 +150,25 @@ async fn an_expanded_volume_does_not_restart_the_pod_but_an_added_one_does() {
     assert!(output.text.contains("      name: content\n"), "{}", output.text);
     assert!(
         !output.text.contains("volumeMode"),
-        "unchanged templates are not shown: {}",
+        "templates that stay are not shown as changed: {}",
         output.text
     );
     assert!(output.text.contains("The pod restarts:"), "{}", output.text);
 }
 
 #[tokio::test]
-async fn a_service_that_the_spec_does_not_need_any_more_would_be_deleted() {
+async fn a_service_that_the_spec_no_longer_wants_would_be_deleted() {
     let world = World::new("diff").await;
     applied(&world, json!({"metrics": {"enabled": true}})).await;
     let output = diff_of(&world, json!({})).await;
     assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
-    let deleted = "Service files-metrics would be deleted";
-    assert!(output.text.contains(deleted), "{}", output.text);
+    let goes = "Service files-metrics would be deleted";
+    assert!(output.text.contains(goes), "{}", output.text);
     assert!(output.text.contains("The pod restarts:"), "{}", output.text);
 }
 
 #[tokio::test]
-async fn no_pod_is_predicted_if_its_configuration_belongs_to_another_owner() {
+async fn no_restart_is_predicted_while_the_config_map_has_another_owner() {
     let mut world = World::without_operator("diff").await;
     let foreign = json!({"metadata": {"name": "files-config"}, "data": {"mine": "1"}});
     world
@@ -192,7 +192,7 @@ async fn no_pod_is_predicted_if_its_configuration_belongs_to_another_owner() {
     world.create(&fixtures::minimal("files")).await;
     world.start_operator().await;
     world
-        .server_until("files", "with the conflict in a condition", |server| {
+        .server_until("files", "reported as a conflict", |server| {
             wait::condition(server, "ConfigReady").is_some_and(|ready| ready.status == "False")
         })
         .await;
@@ -201,7 +201,7 @@ async fn no_pod_is_predicted_if_its_configuration_belongs_to_another_owner() {
 }
 
 #[tokio::test]
-async fn no_pod_is_predicted_if_the_api_server_would_refuse_it() {
+async fn no_restart_is_predicted_for_a_pod_that_the_api_server_would_refuse() {
     let world = World::without_operator("diff").await;
     let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
     let output = diff_of(&world, json!({"resources": resources})).await;
@@ -212,7 +212,7 @@ async fn no_pod_is_predicted_if_the_api_server_would_refuse_it() {
 }
 
 #[tokio::test]
-async fn the_configuration_does_not_change_if_its_stateful_set_would_be_refused() {
+async fn the_configuration_does_not_change_while_the_stateful_set_would_be_refused() {
     let world = World::new("diff").await;
     applied(&world, json!({})).await;
     let half = json!({"limits": {"example.org/device": "500m"}});
@@ -229,7 +229,7 @@ async fn the_configuration_does_not_change_if_its_stateful_set_would_be_refused(
 }
 
 #[tokio::test]
-async fn a_volume_that_cannot_be_expanded_is_shown() {
+async fn a_volume_that_cannot_be_expanded_is_reported() {
     let world = World::new("diff").await;
     let storage = |size: &str| json!({"storage": {"metadataSize": size, "storageClassName": "fixed"}});
     applied(&world, storage("1Gi")).await;
@@ -243,7 +243,7 @@ async fn a_volume_that_cannot_be_expanded_is_shown() {
 }
 
 #[tokio::test]
-async fn no_pod_is_predicted_if_a_quota_refuses_its_configuration() {
+async fn no_restart_is_predicted_while_a_quota_refuses_the_configuration() {
     let world = World::without_operator("diff").await;
     let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/configmaps": "0"}}});
     world
@@ -267,10 +267,10 @@ async fn no_pod_is_predicted_if_a_quota_refuses_its_configuration() {
 }
 
 #[tokio::test]
-async fn the_migration_from_the_go_operator_is_predicted() {
+async fn diff_predicts_the_takeover_from_the_go_operator() {
     let mut world = World::without_operator("diff").await;
     go_operator::set_up(&world).await;
-    assert_migration_is_predicted(&world).await;
+    foretells_the_take_over(&world).await;
     world.start_operator().await;
     let is_ours = |set: &StatefulSet| {
         let pod = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
@@ -279,10 +279,10 @@ async fn the_migration_from_the_go_operator_is_predicted() {
     wait::until(world.api::<StatefulSet>(), "files", "ours", is_ours).await;
     world.stop_operator().await;
     go_operator::come_back(&world).await;
-    assert_migration_is_predicted(&world).await;
+    foretells_the_take_over(&world).await;
 }
 
-async fn assert_migration_is_predicted(world: &World) {
+async fn foretells_the_take_over(world: &World) {
     let output = plugin(world, &["diff", "files"]).await;
     assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     for wanted in [

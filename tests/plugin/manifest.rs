@@ -1,4 +1,4 @@
-//! `kubectl dittofs diff -f`: its errors for a wrong manifest.
+//! `kubectl dittofs diff -f` with an invalid manifest.
 
 use dittofs_operator::api::DittoServer;
 use kube::Api;
@@ -32,7 +32,7 @@ async fn a_manifest_that_the_api_server_refuses_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_annotation_that_is_not_in_the_manifest_is_kept() {
+async fn manual_annotations_are_kept_under_a_manifest_without_them() {
     let world = World::new("manifest").await;
     applied(&world, json!({})).await;
     let paused = json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": "true"}}});
@@ -42,8 +42,7 @@ async fn an_annotation_that_is_not_in_the_manifest_is_kept() {
 }
 
 #[tokio::test]
-async fn a_wrong_type_in_a_new_manifest_has_the_message_of_the_api_server_and_not_one_about_a_stored_server()
-{
+async fn a_wrong_type_in_a_new_manifest_is_reported_with_the_api_servers_message() {
     let world = World::without_operator("manifest").await;
     let mut wrong: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
     wrong["spec"]["storage"] = json!("a lot");
@@ -55,7 +54,7 @@ async fn a_wrong_type_in_a_new_manifest_has_the_message_of_the_api_server_and_no
 }
 
 #[tokio::test]
-async fn an_unknown_field_is_an_error_for_a_new_and_for_a_stored_server() {
+async fn a_field_that_does_not_exist_is_an_error_in_a_new_manifest_and_over_a_stored_server() {
     let world = World::new("manifest").await;
     let output = diff_of_text(&world, mistyped().to_string()).await;
     assert_eq!(output.code, Some(2), "new: {}", output.text);
@@ -66,7 +65,7 @@ async fn an_unknown_field_is_an_error_for_a_new_and_for_a_stored_server() {
     assert_eq!(output.code, Some(2), "by kubectl apply: {}", output.text);
     assert!(output.error.contains("spec.imag"), "{}", output.error);
 
-    // As Argo CD and Flux do.
+    // Like the writes of Argo CD and Flux.
     let resource = ApiResource::erase::<DittoServer>(&());
     let servers: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
     let good: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");

@@ -16,7 +16,7 @@ use super::{Folder, LimitedUser, plugin, run};
 use crate::support::{World, fixtures};
 use crate::takeover::go_operator;
 
-/// Values of these keys are not secret: the host of a database is the name of its Service.
+/// Values of these keys are not confidential: a database's host is the name of its Service.
 const PUBLIC: [&str; 10] = [
     "host",
     "port",
@@ -67,8 +67,9 @@ async fn canaries(world: &World) -> Vec<String> {
         .collect()
 }
 
+// invariant: 5
 #[tokio::test]
-async fn the_archive_contains_everything_but_values_of_secrets() {
+async fn the_archive_holds_everything_except_secret_values() {
     let world = World::new("report").await;
     let simulator = world.percona().await;
     let canary = "canary-0123456789-0123456789-0123456789";
@@ -94,7 +95,7 @@ async fn the_archive_contains_everything_but_values_of_secrets() {
     world.create::<DittoServer>(&server).await;
     world.ready("files").await;
 
-    world.told("Ready").await;
+    world.event_note("Ready").await;
 
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
@@ -129,7 +130,7 @@ async fn the_archive_contains_everything_but_values_of_secrets() {
     let canaries = canaries(&world).await;
     assert!(
         canaries.len() >= 10,
-        "the test has values to search for: {}",
+        "there is something to look for: {}",
         canaries.len()
     );
     for (name, text) in &files {
@@ -142,7 +143,7 @@ async fn the_archive_contains_everything_but_values_of_secrets() {
 }
 
 #[tokio::test]
-async fn the_report_of_a_server_of_the_go_operator_is_complete() {
+async fn a_report_about_a_server_of_the_go_operator_is_complete() {
     let world = World::without_operator("report").await;
     go_operator::set_up(&world).await;
     let folder = Folder::new(&world, "report");
@@ -178,7 +179,7 @@ async fn the_report_of_a_server_of_the_go_operator_is_complete() {
 }
 
 #[tokio::test]
-async fn unreadable_parts_are_listed_and_the_rest_is_in_the_archive() {
+async fn unreadable_objects_are_listed_and_the_rest_is_in_the_archive() {
     let world = World::new("report").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{CommandOutput, command, plugin, run};
 use crate::support::{World, fixtures, wait};
 
-/// The tree and the conditions, with variable parts replaced. Events are removed, because their number varies.
+/// The tree and the conditions, with everything replaced that differs between runs. Events are left out.
 fn stable(world: &World, output: &CommandOutput) -> String {
     let text = output.text.split("\nLast events").next().unwrap_or_default();
     let mut text = text.replace(&world.namespace, "NAMESPACE");
@@ -27,7 +27,7 @@ fn stable(world: &World, output: &CommandOutput) -> String {
 }
 
 #[tokio::test]
-async fn a_ready_server_has_no_cross_in_the_tree_and_the_exit_status_is_0() {
+async fn a_ready_server_is_shown_without_a_cross_and_the_exit_status_is_0() {
     let world = World::new("status").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -38,13 +38,13 @@ async fn a_ready_server_has_no_cross_in_the_tree_and_the_exit_status_is_0() {
 }
 
 #[tokio::test]
-async fn a_crashing_server_shows_the_cause_at_its_pod_and_the_exit_status_is_1() {
+async fn a_crashing_server_shows_the_cause_next_to_its_pod_and_the_exit_status_is_1() {
     let world = World::new("status").await;
     world
         .create(&fixtures::with_image("example.org/dittofs:crash"))
         .await;
     world
-        .server_until("files", "showing the cause", |server| {
+        .server_until("files", "telling the cause", |server| {
             wait::condition(server, "Available")
                 .is_some_and(|condition| condition.message.contains("crashes in a loop"))
         })
@@ -86,12 +86,12 @@ async fn children_that_differ_from_the_spec_have_a_cross() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_shown_by_name() {
+async fn a_missing_secret_is_named() {
     let world = World::new("status").await;
     let spec = json!({"identity": {"jwt": {"secretRef": {"name": "mine", "key": "jwt"}}}});
     world.create(&fixtures::server("files", spec)).await;
     world
-        .server_until("files", "without the Secret", |server| {
+        .server_until("files", "lacking it", |server| {
             wait::is(server, "ConfigReady", "False", "SecretNotFound")
         })
         .await;
@@ -120,7 +120,7 @@ async fn a_stopped_server_is_ready_and_shows_that_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn json_and_yaml_contain_one_server_or_a_list_of_all() {
+async fn status_prints_json_or_yaml_of_one_server_or_a_list_of_all() {
     let world = World::new("status").await;
     let simulator = world.percona().await;
     world
@@ -165,7 +165,7 @@ async fn json_and_yaml_contain_one_server_or_a_list_of_all() {
 }
 
 #[tokio::test]
-async fn colours_are_used_on_terminals_and_on_request() {
+async fn colours_are_used_on_a_terminal_or_on_request() {
     let world = World::new("status").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -176,7 +176,7 @@ async fn colours_are_used_on_terminals_and_on_request() {
 }
 
 #[tokio::test]
-async fn a_missing_server_or_cluster_has_its_own_exit_status_and_a_remedy() {
+async fn a_missing_server_or_cluster_has_an_exit_status_and_a_remedy() {
     let world = World::without_operator("status").await;
     let output = plugin(&world, &["status", "nobody"]).await;
     assert_eq!(output.code, Some(3), "{}", output.error);
@@ -202,7 +202,7 @@ async fn a_missing_server_or_cluster_has_its_own_exit_status_and_a_remedy() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_never_reconciled_is_not_ready() {
+async fn a_server_that_no_operator_has_observed_is_not_ready() {
     let world = World::without_operator("status").await;
     world.create::<DittoServer>(&fixtures::minimal("files")).await;
     let output = plugin(&world, &["status", "files"]).await;
@@ -227,13 +227,13 @@ async fn kubectl_finds_the_plugin_by_its_name() {
         .env("KUBECONFIG", world.control_plane().kubeconfig())
         .args(["dittofs", "status", "files", "-n", &world.namespace]);
     let output = run(kubectl).await;
-    std::fs::remove_dir_all(&folder).expect("the folder is removed");
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
     assert_eq!(output.code, Some(0), "{}", output.error);
     assert!(output.text.starts_with("DittoServer "), "{}", output.text);
 }
 
 #[tokio::test]
-async fn control_characters_in_an_event_do_not_reach_the_terminal() {
+async fn terminal_commands_in_an_event_are_escaped() {
     let world = World::without_operator("status").await;
     world.create(&fixtures::minimal("files")).await;
     let event = json!({
@@ -256,7 +256,10 @@ async fn control_characters_in_an_event_do_not_reach_the_terminal() {
         }
     }
     let output = plugin(&world, &["status", "files", "-o", "json"]).await;
-    let json: Value = serde_json::from_str(&output.text).expect("JSON");
-    let message = json["events"][0]["message"].as_str().unwrap_or_default();
-    assert!(message.contains("\u{1b}[2J"), "JSON is not changed: {json}");
+    let printed: Value = serde_json::from_str(&output.text).expect("JSON");
+    let message = printed["events"][0]["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("\u{1b}[2J"),
+        "programs get it as it is: {printed}"
+    );
 }

@@ -1,4 +1,4 @@
-//! A stored server that does not parse: it is shown, and so are the others.
+//! A stored server that does not parse is reported, and hides no other server.
 
 use dittofs_operator::api;
 use dittofs_operator::api::DittoServer;
@@ -12,7 +12,7 @@ use super::{Folder, plugin};
 use crate::plugin::report::files;
 use crate::support::{World, fixtures, install_crd, own_control_plane};
 
-/// A world with the servers `good` and `odd`. `odd` was stored without a schema and does not parse.
+/// A world with the servers `good` and `odd`. `odd` was stored under a less strict schema.
 async fn world() -> World {
     let world = World::on(own_control_plane().await, "odd").await;
     install_crd(&world.client, fixtures::without_schema(api::crd())).await;
@@ -47,7 +47,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_parse_is_shown_with_the_others_and_can_be_reported() {
+async fn a_server_that_does_not_parse_hides_no_other_server_and_can_be_reported() {
     let world = world().await;
     let edit = format!("kubectl edit dittoserver odd -n {}", world.namespace);
     for args in [vec!["status"], vec!["status", "-A"]] {
@@ -71,24 +71,24 @@ async fn a_server_that_does_not_parse_is_shown_with_the_others_and_can_be_report
     assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     assert!(
         output.text.contains("several"),
-        "the error of the parser: {}",
+        "the parser's words: {}",
         output.text
     );
     assert!(
         output.text.contains("example.org/dittofs:7"),
-        "the part that parses is shown: {}",
+        "what parses is shown: {}",
         output.text
     );
     assert!(output.text.contains("Secret mine"), "{}", output.text);
 
     let output = plugin(&world, &["status", "odd", "-o", "json"]).await;
-    let json: Value = serde_json::from_str(&output.text).expect("JSON");
-    assert_eq!(json["ready"], false);
+    let printed: Value = serde_json::from_str(&output.text).expect("JSON");
+    assert_eq!(printed["ready"], false);
     assert!(
-        json["problem"]
+        printed["problem"]
             .as_str()
             .is_some_and(|problem| problem.contains("several")),
-        "{json}"
+        "{printed}"
     );
 
     let output = plugin(&world, &["diff", "odd"]).await;

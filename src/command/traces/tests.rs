@@ -58,6 +58,7 @@ fn one_reconcile() {
     call.record("otel.status_code", "ERROR");
 }
 
+// invariant: 5
 #[test]
 fn a_reconcile_is_one_trace_with_only_the_operators_spans_at_every_log_level() {
     for level in ["off", "info", "trace"] {

@@ -19,7 +19,7 @@ use kube::{Resource, ResourceExt};
 
 use super::view::{ChildHealth, ChildView};
 use crate::api::{DittoServer, names, reasons};
-use crate::cluster::cache::{Cache, Cached, Lookedup};
+use crate::cluster::cache::{Cache, Cached, Lookup};
 use crate::domain::conditions::failed;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::ownership::{Owner, owner};
@@ -95,12 +95,12 @@ fn cached<K: Cached>(
 ) -> ChildView {
     let namespace = observed.server.namespace().unwrap_or_default();
     match cache.get(&namespace, name) {
-        Lookedup::Found(object) => match foreign(object.as_ref(), &observed.server) {
+        Lookup::Found(object) => match foreign(object.as_ref(), &observed.server) {
             Some(whose) => ChildView::new(kind, name, ChildHealth::Bad, whose),
             None => ChildView::new(kind, name, ChildHealth::Good, summary(object.as_ref())),
         },
-        Lookedup::Missing => missing(kind, name),
-        Lookedup::Unknown(feed) => unreadable(kind, name, feed.why()),
+        Lookup::Missing => missing(kind, name),
+        Lookup::Unknown(feed) => unreadable(kind, name, feed.why()),
     }
 }
 

@@ -9,7 +9,7 @@ mod percona;
 mod server;
 mod storage;
 
-/// The expected result of a write.
+/// The expected outcome of a write.
 #[derive(Clone, Copy, Debug)]
 pub enum Expect {
     /// It is stored.
