@@ -230,7 +230,7 @@ fn mark_trace_failed(error: &Error) {
 async fn leave_alone(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
     let told = status::report_unparsable(context, invalid).await;
     // Even if that fails: a status that cannot be written must not keep the server from going.
-    let action = finalize::release_unparsable(context, invalid).await?;
+    let action = finalize::finish_unparsable(context, invalid).await?;
     told?;
     Ok(action)
 }

@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names, reasons};
 use crate::domain::applied::{Applied, Outcome, Step};
+use crate::domain::cleanup;
 use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::data_home;
 use crate::domain::desired::Desired;
@@ -85,10 +86,8 @@ pub struct Inputs<'a> {
     pub pods: &'a Read<Vec<Arc<Pod>>>,
     /// Volumes that are not as the spec asks.
     pub growths: Vec<Growth>,
-    /// Why the server's finalizer is not as its policy needs it.
-    pub unguarded: Option<String>,
-    /// What a deleted server waits for.
-    pub left_to_clean: Option<String>,
+    /// The finalizer, and the cleanup of a deleted server.
+    pub cleanup: cleanup::Progress,
     /// Whether a user has paused the operator's work on the server. A deletion is work that goes on.
     pub is_paused: bool,
     /// Why the pod does not serve.
@@ -132,6 +131,7 @@ impl<'a> Inputs<'a> {
         verdict: &Verdict<'_>,
         desired: Result<&'a Option<Desired>, String>,
         applied: &'a Applied,
+        cleanup: cleanup::Progress,
     ) -> Self {
         let server = observed.server.as_ref();
         let (desired, build_error) = match desired {
@@ -153,8 +153,7 @@ impl<'a> Inputs<'a> {
             steps: &applied.steps,
             pods: &observed.pods,
             growths: volumes::differences(observed),
-            unguarded: None,
-            left_to_clean: None,
+            cleanup,
             is_paused: server.is_paused(),
             pod_cause: pod_cause(observed),
             rollout_waits: applied

@@ -82,7 +82,7 @@ fn is_terminal(violation: &Violation) -> bool {
 }
 
 fn deleting(inputs: &Inputs<'_>) -> Option<Judgement> {
-    let message = match &inputs.left_to_clean {
+    let message = match &inputs.cleanup.pending {
         Some(left) => format!("DittoServer is being deleted; it waits for {left}"),
         None => "DittoServer is being deleted".into(),
     };
@@ -110,13 +110,13 @@ fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
 fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
     inputs
         .failure(|_| true)
-        .or_else(|| unguarded(inputs))
+        .or_else(|| finalizer_error(inputs))
         .map(|message| Judgement::yes(reasons::APPLY_FAILED, message))
 }
 
 /// Without its finalizer a server would go and leave what it is to take along.
-fn unguarded(inputs: &Inputs<'_>) -> Option<String> {
-    let error = inputs.unguarded.as_ref()?;
+fn finalizer_error(inputs: &Inputs<'_>) -> Option<String> {
+    let error = inputs.cleanup.finalizer_error.as_ref()?;
     let name = inputs.server.metadata.name.as_deref().unwrap_or_default();
     Some(format!("{}{error}", failed("DittoServer", name)))
 }

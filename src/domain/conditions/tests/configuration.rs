@@ -27,7 +27,7 @@ fn the_configuration_of_a_held_pod_may_differ_from_the_spec() {
         ..built(&observed)
     });
     let verdict = validate(&observed);
-    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied);
+    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied, Progress::default());
     assert_eq!(
         condition(&conditions(&inputs, &[], 3, at(0)), CONFIG_READY).status,
         "True"
