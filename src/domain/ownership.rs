@@ -117,6 +117,7 @@ mod tests {
         }
     }
 
+    // invariant: 7
     #[test]
     fn the_uid_decides_between_a_server_and_its_predecessor() {
         let version = "dittofs.dittofs.com/v1alpha1";

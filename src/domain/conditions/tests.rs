@@ -208,6 +208,7 @@ fn a_known_failure_says_more_than_an_unknown_one() {
     );
 }
 
+// invariant: 2
 #[test]
 fn the_config_map_must_hold_what_was_rendered() {
     let (observed, mut applied) = of_running("");
@@ -250,6 +251,7 @@ fn children_that_cannot_be_built_are_told() {
     );
 }
 
+// invariant: 7
 #[test]
 fn each_foreign_object_is_told_by_the_condition_of_its_kind() {
     let table = [

@@ -198,6 +198,7 @@ fn a_crash_is_a_warning() {
     );
 }
 
+// invariant: 3
 #[test]
 fn a_fixpoint_and_a_restarted_operator_tell_nothing() {
     for spec in ["", PERCONA, "replicas: 0"] {

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::writer::{Write, Writer};
 use super::{Outcome, compare};
 use crate::api::{DittoServer, names};
-use crate::cluster::cache::{Cached, Lookedup};
+use crate::cluster::cache::{Cached, Lookup};
 use crate::domain::ownership::{Owner, owner};
 use crate::reconcile::context::Context;
 
@@ -25,7 +25,7 @@ pub(super) trait Child: Cached + Serialize {
     const IS_CONFIDENTIAL: bool = false;
 
     /// What the watch knows of an object.
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self>;
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self>;
 
     /// Keeps an object that was just written, until the watch delivers it.
     fn remember(self, context: &Context);
@@ -104,11 +104,11 @@ impl Writer<'_> {
     async fn try_child<K: Child>(&self, name: &str, desired: &K) -> Result<Written<K>, Error> {
         let desired = stamped(desired)?;
         match K::lookup(self.context, self.namespace(), name) {
-            Lookedup::Found(live) if self.is_current(&Live::cached(&live)?, &desired) => {
+            Lookup::Found(live) if self.is_current(&Live::cached(&live)?, &desired) => {
                 Ok(Written::of(Outcome::Unchanged, live))
             }
-            Lookedup::Found(_) | Lookedup::Unknown(_) => self.apply_or_create(name, &desired).await,
-            Lookedup::Missing => self.create_or_apply(name, &desired).await,
+            Lookup::Found(_) | Lookup::Unknown(_) => self.apply_or_create(name, &desired).await,
+            Lookup::Missing => self.create_or_apply(name, &desired).await,
         }
     }
 

@@ -20,7 +20,7 @@ use super::child::Child;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, Step};
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
 use crate::domain::volumes::Growth;
@@ -31,7 +31,7 @@ use crate::reconcile::observe::claim_request;
 impl Child for PersistentVolumeClaim {
     const KIND: &'static str = "PersistentVolumeClaim";
 
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self> {
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.claims.get(namespace, name)
     }
 
@@ -111,8 +111,8 @@ async fn send(
 /// The claim as it is now: as this reconcile has written it, or as it was observed.
 fn find(writer: &Writer<'_>, observed: &Observed, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
     let claim = match writer.context.caches.claims.get(writer.namespace(), name) {
-        Lookedup::Found(claim) => Some(claim),
-        Lookedup::Missing | Lookedup::Unknown(_) => {
+        Lookup::Found(claim) => Some(claim),
+        Lookup::Missing | Lookup::Unknown(_) => {
             let mut claims = observed.claims.found()?.iter();
             claims.find(|claim| claim.name_any() == name).cloned()
         }

@@ -14,14 +14,14 @@ use super::error::Error;
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, record};
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::domain::desired::Workload;
 use crate::reconcile::context::Context;
 
 impl Child for ConfigMap {
     const KIND: &'static str = "ConfigMap";
 
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self> {
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.config_maps.get(namespace, name)
     }
 

@@ -13,7 +13,7 @@ use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, record};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::domain::cleanup::plan::kept_cluster_metadata;
 use crate::domain::desired::DatabaseChange;
 use crate::domain::ownership;
@@ -23,7 +23,7 @@ impl Child for PerconaPGCluster {
     const KIND: &'static str = PerconaPGCluster::KIND;
     const IS_WATCHED_WHOLE: bool = true;
 
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self> {
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.databases.get(namespace, name)
     }
 

@@ -7,14 +7,14 @@ use super::child::Child;
 use super::writer::Writer;
 use super::{Applied, record};
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::domain::observed::Read;
 use crate::reconcile::context::Context;
 
 impl Child for NetworkPolicy {
     const KIND: &'static str = "NetworkPolicy";
 
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self> {
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.network_policies.get(namespace, name)
     }
 

@@ -17,7 +17,7 @@ use super::child::Child;
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, Step};
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::cluster::client::params::{delete_exactly, delete_unchanged};
 use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
@@ -28,7 +28,7 @@ use crate::reconcile::context::Context;
 impl Child for Pod {
     const KIND: &'static str = "Pod";
 
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self> {
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.pods.get(namespace, name)
     }
 
@@ -43,7 +43,7 @@ impl Child for Pod {
 /// one that has become ready in the meantime: then the API server refuses, and the change of the pod triggers a reconcile.
 pub(super) async fn replace_stuck(writer: &Writer<'_>, applied: &mut Applied) {
     let name = names::pod(&writer.server.name_any());
-    let Lookedup::Found(pod) = Pod::lookup(writer.context, writer.namespace(), &name) else {
+    let Lookup::Found(pod) = Pod::lookup(writer.context, writer.namespace(), &name) else {
         return;
     };
     let stateful_set = applied.stateful_set.found();

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, Step};
 use crate::api::names;
-use crate::cluster::cache::{Feed, Lookedup};
+use crate::cluster::cache::{Lookup, WatchState};
 use crate::cluster::client::params::delete_unchanged;
 use crate::domain::desired::{Desired, SecretAction, SecretChange};
 use crate::reconcile::context::Context;
@@ -24,8 +24,8 @@ impl Child for Secret {
     const IS_CONFIDENTIAL: bool = true;
 
     /// Only the metadata of Secrets is watched.
-    fn lookup(_: &Context, _: &str, _: &str) -> Lookedup<Self> {
-        Lookedup::Unknown(Feed::Starting)
+    fn lookup(_: &Context, _: &str, _: &str) -> Lookup<Self> {
+        Lookup::Unknown(WatchState::Starting)
     }
 
     fn remember(self, context: &Context) {

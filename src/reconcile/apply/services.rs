@@ -8,7 +8,7 @@ use super::error::Error;
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, record};
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::cluster::client::params::delete_exactly;
 use crate::domain::desired::Desired;
 use crate::domain::observed::Read;
@@ -18,7 +18,7 @@ use crate::reconcile::context::Context;
 impl Child for Service {
     const KIND: &'static str = "Service";
 
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self> {
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.services.get(namespace, name)
     }
 
@@ -49,9 +49,9 @@ pub(super) async fn apply(writer: &Writer<'_>, applied: &mut Applied, desired: &
 /// Deletes a Service that the spec no longer wants. `None` if there is none of ours.
 pub(super) async fn delete(writer: &Writer<'_>, name: &str) -> Result<Option<Written<Service>>, Error> {
     let live = match Service::lookup(writer.context, writer.namespace(), name) {
-        Lookedup::Found(live) => Some(live),
-        Lookedup::Missing => None,
-        Lookedup::Unknown(_) => writer.read(name).await?.map(|live: Live<Service>| live.object),
+        Lookup::Found(live) => Some(live),
+        Lookup::Missing => None,
+        Lookup::Unknown(_) => writer.read(name).await?.map(|live: Live<Service>| live.object),
     };
     let Some(live) = live else {
         return Ok(None);

@@ -14,7 +14,7 @@ use super::prerequisites::Prerequisites;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, pod, record};
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::domain::desired::Workload;
 use crate::domain::observed::Read;
 use crate::reconcile::context::Context;
@@ -22,7 +22,7 @@ use crate::reconcile::context::Context;
 impl Child for StatefulSet {
     const KIND: &'static str = "StatefulSet";
 
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookedup<Self> {
+    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.stateful_sets.get(namespace, name)
     }
 

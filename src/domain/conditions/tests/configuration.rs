@@ -2,6 +2,7 @@
 
 use super::*;
 
+// invariant: 20
 #[test]
 fn a_configuration_that_waits_for_its_stateful_set_says_what_is_wrong_with_that() {
     let (observed, mut applied) = of_running("");

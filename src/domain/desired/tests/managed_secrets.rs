@@ -75,6 +75,7 @@ fn answered(value: &str) -> ObjectMeta {
     }
 }
 
+// invariant: 16
 #[test]
 fn beside_volumes_nothing_is_made_anew_but_a_key_that_is_asked_for() {
     let mut observed = testing::nothing("");

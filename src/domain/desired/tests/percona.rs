@@ -186,6 +186,7 @@ fn retention_is_in_days() {
     );
 }
 
+// invariant: 6, 9
 #[test]
 fn the_cluster_has_an_owner_only_if_it_is_to_be_deleted_with_the_server() {
     assert_eq!(

@@ -109,6 +109,7 @@ fn only(calls: &Calls, method: &Method) -> Value {
     body.clone()
 }
 
+// invariant: 6
 #[tokio::test]
 async fn a_delete_names_the_uid_that_was_looked_at() {
     let server = testing::server("");
@@ -124,6 +125,7 @@ async fn a_delete_names_the_uid_that_was_looked_at() {
     assert_eq!(only(&calls, &Method::DELETE)["preconditions"]["uid"], "looked-at");
 }
 
+// invariant: 6
 #[tokio::test]
 async fn an_apply_names_the_uid_that_was_looked_at() {
     let server = testing::server("");
@@ -149,6 +151,7 @@ async fn an_apply_names_the_uid_that_was_looked_at() {
     assert_eq!(only(&calls, &Method::PATCH)["metadata"]["uid"], "looked-at");
 }
 
+// invariant: 20
 #[tokio::test]
 async fn a_configuration_is_not_written_while_its_pod_waits_for_secrets_that_failed() {
     let observed = fixtures::world("");
@@ -171,6 +174,7 @@ async fn a_configuration_is_not_written_while_its_pod_waits_for_secrets_that_fai
     assert_eq!((last.kind, last.outcome.label()), ("ConfigMap", "skipped"));
 }
 
+// invariant: 6
 #[tokio::test]
 async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
     let mut server = testing::server("");
