@@ -38,6 +38,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::audit::AuditLog;
+use self::process::POLL;
 use self::recorder::recorded;
 
 /// A namespaced kind that tests can read and write.
@@ -273,7 +274,7 @@ impl World {
                 return note;
             }
             assert!(Instant::now() < deadline, "no event {reason}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
