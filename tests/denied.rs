@@ -84,8 +84,8 @@ async fn reported(right: &Right) -> Result<String, String> {
         let deadline = Instant::now() + wait::LONGEST;
         loop {
             let said = said(&life, place).await;
-            let is_told = |line: &&str| phrases.iter().any(|phrase| line.contains(phrase));
-            if let Some(line) = said.lines().find(is_told) {
+            let is_named = |line: &&str| phrases.iter().any(|phrase| line.contains(phrase));
+            if let Some(line) = said.lines().find(is_named) {
                 return Ok(format!("{right} | {step:?} | {place:?} | {line}"));
             }
             if step.is_done(&life.world).await {

@@ -63,7 +63,7 @@ async fn a_forbidden_kind_is_reported_and_does_not_block_the_other_kinds() {
     world.start_operator_unsynced(config);
     world.create(&fixtures::minimal("files")).await;
     let _ = wait::until(world.api::<StatefulSet>(), "files", "there", |_| true).await;
-    let server = world.server_until("files", "telling what failed", |server| {
+    let server = world.server_until("files", "reporting what failed", |server| {
         wait::condition(server, "Ready")
             .is_some_and(|ready| ready.status != "True" && ready.message.contains("NetworkPolicy"))
     });

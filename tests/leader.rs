@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use dittofs_operator::cluster::leader::candidate::{Candidate, Error, Held, Outcome};
+use dittofs_operator::cluster::leader::candidate::{Attempt, Candidate, Error, HeldLease};
 use dittofs_operator::cluster::leader::timing::Timing;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -20,13 +20,13 @@ const NAME: &str = "b837d6c8.dittofs.com";
 
 fn short() -> Timing {
     let millis = Duration::from_millis;
-    Timing::new(millis(1000), millis(700), millis(200)).expect("they go together")
+    Timing::new(millis(1000), millis(700), millis(200)).expect("valid durations")
 }
 
 /// The times of client-go: many parallel calls take a while on a small machine.
 fn patient() -> Timing {
     let seconds = Duration::from_secs;
-    Timing::new(seconds(15), seconds(10), seconds(2)).expect("they go together")
+    Timing::new(seconds(15), seconds(10), seconds(2)).expect("valid durations")
 }
 
 fn lease(name: &str, holder: &str, renewed: Timestamp) -> Lease {
@@ -50,8 +50,8 @@ fn candidate(client: &Client, world: &World, name: &str, identity: &str) -> Cand
     Candidate::new(client.clone(), &world.namespace, name, identity, short())
 }
 
-/// The result of a try to acquire the Lease. On a busy machine, an answer that is too late counts as no answer.
-async fn tried(candidate: &mut Candidate) -> Outcome {
+/// The result of an attempt to acquire the Lease. Retries if the answer is late, because the machine is busy.
+async fn tried(candidate: &mut Candidate) -> Attempt {
     loop {
         match candidate.try_acquire().await {
             Err(Error::Late(_)) => {}
@@ -61,7 +61,7 @@ async fn tried(candidate: &mut Candidate) -> Outcome {
 }
 
 /// As [`tried`], for a renewal.
-async fn renewed(leader: &Candidate, held: &Held) -> Result<Held, Error> {
+async fn renewed(leader: &Candidate, held: &HeldLease) -> Result<HeldLease, Error> {
     loop {
         match leader.renew(held).await {
             Err(Error::Late(_)) => {}
@@ -73,8 +73,11 @@ async fn renewed(leader: &Candidate, held: &Held) -> Result<Held, Error> {
 /// Tries until the Lease is acquired by this candidate, or by another one that did not hold it.
 async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
     let seen = tried(&mut candidate).await;
-    assert!(matches!(seen, Outcome::Waiting { .. }), "it is held: {seen:?}");
-    let Outcome::Waiting { left, .. } = seen else {
+    assert!(
+        matches!(seen, Attempt::HeldByOther { .. }),
+        "it is held: {seen:?}"
+    );
+    let Attempt::HeldByOther { left, .. } = seen else {
         return false;
     };
     start.wait().await;
@@ -83,9 +86,9 @@ async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
     start.wait().await;
     loop {
         match tried(&mut candidate).await {
-            Outcome::Won(_) => return true,
-            Outcome::Waiting { holder, .. } if holder.starts_with("candidate") => return false,
-            Outcome::Waiting { .. } => {}
+            Attempt::Acquired(_) => return true,
+            Attempt::HeldByOther { holder, .. } if holder.starts_with("candidate") => return false,
+            Attempt::HeldByOther { .. } => {}
         }
     }
 }
@@ -137,7 +140,10 @@ async fn a_leader_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatev
         let mut renewed = alive;
         while alive.elapsed() < 2 * short().lease {
             let tried = tried(&mut candidate).await;
-            assert!(matches!(tried, Outcome::Waiting { .. }), "skew {skew}: {tried:?}");
+            assert!(
+                matches!(tried, Attempt::HeldByOther { .. }),
+                "skew {skew}: {tried:?}"
+            );
             let renewal = json!({"spec": {"renewTime": MicroTime(theirs())}});
             api.patch(&name, &PatchParams::default(), &Patch::Merge(renewal))
                 .await
@@ -154,9 +160,9 @@ async fn a_leader_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatev
     }
 }
 
-async fn until_won(candidate: &mut Candidate) -> (Held, Instant) {
+async fn until_won(candidate: &mut Candidate) -> (HeldLease, Instant) {
     loop {
-        if let Outcome::Won(held) = tried(candidate).await {
+        if let Attempt::Acquired(held) = tried(candidate).await {
             return (*held, Instant::now());
         }
         tokio::time::sleep(POLL).await;
@@ -171,7 +177,7 @@ async fn a_deleted_empty_or_damaged_lease_is_repaired_by_its_holder_before_a_can
         json!({"spec": null}),
         json!({"spec": {"holderIdentity": null, "leaseDurationSeconds": null, "renewTime": null}}),
         json!({"spec": {"holderIdentity": "", "leaseDurationSeconds": 2_000_000_000}}),
-        json!({"metadata": {"labels": {"somebody": "else"}}}),
+        json!({"metadata": {"labels": {"another": "writer"}}}),
     ];
     // A Lease that does not expire during the test.
     let lasting =
@@ -190,7 +196,10 @@ async fn a_deleted_empty_or_damaged_lease_is_repaired_by_its_holder_before_a_can
             None => drop(api.delete(NAME, &DeleteParams::default()).await.expect("deleted")),
         }
         let tried = tried(&mut other).await;
-        assert!(matches!(tried, Outcome::Waiting { .. }), "{damage:?}: {tried:?}");
+        assert!(
+            matches!(tried, Attempt::HeldByOther { .. }),
+            "{damage:?}: {tried:?}"
+        );
         held = renewed(&leader, &held).await.expect("repaired");
         let spec = world.get::<Lease>(NAME).await.spec.expect("a spec");
         assert_eq!(spec.holder_identity.as_deref(), Some("leader"), "{damage:?}");
@@ -361,12 +370,12 @@ async fn a_leader_whose_lease_is_stolen_stops_without_another_write() {
         .await
         .expect("stolen");
     assert!(!leader.ended().await.success());
-    assert!(leader.log().contains("thief holds it"), "{}", leader.log());
+    assert!(leader.log().contains("thief holds the lease"), "{}", leader.log());
     let spec = world.get::<Lease>(NAME).await.spec.expect("a spec");
     assert_eq!(
         spec.holder_identity.as_deref(),
         Some("thief"),
-        "it was not taken back"
+        "it is not acquired again"
     );
 }
 
@@ -383,7 +392,7 @@ async fn a_client_that_never_finishes_its_request_does_not_block_the_shutdown() 
     assert!(operator.ended().await.success());
     let lease: Lease = world.get(NAME).await;
     let holder = lease.spec.and_then(|spec| spec.holder_identity);
-    assert_eq!(holder.as_deref(), Some(""), "it is given back");
+    assert_eq!(holder.as_deref(), Some(""), "it is released");
 }
 
 #[tokio::test]

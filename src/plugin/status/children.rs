@@ -11,7 +11,7 @@ use kube::{Resource, ResourceExt};
 
 use super::view::{Mood, Node};
 use crate::api::{DatabaseBackend, DittoServer, PerconaPGCluster, names, quantity, reasons};
-use crate::cluster::cache::{Cache, Cached, Lookedup};
+use crate::cluster::cache::{Cache, Cached, Lookup};
 use crate::domain::conditions::failed;
 use crate::domain::conditions::pod_cause::pod_cause;
 use crate::domain::data_home;
@@ -349,12 +349,12 @@ fn plain<K: Cached>(
 ) -> Node {
     let namespace = observed.server.namespace().unwrap_or_default();
     match cache.get(&namespace, name) {
-        Lookedup::Found(object) => match foreign(object.as_ref(), &observed.server) {
+        Lookup::Found(object) => match foreign(object.as_ref(), &observed.server) {
             Some(whose) => Node::new(kind, name, Mood::Bad, whose),
             None => Node::new(kind, name, Mood::Good, summary(object.as_ref())),
         },
-        Lookedup::Missing => missing(kind, name),
-        Lookedup::Unknown(feed) => unreadable(kind, name, feed.why()),
+        Lookup::Missing => missing(kind, name),
+        Lookup::Unknown(feed) => unreadable(kind, name, feed.why()),
     }
 }
 

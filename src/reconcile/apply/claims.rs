@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::write::Writer;
 use super::{Applied, Error, Outcome, Step};
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::cluster::client::params::patch_params;
 use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
@@ -57,8 +57,8 @@ pub(super) async fn label(writer: &Writer<'_>, applied: &mut Applied, observed: 
 /// The claim as it is now: as this pass has written it, or as it was observed.
 fn find(writer: &Writer<'_>, observed: &Observed, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
     let claim = match writer.context.caches.claims.get(writer.namespace(), name) {
-        Lookedup::Found(claim) => Some(claim),
-        Lookedup::Missing | Lookedup::Unknown(_) => {
+        Lookup::Found(claim) => Some(claim),
+        Lookup::Missing | Lookup::Unknown(_) => {
             let mut claims = observed.claims.found()?.iter();
             claims.find(|claim| claim.name_any() == name).cloned()
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::Step;
 use super::write::Writer;
 use crate::api::names;
-use crate::cluster::cache::Lookedup;
+use crate::cluster::cache::Lookup;
 use crate::cluster::client::params::delete_unchanged;
 use crate::domain::observed::Read;
 use crate::domain::workload::{pods, rollout};
@@ -25,7 +25,7 @@ use crate::domain::workload::{pods, rollout};
 /// one that has become ready in the meantime: then the API server refuses, and the change of the pod asks for another look.
 pub(super) async fn replace(writer: &Writer<'_>, stateful_set: &Read<Arc<StatefulSet>>) -> Option<Step> {
     let name = names::pod(&writer.server.name_any());
-    let Lookedup::Found(pod) = writer.context.caches.pods.get(writer.namespace(), &name) else {
+    let Lookup::Found(pod) = writer.context.caches.pods.get(writer.namespace(), &name) else {
         return None;
     };
     let why = reason(stateful_set.found()?, &pod)?;

@@ -18,7 +18,7 @@ use super::managed_fields::{self, Managers};
 use super::{Outcome, compare};
 use crate::api::names::{self, FIELD_MANAGER};
 use crate::api::{DittoServer, PerconaPGCluster};
-use crate::cluster::cache::{Cache, Cached, Lookedup};
+use crate::cluster::cache::{Cache, Cached, Lookup};
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{delete_exactly, patch_params, post};
 use crate::domain::applied::{FailureClass, WriteFailure};
@@ -174,13 +174,11 @@ impl<'a> Writer<'a> {
         let attempt = async {
             let desired = stamped(desired)?;
             match cache.get(&self.namespace, name) {
-                Lookedup::Found(live) if self.is_current(live.as_ref(), &desired)? => {
+                Lookup::Found(live) if self.is_current(live.as_ref(), &desired)? => {
                     Ok(Written::of(Outcome::Unchanged, live))
                 }
-                Lookedup::Found(_) | Lookedup::Unknown(_) => {
-                    self.update_or_create(cache, name, &desired).await
-                }
-                Lookedup::Missing => self.create_or_update(cache, name, &desired).await,
+                Lookup::Found(_) | Lookup::Unknown(_) => self.update_or_create(cache, name, &desired).await,
+                Lookup::Missing => self.create_or_update(cache, name, &desired).await,
             }
         };
         attempt
@@ -372,7 +370,7 @@ impl<'a> Writer<'a> {
 
     /// Deletes a child that the spec no longer wants. `None` if there is none of ours.
     pub(super) async fn remove<K: Child>(&self, cache: &Cache<K>, name: &str) -> Option<Written<K>> {
-        let Lookedup::Found(live) = cache.get(&self.namespace, name) else {
+        let Lookup::Found(live) = cache.get(&self.namespace, name) else {
             return None;
         };
         if owner(live.meta(), self.server) != Owner::Us || live.meta().deletion_timestamp.is_some() {

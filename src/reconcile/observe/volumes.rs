@@ -1,8 +1,8 @@
-//! Asks the API server what it would say to the growth of a claim.
+//! Asks the API server whether a claim may be expanded.
 //!
-//! Asked only while a claim is smaller than the spec. The StorageClass says whether its volumes grow at all; it may be
-//! unreadable, for it is no object of the namespace. The dry run says what quotas, limits, webhooks and permissions say,
-//! and changes nothing: so a growth that is refused costs no write, however often the server is looked at.
+//! Only while a claim is smaller than the spec. The StorageClass says whether its volumes can be expanded; it is cluster-scoped, so
+//! the operator may lack the right to read it. The dry run checks quotas, limits, webhooks and permissions and changes nothing: an
+//! expansion that is refused costs no write, however often the server is reconciled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) async fn answers(
     answers
 }
 
-/// Whether the class is known not to let its volumes grow.
+/// Whether the class certainly does not support volume expansion.
 async fn is_fixed(client: &Client, name: &str) -> bool {
     let classes = Api::<StorageClass>::all(client.clone());
     match classes.get_opt(name).await {
@@ -50,7 +50,7 @@ async fn is_fixed(client: &Client, name: &str) -> bool {
             tracing::info!(
                 error = %errors::explain(&error),
                 name,
-                "the StorageClass cannot be read; asking by a dry run"
+                "cannot read the StorageClass; trying a dry run instead"
             );
             false
         }
@@ -72,13 +72,13 @@ async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> Expa
             ExpansionAnswer::Refused(status.message)
         }
         Err(error) => {
-            tracing::debug!(%error, "the API server does not say whether a claim may grow");
+            tracing::debug!(%error, "cannot find out whether the claim may be expanded");
             ExpansionAnswer::Unread
         }
     }
 }
 
-/// The patch by which a claim asks for more. It names the UID, so that another claim of the name is left alone.
+/// The patch that expands a claim. It contains the UID, so that it never changes another claim of the same name.
 pub(crate) fn request(claim: &PersistentVolumeClaim, size: &str) -> Value {
     json!({
         "metadata": {"uid": claim.metadata.uid},
