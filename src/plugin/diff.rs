@@ -20,13 +20,13 @@ use kube::ResourceExt;
 
 use self::restart::Fate;
 use super::cluster::Cluster;
-use super::{CANNOT_TELL, Error, NOT_SO, paint};
+use super::{EXIT_NO, EXIT_UNKNOWN, Error, paint};
 use crate::api::DittoServer;
 use crate::domain::desired::{Settings, desired};
 use crate::domain::observed::Observed;
 use crate::domain::validate::{Severity, validate};
-use crate::domain::volumes::{self, Growth};
-use crate::plugin::args::{Access, DiffArgs};
+use crate::domain::volumes::{self, Expansion};
+use crate::plugin::args::{ClusterArgs, DiffArgs};
 use crate::reconcile::apply::preview::{Change, Preview, preview};
 use crate::reconcile::context::Context;
 use crate::reconcile::observe::observe;
@@ -41,8 +41,8 @@ struct Difference {
 }
 
 /// Shows what would change.
-pub(super) async fn run(access: &Access, args: &DiffArgs) -> Result<u8, Error> {
-    let cluster = Cluster::find(access).await?;
+pub(super) async fn run(target: &ClusterArgs, args: &DiffArgs) -> Result<u8, Error> {
+    let cluster = Cluster::find(target).await?;
     let servers = match &args.name {
         Some(name) => vec![cluster.server(name).await?.whole()?],
         None => manifest::servers(&cluster, &args.files).await?,
@@ -69,9 +69,9 @@ fn exit_status(difference: &Difference) -> u8 {
     let previews = &difference.previews;
     let failed = |preview: &Preview| matches!(preview.change, Change::Failed(_));
     if difference.fate.is_unknown() || previews.iter().any(failed) {
-        CANNOT_TELL
+        EXIT_UNKNOWN
     } else if previews.iter().any(|preview| preview.change.is_write()) {
-        NOT_SO
+        EXIT_NO
     } else {
         0
     }
@@ -82,8 +82,8 @@ fn stuck_volumes(observed: &Observed) -> Vec<String> {
     let told = volumes::differences(observed)
         .into_iter()
         .filter_map(|growth| match growth {
-            Growth::Stuck(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
-            Growth::Ask { .. } | Growth::UnderWay(_) => None,
+            Expansion::Blocked(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
+            Expansion::Request { .. } | Expansion::InProgress(_) => None,
         });
     told.collect()
 }
@@ -91,10 +91,10 @@ fn stuck_volumes(observed: &Observed) -> Vec<String> {
 async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Difference, Error> {
     let observed = observe(context, server).await;
     let verdict = validate(&observed);
-    let unread = unread::unread(&observed, &verdict.violations);
+    let violations = verdict.all();
+    let unread = unread::unread(&observed, &violations);
     // What could not be read is told with the fate, and for whom it could not: not for the operator.
-    let known = verdict
-        .violations
+    let known = violations
         .iter()
         .filter(|violation| violation.severity != Severity::Unknown);
     let mut notes: Vec<String> = known
@@ -108,10 +108,12 @@ async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Diffe
         });
     };
     if observed.server.is_paused() {
-        notes.push("the server is paused: nothing of this is written until its pause ends".into());
+        notes.push(
+            "the server is paused: the operator writes none of this until you remove the annotation".into(),
+        );
     }
     if observed.server.metadata.deletion_timestamp.is_some() {
-        notes.push("the server is being deleted: nothing of this is written".into());
+        notes.push("the server is being deleted: the operator writes none of this".into());
     }
     let desired = desired(valid, &context.settings)?;
     let mut previews = preview(context, &observed, desired).await;

@@ -21,7 +21,7 @@ use dittofs_operator::api;
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::cluster::cache::Cached;
 use dittofs_operator::command::telemetry;
-use dittofs_operator::command::telemetry::LogFormat;
+use dittofs_operator::command::telemetry::LogLineFormat;
 use dittofs_operator::domain::desired::Settings;
 use dittofs_operator::reconcile::controller;
 use dittofs_operator::reconcile::controller::Options as OperatorOptions;
@@ -106,7 +106,7 @@ impl World {
         // Without it, kube's messages about control planes that tests have stopped or broken are hidden.
         let quiet = || "error,kube_client=off".into();
         let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| quiet());
-        let _ = telemetry::init(&filter, LogFormat::Text);
+        let _ = telemetry::init(&filter, LogLineFormat::Text);
         let client = control_plane.client().expect("a client");
         let namespace = create_namespace(&client, name).await;
         Self {

@@ -36,7 +36,7 @@ pub(super) fn forget_what_is_the_same(preview: &mut Preview) {
         let (before, after) = shown(before, after, desired);
         if before == after {
             preview.change = if is_marked_anew {
-                Change::Other("would get a new mark of the operator's last write, and nothing else".into())
+                Change::Other("would only get a new applied-hash annotation".into())
             } else {
                 Change::None
             };
@@ -146,7 +146,7 @@ fn summary(difference: &Difference) -> String {
     }
     let changes = match (count(Change::is_write), is_partial) {
         (0, false) => "No change.".to_owned(),
-        (0, true) => "No change that can be seen.".to_owned(),
+        (0, true) => "No visible change.".to_owned(),
         (1, _) => format!("{} changes.", children(1)),
         (changes, _) => format!("{} change.", children(changes)),
     };
@@ -157,7 +157,8 @@ fn summary(difference: &Difference) -> String {
         }
     }
     if matches!(&difference.fate, Fate::Unknown(unread) if !unread.is_empty()) {
-        let remedy = "Ask an administrator of the cluster for what you may not do, or use another --context.";
+        let remedy =
+            "Ask an administrator of the cluster for the missing permissions, or use another --context.";
         let _ = writeln!(text, "{remedy}");
     }
     text
@@ -166,14 +167,14 @@ fn summary(difference: &Difference) -> String {
 fn fate(fate: &Fate) -> String {
     match fate {
         Fate::RunsOn => styled(GOOD, "The pod does not restart."),
-        Fate::StaysAway => "There is no pod, and none is started.".into(),
-        Fate::Starts => styled(WAITING, "A pod is started."),
-        Fate::Stops => styled(WAITING, "The pod is stopped."),
+        Fate::StaysAway => "There is no pod, and none will be started.".into(),
+        Fate::Starts => styled(WAITING, "A pod will be started."),
+        Fate::Stops => styled(WAITING, "The pod will be stopped."),
         Fate::Restarts(_) => styled(BAD, "The pod restarts:"),
-        Fate::Unknown(unread) if unread.is_empty() => styled(BAD, "Whether the pod restarts is not known."),
+        Fate::Unknown(unread) if unread.is_empty() => styled(BAD, "It is unknown whether the pod restarts."),
         Fate::Unknown(_) => styled(
             BAD,
-            "Whether the pod restarts is not known, because there is no answer about:",
+            "It is unknown whether the pod restarts, because these could not be read:",
         ),
     }
 }
@@ -258,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_the_cluster_says_is_a_command_to_the_terminal() {
+    fn no_text_from_the_cluster_reaches_the_terminal_as_a_command() {
         let hostile = "\u{1b}[2J\r\u{9b}1m\u{7}";
         let preview = |change: Change| Preview {
             kind: "Service",
