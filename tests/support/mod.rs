@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Waits until the pod of the server `files` is as old as the operator requires before it re-creates the StatefulSet
-    /// (`volumes/settled.rs`). The garbage collector may delete a younger pod that it has not yet observed.
+    /// (`volumes/stable.rs`). The garbage collector may delete a younger pod that it has not yet observed.
     pub async fn old_pod(&self) {
         const OLD: SignedDuration = SignedDuration::from_secs(10);
         let made = self.get::<Pod>("files-0").await.metadata.creation_timestamp;
