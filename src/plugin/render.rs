@@ -197,7 +197,7 @@ fn render(
         metrics_service,
         network_policy,
         database,
-        growths: _,
+        expansions: _,
         workload,
     } = desired(&valid, settings)?;
     for mut secret in secrets {

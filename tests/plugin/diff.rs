@@ -177,7 +177,7 @@ async fn no_restart_is_predicted_while_the_config_map_has_another_owner() {
     let output = diff_of(&world, json!({"percona": {"enabled": true}})).await;
     assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     for wanted in [
-        "ConfigMap files-config: belongs to nobody that this operator knows",
+        "ConfigMap files-config: belongs to an unknown owner",
         "PerconaPGCluster files-postgres: waits for an earlier child",
         "There is no pod, and none will be started.",
     ] {

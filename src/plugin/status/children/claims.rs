@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::unreadable;
 use crate::api::quantity;
 use crate::domain::observed::{ExpansionAnswer, Observed, Read};
-use crate::domain::volumes::{self, Growth, STORAGE};
+use crate::domain::volumes::{self, Expansion, STORAGE};
 use crate::plugin::cluster::NO_PERMISSION_TO_PATCH;
 use crate::plugin::status::view::{ChildHealth, ChildView};
 
@@ -19,8 +19,8 @@ pub(super) fn claims(observed: &Observed) -> Vec<ChildView> {
             let mut nodes: Vec<ChildView> = claims
                 .iter()
                 .map(|one| {
-                    let growth = volumes::of_claim(observed, one);
-                    with_growth(claim(one), growth, is_asked_without_permission(observed, one))
+                    let expansion = volumes::of_claim(observed, one);
+                    with_expansion(claim(one), expansion, is_asked_without_permission(observed, one))
                 })
                 .collect();
             nodes.sort_by(|one, other| one.name.cmp(&other.name));
@@ -68,23 +68,23 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> ChildView {
 
 /// Adds the state of a volume expansion. A volume may be as large as its claim, but smaller than in the spec. A condition shows why
 /// it is not expanded.
-fn with_growth(mut node: ChildView, growth: Option<Growth>, is_unknown: bool) -> ChildView {
-    match growth {
-        Some(Growth::Stuck(_)) if is_unknown => {
+fn with_expansion(mut node: ChildView, expansion: Option<Expansion>, is_unknown: bool) -> ChildView {
+    match expansion {
+        Some(Expansion::Blocked(_)) if is_unknown => {
             node.health = ChildHealth::Unknown;
             node.summary.push_str(
                 ", smaller than in the spec (you may not patch it, so it is unknown whether it can be expanded)",
             );
         }
-        Some(Growth::Stuck(_)) => {
+        Some(Expansion::Blocked(_)) => {
             node.health = ChildHealth::Bad;
             node.summary.push_str(", is not expanded to the size in the spec");
         }
-        Some(Growth::Ask { size, .. }) => {
+        Some(Expansion::Request { size, .. }) => {
             node.health = ChildHealth::Waiting;
             let _ = write!(node.summary, ", {size} in the spec");
         }
-        Some(Growth::UnderWay(_)) | None => {}
+        Some(Expansion::InProgress(_)) | None => {}
     }
     node
 }
