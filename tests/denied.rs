@@ -1,4 +1,4 @@
-//! The operator without one of its rights, for each of them: the status or the log names the missing right.
+//! The operator without one of its rights, for each right: a condition or the log names the missing right.
 
 mod life;
 
@@ -8,20 +8,20 @@ use futures::StreamExt;
 use local_control_plane::rights::Right;
 
 use self::life::{Life, Step};
-use crate::support::process::GLANCE;
+use crate::support::process::POLL;
 use crate::support::{chart, wait};
 
-/// How many operators run at the same time. Other tests run meanwhile, and some of them depend on time.
+/// How many operators run in parallel. Other tests run at the same time, and some of them depend on time.
 fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
-/// Where the missing right must be named.
+/// Where the missing right must be reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In the conditions of the server, which lacks something.
+    /// In the conditions of the server, because something is not done for it.
     Status,
-    /// In the operator's log: it does not concern one server, or the status cannot be written.
+    /// In the operator's log, because it does not concern one server, or the status cannot be written.
     Log,
 }
 
@@ -34,8 +34,8 @@ fn place(right: &Right) -> Place {
         "subjectaccessreviews",
         "tokenreviews",
     ];
-    // Without a list of these two, a server is not made; of the others, it is made, and not looked after. That a watch is
-    // refused is known a moment after the first list; a server that is reconciled in that moment is made as well.
+    // Without a list of these two kinds, no server is created. Without the others it is created but not watched. That a watch is
+    // refused is known shortly after the first list. A server that is reconciled before that is created as well.
     let is_needed = ["perconapgclusters", "persistentvolumeclaims"].contains(&right.resource.as_str());
     let is_only_late = match right.verb.as_str() {
         "watch" => true,
@@ -49,7 +49,7 @@ fn place(right: &Right) -> Place {
     }
 }
 
-/// The texts that name the missing right; one of them is enough.
+/// The expected texts for a missing right: one of these.
 fn phrases(right: &Right) -> Vec<String> {
     let Right {
         verb,
@@ -59,11 +59,11 @@ fn phrases(right: &Right) -> Vec<String> {
     } = right;
     let by_authorizer = format!("cannot {verb} resource \"{resource}\" in API group \"{group}\"");
     let otherwise = match (verb.as_str(), resource.as_str()) {
-        // Of a Secret, the API server's own text is not shown: it may quote the object.
+        // For a Secret, the message of the API server is not shown: it may quote the object.
         ("create", "secrets") => "Secret files-jwt-secret: create failed: Forbidden",
         ("patch", "secrets") => "Secret files-jwt-secret: update failed: Forbidden",
         ("get", "secrets") => "check that the operator may get Secrets",
-        // Admission has words of its own.
+        // Admission uses a different message.
         ("update", "dittoservers/finalizers") => {
             "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"
         }
@@ -75,8 +75,8 @@ fn phrases(right: &Right) -> Vec<String> {
     vec![by_authorizer, otherwise.to_owned()]
 }
 
-/// Runs the steps of a server's life until the missing right is named. Returns when, where and how.
-async fn named(right: &Right) -> Result<String, String> {
+/// Runs the life of a server until the missing right is reported. Returns when, where and how.
+async fn reported(right: &Right) -> Result<String, String> {
     let life = Life::without(Some(right)).await;
     let (place, phrases) = (place(right), phrases(right));
     for step in Step::ALL {
@@ -92,17 +92,17 @@ async fn named(right: &Right) -> Result<String, String> {
                 break;
             }
             if Instant::now() > deadline {
-                return Err(unnamed(right, step, &life));
+                return Err(unreported(right, step, &life));
             }
-            tokio::time::sleep(GLANCE * 5).await;
+            tokio::time::sleep(POLL * 5).await;
         }
     }
-    Err(unnamed(right, Step::Delete, &life))
+    Err(unreported(right, Step::Delete, &life))
 }
 
-fn unnamed(right: &Right, step: Step, life: &Life) -> String {
+fn unreported(right: &Right, step: Step, life: &Life) -> String {
     println!("{}", life.operator.log());
-    format!("this right is missing, and nothing names it until the end of {step:?}: {right}")
+    format!("until the end of {step:?}, nothing reports that this right is missing: {right}")
 }
 
 async fn said(life: &Life, place: Place) -> String {
@@ -112,15 +112,16 @@ async fn said(life: &Life, place: Place) -> String {
     }
 }
 
+// invariant: 19
 #[tokio::test(flavor = "multi_thread")]
-async fn each_missing_right_of_the_chart_is_named_in_the_status_or_in_the_log() {
+async fn each_missing_right_of_the_chart_is_named_in_a_condition_or_in_the_log() {
     let rights = chart::granted();
-    let lives = futures::stream::iter(&rights).map(named);
-    let named: Vec<_> = lives.buffer_unordered(at_once()).collect().await;
-    println!("missing right | step | place | text");
-    named.iter().flatten().for_each(|line| println!("{line}"));
-    let unnamed: Vec<_> = named.into_iter().filter_map(Result::err).collect();
-    assert!(unnamed.is_empty(), "{}", unnamed.join("\n"));
+    let lives = futures::stream::iter(&rights).map(reported);
+    let outcomes: Vec<_> = lives.buffer_unordered(at_once()).collect().await;
+    println!("without | when | where | what is said");
+    outcomes.iter().flatten().for_each(|line| println!("{line}"));
+    let unreported: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(unreported.is_empty(), "{}", unreported.join("\n"));
 }
 
 #[tokio::test]
@@ -131,7 +132,7 @@ async fn with_all_rights_of_the_chart_no_call_is_refused() {
         let deadline = Instant::now() + wait::LONGEST;
         while !step.is_done(&life.world).await {
             assert!(Instant::now() < deadline, "{step:?} does not end");
-            tokio::time::sleep(GLANCE * 5).await;
+            tokio::time::sleep(POLL * 5).await;
         }
     }
     let log = life.operator.log();

@@ -1,4 +1,4 @@
-//! Leader election: only one operator writes, and an operator that lost the lease writes nothing more.
+//! Leader election: one of several operators is the leader, and one that lost the Lease writes nothing more.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::support::process::{GLANCE, Process};
+use crate::support::process::{POLL, Process};
 use crate::support::{World, audit, fixtures, wait};
 
 const NAME: &str = "b837d6c8.dittofs.com";
@@ -23,7 +23,7 @@ fn short() -> Timing {
     Timing::new(millis(1000), millis(700), millis(200)).expect("valid durations")
 }
 
-/// The durations of client-go: many concurrent calls take a while on a small machine.
+/// The times of client-go: many parallel calls take a while on a small machine.
 fn patient() -> Timing {
     let seconds = Duration::from_secs;
     Timing::new(seconds(15), seconds(10), seconds(2)).expect("valid durations")
@@ -70,7 +70,7 @@ async fn renewed(leader: &Candidate, held: &HeldLease) -> Result<HeldLease, Erro
     }
 }
 
-/// Tries until this candidate or another one has acquired the Lease.
+/// Tries until the Lease is acquired by this candidate, or by another one that did not hold it.
 async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
     let seen = tried(&mut candidate).await;
     assert!(
@@ -81,7 +81,7 @@ async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
         return false;
     };
     start.wait().await;
-    // Not a wait for something to happen, but the time after which the Lease is free.
+    // This does not wait for an event: it is the time after which the Lease expires.
     tokio::time::sleep(left).await;
     start.wait().await;
     loop {
@@ -93,8 +93,9 @@ async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
     }
 }
 
+// invariant: 18
 #[tokio::test(flavor = "multi_thread")]
-async fn exactly_one_of_five_candidates_acquires_an_expired_lease_two_hundred_times() {
+async fn of_five_candidates_for_an_expired_lease_exactly_one_becomes_leader_two_hundred_times() {
     const CANDIDATES: usize = 5;
     let world = World::without_operator("race").await;
     let clients: Vec<Client> = (0..CANDIDATES)
@@ -127,7 +128,7 @@ async fn exactly_one_of_five_candidates_acquires_an_expired_lease_two_hundred_ti
 }
 
 #[tokio::test]
-async fn a_holder_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatever_its_clock_says() {
+async fn a_leader_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatever_its_clock_says() {
     let world = World::without_operator("skew").await;
     for (number, skew) in [-3600, -60, 60, 3600].into_iter().enumerate() {
         let name = format!("skew-{number}");
@@ -152,7 +153,7 @@ async fn a_holder_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatev
         }
         let waited = until_won(&mut candidate).await.1 - renewed;
         assert!(
-            // Closer to the duration of the Lease than to the skew, even on a busy machine.
+            // Closer to the duration of the Lease than to the clock skew, however busy the machine is.
             waited >= short().lease && waited < Duration::from_secs(30),
             "skew {skew}: taken after {waited:?}"
         );
@@ -164,12 +165,12 @@ async fn until_won(candidate: &mut Candidate) -> (HeldLease, Instant) {
         if let Attempt::Acquired(held) = tried(candidate).await {
             return (*held, Instant::now());
         }
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
 #[tokio::test]
-async fn a_lease_that_was_deleted_emptied_or_damaged_is_repaired_by_its_holder_before_a_candidate_takes_it() {
+async fn a_deleted_empty_or_damaged_lease_is_repaired_by_its_holder_before_a_candidate_takes_it() {
     let world = World::without_operator("damaged").await;
     let api: Api<Lease> = world.api();
     let damages = [
@@ -211,7 +212,7 @@ async fn a_lease_that_was_deleted_emptied_or_damaged_is_repaired_by_its_holder_b
 }
 
 #[tokio::test]
-async fn a_holder_loses_a_lease_that_is_deleted_and_acquired_by_a_new_candidate() {
+async fn a_holder_loses_a_lease_that_was_deleted_and_taken_by_a_new_candidate() {
     let world = World::without_operator("newcomer").await;
     let mut leader = candidate(&world.client, &world, NAME, "leader");
     let (held, _) = until_won(&mut leader).await;
@@ -268,7 +269,7 @@ async fn first_write(world: &World, identity: &str) -> audit::Landed {
             return write.clone();
         }
         assert!(Instant::now() < deadline, "{identity} writes nothing");
-        tokio::time::sleep(GLANCE * 10).await;
+        tokio::time::sleep(POLL * 10).await;
     }
 }
 
@@ -284,7 +285,10 @@ async fn a_leader_that_is_stopped_hands_over_within_three_seconds() {
     old.signal("TERM");
     let new_identity = leader_other_than(&world, &old_identity).await;
     let handed_over = stopped.elapsed();
-    assert!(old.ended().await.success(), "a requested stop is not a failure");
+    assert!(
+        old.ended().await.success(),
+        "a stop that was asked for is no failure"
+    );
     world.create(&fixtures::minimal("after")).await;
     world.ready("after").await;
     eprintln!("hand-over on SIGTERM: {handed_over:?}");
@@ -300,7 +304,7 @@ async fn a_leader_that_is_stopped_hands_over_within_three_seconds() {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_killed_is_replaced_once_its_lease_has_expired() {
+async fn a_killed_leader_is_replaced_once_its_lease_has_expired() {
     let world = World::without_operator("killedleader").await;
     let (old, old_identity, _standby) = pair(&world).await;
     world.create(&fixtures::minimal("before")).await;
@@ -315,11 +319,12 @@ async fn a_leader_that_is_killed_is_replaced_once_its_lease_has_expired() {
     world.ready("after").await;
 }
 
+// invariant: 18
 #[tokio::test]
-async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothing_after_its_successor() {
+async fn a_leader_that_is_suspended_for_twenty_seconds_writes_nothing_after_its_successor() {
     let world = World::without_operator("frozen").await;
     let (mut old, old_identity, _standby) = pair(&world).await;
-    // It is stopped in the middle of much work.
+    // It is suspended while it has much work.
     for number in 0..40 {
         world.create(&fixtures::minimal(&format!("files-{number}"))).await;
     }
@@ -334,7 +339,7 @@ async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothin
     let status = old.ended().await;
     assert!(!status.success(), "it lost the lease");
     assert!(old.log().contains("the lease"), "it says why");
-    // All servers become ready, so the successor has had the time to do everything.
+    // All servers become ready, so the successor had the time to do everything.
     for number in 0..40 {
         world.ready(&format!("files-{number}")).await;
     }
@@ -378,7 +383,7 @@ async fn a_leader_whose_lease_is_stolen_stops_without_another_write() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_finishes_its_request_does_not_keep_the_operator_from_ending() {
+async fn a_client_that_never_finishes_its_request_does_not_block_the_shutdown() {
     let world = World::without_operator("halfrequest").await;
     let mut operator = elected(&world).await;
     operator.answers("/readyz").await;
@@ -394,7 +399,7 @@ async fn a_client_that_never_finishes_its_request_does_not_keep_the_operator_fro
 }
 
 #[tokio::test]
-async fn invalid_durations_are_refused_with_the_flags_named() {
+async fn lease_times_that_contradict_each_other_are_refused_with_the_names_of_the_flags() {
     let world = World::without_operator("times").await;
     let mut operator = Process::start(&world, &["--leader-elect", "--leader-elect-lease-duration=5s"]).await;
     assert!(!operator.ended().await.success());

@@ -13,7 +13,7 @@ use local_control_plane::percona;
 use local_control_plane::rights::Account;
 use serde_json::{Value, json};
 
-use crate::support::process::{GLANCE, Process, free_address, get};
+use crate::support::process::{POLL, Process, free_address, get};
 use crate::support::{World, fixtures, install_crd, own_control_plane, wait};
 
 /// A role of everything that an operator needs, except of one resource.
@@ -68,7 +68,7 @@ async fn ready_with(operator: &Process, what: &str, holds: impl Fn(&str) -> bool
             Instant::now() < deadline,
             "readiness never shows {what}: {answer}"
         );
-        tokio::time::sleep(GLANCE * 10).await;
+        tokio::time::sleep(POLL * 10).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The kubectl plugin: what its commands say of real servers, and their exit status.
+//! The kubectl plugin: what its commands print for real servers, and their exit status.
 
 mod access;
 mod completion;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, account, fixtures};
 
-/// What a command said.
+/// The output of a command.
 struct Said {
     text: String,
     error: String,
@@ -53,7 +53,7 @@ async fn plugin(world: &World, args: &[&str]) -> Said {
     run(command).await
 }
 
-/// Off the runtime's threads, where the operator of the test works meanwhile.
+/// Not on the threads of the runtime, where the operator of the test runs.
 async fn run(mut command: Command) -> Said {
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.expect("no panic").expect("the command runs").into()
@@ -81,7 +81,7 @@ fn manifest(spec: Value) -> String {
     serde_json::to_string(&fixtures::server("files", spec)).expect("JSON")
 }
 
-/// A settled server that was made by `kubectl apply` of this spec.
+/// A stable server that was created by `kubectl apply` of this spec.
 async fn applied(world: &World, spec: Value) {
     let mut kubectl = world.control_plane().kubectl();
     kubectl.args(["-n", &world.namespace, "apply", "-f", "-"]);
@@ -90,14 +90,14 @@ async fn applied(world: &World, spec: Value) {
     world.ready("files").await;
 }
 
-/// What `diff -f -` says to a manifest.
+/// The output of `diff -f -` for a manifest.
 async fn against(world: &World, spec: Value) -> Said {
     let mut command = command(&world.control_plane().kubeconfig());
     command.args(["-n", &world.namespace, "diff", "-f", "-"]);
     fed(command, manifest(spec)).await
 }
 
-/// A folder of a test's own, which goes with it.
+/// A folder for one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -118,7 +118,7 @@ impl Drop for Folder {
     }
 }
 
-/// Somebody who may do in the world's namespace what these rules say, and nothing else.
+/// A user who has the rights of these rules in the world's namespace, and no others.
 struct Limited {
     kubeconfig: PathBuf,
     _folder: Folder,
@@ -155,7 +155,7 @@ impl Limited {
         }
     }
 
-    /// Who may do everything with all that the plugin looks at, but for these.
+    /// A user who may read and write everything that the plugin uses, except these.
     async fn without(world: &World, withheld: &[&str], extra: Value) -> Self {
         let all = [
             "dittoservers",

@@ -1,4 +1,4 @@
-//! An API server that is reached through a proxy.
+//! An API server behind a proxy.
 
 use std::io::{BufRead, BufReader, Write, copy};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use crate::support::process::Process;
 use crate::support::{World, account, fixtures};
 
-/// The heads of the requests that opened each tunnel.
+/// The requests that opened each tunnel.
 type Heads = Arc<Mutex<Vec<String>>>;
 
 /// A proxy that opens tunnels (HTTP CONNECT).
@@ -75,9 +75,9 @@ async fn the_proxy_of_the_environment_is_used_with_its_password_for_calls_watche
 }
 
 #[tokio::test]
-async fn no_proxy_is_compared_with_the_api_server() {
+async fn hosts_in_no_proxy_are_reached_directly() {
     let world = World::without_operator("noproxy").await;
-    // Nobody listens there.
+    // Nothing listens on this address.
     let environment = [
         ("HTTPS_PROXY", "http://proxy.invalid:1"),
         ("NO_PROXY", "127.0.0.1,.invalid"),
@@ -87,7 +87,7 @@ async fn no_proxy_is_compared_with_the_api_server() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_another_kind_is_refused_at_the_start() {
+async fn an_unsupported_kind_of_proxy_is_refused_at_the_start() {
     let world = World::without_operator("otherproxy").await;
     let mut operator = Process::start_with(&world, &[], &[("HTTPS_PROXY", "socks4://127.0.0.1:1")]).await;
     assert!(!operator.ended().await.success());
@@ -126,7 +126,7 @@ async fn socks_tunnel(mut client: tokio::net::TcpStream, tunnels: Arc<AtomicUsiz
         panic!("an IPv4 address: {target:?}")
     };
     let port = u16::from_be_bytes([high, low]);
-    let mut server = tokio::net::TcpStream::connect(([a, b, c, d], port)).await?;
+    let mut server = tokio::net::TcpStream::connect(SocketAddr::from(([a, b, c, d], port))).await?;
     client.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 0]).await?;
     tunnels.fetch_add(1, Ordering::SeqCst);
     tokio::io::copy_bidirectional(&mut client, &mut server).await?;

@@ -1,11 +1,13 @@
 //! A read that fails once is repeated with the server's backoff, and not only at the next resync.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -67,8 +69,18 @@ async fn answer(
     }
     let (mut head, body) = request.into_parts();
     head.headers.remove("host");
-    let request = Request::from_parts(head, Body::wrap_body(body));
+    let request = Request::from_parts(head, Body::from(collected(body).await?));
     client.send(request).await.map_err(std::io::Error::other)
+}
+
+async fn collected(mut body: Incoming) -> Result<Vec<u8>, std::io::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(data) = frame.map_err(std::io::Error::other)?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
 }
 
 /// A world whose operator reaches the API server through the proxy.

@@ -1,9 +1,9 @@
-//! Taking over from the Go operator, and staying on SQLite until the data has moved.
+//! The migration from the Go operator, and servers that stay on SQLite until the data has moved.
 
 mod changes;
+mod database_move;
 pub mod go_operator;
 mod status;
-mod unasked;
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ async fn starts(world: &World) -> usize {
     revisions.expect("a list").items.len()
 }
 
-/// Waits until the operator has worked through everything up to now, and the server is Ready.
+/// Waits until the operator has handled everything up to now, and the server is Ready.
 async fn settled(world: &World) -> DittoServer {
     let fence = json!({"spec": {"adapterDiscovery": {"pollingInterval": "31s"}}});
     world.merge::<DittoServer>("files", fence).await;
@@ -74,8 +74,9 @@ fn has(change: &Change, paths: &[&str]) {
     }
 }
 
+// invariant: 15
 #[tokio::test]
-async fn the_go_operators_children_are_taken_over_in_place() {
+async fn the_children_of_the_go_operator_are_migrated_in_place() {
     let mut world = World::without_operator("takeover").await;
     go_operator::set_up(&world).await;
     let before = objects(&world).await;
@@ -167,7 +168,7 @@ async fn the_go_operators_children_are_taken_over_in_place() {
 }
 
 #[tokio::test]
-async fn a_server_that_went_back_to_the_go_operator_can_be_taken_over_again() {
+async fn a_server_that_went_back_to_the_go_operator_can_be_migrated_again() {
     let mut world = World::without_operator("back").await;
     go_operator::set_up(&world).await;
     world.start_operator().await;
@@ -201,14 +202,14 @@ async fn a_server_that_went_back_to_the_go_operator_can_be_taken_over_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_taken_over_moves_to_percona_when_the_user_says_so_and_stays_there() {
+async fn a_migrated_server_moves_to_percona_when_the_user_confirms_it_and_stays_there() {
     let mut world = World::without_operator("move").await;
     go_operator::set_up(&world).await;
     world.start_operator().await;
     world.server_until("files", "on SQLite", is_pending).await;
     settled(&world).await;
     let _simulator = world.percona().await;
-    // The cluster is of PostgreSQL 16, of which there is no default image.
+    // The cluster uses PostgreSQL 16, for which there is no default image.
     let image = "docker.io/percona/percona-distribution-postgresql:16.11-1";
     let images = json!({"spec": {"percona": {"images": {"postgres": image}}}});
     world.merge::<DittoServer>("files", images).await;
@@ -216,7 +217,7 @@ async fn a_server_that_was_taken_over_moves_to_percona_when_the_user_says_so_and
         .server_until("files", "with a database that serves", |server| {
             is_pending(server)
                 && wait::condition(server, "DatabaseReady")
-                    .is_some_and(|told| told.message.contains("is ready"))
+                    .is_some_and(|condition| condition.message.contains("is ready"))
         })
         .await;
     assert_eq!(
@@ -255,7 +256,7 @@ async fn a_server_that_was_taken_over_moves_to_percona_when_the_user_says_so_and
     )
     .await;
 
-    // A server of the same name, from a manifest that has no annotation, finds its data where it was.
+    // A server of the same name, from a manifest without the annotation, finds its data where it was.
     let old: DittoServer = world.get("files").await;
     world.delete::<DittoServer>("files").await;
     wait::until_gone(world.api::<DittoServer>(), "files", old.uid()).await;
@@ -282,8 +283,9 @@ async fn claims(world: &World) -> BTreeMap<String, Option<String>> {
         .collect()
 }
 
+// invariant: 17
 #[tokio::test]
-async fn percona_switched_on_for_a_server_with_data_waits_for_the_user() {
+async fn enabling_percona_for_a_server_with_data_waits_for_confirmation() {
     let mut world = World::new("later").await;
     let _simulator = world.percona().await;
     world.create(&fixtures::minimal("files")).await;
@@ -313,8 +315,9 @@ async fn percona_switched_on_for_a_server_with_data_waits_for_the_user() {
     );
 }
 
+// invariant: 17
 #[tokio::test]
-async fn a_server_recreated_with_percona_keeps_to_the_file_that_its_predecessor_left() {
+async fn a_server_recreated_with_percona_stays_on_the_sqlite_file_of_its_predecessor() {
     let world = World::new("leftover").await;
     let _simulator = world.percona().await;
     world.create(&fixtures::minimal("files")).await;
@@ -332,7 +335,7 @@ async fn a_server_recreated_with_percona_keeps_to_the_file_that_its_predecessor_
 }
 
 #[tokio::test]
-async fn the_legacy_password_is_adopted_and_its_secret_goes() {
+async fn the_legacy_password_is_copied_and_its_secret_is_deleted() {
     let mut world = World::without_operator("legacy").await;
     let server = world.create(&fixtures::minimal("files")).await;
     let mut legacy = fixtures::secret(
@@ -352,8 +355,9 @@ async fn the_legacy_password_is_adopted_and_its_secret_goes() {
     assert_eq!(adopted["username"].0, b"admin");
 }
 
+// invariant: 6
 #[tokio::test]
-async fn a_server_of_the_go_operator_that_is_deleted_before_it_is_taken_over_leaves_what_its_data_needs() {
+async fn a_server_of_the_go_operator_that_is_deleted_before_its_migration_keeps_its_data_and_secrets() {
     let mut world = World::without_operator("deletedfirst").await;
     go_operator::set_up(&world).await;
     let before = objects(&world).await;
@@ -389,7 +393,7 @@ async fn a_server_of_the_go_operator_that_is_deleted_before_it_is_taken_over_lea
 }
 
 #[tokio::test]
-async fn an_operator_killed_at_any_moment_of_a_take_over_is_followed_by_the_same_end() {
+async fn an_operator_killed_at_any_write_of_a_migration_reaches_the_same_end_state() {
     for moment in ["Secret", "ConfigMap", "StatefulSet"] {
         let world = World::without_operator("takeoverkilled").await;
         go_operator::set_up(&world).await;
@@ -410,7 +414,7 @@ async fn an_operator_killed_at_any_moment_of_a_take_over_is_followed_by_the_same
     }
 }
 
-/// Waits until the first child of a kind is ours.
+/// Waits until the operator manages the first child of a kind.
 async fn taken_over(world: &World, kind: &str) {
     fn is_ours<K: ResourceExt>(object: &K) -> bool {
         object.labels().contains_key("app.kubernetes.io/managed-by")

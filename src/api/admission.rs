@@ -16,14 +16,14 @@ use super::crd;
 
 /// A field that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct BrokenRule {
     /// Path of the field, for example `spec.metrics.port`.
     pub field: String,
     /// What is wanted, and what to do.
     pub message: String,
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for BrokenRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.field.is_empty() {
             return formatter.write_str(&self.message);
@@ -73,7 +73,7 @@ impl Admission {
     /// Both are whole objects, with `metadata`. The rules are evaluated only on what the plain schema accepts. A rule that
     /// cannot be evaluated counts as broken.
     #[must_use]
-    pub fn violations(&self, new: &Value, old: Option<&Value>) -> Vec<Violation> {
+    pub fn violations(&self, new: &Value, old: Option<&Value>) -> Vec<BrokenRule> {
         let new = self.with_defaults(new);
         let old = old.map(|old| self.with_defaults(old));
         let plain = structural::violations(&self.schema, &new, old.as_ref());
@@ -84,7 +84,7 @@ impl Admission {
         }
     }
 
-    fn broken_rules(&self, new: &Value, old: Option<&Value>) -> Vec<Violation> {
+    fn broken_rules(&self, new: &Value, old: Option<&Value>) -> Vec<BrokenRule> {
         let Err(errors) = Validator::new().validate_compiled(&self.compiled, new, old) else {
             return Vec::new();
         };
@@ -96,7 +96,7 @@ impl Admission {
                 let node = self.node(&error.rule, &error.field_path);
                 !(ratchets && old.is_some_and(|old| unchanged(node, new, old)))
             })
-            .map(|error| Violation {
+            .map(|error| BrokenRule {
                 field: error.field_path.trim_start_matches('.').to_owned(),
                 message: error.message,
             })
@@ -212,7 +212,7 @@ mod tests {
         static ADMISSION: Admission = Admission::new();
     }
 
-    fn judge(new: &Value, old: Option<&Value>) -> Vec<Violation> {
+    fn judge(new: &Value, old: Option<&Value>) -> Vec<BrokenRule> {
         ADMISSION.with(|admission| admission.violations(new, old))
     }
 

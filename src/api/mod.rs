@@ -36,7 +36,7 @@ pub mod spec;
 pub mod status;
 pub mod storage;
 
-pub use admission::{Admission, Violation};
+pub use admission::{Admission, BrokenRule};
 pub use crd::{crd, crd_yaml};
 pub use database::{
     DatabaseBackend, DatabaseSpec, DatabaseType, Hibernate, PerconaBackupSpec, PerconaImages, PerconaSpec,

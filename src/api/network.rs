@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{defaults, rules, schema};
 
 /// Type of a Service.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[schemars(transform = schema::without_description)]
 pub enum ServiceType {
     /// Reachable in the cluster only.
@@ -25,11 +26,7 @@ impl ServiceType {
     /// The name as Kubernetes writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ClusterIP => "ClusterIP",
-            Self::NodePort => "NodePort",
-            Self::LoadBalancer => "LoadBalancer",
-        }
+        self.into()
     }
 }
 

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{defaults, rules, schema};
 
@@ -61,9 +62,10 @@ pub struct ServiceMonitorSpec {
 }
 
 /// The least important messages that are logged.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(transform = schema::without_description)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum LogLevel {
     /// Everything.
     Debug,
@@ -80,19 +82,15 @@ impl LogLevel {
     /// The name as the server's configuration writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
+        self.into()
     }
 }
 
 /// Form of a log line.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 #[schemars(transform = schema::without_description)]
+#[strum(serialize_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -105,10 +103,7 @@ impl LogFormat {
     /// The name as the server's configuration writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        }
+        self.into()
     }
 }
 

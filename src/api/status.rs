@@ -3,11 +3,12 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{defaults, schema};
 
 /// One word for the state of a server.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[schemars(transform = schema::without_description)]
 pub enum Phase {
     /// Not all of the wanted pods are ready yet.
@@ -26,13 +27,7 @@ impl Phase {
     /// The name as the API writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Running => "Running",
-            Self::Failed => "Failed",
-            Self::Stopped => "Stopped",
-            Self::Deleting => "Deleting",
-        }
+        self.into()
     }
 }
 

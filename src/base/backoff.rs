@@ -133,6 +133,7 @@ mod tests {
         assert_eq!(steps[11], LONGEST.as_millis());
     }
 
+    // invariant: 8
     #[test]
     fn one_object_does_not_lengthen_the_pause_of_another() {
         let backoff = PerObject::new(FIRST, LONGEST);

@@ -218,6 +218,7 @@ mod tests {
 
     use super::*;
 
+    // invariant: 14
     #[tokio::test]
     async fn a_call_that_is_never_answered_ends_and_is_counted() {
         // Connections wait to be accepted for ever.

@@ -21,10 +21,10 @@ type Key = (String, String);
 pub struct SecretReader {
     client: Client,
     metadata: Cache<PartialObjectMeta<Secret>>,
-    read: Arc<Mutex<HashMap<Key, Version>>>,
+    read: Arc<Mutex<HashMap<Key, CachedSecret>>>,
 }
 
-struct Version {
+struct CachedSecret {
     resource_version: Option<String>,
     /// The epoch of the metadata cache. After a new list, the same resourceVersion may be of another history.
     epoch: u64,
@@ -101,7 +101,7 @@ impl SecretReader {
         let resource_version = secret.metadata.resource_version.clone();
         self.versions().insert(
             key,
-            Version {
+            CachedSecret {
                 resource_version,
                 epoch: self.metadata.epoch(),
                 data: data.clone(),
@@ -118,7 +118,7 @@ impl SecretReader {
         is_current.then(|| version.data.clone())
     }
 
-    fn versions(&self) -> MutexGuard<'_, HashMap<Key, Version>> {
+    fn versions(&self) -> MutexGuard<'_, HashMap<Key, CachedSecret>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,10 +51,17 @@ impl WatchHealth {
         self.lock().answers.insert(key, Instant::now());
     }
 
-    /// Records that the list or watch of a kind failed in a scope. Returns whether it worked before.
-    pub fn failing(&self, kind: Cow<'static, str>, scope: Option<&str>, error: &str) -> bool {
+    /// Records that the list or watch of a kind failed in a scope.
+    pub fn failing(&self, kind: Cow<'static, str>, scope: Option<&str>, error: &str) {
         let key = (kind, scope.unwrap_or_default().to_owned());
-        self.lock().failures.insert(key, error.to_owned()).is_none()
+        self.lock().failures.insert(key, error.to_owned());
+    }
+
+    /// Whether the list or watch of a kind fails in a scope.
+    #[must_use]
+    pub fn is_failing(&self, kind: Cow<'static, str>, scope: Option<&str>) -> bool {
+        let key = (kind, scope.unwrap_or_default().to_owned());
+        self.lock().failures.contains_key(&key)
     }
 
     /// Records that the list of a kind succeeded in a scope, or that the kind is not installed.
@@ -140,11 +147,9 @@ mod tests {
     #[test]
     fn a_namespace_that_cannot_be_watched_is_named_with_its_kinds_and_the_error() {
         let health = WatchHealth::default();
-        assert!(health.failing("Pod".into(), Some("b"), "pods is forbidden"));
-        assert!(
-            !health.failing("Pod".into(), Some("b"), "pods is forbidden"),
-            "known"
-        );
+        assert!(!health.is_failing("Pod".into(), Some("b")));
+        health.failing("Pod".into(), Some("b"), "pods is forbidden");
+        assert!(health.is_failing("Pod".into(), Some("b")));
         health.failing("Service".into(), Some("b"), "services is forbidden");
         health.failing("Secret".into(), None, "unreachable");
         assert_eq!(

@@ -143,6 +143,7 @@ mod tests {
         sink.text()
     }
 
+    // invariant: 5
     #[test]
     fn answers_of_the_api_server_are_never_logged_and_requests_are() {
         let outputs = [

@@ -25,7 +25,7 @@ use crate::api::DittoServer;
 use crate::domain::desired::{Settings, desired};
 use crate::domain::observed::Observed;
 use crate::domain::validate::{Severity, validate};
-use crate::domain::volumes::{self, Growth};
+use crate::domain::volumes::{self, Expansion};
 use crate::plugin::args::{Access, DiffArgs};
 use crate::reconcile::apply::preview::{Change, Preview, preview};
 use crate::reconcile::context::Context;
@@ -82,8 +82,8 @@ fn stuck_volumes(observed: &Observed) -> Vec<String> {
     let told = volumes::differences(observed)
         .into_iter()
         .filter_map(|growth| match growth {
-            Growth::Stuck(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
-            Growth::Ask { .. } | Growth::UnderWay(_) => None,
+            Expansion::Blocked(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
+            Expansion::Request { .. } | Expansion::InProgress(_) => None,
         });
     told.collect()
 }
@@ -91,10 +91,10 @@ fn stuck_volumes(observed: &Observed) -> Vec<String> {
 async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Difference, Error> {
     let observed = observe(context, server).await;
     let verdict = validate(&observed);
-    let unread = unread::unread(&observed, &verdict.violations);
+    let violations = verdict.all();
+    let unread = unread::unread(&observed, &violations);
     // What could not be read is told with the fate, and for whom it could not: not for the operator.
-    let known = verdict
-        .violations
+    let known = violations
         .iter()
         .filter(|violation| violation.severity != Severity::Unknown);
     let mut notes: Vec<String> = known

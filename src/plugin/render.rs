@@ -17,7 +17,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::api::admission::{Admission, Violation, without_nulls};
+use crate::api::admission::{Admission, BrokenRule, without_nulls};
 use crate::api::{DittoServer, names};
 use crate::domain::desired::{self, DatabaseChange, Desired, Settings, Workload, desired};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
@@ -142,13 +142,13 @@ fn admitted(admission: &Admission, document: &Document) -> Result<DittoServer, E
     Ok(server)
 }
 
-fn wrong_api_version(document: &Value) -> Option<Violation> {
+fn wrong_api_version(document: &Value) -> Option<BrokenRule> {
     let wanted = DittoServer::api_version(&());
     let found = &document["apiVersion"];
     let is = found
         .as_str()
         .map_or_else(|| "is missing".to_owned(), |found| format!("is {found}"));
-    (*found != *wanted).then(|| Violation {
+    (*found != *wanted).then(|| BrokenRule {
         field: "apiVersion".to_owned(),
         message: format!("{is}, and only one version is served: write {wanted}"),
     })
@@ -197,7 +197,7 @@ fn render(
         metrics_service,
         network_policy,
         database,
-        growths: _,
+        expansions: _,
         workload,
     } = desired(&valid, settings)?;
     for mut secret in secrets {

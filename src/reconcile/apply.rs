@@ -31,7 +31,7 @@ use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::desired::{DatabaseChange, Desired, SecretChange, Workload};
 use crate::domain::observed::{Observed, Read};
 use crate::domain::ownership::{Owner, owner};
-use crate::domain::volumes::{self, Growth};
+use crate::domain::volumes::{self, Expansion};
 use crate::reconcile::context::Context;
 
 /// Writes all children of one server.
@@ -47,7 +47,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
         metrics_service,
         network_policy,
         database,
-        growths,
+        expansions,
         workload,
     } = desired;
     let writer = Writer::new(context, &observed.server);
@@ -65,7 +65,7 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     };
     let groundwork = Groundwork::of(applied.is_complete());
     // Neither waits for the other: a pod may start on a small volume, and a volume grows under any pod.
-    for growth in growths {
+    for growth in expansions {
         grow(&writer, &mut applied, growth).await;
     }
     apply_services(
@@ -166,8 +166,8 @@ async fn apply_database(
     applied.database = record(applied, PerconaPGCluster::KIND, name, written, before);
 }
 
-async fn grow(writer: &Writer<'_>, applied: &mut Applied, growth: Growth) {
-    if let Growth::Ask { claim, size } = growth {
+async fn grow(writer: &Writer<'_>, applied: &mut Applied, growth: Expansion) {
+    if let Expansion::Request { claim, size } = growth {
         let outcome = writer.grow(&claim, &size).await;
         applied.steps.push(Step {
             kind: "PersistentVolumeClaim",

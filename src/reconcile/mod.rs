@@ -29,9 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::runtime::events::Event;
 use thiserror::Error;
 
 use self::context::Context;
@@ -42,7 +40,6 @@ use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
-use crate::domain::observed::Observed;
 use crate::domain::validate::validate;
 use crate::domain::{self, volumes};
 
@@ -113,8 +110,8 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
         desired.as_ref().map_err(ToString::to_string),
         &applied,
     );
-    inputs.unguarded = finalize::unguarded(&guarded);
-    inputs.left_to_clean = finalize::left(&cleanup);
+    inputs.finalizer_error = finalize::unguarded(&guarded);
+    inputs.cleanup_left = finalize::left(&cleanup);
     let before = server.status.clone().unwrap_or_default();
     let generation = server.metadata.generation.unwrap_or_default();
     let now = Timestamp::now();
@@ -122,9 +119,8 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let deadline = time_left(&inputs, &conditions, now);
     let after = domain::status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
-    let mut story = domain::events::story(&before, &after, &applied);
-    story.extend(moved(&observed, &applied));
-    events::publish(context, server, &story).await;
+    let transitions = domain::events::of_reconcile(&observed, &before, &after, &applied);
+    events::publish(context, server, &transitions).await;
     if is_deleting {
         // It may be gone by now, and must go even if its status cannot be written.
         return Ok(finalize::release(context, server, cleanup?).await?);
@@ -135,14 +131,10 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     complete(&applied)?;
     observe::complete(&observed).map_err(|what| Error::Unread { what })?;
     // Time that passes changes nothing in the cluster that a watch would tell.
-    let due = [deadline, volumes::follows_in(&observed)].into_iter().flatten();
+    let due = [deadline, volumes::may_follow_in(&observed)]
+        .into_iter()
+        .flatten();
     Ok(Action::requeue(due.fold(jitter(context.resync), Duration::min)))
-}
-
-fn moved(observed: &Observed, applied: &Applied) -> Option<Event> {
-    let before = domain::events::Run::of(&observed.stateful_set, &observed.config_map);
-    let after = domain::events::Run::of(&applied.stateful_set, &applied.config_map);
-    domain::events::moved(&observed.server.name_any(), before, after)
 }
 
 fn complete(applied: &Applied) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! What becomes of the database and of the Secrets that it knows.
+//! What happens to the database and to the Secrets that it uses.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::support::{World, fixtures, wait};
 
 #[tokio::test]
-async fn a_database_with_delete_with_server_goes_with_its_secrets() {
+async fn a_database_with_delete_with_server_is_deleted_with_its_secrets() {
     let world = World::new("dbgoes").await;
     let simulator = world.percona().await;
     let spec = json!({"percona": percona(true), "storage": storage("Delete")});
@@ -37,7 +37,7 @@ async fn a_database_with_delete_with_server_goes_with_its_secrets() {
 }
 
 #[tokio::test]
-async fn a_database_that_stays_keeps_the_secrets_that_it_knows() {
+async fn a_kept_database_keeps_the_secrets_that_it_uses() {
     let world = World::new("dbstays").await;
     let simulator = world.percona().await;
     let spec = json!({"percona": percona(false), "storage": storage("Delete")});
@@ -50,7 +50,7 @@ async fn a_database_that_stays_keeps_the_secrets_that_it_knows() {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_database_keeps_the_secrets_that_it_knows() {
+async fn the_volumes_of_a_deleted_database_keep_the_secrets_that_it_used() {
     let world = World::new("dbremains").await;
     let simulator = world.percona().await;
     let spec = json!({"percona": percona(false), "storage": storage("Delete")});
@@ -72,6 +72,7 @@ async fn what_is_left_of_a_database_keeps_the_secrets_that_it_knows() {
     simulator.check().expect("the database operator lives");
 }
 
+// invariant: 6, 11
 #[tokio::test]
 async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_keeps_the_data() {
     let mut world = World::new("change").await;
@@ -113,12 +114,12 @@ async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_ke
     simulator.check().expect("the database operator lives");
 }
 
-/// Whether the cluster, and what it holds, would go with its server.
+/// Whether the cluster and its data would be deleted with the server.
 fn follows_its_server(cluster: &PerconaPGCluster) -> bool {
     !cluster.owner_references().is_empty() || !cluster.finalizers().is_empty()
 }
 
-/// Waits until the database stays whatever becomes of its server, and the server has no finalizer any more.
+/// Waits until the database no longer depends on its server, and the server has no finalizer any more.
 async fn database_is_free(world: &World) -> PerconaPGCluster {
     let is_free = |cluster: &PerconaPGCluster| !follows_its_server(cluster);
     let cluster = wait::until(
@@ -134,6 +135,7 @@ async fn database_is_free(world: &World) -> PerconaPGCluster {
     cluster
 }
 
+// invariant: 6, 11
 #[tokio::test]
 async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
     let world = World::new("switchedoff").await;
@@ -151,9 +153,9 @@ async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
         .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
         .await;
     world
-        .server_until("files", "told that its database is still bound", |server| {
-            wait::condition(server, "Progressing").is_some_and(|told| {
-                told.reason == "Paused" && told.message.contains("PerconaPGCluster files-postgres")
+        .server_until("files", "reported with the bound database", |server| {
+            wait::condition(server, "Progressing").is_some_and(|condition| {
+                condition.reason == "Paused" && condition.message.contains("PerconaPGCluster files-postgres")
             })
         })
         .await;
@@ -192,8 +194,9 @@ async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
     simulator.check().expect("the database operator lives");
 }
 
+// invariant: 6, 11
 #[tokio::test]
-async fn a_database_that_is_to_stay_after_all_no_longer_follows_its_server() {
+async fn a_database_whose_policy_changes_to_keep_loses_its_owner_reference() {
     let world = World::new("stays").await;
     let simulator = world.percona().await;
     world

@@ -10,7 +10,7 @@ use super::{
 
 pub(super) const LEASE: &str = "b837d6c8.dittofs.com";
 
-/// The sets of values that every rule below holds for.
+/// The sets of values that every test below uses.
 pub(super) fn variants() -> Vec<Value> {
     vec![
         json!({}),
@@ -33,17 +33,17 @@ fn snapshot(name: &str, values: &Value) {
 }
 
 #[test]
-fn the_chart_with_its_defaults() {
+fn the_chart_with_default_values_renders_as_in_the_snapshot() {
     snapshot("defaults", &json!({}));
 }
 
 #[test]
-fn the_chart_with_everything_on() {
+fn the_chart_with_everything_enabled_renders_as_in_the_snapshot() {
     snapshot("everything", &everything());
 }
 
 #[test]
-fn the_chart_for_two_namespaces() {
+fn the_chart_for_two_namespaces_renders_as_in_the_snapshot() {
     snapshot(
         "watch_namespaces",
         &json!({"watchNamespaces": ["team-a", "team-b"]}),
@@ -116,7 +116,7 @@ fn a_value_that_is_unknown_or_wrong_is_refused() {
     }
 }
 
-/// What is rendered under this name, wherever a name can be given.
+/// The output with this name wherever a name can be set.
 fn named(name: &str) -> Vec<Value> {
     let full = if name.starts_with('1') { "files" } else { name };
     let settings = json!({
@@ -161,7 +161,7 @@ fn types(value: &Value, path: &str, into: &mut Vec<String>) {
 }
 
 #[test]
-fn a_name_that_yaml_takes_for_something_else_is_a_name() {
+fn a_name_that_yaml_could_read_as_another_type_stays_a_string() {
     let shape = |name: &str| {
         let mut shape = Vec::new();
         for object in named(name) {
@@ -176,7 +176,7 @@ fn a_name_that_yaml_takes_for_something_else_is_a_name() {
 }
 
 #[test]
-fn a_release_whose_name_no_service_can_have_is_told_to_override_it() {
+fn a_release_name_that_is_not_a_service_name_is_refused_with_the_value_to_override() {
     for (release, full, is_fine) in [
         ("files", "", true),
         ("1st", "", false),
@@ -196,7 +196,7 @@ fn a_release_whose_name_no_service_can_have_is_told_to_override_it() {
 }
 
 #[test]
-fn the_chart_refuses_the_times_that_the_operator_refuses() {
+fn the_chart_refuses_the_lease_times_that_the_operator_refuses() {
     let mut refused = 0;
     for times in [
         ["15s", "10s", "2s"],
@@ -270,7 +270,7 @@ fn the_image_is_named_by_registry_and_tag_or_digest() {
 }
 
 #[test]
-fn the_operator_understands_the_arguments() {
+fn the_operator_accepts_the_arguments_of_the_deployment() {
     for values in variants() {
         let pod = pod(&values);
         let args = pod["containers"][0]["args"]
@@ -281,7 +281,7 @@ fn the_operator_understands_the_arguments() {
         let mut all: Vec<String> = std::iter::once("dittofs-operator".to_owned())
             .chain(args)
             .collect();
-        // Given twice on purpose there: the operator takes one.
+        // Given twice there on purpose: the operator uses one.
         all.retain(|arg| arg != "--percona-registry=overridden");
         let cli = Cli::try_parse_from(&all).unwrap_or_else(|error| panic!("{all:?}: {error}"));
         let Some(Command::Run(run)) = cli.command else {
@@ -296,7 +296,7 @@ fn the_operator_understands_the_arguments() {
 }
 
 #[test]
-fn the_operator_watches_what_it_has_rules_for() {
+fn the_operator_watches_the_namespaces_that_its_roles_cover() {
     let args = |values: Value| pod(&values)["containers"][0]["args"].to_string();
     let env = |values: Value| pod(&values)["containers"][0]["env"].to_string();
     let two = json!({"watchNamespaces": ["team-a", "team-b"]});
@@ -305,7 +305,7 @@ fn the_operator_watches_what_it_has_rules_for() {
             && args(two).contains("--watch-namespace=team-b")
     );
     assert!(!args(json!({})).contains("--watch-namespace") && !env(json!({})).contains("WATCH_NAMESPACE"));
-    // Its own namespace is asked of the pod, so that the manifests fit a namespace of any name.
+    // The pod's own namespace is used, so that the manifests work in a namespace of any name.
     let own = json!({"watchNamespaces": [NAMESPACE]});
     assert!(!args(own.clone()).contains("--watch-namespace") && env(own).contains("WATCH_NAMESPACE"));
 }
@@ -329,7 +329,7 @@ fn the_pod_meets_pod_security_restricted() {
 }
 
 #[test]
-fn a_value_that_is_null_leaves_the_choice_to_the_cluster() {
+fn a_value_of_null_uses_the_default_of_the_cluster() {
     let ids = json!({"runAsUser": null, "runAsGroup": null, "fsGroup": null});
     let pod = pod(&json!({"podSecurityContext": ids, "livenessProbe": null, "readinessProbe": null}));
     let context = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
@@ -341,7 +341,7 @@ fn a_value_that_is_null_leaves_the_choice_to_the_cluster() {
 }
 
 #[test]
-fn without_an_election_an_upgrade_stops_the_old_operator_first() {
+fn without_leader_election_an_upgrade_stops_the_old_operator_first() {
     let strategy = |values: Value| deployment(&values)["spec"]["strategy"].clone();
     let alone = json!({"leaderElection": {"enabled": false}, "replicas": 1});
     assert_eq!(strategy(alone), json!({"type": "Recreate"}));
@@ -349,7 +349,7 @@ fn without_an_election_an_upgrade_stops_the_old_operator_first() {
 }
 
 #[test]
-fn prometheus_shows_a_token_and_verifies_what_can_be_verified() {
+fn prometheus_sends_a_token_and_verifies_the_certificate_if_possible() {
     let endpoint = |mut metrics: Value, monitor: Value| {
         metrics["secure"] = json!(true);
         metrics["serviceMonitor"] = monitor;
@@ -379,7 +379,7 @@ fn prometheus_shows_a_token_and_verifies_what_can_be_verified() {
 }
 
 #[test]
-fn the_crd_is_kept_unless_the_user_says_otherwise() {
+fn the_crd_is_kept_on_uninstall_unless_the_user_disables_that() {
     let policy =
         |values: Value| one(&objects(&values), "CustomResourceDefinition")["metadata"]["annotations"].clone();
     assert_eq!(policy(json!({}))["helm.sh/resource-policy"], "keep");
@@ -394,7 +394,7 @@ fn the_crd_is_kept_unless_the_user_says_otherwise() {
 }
 
 #[test]
-fn what_is_optional_is_off_and_can_be_turned_on() {
+fn optional_objects_are_off_by_default_and_can_be_enabled() {
     let (off, on) = (objects(&json!({})), objects(&everything()));
     for kind in [
         "ServiceMonitor",
@@ -410,7 +410,7 @@ fn what_is_optional_is_off_and_can_be_turned_on() {
 }
 
 #[test]
-fn everything_carries_the_common_labels_and_no_label_breaks_a_selector() {
+fn every_object_has_the_common_labels_and_no_label_breaks_a_selector() {
     let mut values = everything();
     values["commonLabels"] = json!({"team": "storage", "app.kubernetes.io/name": "mine", "mesh": "on"});
     for object in objects(&values) {
@@ -433,7 +433,7 @@ fn everything_carries_the_common_labels_and_no_label_breaks_a_selector() {
 }
 
 #[test]
-fn the_notes_say_what_to_do_next_and_warn() {
+fn the_notes_list_the_next_steps_and_warnings() {
     let notes = |values: &Value| {
         let output = helm()
             .args(["install", RELEASE, "--dry-run=client", "--namespace", NAMESPACE])
@@ -458,7 +458,7 @@ fn the_notes_say_what_to_do_next_and_warn() {
         usual.contains("leaves the CRD") && !usual.contains("WARNING"),
         "{usual}"
     );
-    // Pasted with its indentation, a here-document would not end.
+    // A here-document that is pasted with indentation would not end.
     assert!(!usual.contains("<<"), "{usual}");
     assert!(
         usual.contains("  kubectl create namespace files\n") && usual.contains("kubectl -n files apply -f -"),

@@ -1,4 +1,4 @@
-//! Installed on a real control plane: by Helm, by kustomize, for all namespaces and for some. The operator is started as the
+//! Installations on a real control plane: with Helm and kustomize, for all namespaces and for some. The operator is started as the
 //! Deployment says, with a token of its service account and nothing else.
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ use crate::support::{Kind, account, chart, wait};
 const DEPLOYMENT: &str = "dittofs-operator";
 const CRD: &str = "dittoservers.dittofs.dittofs.com";
 
-/// A cluster of a careful company: every namespace that is used enforces Pod Security "restricted".
+/// A cluster with strict policies: every namespace that is used enforces Pod Security "restricted".
 struct Cluster {
     control_plane: ControlPlane,
     client: Client,
@@ -147,7 +147,7 @@ impl Cluster {
         self.operator_may(NAMESPACE, verb, resource, namespace).await
     }
 
-    /// The same of an operator that lives elsewhere.
+    /// The same for an operator in another namespace.
     async fn operator_may(&self, home: &str, verb: &str, resource: &str, namespace: &str) -> bool {
         let account = format!("system:serviceaccount:{home}:{DEPLOYMENT}");
         let mut command = Command::new("kubectl");
@@ -158,7 +158,7 @@ impl Cluster {
         output.stdout.starts_with(b"yes")
     }
 
-    /// Calls of the operator that the API server refused for want of a right.
+    /// Calls of the operator that the API server refused because a right was missing.
     fn refused(&self) -> BTreeMap<Right, String> {
         let mut usage = Usage::default();
         let log = File::open(self.control_plane.audit_log()).expect("an audit log");
@@ -170,7 +170,7 @@ impl Cluster {
         usage.refused
     }
 
-    /// All that is in a report about a server.
+    /// All files of a report about a server.
     async fn report(&self, namespace: &str, server: &str) -> String {
         let file = format!("dittofs-report-{}-{server}.tar.gz", std::process::id());
         let archive = std::env::temp_dir().join(file);
@@ -198,7 +198,7 @@ impl Cluster {
     }
 }
 
-/// What the kubelet would put into the variable.
+/// The value that the kubelet would set for the variable.
 fn value_of(variable: &k8s_openapi::api::core::v1::EnvVar) -> String {
     let field = variable
         .value_from
@@ -226,7 +226,7 @@ impl Operator {
         std::fs::create_dir_all(&folder).expect("a folder");
         let config = folder.join("kubeconfig");
         std::fs::write(&config, kubeconfig.to_string()).expect("a kubeconfig");
-        // A pod has an address of its own; here tests run side by side, and on loopback only.
+        // A pod has its own address. Here tests run in parallel, and only on loopback.
         for argument in &mut arguments {
             for flag in ["--health-probe-bind-address", "--metrics-bind-address"] {
                 if argument.starts_with(&format!("{flag}=:")) {
@@ -246,7 +246,7 @@ impl Operator {
         Self { process, folder }
     }
 
-    /// As the kubelet stops it: SIGTERM, then its end is waited for.
+    /// Stops it like the kubelet: SIGTERM, then waits for its end.
     async fn stop(mut self) {
         let status = Command::new("kill").arg(self.process.id().to_string()).status();
         assert!(status.expect("kill runs").success());
@@ -274,7 +274,7 @@ impl Drop for Operator {
 }
 
 #[tokio::test]
-async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data_survive() {
+async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data_are_kept() {
     let cluster = Cluster::start(&[NAMESPACE, "team"]).await;
     let notes = cluster.install("install", &json!({})).await;
     assert!(
@@ -320,14 +320,14 @@ async fn helm_installs_upgrades_and_uninstalls_the_operator_and_servers_and_data
     assert_eq!(cluster.names::<Pod>("team").await, pods, "servers go on serving");
     assert!(claims.len() >= 4 && servers.len() == 2, "{claims:?} {servers:?}");
 
-    // What was kept is taken up by the next release of the name.
+    // The next release of the same name adopts what was kept.
     cluster.install("install", &json!({})).await;
     let operator = cluster.operator().await;
     cluster.ready("team", "minimal").await;
     operator.stop().await;
     assert_eq!(cluster.refused(), BTreeMap::new());
 
-    // Without an election the strategy changes, which the API server takes in one step.
+    // Without leader election the strategy changes, which the API server accepts in one step.
     let alone = json!({"leaderElection": {"enabled": false}, "replicas": 1});
     cluster.install("upgrade", &alone).await;
     let deployment = cluster.api::<Deployment>(NAMESPACE).get(DEPLOYMENT).await;
@@ -347,7 +347,7 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
         "nameOverride": "renamed",
         "fullnameOverride": DEPLOYMENT,
     });
-    // The CRD is there before, as on the way from the Go operator.
+    // The CRD exists before, as in a migration from the Go operator.
     cluster.kubectl(&["apply", "--server-side", "-k", "crds"]).await;
     cluster
         .install_with(&["install", "--take-ownership"], &values)
@@ -362,7 +362,7 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
     operator.stop().await;
     assert_eq!(cluster.refused(), BTreeMap::new());
 
-    // A report finds the pods of the operator, which the release has given another name.
+    // A report finds the pods of the operator, although the release has changed their names.
     let report = cluster.report("team-a", "minimal").await;
     assert!(report.contains("app.kubernetes.io/name: renamed"), "{report}");
 
@@ -385,7 +385,7 @@ async fn helm_installs_the_operator_for_two_namespaces_with_roles_only() {
 }
 
 #[tokio::test]
-async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespace() {
+async fn kustomize_installs_the_operator_cluster_wide_and_for_one_namespace() {
     let cluster = Cluster::start(&["team"]).await;
     cluster
         .kubectl(&["apply", "--server-side", "-k", "config/default"])
@@ -423,7 +423,7 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
     assert_eq!(cluster.refused(), BTreeMap::new());
     assert!(!cluster.may("list", "secrets", "team").await);
 
-    // The operator goes; the CRD, the servers and their data stay.
+    // The operator is removed. The CRD, the servers and their data are kept.
     let claims = cluster.names::<PersistentVolumeClaim>("team").await;
     cluster.kubectl(&["delete", "-k", "config/manager"]).await;
     assert_eq!(cluster.names::<DittoServer>("team").await.len(), 1);
@@ -431,7 +431,7 @@ async fn kustomize_installs_the_operator_and_takes_the_go_ahead_for_one_namespac
     assert_eq!(cluster.names::<PersistentVolumeClaim>("team").await, claims);
     assert!(!claims.is_empty());
 
-    // A team's own operator comes into its namespace and goes again, and the namespace and all in it stay as they are.
+    // A team installs its own operator in its namespace and removes it again. The namespace and everything in it are unchanged.
     let namespaces = Api::<Namespace>::all(cluster.client.clone());
     let before = namespaces.get("team").await.expect("a namespace");
     let overlay = overlay("overlay-applied", "team");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Folder, Limited, run};
 use crate::support::{World, fixtures, wait};
 
-/// A folder for the PATH in which kubectl finds the plugin and what completes it.
+/// A folder for the PATH in which kubectl finds the plugin and its completion.
 fn installed(world: &World) -> Folder {
     let folder = Folder::new(world, "completion");
     for name in ["kubectl-dittofs", "kubectl_complete-dittofs"] {
@@ -30,7 +30,7 @@ async fn offered(world: &World, folder: &Folder, kubeconfig: &Path, words: &[&st
         .args(words);
     let said = run(kubectl).await;
     assert_eq!(said.code, Some(0), "{}", said.error);
-    // kubectl's own words.
+    // These texts are kubectl's own.
     let ours = said
         .error
         .lines()
@@ -90,7 +90,7 @@ async fn kubectl_completes_commands_flags_values_and_names_of_servers() {
             if offered == wanted {
                 break;
             }
-            // A cluster that takes long has no names: nobody is kept waiting.
+            // A slow cluster gives no names: completion does not wait.
             let is_late = offered == [":4"] && Instant::now() < deadline;
             assert!(is_late, "{words:?}: {offered:?} and not {wanted:?}");
         }
@@ -98,7 +98,7 @@ async fn kubectl_completes_commands_flags_values_and_names_of_servers() {
 }
 
 #[tokio::test]
-async fn who_may_not_list_servers_or_has_no_cluster_gets_no_names_and_no_error() {
+async fn without_a_cluster_or_the_right_to_list_servers_completion_offers_no_names_and_no_error() {
     let world = World::without_operator("completion").await;
     world.create(&fixtures::minimal("files")).await;
     let folder = installed(&world);
@@ -114,7 +114,7 @@ async fn who_may_not_list_servers_or_has_no_cluster_gets_no_names_and_no_error()
 }
 
 #[tokio::test]
-async fn a_cluster_that_does_not_answer_keeps_nobody_waiting() {
+async fn completion_does_not_wait_for_a_cluster_that_does_not_answer() {
     let world = World::without_operator("completion").await;
     let folder = installed(&world);
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -127,6 +127,6 @@ async fn a_cluster_that_does_not_answer_keeps_nobody_waiting() {
     let since = Instant::now();
     let offered = offered(&world, &folder, &kubeconfig, &["status", ""]).await;
     assert_eq!(offered, [":4"]);
-    // Any other call of the plugin would be given up after fifteen seconds.
+    // Any other call of the plugin would time out after fifteen seconds.
     assert!(since.elapsed() < Duration::from_secs(12), "{:?}", since.elapsed());
 }

@@ -1,4 +1,4 @@
-//! `kubectl dittofs diff -f`: what it says to a manifest that is wrong.
+//! `kubectl dittofs diff -f` with an invalid manifest.
 
 use dittofs_operator::api::DittoServer;
 use kube::Api;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Said, against, applied, command, fed, manifest};
 use crate::support::World;
 
-/// What `diff -f -` says to this text.
+/// The output of `diff -f -` for this text.
 async fn against_text(world: &World, text: String) -> Said {
     let mut command = command(&world.control_plane().kubeconfig());
     command.args(["-n", &world.namespace, "diff", "-f", "-"]);
@@ -32,7 +32,7 @@ async fn a_manifest_that_the_api_server_refuses_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_was_annotated_by_hand_stays_under_a_manifest_that_does_not_say_it() {
+async fn manual_annotations_are_kept_under_a_manifest_without_them() {
     let world = World::new("manifest").await;
     applied(&world, json!({})).await;
     let paused = json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": "true"}}});
@@ -42,7 +42,7 @@ async fn what_was_annotated_by_hand_stays_under_a_manifest_that_does_not_say_it(
 }
 
 #[tokio::test]
-async fn a_new_manifest_with_a_wrong_type_is_told_in_the_api_servers_words_and_no_stored_server_is_blamed() {
+async fn a_wrong_type_in_a_new_manifest_is_reported_with_the_api_servers_message() {
     let world = World::without_operator("manifest").await;
     let mut wrong: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
     wrong["spec"]["storage"] = json!("a lot");
@@ -65,7 +65,7 @@ async fn a_field_that_does_not_exist_is_an_error_in_a_new_manifest_and_over_a_st
     assert_eq!(said.code, Some(2), "by kubectl apply: {}", said.text);
     assert!(said.error.contains("spec.imag"), "{}", said.error);
 
-    // As Argo CD and Flux write.
+    // Like the writes of Argo CD and Flux.
     let resource = ApiResource::erase::<DittoServer>(&());
     let servers: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
     let good: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");

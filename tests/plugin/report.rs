@@ -16,7 +16,7 @@ use super::{Folder, Limited, plugin, run};
 use crate::support::{World, fixtures};
 use crate::takeover::go_operator;
 
-/// Values of these keys are no secret: a database's host is the name of its Service.
+/// Values of these keys are not confidential: a database's host is the name of its Service.
 const PUBLIC: [&str; 10] = [
     "host",
     "port",
@@ -67,8 +67,9 @@ async fn canaries(world: &World) -> Vec<String> {
         .collect()
 }
 
+// invariant: 5
 #[tokio::test]
-async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
+async fn the_archive_holds_everything_except_secret_values() {
     let world = World::new("report").await;
     let simulator = world.percona().await;
     let canary = "canary-0123456789-0123456789-0123456789";
@@ -94,7 +95,7 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
     world.create::<DittoServer>(&server).await;
     world.ready("files").await;
 
-    world.told("Ready").await;
+    world.event_note("Ready").await;
 
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
@@ -142,7 +143,7 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
 }
 
 #[tokio::test]
-async fn a_server_that_the_go_operator_runs_is_reported_whole() {
+async fn a_report_about_a_server_of_the_go_operator_is_complete() {
     let world = World::without_operator("report").await;
     go_operator::set_up(&world).await;
     let folder = Folder::new(&world, "report");
@@ -178,14 +179,14 @@ async fn a_server_that_the_go_operator_runs_is_reported_whole() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_listed_and_the_rest_is_in_the_archive() {
+async fn unreadable_objects_are_listed_and_the_rest_is_in_the_archive() {
     let world = World::new("report").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    let somebody = Limited::without(&world, &["events", "services"], json!([])).await;
+    let user = Limited::without(&world, &["events", "services"], json!([])).await;
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
-    let mut command = somebody.command(&world);
+    let mut command = user.command(&world);
     command.args(["report", "files", "-o", archive.to_str().expect("UTF-8")]);
     let said = run(command).await;
     assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Said, command, plugin, run};
 use crate::support::{World, fixtures, wait};
 
-/// The tree and the conditions, with what differs from run to run replaced. Which events have been seen by now is left out.
+/// The tree and the conditions, with everything replaced that differs between runs. Events are left out.
 fn stable(world: &World, said: &Said) -> String {
     let text = said.text.split("\nLast events").next().unwrap_or_default();
     let mut text = text.replace(&world.namespace, "NAMESPACE");
@@ -27,7 +27,7 @@ fn stable(world: &World, said: &Said) -> String {
 }
 
 #[tokio::test]
-async fn a_ready_server_is_a_tree_without_a_cross_and_the_exit_status_is_0() {
+async fn a_ready_server_is_shown_without_a_cross_and_the_exit_status_is_0() {
     let world = World::new("status").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -38,7 +38,7 @@ async fn a_ready_server_is_a_tree_without_a_cross_and_the_exit_status_is_0() {
 }
 
 #[tokio::test]
-async fn a_crashing_server_says_why_beside_its_pod_and_the_exit_status_is_1() {
+async fn a_crashing_server_shows_the_cause_next_to_its_pod_and_the_exit_status_is_1() {
     let world = World::new("status").await;
     world
         .create(&fixtures::with_image("example.org/dittofs:crash"))
@@ -46,7 +46,7 @@ async fn a_crashing_server_says_why_beside_its_pod_and_the_exit_status_is_1() {
     world
         .server_until("files", "telling the cause", |server| {
             wait::condition(server, "Available")
-                .is_some_and(|told| told.message.contains("crashes in a loop"))
+                .is_some_and(|condition| condition.message.contains("crashes in a loop"))
         })
         .await;
     let said = plugin(&world, &["status", "files"]).await;
@@ -55,7 +55,7 @@ async fn a_crashing_server_says_why_beside_its_pod_and_the_exit_status_is_1() {
 }
 
 #[tokio::test]
-async fn children_that_are_not_what_the_spec_asks_for_have_a_cross() {
+async fn children_that_differ_from_the_spec_have_a_cross() {
     let world = World::new("status").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -86,7 +86,7 @@ async fn children_that_are_not_what_the_spec_asks_for_have_a_cross() {
 }
 
 #[tokio::test]
-async fn a_server_that_lacks_a_secret_says_which() {
+async fn a_missing_secret_is_named() {
     let world = World::new("status").await;
     let spec = json!({"identity": {"jwt": {"secretRef": {"name": "mine", "key": "jwt"}}}});
     world.create(&fixtures::server("files", spec)).await;
@@ -119,7 +119,7 @@ async fn a_stopped_server_is_ready_and_shows_that_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn programs_get_json_or_yaml_of_one_server_or_a_list_of_all() {
+async fn status_prints_json_or_yaml_of_one_server_or_a_list_of_all() {
     let world = World::new("status").await;
     let simulator = world.percona().await;
     world
@@ -164,7 +164,7 @@ async fn programs_get_json_or_yaml_of_one_server_or_a_list_of_all() {
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_and_for_those_who_ask() {
+async fn colours_are_used_on_a_terminal_or_on_request() {
     let world = World::new("status").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -175,7 +175,7 @@ async fn colours_are_for_terminals_and_for_those_who_ask() {
 }
 
 #[tokio::test]
-async fn a_server_or_cluster_that_is_not_there_has_an_exit_status_and_a_remedy() {
+async fn a_missing_server_or_cluster_has_an_exit_status_and_a_remedy() {
     let world = World::without_operator("status").await;
     let said = plugin(&world, &["status", "nobody"]).await;
     assert_eq!(said.code, Some(3), "{}", said.error);
@@ -201,7 +201,7 @@ async fn a_server_or_cluster_that_is_not_there_has_an_exit_status_and_a_remedy()
 }
 
 #[tokio::test]
-async fn a_server_that_no_operator_has_seen_is_not_ready() {
+async fn a_server_that_no_operator_has_observed_is_not_ready() {
     let world = World::without_operator("status").await;
     world.create::<DittoServer>(&fixtures::minimal("files")).await;
     let said = plugin(&world, &["status", "files"]).await;
@@ -232,7 +232,7 @@ async fn kubectl_finds_the_plugin_by_its_name() {
 }
 
 #[tokio::test]
-async fn what_an_event_says_does_not_reach_the_terminal_as_a_command() {
+async fn terminal_commands_in_an_event_are_escaped() {
     let world = World::without_operator("status").await;
     world.create(&fixtures::minimal("files")).await;
     let event = json!({
@@ -251,7 +251,10 @@ async fn what_an_event_says_does_not_reach_the_terminal_as_a_command() {
         }
     }
     let said = plugin(&world, &["status", "files", "-o", "json"]).await;
-    let told: Value = serde_json::from_str(&said.text).expect("JSON");
-    let message = told["events"][0]["message"].as_str().unwrap_or_default();
-    assert!(message.contains("\u{1b}[2J"), "programs get it as it is: {told}");
+    let printed: Value = serde_json::from_str(&said.text).expect("JSON");
+    let message = printed["events"][0]["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("\u{1b}[2J"),
+        "programs get it as it is: {printed}"
+    );
 }

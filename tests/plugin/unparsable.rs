@@ -1,4 +1,4 @@
-//! A stored server that does not parse: it is told of, and hides no other one.
+//! A stored server that does not parse is reported, and hides no other server.
 
 use dittofs_operator::api;
 use dittofs_operator::api::DittoServer;
@@ -12,7 +12,7 @@ use super::{Folder, plugin};
 use crate::plugin::report::files;
 use crate::support::{World, fixtures, install_crd, own_control_plane};
 
-/// A world with the servers `good` and `odd`, of which the latter was stored under a looser schema.
+/// A world with the servers `good` and `odd`. `odd` was stored under a less strict schema.
 async fn world() -> World {
     let world = World::on(own_control_plane().await, "odd").await;
     install_crd(&world.client, fixtures::without_schema(api::crd())).await;
@@ -47,7 +47,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_parse_hides_no_other_one_and_can_be_reported() {
+async fn a_server_that_does_not_parse_hides_no_other_server_and_can_be_reported() {
     let world = world().await;
     let edit = format!("kubectl edit dittoserver odd -n {}", world.namespace);
     for args in [vec!["status"], vec!["status", "-A"]] {
@@ -74,13 +74,13 @@ async fn a_server_that_does_not_parse_hides_no_other_one_and_can_be_reported() {
     assert!(said.text.contains("Secret mine"), "{}", said.text);
 
     let said = plugin(&world, &["status", "odd", "-o", "json"]).await;
-    let told: Value = serde_json::from_str(&said.text).expect("JSON");
-    assert_eq!(told["ready"], false);
+    let printed: Value = serde_json::from_str(&said.text).expect("JSON");
+    assert_eq!(printed["ready"], false);
     assert!(
-        told["problem"]
+        printed["problem"]
             .as_str()
             .is_some_and(|problem| problem.contains("several")),
-        "{told}"
+        "{printed}"
     );
 
     let said = plugin(&world, &["diff", "odd"]).await;

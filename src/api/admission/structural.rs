@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::Violation;
+use super::BrokenRule;
 
 /// The fields of `ObjectMeta`. The schema of a custom resource does not list them.
 const METADATA: [&str; 15] = [
@@ -32,7 +32,7 @@ const METADATA: [&str; 15] = [
 const SHOWN: usize = 64;
 
 /// Everything in `object` that `schema` refuses. A value that is the same in `old` is not judged again.
-pub(super) fn violations(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Violation> {
+pub(super) fn violations(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<BrokenRule> {
     let mut found = Vec::new();
     metadata(object, &mut found);
     let known = ["apiVersion", "kind", "metadata", "spec", "status"];
@@ -50,7 +50,7 @@ pub(super) fn violations(schema: &Value, object: &Value, old: Option<&Value>) ->
     found
 }
 
-fn metadata(object: &Value, found: &mut Vec<Violation>) {
+fn metadata(object: &Value, found: &mut Vec<BrokenRule>) {
     let named = object["metadata"]["name"]
         .as_str()
         .is_some_and(|name| !name.is_empty());
@@ -72,7 +72,7 @@ fn metadata(object: &Value, found: &mut Vec<Violation>) {
     );
 }
 
-fn check(schema: &Value, value: &Value, old: Option<&Value>, path: &str, found: &mut Vec<Violation>) {
+fn check(schema: &Value, value: &Value, old: Option<&Value>, path: &str, found: &mut Vec<BrokenRule>) {
     if old == Some(value) {
         return;
     }
@@ -99,7 +99,7 @@ fn object(
     fields: &Map<String, Value>,
     old: Option<&Value>,
     path: &str,
-    found: &mut Vec<Violation>,
+    found: &mut Vec<BrokenRule>,
 ) {
     for name in schema["required"].as_array().into_iter().flatten() {
         let name = name.as_str().unwrap_or_default();
@@ -134,7 +134,7 @@ fn unknown_fields(
     path: &str,
     is_known: impl Fn(&str) -> bool,
     known: &[&str],
-    found: &mut Vec<Violation>,
+    found: &mut Vec<BrokenRule>,
 ) {
     for name in fields.into_iter().flatten().map(|(name, _)| name) {
         if is_known(name) {
@@ -152,7 +152,7 @@ fn unknown_fields(
     }
 }
 
-fn array(schema: &Value, items: &[Value], path: &str, found: &mut Vec<Violation>) {
+fn array(schema: &Value, items: &[Value], path: &str, found: &mut Vec<BrokenRule>) {
     if let Some(most) = limit(schema, "maxItems").filter(|most| items.len() > *most) {
         let count = items.len();
         push(
@@ -303,14 +303,14 @@ fn below(path: &str, name: &str) -> String {
     format!("{path}.{name}").trim_start_matches('.').to_owned()
 }
 
-fn at(path: &str, message: String) -> Violation {
-    Violation {
+fn at(path: &str, message: String) -> BrokenRule {
+    BrokenRule {
         field: path.to_owned(),
         message,
     }
 }
 
-fn push(found: &mut Vec<Violation>, path: &str, message: String) {
+fn push(found: &mut Vec<BrokenRule>, path: &str, message: String) {
     found.push(at(path, message));
 }
 

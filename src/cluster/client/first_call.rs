@@ -61,9 +61,10 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let state = Arc::clone(&self.state);
         Box::pin(async move {
-            let alone = match state.is_connected.load(Ordering::SeqCst) {
-                true => None,
-                false => Some(state.first.lock().await),
+            let alone = if state.is_connected.load(Ordering::SeqCst) {
+                None
+            } else {
+                Some(state.first.lock().await)
             };
             // Another call may have connected while this one waited.
             let alone = alone.filter(|_| !state.is_connected.load(Ordering::SeqCst));

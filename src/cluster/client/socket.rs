@@ -133,6 +133,7 @@ mod tests {
         std::future::poll_fn(|context| Pin::new(&mut *stream).poll_write(context, b"x")).await
     }
 
+    // invariant: 18
     #[tokio::test]
     async fn no_byte_passes_once_the_gate_is_closed_although_the_connection_is_open() {
         let seconds = Duration::from_secs;

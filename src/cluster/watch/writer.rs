@@ -134,7 +134,7 @@ impl<K: Cached> CacheWriter<K> {
             }
             Failure::Unknown(state) => {
                 let is_refused = matches!(state, WatchState::Failing(_));
-                self.unknown(scope, state);
+                self.unknown(scope, &state);
                 match (is_list, is_refused) {
                     (true, _) => Next::Continue,
                     (false, true) => Next::ListOnProbation,
@@ -146,10 +146,10 @@ impl<K: Cached> CacheWriter<K> {
     }
 
     fn interrupted(&self, scope: Option<&str>, text: String) {
-        let is_first = self.health.failing(kind::<K>(), scope, &text);
-        if is_first {
+        if !self.health.is_failing(kind::<K>(), scope) {
             tracing::info!(kind = %kind::<K>(), ?scope, error = text, "watch interrupted; listing again");
         }
+        self.health.failing(kind::<K>(), scope, &text);
         if self.cache.scope_state(scope) == WatchState::Starting
             && self.cache.set_watch_state(scope, WatchState::Failing(text))
         {
@@ -157,8 +157,8 @@ impl<K: Cached> CacheWriter<K> {
         }
     }
 
-    fn unknown(&self, scope: Option<&str>, state: WatchState) {
-        if let WatchState::Failing(text) = &state {
+    fn unknown(&self, scope: Option<&str>, state: &WatchState) {
+        if let WatchState::Failing(text) = state {
             self.health.failing(kind::<K>(), scope, text);
         } else {
             self.health.working(kind::<K>(), scope);
@@ -166,7 +166,7 @@ impl<K: Cached> CacheWriter<K> {
         if !self.cache.set_watch_state(scope, state.clone()) {
             return;
         }
-        match &state {
+        match state {
             WatchState::Failing(error) => {
                 tracing::warn!(kind = %kind::<K>(), ?scope, %error, "watch failed; will retry");
             }

@@ -58,6 +58,7 @@ fn one_reconcile() {
     call.record("otel.status_code", "ERROR");
 }
 
+// invariant: 5
 #[test]
 fn a_reconcile_is_one_trace_of_what_the_operator_itself_does_whatever_is_logged() {
     for level in ["off", "info", "trace"] {

@@ -6,7 +6,7 @@ use kube::runtime::events::{Event, EventType};
 
 use super::plan::{Cleanup, Fate};
 use crate::api::percona::PerconaPGCluster;
-use crate::domain::events::{database_stays, event};
+use crate::domain::events::{database_kept, event};
 
 /// Data was asked to go, as the policy says.
 pub const DATA_DELETED: &str = "DataDeleted";
@@ -31,7 +31,7 @@ pub fn of_pass(cleanup: &Cleanup) -> Vec<Event> {
             cleanup.named(PerconaPGCluster::KIND, &Fate::Asked),
             "deleted with its data, as spec.percona.deleteWithServer asks",
         ),
-        kept.first().map(|cluster| database_stays(cluster)),
+        kept.first().map(|cluster| database_kept(cluster)),
         tell(
             EventType::Warning,
             DATA_DELETED,

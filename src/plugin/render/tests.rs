@@ -98,6 +98,7 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(said.starts_with("cannot read no/such/file.yaml: "), "{said}");
 }
 
+// invariant: 5
 #[test]
 fn a_secret_that_does_not_parse_is_not_quoted() {
     let secret = "{apiVersion: v1, kind: Secret, metadata: {name: s}";

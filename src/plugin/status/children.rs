@@ -18,7 +18,7 @@ use crate::domain::data_home;
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::ownership::{Owner, owner};
 use crate::domain::secrets::{Origin, SecretUse};
-use crate::domain::volumes::{self, Growth, STORAGE};
+use crate::domain::volumes::{self, Expansion, STORAGE};
 use crate::domain::workload::pods::is_ready;
 use crate::reconcile::context::Caches;
 
@@ -224,17 +224,17 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> Node {
 }
 
 /// A claim may hold all that it asks for, and that be less than the spec does. Why it does not grow is told by a condition.
-fn grown(mut node: Node, growth: Option<Growth>) -> Node {
+fn grown(mut node: Node, growth: Option<Expansion>) -> Node {
     match growth {
-        Some(Growth::Stuck(_)) => {
+        Some(Expansion::Blocked(_)) => {
             node.mood = Mood::Bad;
             node.summary.push_str(", does not grow as the spec asks");
         }
-        Some(Growth::Ask { size, .. }) => {
+        Some(Expansion::Request { size, .. }) => {
             node.mood = Mood::Waiting;
             let _ = write!(node.summary, ", {size} in the spec");
         }
-        Some(Growth::UnderWay(_)) | None => {}
+        Some(Expansion::InProgress(_)) | None => {}
     }
     node
 }

@@ -83,8 +83,8 @@ fn missing(
     if !contradicts && labels.keys().any(|key| has(key).is_none()) {
         metadata["labels"] = json!(labels);
     }
-    let mark = data_home::mark(writer.server, live, claim);
-    if volume == names::CONTROL_PLANE_VOLUME && data_home::mark_of(claim) != mark {
+    let mark = data_home::annotation_for(writer.server, live, claim);
+    if volume == names::CONTROL_PLANE_VOLUME && data_home::annotation_of(claim) != mark {
         metadata["annotations"] = json!({names::CONTROL_PLANE_DATABASE_ANNOTATION: mark});
     }
     (metadata != json!({})).then_some(metadata)

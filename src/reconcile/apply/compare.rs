@@ -96,6 +96,7 @@ mod tests {
 
     use super::*;
 
+    // invariant: 12
     #[test]
     fn fields_of_others_do_not_count() {
         let live = json!({"spec": {"replicas": 1, "clusterIP": "10.0.0.1"}, "metadata": {"annotations": {"mesh": "on"}}});

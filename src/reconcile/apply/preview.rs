@@ -24,7 +24,7 @@ use crate::cluster::client::params::dry_apply;
 use crate::domain::desired::{DatabaseChange, Desired, SecretAction, SecretChange, Workload};
 use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
-use crate::domain::volumes::{self, Growth};
+use crate::domain::volumes::{self, Expansion};
 use crate::reconcile::context::Context;
 
 /// One child, and what would become of it.
@@ -103,7 +103,7 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
         metrics_service,
         network_policy,
         database,
-        growths,
+        expansions,
         workload,
     } = desired;
     let server = observed.server.name_any();
@@ -122,7 +122,7 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
         ),
     });
     let groundwork = Groundwork::of(previews.iter().all(|preview| preview.change.is_done()));
-    previews.extend(growths.into_iter().filter_map(growth));
+    previews.extend(expansions.into_iter().filter_map(growth));
     let services = [headless_service, api_service];
     previews.extend(sketch.services(&server, services, metrics_service).await);
     let name = names::baseline_network_policy(&server);
@@ -193,9 +193,9 @@ fn secret_change(change: SecretChange) -> Preview {
     of("Secret", change.name, how)
 }
 
-fn growth(growth: Growth) -> Option<Preview> {
+fn growth(growth: Expansion) -> Option<Preview> {
     match growth {
-        Growth::Ask { claim, size } => {
+        Expansion::Request { claim, size } => {
             let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref());
             let asked = asked.and_then(|resources| resources.requests.as_ref()?.get(volumes::STORAGE));
             let asked = asked.map_or("?", |quantity| quantity.0.as_str());

@@ -285,6 +285,7 @@ mod tests {
         Client::new(tower::service_fn(answer), "storage")
     }
 
+    // invariant: 6
     #[tokio::test]
     async fn a_server_stays_while_its_cluster_cannot_be_read_also_with_percona_off() {
         for (spec, code) in [

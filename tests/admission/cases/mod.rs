@@ -9,7 +9,7 @@ mod percona;
 mod server;
 mod storage;
 
-/// What is to become of a write.
+/// The expected outcome of a write.
 #[derive(Clone, Copy, Debug)]
 pub enum Expect {
     /// It is stored.

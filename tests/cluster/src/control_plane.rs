@@ -272,7 +272,13 @@ impl ControlPlane {
             return Err(Error::Running(component));
         }
         let (program, _) = self.binaries.get(component).ok_or(Error::NotRunning(component))?;
-        let args: Vec<OsString> = arguments::of(component, &self.layout, self.ports, &self.options);
+        let args: Vec<OsString> = arguments::of(
+            component,
+            self.binaries.kubernetes_minor(),
+            &self.layout,
+            self.ports,
+            &self.options,
+        );
         let plan = Plan {
             program,
             args: &args,

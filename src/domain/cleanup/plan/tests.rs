@@ -11,6 +11,7 @@ fn plan(spec: &str, database: Remains) -> Plan {
     Plan::of(&testing::server(&format!("{{{spec}}}")), database, false)
 }
 
+// invariant: 6
 #[test]
 fn without_a_policy_nothing_is_deleted() {
     let server = testing::server("{percona: {enabled: true}}");
@@ -82,6 +83,7 @@ fn secrets_stay_beside_the_volumes_of_a_cluster_that_was_deleted_by_hand() {
     }
 }
 
+// invariant: 11
 #[test]
 fn a_database_that_is_switched_off_is_not_deleted() {
     assert!(

@@ -114,7 +114,7 @@ fn a_running_server_is_as_desired() {
 }
 
 #[test]
-fn a_content_volume_that_is_added_later_is_mounted_and_one_that_left_the_spec_stays() {
+fn a_content_volume_that_is_added_later_is_mounted_and_one_that_was_removed_from_the_spec_is_kept() {
     let with = "storage: {metadataSize: 10Gi, contentSize: 5Gi}";
     let mut observed = testing::running("");
     assert!(!has_mount(&pod(&observed), "/data/store/block"));
@@ -144,6 +144,7 @@ fn immutable_fields_do_not_follow_the_spec() {
     }
 }
 
+// invariant: 4
 #[test]
 fn replicas_and_service_settings_do_not_touch_the_pod_template() {
     let template = |spec: &str| stateful_set(&testing::ready(spec))["spec"]["template"].take();

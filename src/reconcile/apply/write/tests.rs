@@ -107,6 +107,7 @@ fn only(calls: &Calls, method: &Method) -> Value {
     body.clone()
 }
 
+// invariant: 6
 #[tokio::test]
 async fn a_delete_names_the_uid_that_was_looked_at() {
     let server = testing::server("");
@@ -119,6 +120,7 @@ async fn a_delete_names_the_uid_that_was_looked_at() {
     assert_eq!(only(&calls, &Method::DELETE)["preconditions"]["uid"], "looked-at");
 }
 
+// invariant: 6
 #[tokio::test]
 async fn an_apply_names_the_uid_that_was_looked_at() {
     let server = testing::server("");
@@ -146,6 +148,7 @@ async fn an_apply_names_the_uid_that_was_looked_at() {
     assert_eq!(only(&calls, &Method::PATCH)["metadata"]["uid"], "looked-at");
 }
 
+// invariant: 20
 #[tokio::test]
 async fn a_configuration_whose_secrets_failed_stays_beside_the_pod_that_waits_for_them() {
     let observed = fixtures::world("");
@@ -168,6 +171,7 @@ async fn a_configuration_whose_secrets_failed_stays_beside_the_pod_that_waits_fo
     assert_eq!((last.kind, last.outcome.label()), ("ConfigMap", "skipped"));
 }
 
+// invariant: 6
 #[tokio::test]
 async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
     let mut server = testing::server("");

@@ -1,4 +1,4 @@
-//! What to tell when not everything is Ready in time.
+//! What to report when not everything is Ready in time.
 
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams};

@@ -1,4 +1,4 @@
-//! Volumes grow in place, without a pod restart; where they cannot, everything else goes on.
+//! Volumes are expanded in place, without a pod restart. Where that is impossible, everything else still works.
 
 mod content;
 
@@ -13,7 +13,7 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::support::process::GLANCE;
+use crate::support::process::POLL;
 use crate::support::restarts::Restarts;
 use crate::support::{World, fixtures, wait};
 
@@ -23,7 +23,7 @@ fn on_class(class: &str) -> Value {
     json!({"storage": {"metadataSize": "1Gi", "storageClassName": class}})
 }
 
-/// A world with the server `files` on this class, Ready.
+/// A world with the Ready server `files` on this StorageClass.
 async fn running(name: &str, class: &str) -> World {
     let world = World::new(name).await;
     world.create(&fixtures::server("files", on_class(class))).await;
@@ -53,7 +53,7 @@ fn request(claim: &PersistentVolumeClaim) -> Option<String> {
     Some(requests.get("storage")?.0.clone())
 }
 
-/// The size in the StatefulSet's template of a volume.
+/// The size of a volume in the StatefulSet's template.
 fn template(set: &StatefulSet, volume: &str) -> Option<String> {
     let templates = set.spec.as_ref()?.volume_claim_templates.as_ref()?;
     let template = templates
@@ -66,8 +66,8 @@ async fn pod_uid(world: &World) -> Option<String> {
     world.get::<Pod>("files-0").await.uid()
 }
 
-/// Waits until `Progressing` has this reason for the present generation.
-async fn told(world: &World, reason: &str) -> DittoServer {
+/// Waits until `Progressing` has this reason for the current generation.
+async fn progressing_with(world: &World, reason: &str) -> DittoServer {
     world
         .server_until("files", reason, |server| {
             wait::condition(server, "Progressing").is_some_and(|progressing| {
@@ -77,7 +77,7 @@ async fn told(world: &World, reason: &str) -> DittoServer {
         .await
 }
 
-fn growth_writes(world: &World) -> usize {
+fn expansion_writes(world: &World) -> usize {
     world
         .audit()
         .writes()
@@ -87,14 +87,14 @@ fn growth_writes(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
+async fn a_volume_is_expanded_and_the_stateful_set_follows_without_a_pod_restart() {
     let world = running("grow", "standard").await;
     let (pod, claim) = (
         pod_uid(&world).await,
         world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
     );
     let set = world.get::<StatefulSet>("files").await.uid();
-    // Somebody's annotation on the pod template is part of its revision: it must be carried over.
+    // An annotation of another writer on the pod template is part of its revision. It must be kept.
     let marked = json!({"spec": {"template": {"metadata": {"annotations": {"example.com/mark": "kept"}}}}});
     world.merge::<StatefulSet>("files", marked).await;
     let pod = world.pod_other_than(pod.as_deref()).await.uid();
@@ -119,7 +119,7 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
     assert_ne!(followed.uid(), set, "made again");
     assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
 
-    // An ordinary edit of the new StatefulSet takes nothing from others, and restarts nothing.
+    // An edit of the new StatefulSet removes nothing of others, and restarts nothing.
     world
         .merge::<DittoServer>(
             "files",
@@ -159,10 +159,10 @@ async fn a_volume_grows_and_the_stateful_set_follows_without_a_pod_restart() {
 }
 
 #[tokio::test]
-async fn a_volume_without_labels_grows() {
+async fn a_volume_without_labels_is_expanded() {
     let world = running("unlabelled", "standard").await;
     let pod = pod_uid(&world).await;
-    // As a restore leaves it whose tool drops labels.
+    // Like a claim after a restore with a tool that drops labels.
     let bare = json!({"metadata": {"labels": null}});
     world.merge::<PersistentVolumeClaim>(CLAIM, bare).await;
     world.merge::<DittoServer>("files", grow_to("2Gi")).await;
@@ -177,7 +177,7 @@ async fn a_volume_without_labels_grows() {
 }
 
 #[tokio::test]
-async fn a_volume_that_is_labelled_as_somebody_elses_keeps_its_labels() {
+async fn a_volume_with_the_labels_of_another_owner_keeps_its_labels() {
     let world = running("labelled", "standard").await;
     let theirs = json!({"metadata": {"labels": {"app": "billing", "instance": null}}});
     world.merge::<PersistentVolumeClaim>(CLAIM, theirs).await;
@@ -196,14 +196,16 @@ async fn a_volume_that_is_labelled_as_somebody_elses_keeps_its_labels() {
 }
 
 #[tokio::test]
-async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_still_rolls_out() {
+async fn a_storage_class_without_expansion_is_reported_and_an_image_change_still_rolls_out() {
     let world = running("fixed", "fixed").await;
     let pod = pod_uid(&world).await;
-    let before = growth_writes(&world);
+    let before = expansion_writes(&world);
 
     world.merge::<DittoServer>("files", grow_to("2Gi")).await;
-    let server = told(&world, "VolumeNotExpandable").await;
-    let message = &wait::condition(&server, "Progressing").expect("told").message;
+    let server = progressing_with(&world, "VolumeNotExpandable").await;
+    let message = &wait::condition(&server, "Progressing")
+        .expect("a condition")
+        .message;
     assert!(
         message.contains("allowVolumeExpansion") && message.contains(CLAIM),
         "{message}"
@@ -212,7 +214,7 @@ async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_stil
         wait::is(&server, "Ready", "True", "AllConditionsMet"),
         "the server runs as before"
     );
-    world.told("VolumeNotExpandable").await;
+    world.event_note("VolumeNotExpandable").await;
     assert_eq!(pod_uid(&world).await, pod, "the pod runs on");
 
     world
@@ -223,14 +225,18 @@ async fn where_the_class_does_not_allow_it_that_is_told_and_an_image_change_stil
         .await;
     world.pod_other_than(pod.as_deref()).await;
     world.ready("files").await;
-    told(&world, "VolumeNotExpandable").await;
-    assert_eq!(growth_writes(&world), before, "nothing was tried that cannot be");
+    progressing_with(&world, "VolumeNotExpandable").await;
+    assert_eq!(
+        expansion_writes(&world),
+        before,
+        "nothing was tried that cannot be"
+    );
     let claim: PersistentVolumeClaim = world.get(CLAIM).await;
     assert_eq!(request(&claim).as_deref(), Some("1Gi"));
 }
 
 #[tokio::test]
-async fn a_growth_beyond_the_quota_waits_for_the_quota() {
+async fn a_volume_expansion_beyond_the_quota_waits_for_the_quota() {
     let world = World::new("quota").await;
     let quota = |hard: &str| {
         json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"},
@@ -246,31 +252,31 @@ async fn a_growth_beyond_the_quota_waits_for_the_quota() {
         .create(&fixtures::server("files", on_class("standard")))
         .await;
     world.ready("files").await;
-    let (pod, before) = (pod_uid(&world).await, growth_writes(&world));
+    let (pod, before) = (pod_uid(&world).await, expansion_writes(&world));
 
     world.merge::<DittoServer>("files", grow_to("10Gi")).await;
-    let server = told(&world, "VolumeQuotaExceeded").await;
+    let server = progressing_with(&world, "VolumeQuotaExceeded").await;
     assert!(
         wait::is(&server, "Ready", "True", "AllConditionsMet"),
         "the server runs as before"
     );
-    world.told("VolumeQuotaExceeded").await;
-    assert_eq!(growth_writes(&world), before, "it was asked by a dry run only");
+    world.event_note("VolumeQuotaExceeded").await;
+    assert_eq!(expansion_writes(&world), before, "it was asked by a dry run only");
 
     world.merge::<ResourceQuota>("small", quota("20Gi")).await;
-    wait::until(world.api::<ResourceQuota>(), "small", "counted anew", |quota| {
+    wait::until(world.api::<ResourceQuota>(), "small", "counted again", |quota| {
         let hard = quota.status.as_ref().and_then(|status| status.hard.as_ref());
         hard.and_then(|hard| hard.get("requests.storage"))
             .is_some_and(|hard| hard.0 == "20Gi")
     })
     .await;
-    // Any look at the server finds the quota raised, once the admission knows of it.
+    // Any reconcile finds the raised quota, once the admission plugin has observed it.
     let deadline = Instant::now() + wait::LONGEST;
     while capacity(&world.get::<PersistentVolumeClaim>(CLAIM).await) != Some("10Gi") {
         assert!(Instant::now() < deadline, "the volume does not grow");
         let look = json!({"metadata": {"annotations": {"example.com/look": Timestamp::now().to_string()}}});
         world.merge::<DittoServer>("files", look).await;
-        tokio::time::sleep(GLANCE * 5).await;
+        tokio::time::sleep(POLL * 5).await;
     }
     wait::until(world.api::<StatefulSet>(), "files", "on the new size", |set| {
         template(set, "metadata").as_deref() == Some("10Gi")
@@ -281,7 +287,7 @@ async fn a_growth_beyond_the_quota_waits_for_the_quota() {
 }
 
 #[tokio::test]
-async fn a_volume_grows_while_its_pod_is_not_ready() {
+async fn a_volume_is_expanded_while_its_pod_is_not_ready() {
     let world = running("sick", "standard").await;
     let sick = json!({"metadata": {"annotations": {"local-control-plane/ready": "false"}}});
     world.merge::<Pod>("files-0", sick).await;
@@ -299,8 +305,9 @@ async fn a_volume_grows_while_its_pod_is_not_ready() {
     assert_eq!(pod_uid(&world).await, pod, "the pod is left alone");
 }
 
+// invariant: 4
 #[tokio::test]
-async fn a_volume_that_grows_in_the_middle_of_a_rollout_restarts_no_pod_that_was_just_made() {
+async fn a_volume_expansion_during_a_rollout_does_not_restart_the_new_pod() {
     let world = running("both", "standard").await;
     let (pod, restarts) = (pod_uid(&world).await, Restarts::of(&world));
     let both = json!({"spec": {
@@ -324,7 +331,7 @@ async fn a_volume_that_grows_in_the_middle_of_a_rollout_restarts_no_pod_that_was
 }
 
 #[tokio::test]
-async fn a_claim_that_was_too_small_to_be_made_is_made_once_the_spec_asks_for_more() {
+async fn a_claim_that_was_refused_as_too_small_is_created_once_the_spec_asks_for_more() {
     let world = World::new("small").await;
     let range = json!({
         "metadata": {"name": "least"},
@@ -353,7 +360,7 @@ async fn a_claim_that_was_too_small_to_be_made_is_made_once_the_spec_asks_for_mo
 }
 
 #[tokio::test]
-async fn an_unreadable_storage_class_is_no_obstacle_and_another_class_in_the_spec_is_told() {
+async fn an_unreadable_storage_class_does_not_block_and_a_changed_class_in_the_spec_is_reported() {
     let mut world = World::without_operator("blind").await;
     let mut config = world.control_plane().client_config();
     config.auth_info.impersonate = Some(without_classes(&world).await);
@@ -375,15 +382,15 @@ async fn an_unreadable_storage_class_is_no_obstacle_and_another_class_in_the_spe
             json!({"spec": {"storage": {"storageClassName": "fixed"}}}),
         )
         .await;
-    let server = told(&world, "StorageClassImmutable").await;
+    let server = progressing_with(&world, "StorageClassImmutable").await;
     assert!(
         wait::is(&server, "Ready", "True", "AllConditionsMet"),
         "the server runs as before"
     );
-    world.told("StorageClassImmutable").await;
+    world.event_note("StorageClassImmutable").await;
 }
 
-/// A user with every right but that on cluster-wide objects.
+/// A user with every right except on cluster-wide objects.
 async fn without_classes(world: &World) -> String {
     let user = format!("blind-{}", world.namespace);
     let role: ClusterRole = serde_json::from_value(json!({
@@ -404,14 +411,14 @@ async fn without_classes(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn an_operator_killed_between_the_delete_and_the_create_of_the_stateful_set_restarts_no_pod() {
+async fn an_operator_killed_between_delete_and_create_of_the_stateful_set_restarts_no_pod() {
     let mut world = World::new("growkilled").await;
     world
         .create(&fixtures::server("files", on_class("standard")))
         .await;
     world.ready("files").await;
     let pod = pod_uid(&world).await;
-    // What the killed operator had done by then.
+    // What the operator had done before it was killed.
     world.stop_operator().await;
     world.merge::<DittoServer>("files", grow_to("2Gi")).await;
     world.orphan_pod().await;

@@ -1,4 +1,4 @@
-module dittofs.com/operator/tests/cluster/components/kubernetes
+module dittofs.com/operator/tests/cluster/components/kubernetes-1.37
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-//! Nobody is moved to an empty database unasked.
+//! No server is moved to an empty database without confirmation.
 
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::api::percona::PerconaPGCluster;
@@ -35,13 +35,14 @@ async fn on_percona(world: &World) {
     assert_eq!(database(world).await, json!({"type": "postgres"}));
 }
 
+// invariant: 17
 #[tokio::test]
-async fn a_stopped_server_on_a_volume_without_labels_stays_on_its_file_when_percona_is_switched_on() {
+async fn a_stopped_server_on_a_volume_without_labels_stays_on_sqlite_when_percona_is_enabled() {
     let world = World::new("unlabelled").await;
     let _simulator = world.percona().await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    // As a restore leaves it whose tool drops labels.
+    // Like a claim after a restore with a tool that drops labels.
     world
         .merge::<PersistentVolumeClaim>(CLAIM, json!({"metadata": {"labels": null}}))
         .await;
@@ -74,26 +75,26 @@ async fn create_on_own_postgres(world: &World) {
 }
 
 #[tokio::test]
-async fn a_server_that_leaves_its_own_postgresql_for_its_file_says_what_it_left() {
+async fn a_server_that_moves_from_its_own_postgresql_to_sqlite_reports_the_old_database() {
     let world = World::new("left").await;
     create_on_own_postgres(&world).await;
     patch(&world, json!({"spec": {"database": {"postgresSecretRef": null}}})).await;
-    let note = world.told("DatabaseChanged").await;
+    let note = world.event_note("DatabaseChanged").await;
     assert!(note.contains("the PostgreSQL that Secret own names"), "{note}");
     world.ready("files").await;
     assert_eq!(database(&world).await["type"], "sqlite");
 }
 
 #[tokio::test]
-async fn a_server_that_is_given_another_file_says_which_one_it_left() {
+async fn a_server_with_a_changed_sqlite_path_reports_the_old_file() {
     let world = World::new("file").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     let path = json!({"sqlite": {"path": "/data/store/metadata/other.db"}});
     patch(&world, json!({"spec": {"database": path}})).await;
-    let note = world.told("DatabaseChanged").await;
+    let note = world.event_note("DatabaseChanged").await;
     assert!(
-        note.contains("What is in /data/controlplane/controlplane.db stays"),
+        note.contains("The data in /data/controlplane/controlplane.db stays"),
         "{note}"
     );
     world.ready("files").await;
@@ -117,8 +118,9 @@ async fn a_stopped_server_starts_on_its_own_postgresql_although_percona_is_not_r
     assert_eq!(starts(&world).await, 1);
 }
 
+// invariant: 17
 #[tokio::test]
-async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_says_so() {
+async fn a_server_on_its_own_postgresql_moves_to_percona_only_after_confirmation() {
     let world = World::new("own").await;
     let _simulator = world.percona().await;
     create_on_own_postgres(&world).await;
@@ -141,7 +143,7 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
     assert_eq!(starts(&world).await, 2, "one restart");
     marked(&world, Some("percona")).await;
 
-    // Back, and on again: the word is of the first move.
+    // Back and forth again: the confirmation was for the first move.
     let own = json!({"spec": {"database": {"postgresSecretRef": {"name": "own", "key": "host"}}, "percona": {"enabled": false}}});
     patch(&world, own).await;
     world.ready("files").await;
@@ -153,17 +155,18 @@ async fn a_server_on_its_own_postgresql_is_moved_to_percona_only_if_the_user_say
             wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
         })
         .await;
-    let told = wait::condition(&server, "DatabaseReady").expect("a condition");
+    let condition = wait::condition(&server, "DatabaseReady").expect("a condition");
     assert!(
-        told.message.contains("does not count for this move"),
+        condition.message.contains("does not count for this move"),
         "{}",
-        told.message
+        condition.message
     );
     assert_eq!(starts(&world).await, starts_before);
 }
 
+// invariant: 6
 #[tokio::test]
-async fn a_server_that_is_deleted_before_it_left_its_own_postgresql_leaves_the_secrets_that_it_knows() {
+async fn a_server_deleted_before_it_moved_from_its_own_postgresql_keeps_its_secrets() {
     for policy in [DeleteParams::background(), DeleteParams::foreground()] {
         let world = World::new("owngoes").await;
         let _simulator = world.percona().await;
@@ -181,7 +184,7 @@ async fn a_server_that_is_deleted_before_it_left_its_own_postgresql_leaves_the_s
                 wait::is(server, "DatabaseReady", "False", "DatabaseMoveUnconfirmed")
             })
             .await;
-        // Held on, the cluster outlives the StatefulSet of a foreground deletion, and the volumes: the signs of where the data is.
+        // A finalizer keeps the cluster longer than the StatefulSet of a foreground deletion and the volumes, which show where the data is.
         let hold = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
         let cluster = "files-postgres";
         world
@@ -203,8 +206,9 @@ async fn a_server_that_is_deleted_before_it_left_its_own_postgresql_leaves_the_s
     }
 }
 
+// invariant: 17
 #[tokio::test]
-async fn the_word_that_the_data_has_moved_counts_for_one_move() {
+async fn the_confirmation_that_the_data_has_moved_is_valid_for_one_move() {
     let world = World::new("again").await;
     let _simulator = world.percona().await;
     world.create(&fixtures::minimal("files")).await;
@@ -218,14 +222,14 @@ async fn the_word_that_the_data_has_moved_counts_for_one_move() {
     assert_eq!(database(&world).await["type"], "sqlite");
     marked(&world, Some("sqlite")).await;
 
-    // Months later: what the file holds by now is not in the cluster.
+    // Months later: the file now holds data that is not in the cluster.
     patch(&world, json!({"spec": {"percona": {"enabled": true}}})).await;
     let server = world.server_until("files", "on SQLite", is_pending).await;
-    let told = wait::condition(&server, "DatabaseReady").expect("a condition");
+    let condition = wait::condition(&server, "DatabaseReady").expect("a condition");
     assert!(
-        told.message.contains("does not count for this move"),
+        condition.message.contains("does not count for this move"),
         "{}",
-        told.message
+        condition.message
     );
     patch(&world, json!({"metadata": {"annotations": {MIGRATED: null}}})).await;
     marked(&world, None).await;

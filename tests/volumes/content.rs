@@ -1,4 +1,4 @@
-//! A content volume that is added later: its pod is replaced once, when that can be.
+//! A content volume that is added later: the pod is replaced once, as soon as that is possible.
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -38,8 +38,9 @@ async fn a_content_volume_that_is_added_later_restarts_the_pod_once() {
     assert_eq!(pod_uid(&world).await, new.uid(), "restarted once");
 }
 
+// invariant: 13
 #[tokio::test]
-async fn a_content_volume_that_cannot_be_made_leaves_the_pod_until_it_can() {
+async fn a_content_volume_that_cannot_be_created_keeps_the_pod_until_it_can() {
     let world = running("full", "standard").await;
     let pod = pod_uid(&world).await;
     let range = json!({
@@ -54,21 +55,22 @@ async fn a_content_volume_that_cannot_be_made_leaves_the_pod_until_it_can() {
     world.merge::<DittoServer>("files", content).await;
     let server = world
         .server_until("files", "waiting for the claim", |server| {
-            wait::condition(server, "Progressing").is_some_and(|told| {
-                told.message
+            wait::condition(server, "Progressing").is_some_and(|condition| {
+                condition
+                    .message
                     .contains("PersistentVolumeClaim content-files-0 is not there yet")
             })
         })
         .await;
     assert!(wait::is(&server, "Available", "True", "MinimumReplicasAvailable"));
-    // Another pass finds nothing to do either.
+    // Another reconcile finds nothing to do.
     let fence = json!({"spec": {"progressDeadlineSeconds": 601}});
     world.merge::<DittoServer>("files", fence).await;
     world.observed().await;
     assert_eq!(pod_uid(&world).await, pod, "it runs on");
 
     world.delete::<LimitRange>("most").await;
-    // The StatefulSet's controller backs off; a change of the StatefulSet wakes it.
+    // The StatefulSet controller is in backoff. A change of the StatefulSet ends that.
     let woken = json!({"metadata": {"annotations": {"example.com/wake": "up"}}});
     world.merge::<StatefulSet>("files", woken).await;
     world.pod_other_than(pod.as_deref()).await;
@@ -76,7 +78,7 @@ async fn a_content_volume_that_cannot_be_made_leaves_the_pod_until_it_can() {
 }
 
 #[tokio::test]
-async fn a_content_volume_restarts_no_pod_that_the_user_replaces_by_hand() {
+async fn a_content_volume_restarts_no_pod_with_the_on_delete_strategy() {
     let world = running("byhand", "standard").await;
     let pod = pod_uid(&world).await;
     let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}});
@@ -86,9 +88,10 @@ async fn a_content_volume_restarts_no_pod_that_the_user_replaces_by_hand() {
     world.merge::<DittoServer>("files", content).await;
     world
         .server_until("files", "waiting for the user", |server| {
-            wait::condition(server, "Progressing").is_some_and(|told| {
-                told.message
-                    .contains("kubectl delete pod files-0 when it suits you")
+            wait::condition(server, "Progressing").is_some_and(|condition| {
+                condition
+                    .message
+                    .contains("delete pod files-0 at a convenient time")
             })
         })
         .await;
