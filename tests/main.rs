@@ -24,12 +24,14 @@ mod kstatus;
 mod leader;
 mod metrics;
 mod model;
+mod namespaces;
 #[cfg(feature = "otel")]
 mod otel;
 mod packaging;
 mod pause;
 mod plugin;
 mod proxy;
+mod reads;
 mod restarts;
 mod rollouts;
 mod rooms;
