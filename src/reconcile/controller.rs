@@ -255,7 +255,7 @@ fn mark_trace_failed(error: &Error) {
 async fn handle_unparsable(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
     let reported = status::report_unparsable(context, invalid).await;
     // Also if that fails: a status that cannot be written must not block the deletion.
-    let action = finalize::release_unparsable(context, invalid).await?;
+    let action = finalize::finish_unparsable(context, invalid).await?;
     reported?;
     Ok(action)
 }
