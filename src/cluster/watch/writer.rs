@@ -147,7 +147,7 @@ impl<K: Cached> CacheWriter<K> {
 
     fn interrupted(&self, scope: Option<&str>, text: String) {
         if !self.health.is_failing(kind::<K>(), scope) {
-            tracing::info!(kind = %kind::<K>(), ?scope, error = text, "watch interrupted; listing again");
+            tracing::info!(kind = %kind::<K>(), ?scope, error = %text, "watch interrupted; listing again");
         }
         self.health.failing(kind::<K>(), scope, &text);
         if self.cache.scope_state(scope) == WatchState::Starting

@@ -64,7 +64,7 @@ async fn expansion(client: &Client, name: &str) -> Expansion {
         Ok(_) => Expansion::Possible,
         Err(error) => {
             let error_text = errors::explain(&error);
-            tracing::info!(error = error_text, name, "cannot read the StorageClass");
+            tracing::info!(error = %error_text, name, "cannot read the StorageClass");
             match error {
                 kube::Error::Api(status) if matches!(status.code, 401 | 403) => Expansion::Possible,
                 _ => Expansion::Unread,
