@@ -38,3 +38,4 @@ mod samples;
 mod secrets;
 mod support;
 mod takeover;
+mod volumes;

@@ -33,8 +33,10 @@ pub struct DatabaseSpec {
     pub sqlite: Option<SqliteSpec>,
 
     /// Your own PostgreSQL: a Secret with the keys `host`, `database`, `user` and `password`, and if needed `port`
-    /// (default 5432) and `sslmode`. The server then uses PostgreSQL, whatever `type` says. `key` is not used,
-    /// but must be there: write `key: host`. Excludes `spec.percona`.
+    /// (default 5432), `sslmode` and `ca.crt`. Without `sslmode`, the connection is not encrypted. With `verify-ca` or
+    /// `verify-full`, the server verifies PostgreSQL with the CA in `ca.crt`, or with the CAs of its image if there is none.
+    /// The server then uses PostgreSQL, whatever `type` says. `key` is not used, but must be there: write `key: host`.
+    /// Excludes `spec.percona`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::postgres_secret_ref")]
     pub postgres_secret_ref: Option<SecretKeySelector>,
@@ -81,13 +83,15 @@ pub struct PerconaSpec {
     #[serde(default)]
     pub enabled: bool,
 
-    /// Delete the cluster, with its data, together with the DittoServer. Default: false, the cluster stays.
+    /// Delete the cluster, with its data, together with the DittoServer. Default: false, the cluster stays. A cluster that
+    /// this operator did not create is never deleted.
     #[serde(default)]
     pub delete_with_server: bool,
 
-    /// Use a PerconaPGCluster `<name>-postgres` that exists already and that this operator did not make. It then follows
-    /// this block, but keeps its standbys, and what the block does not speak of (images, backups).
-    /// Default: false, such a cluster is left alone and a condition says so.
+    /// Use a PerconaPGCluster `<name>-postgres` that exists already and that this operator did not create. The cluster
+    /// must allow it with the annotation `dittofs.dittofs.com/adopt: <name>`. It then follows this block, but keeps its
+    /// standbys, and what the block does not configure (images, backups). Default: false, such a cluster is not changed,
+    /// and a condition reports it.
     #[serde(default)]
     pub adopt_existing: bool,
 
@@ -109,7 +113,7 @@ pub struct PerconaSpec {
     #[x_kube(validation = rules::positive_quantity())]
     pub storage_size: Option<String>,
 
-    /// StorageClass of the data volumes. Absent: the cluster's default class.
+    /// StorageClass of the data volumes. Absent: the cluster's default class. An edit has no effect on a cluster that exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::storage_class_name())]

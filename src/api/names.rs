@@ -18,6 +18,8 @@ pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets"
 /// Annotation by which a user says, with the value `true`, that a server's control-plane data has moved from SQLite to
 /// the Percona database that its spec asks for, or that there is none to move.
 pub const DATABASE_MIGRATED_ANNOTATION: &str = "dittofs.dittofs.com/database-migrated";
+/// Annotation by which the owner of a PerconaPGCluster allows a server to use it; its value is the name of the `DittoServer`.
+pub const ADOPT_ANNOTATION: &str = "dittofs.dittofs.com/adopt";
 /// Annotation in which the Go operator counted failed logins. Ours never writes it.
 pub const AUTH_RETRY_COUNT_ANNOTATION: &str = "dittofs.dittofs.com/auth-retry-count";
 

@@ -39,7 +39,8 @@ use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
-use crate::domain::validate::validate;
+use crate::domain::validate::{recheck_in, validate};
+use crate::domain::workload::stuck_pod;
 use crate::domain::{self, volumes};
 
 /// Why a reconcile is to be tried again.
@@ -122,9 +123,13 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     guarded?;
     complete(&applied)?;
     // Time that passes changes nothing in the cluster that a watch would tell.
-    let due = [deadline, volumes::may_follow_in(&observed)]
-        .into_iter()
-        .flatten();
+    let due = [
+        deadline,
+        volumes::may_follow_in(&observed),
+        recheck_in(&observed),
+        stuck_pod::recheck_in(&observed),
+    ];
+    let due = due.into_iter().flatten();
     Ok(Action::requeue(due.fold(context.resync, Duration::min)))
 }
 

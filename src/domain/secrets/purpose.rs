@@ -40,7 +40,7 @@ pub enum Purpose {
     DatabasePassword,
     /// `sslmode` of the connection.
     DatabaseSslMode,
-    /// CA of the database's server certificate.
+    /// CA of the database's server certificate. Used only if the server verifies it.
     DatabaseCa,
 }
 

@@ -22,7 +22,7 @@ use crate::domain::cleanup::plan::{
     Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_labelled_for, is_lost_pod,
     says_that_it_stays,
 };
-use crate::domain::ownership::{Owner, is_bound, owner};
+use crate::domain::ownership::{Owner, is_adopted, is_bound, owner};
 
 /// One server's cleanup.
 pub(super) struct Cleaner<'a> {
@@ -36,6 +36,9 @@ impl Cleaner<'_> {
     pub(super) async fn pass(&self, plan: impl FnOnce(Remains) -> Plan) -> Cleanup {
         let mut cleanup = Cleanup::default();
         let (cluster, remains) = match self.read_cluster().await {
+            Ok(Some(cluster)) if is_adopted(&cluster.metadata, self.server) => {
+                (Some(cluster), Remains::Adopted)
+            }
             Ok(Some(cluster)) => (Some(cluster), Remains::Cluster),
             Ok(None) => (None, self.remains_of_cluster().await),
             Err(error) => {
