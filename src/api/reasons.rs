@@ -107,7 +107,8 @@ pub const DATABASE_SECRET_UNREADABLE: &str = "DatabaseSecretUnreadable";
 /// A value in a Secret of Percona's operator would crash the server. Read the logs of that operator.
 pub const DATABASE_SECRET_INVALID: &str = "DatabaseSecretInvalid";
 /// The CA with which the running server verifies its database is missing. The StatefulSet is not updated, because the server must
-/// not stop verifying. Restore the Secret; Percona's operator restores it if it runs.
+/// not stop verifying. Restore the Secret or its key `ca.crt`; Percona's operator restores its own Secret if it runs. `ConfigReady` has
+/// this reason for your own PostgreSQL.
 pub const DATABASE_CERTIFICATE_MISSING: &str = "DatabaseCertificateMissing";
 /// The cluster has another PostgreSQL version than the default image, and no image. Name the image.
 pub const POSTGRES_IMAGE_REQUIRED: &str = "PostgresImageRequired";

@@ -148,26 +148,19 @@ mod tests {
             annotations: annotated(Some("files")).annotations,
             ..owned("Deployment", "apps/v1", "web", "u9")
         };
-        let table = [
-            ("both allow it", server(true), annotated(Some("files")), true),
-            ("the database does not", server(true), annotated(None), false),
-            (
-                "the database allows another server",
-                server(true),
-                annotated(Some("other")),
-                false,
-            ),
-            (
-                "the spec does not",
-                server(false),
-                annotated(Some("files")),
-                false,
-            ),
-            ("a controller owns it", server(true), controlled, false),
-        ];
-        for (what, server, database, may) in table {
-            assert_eq!(may_adopt(&database, &server), may, "{what}");
-        }
+        let check = |what: &str, adopt: bool, database: &ObjectMeta, may: bool| {
+            assert_eq!(may_adopt(database, &server(adopt)), may, "{what}");
+        };
+        check("both allow it", true, &annotated(Some("files")), true);
+        check("the database does not", true, &annotated(None), false);
+        check(
+            "the database allows another server",
+            true,
+            &annotated(Some("other")),
+            false,
+        );
+        check("the spec does not", false, &annotated(Some("files")), false);
+        check("a controller owns it", true, &controlled, false);
         assert!(
             is_adopted(&annotated(Some("files")), &server(false)),
             "the annotation stays"

@@ -20,7 +20,7 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use kube::ResourceExt;
 
 pub use self::data::SecretData;
-pub use self::purpose::{Purpose, SSL_MODE_VARIABLE};
+pub use self::purpose::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE};
 use crate::api::{DatabaseBackend, DittoServer, names};
 use crate::domain::observed::Observed;
 
@@ -97,8 +97,14 @@ pub fn names(server: &DittoServer) -> impl Iterator<Item = String> {
 /// Whether the Secret of the user's own PostgreSQL has a CA with which the server verifies the database. Other modes do not use it.
 #[must_use]
 pub fn verifies_with_ca(secret: &SecretData) -> bool {
+    asks_to_verify(secret) && secret.value(CA_KEY).is_some()
+}
+
+/// Whether the Secret of the user's own PostgreSQL has a mode in which the server verifies the database.
+#[must_use]
+pub fn asks_to_verify(secret: &SecretData) -> bool {
     let mode = secret.value(SSL_MODE_KEY).unwrap_or_default();
-    mode.starts_with(b"verify-") && secret.value(CA_KEY).is_some()
+    mode.starts_with(b"verify-")
 }
 
 /// The Secret of the user's own PostgreSQL, if the connection is not encrypted because nobody chose a mode.

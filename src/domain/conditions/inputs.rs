@@ -202,9 +202,13 @@ impl<'a> Inputs<'a> {
 
     /// Whether only the user's decision to replace a pod is missing, while the old pod serves. That may take any time.
     pub(super) fn waits_for_user(&self) -> bool {
+        self.is_updated_manually() && self.ready_replicas() >= self.desired_replicas()
+    }
+
+    /// Whether the user decides when a pod of another revision is replaced.
+    pub(super) fn is_updated_manually(&self) -> bool {
         let stateful_set = self.stateful_set.ours();
-        let is_manual = stateful_set.is_some_and(|stateful_set| !rollout::is_automatic(stateful_set));
-        is_manual && self.ready_replicas() >= self.desired_replicas()
+        stateful_set.is_some_and(|stateful_set| !rollout::is_automatic(stateful_set))
     }
 
     /// Whether a pod of another revision than the wanted one exists and is not being deleted.

@@ -187,9 +187,9 @@ fn rolling_out(inputs: &Inputs<'_>) -> Option<Judgement> {
         revision(status.current_revision.as_ref())?,
         revision(status.update_revision.as_ref())?,
     );
-    let is_complete = rollout::all_updated(status, wanted)
-        && inputs.ready_replicas() >= wanted
-        && !inputs.has_outdated_pod();
+    // After a manual rollout the two revisions may differ for ever, and a pod that is not ready is not a rollout.
+    let is_ready = inputs.ready_replicas() >= wanted || inputs.is_updated_manually();
+    let is_complete = rollout::all_updated(status, wanted) && is_ready && !inputs.has_outdated_pod();
     (wanted > 0 && current != update && !is_complete).then(|| rollout(inputs, status, wanted, update))
 }
 

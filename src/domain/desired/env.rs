@@ -4,10 +4,7 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use super::database_tls::DatabaseTls;
 use super::paths;
-use crate::domain::secrets::{CA_KEY, SSL_MODE_VARIABLE, SecretUse};
-
-/// File with the CA of the database's certificate.
-const SSL_ROOT_CERT: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
+use crate::domain::secrets::{CA_KEY, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE, SecretUse};
 
 /// The variables, in the order of the uses.
 pub(super) fn build(uses: &[SecretUse], tls: DatabaseTls) -> Vec<EnvVar> {
@@ -19,7 +16,10 @@ pub(super) fn build(uses: &[SecretUse], tls: DatabaseTls) -> Vec<EnvVar> {
         variables.push(literal(SSL_MODE_VARIABLE, mode.to_owned()));
     }
     if tls.has_ca {
-        variables.push(literal(SSL_ROOT_CERT, paths::file(paths::POSTGRES_CA, CA_KEY)));
+        variables.push(literal(
+            SSL_ROOT_CERT_VARIABLE,
+            paths::file(paths::POSTGRES_CA, CA_KEY),
+        ));
     }
     variables
 }

@@ -3,6 +3,9 @@
 /// Variable of the server's container with `sslmode` of the database connection.
 pub const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
 
+/// Variable of the server's container with the file of the CA of the database's certificate.
+pub const SSL_ROOT_CERT_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
+
 /// What the server does with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {

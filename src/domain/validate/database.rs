@@ -14,10 +14,10 @@ use super::{Concern, Finding, Severity, Violation, conflict_message};
 use crate::api::defaults::PERCONA_POSTGRES_VERSION;
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, PerconaSpec, names, reasons};
-use crate::domain::data_home;
+use crate::domain::data_home::{self, Place};
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::ownership::{Owner, controller, may_adopt, owner};
-use crate::domain::secrets::CA_KEY;
+use crate::domain::secrets::{self, CA_KEY};
 use crate::domain::workload::pod_template;
 
 /// Age after which a cluster has a state, unless Percona's operator does not look at it.
@@ -40,7 +40,11 @@ pub(super) fn cluster(observed: &Observed) -> Option<Finding> {
 /// Judges what else the pod needs for the database, other than the Secret of its user.
 pub(super) fn findings(observed: &Observed) -> impl Iterator<Item = Finding> {
     let is_pending = data_home::is_pending(observed);
-    let blocking = [unconfirmed_move(observed), lost_certificate(observed)];
+    let blocking = [
+        unconfirmed_move(observed),
+        lost_certificate(observed),
+        lost_own_certificate(observed),
+    ];
     let violations = blocking.into_iter().flatten().filter(move |_| !is_pending);
     violations.map(Finding::blocking)
 }
@@ -220,6 +224,27 @@ fn lost_certificate(observed: &Observed) -> Option<Violation> {
         message,
         concern,
         severity,
+    })
+}
+
+/// The same for the user's own PostgreSQL: its Secret has lost the CA, and still asks for verification.
+fn lost_own_certificate(observed: &Observed) -> Option<Violation> {
+    let secret = &observed.server.spec.postgres_secret_ref()?.name;
+    let live = observed.stateful_set.found()?;
+    let is_same = Place::of_pod(&observed.server, live) == Place::OwnPostgres(Some(secret));
+    let data = observed.secrets.get(secret)?.found()?;
+    let is_lost = secrets::asks_to_verify(data) && data.value(CA_KEY).is_none();
+    if !is_same || !is_lost || !pod_template::has_database_ca(live) {
+        return None;
+    }
+    let message = format!(
+        "Secret {secret} no longer has the key {CA_KEY}. The running server verifies its database with it, so the StatefulSet is not updated until it exists: restore the key"
+    );
+    Some(Violation {
+        reason: reasons::DATABASE_CERTIFICATE_MISSING,
+        message,
+        concern: Concern::Config,
+        severity: Severity::Waiting,
     })
 }
 

@@ -9,7 +9,7 @@ use super::fixtures::{OWN_POSTGRES, PERCONA, claim, running, secret, server, wor
 use super::*;
 use crate::api::DittoServer;
 
-/// What a verdict comes to: the gate, and each violation as `reason severity concern`.
+/// A verdict in short: the gate, and each violation as `reason severity concern`.
 fn summary(observed: &Observed) -> (Option<PodGate>, Vec<String>) {
     let verdict = validate(observed);
     let line = |violation: &Violation| {
@@ -139,11 +139,11 @@ fn nothing_is_started_while_it_is_unknown_whether_an_earlier_server_left_data() 
     observed
         .secrets
         .insert("files-admin-bootstrap-credentials".into(), Read::Missing);
-    let held = (CLOSED, vec!["VolumeClaimsUnreadable Unknown Config".into()]);
-    assert_eq!(summary(&observed), held);
+    let blocked = (CLOSED, vec!["VolumeClaimsUnreadable Unknown Config".into()]);
+    assert_eq!(summary(&observed), blocked);
     let mut percona = world(PERCONA);
     percona.claims = Read::Unreadable("forbidden".into());
-    assert_eq!(summary(&percona), held);
+    assert_eq!(summary(&percona), blocked);
     assert_eq!(summary(&with_pod(observed)), (OPEN, vec![]), "the server exists");
 }
 

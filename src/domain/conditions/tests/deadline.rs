@@ -1,4 +1,4 @@
-//! When a rollout has taken too long, and what is said of it.
+//! Whether a rollout takes too long, and its message.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::validate::fixtures::stateful_set;
 const SPEC: &str = "progressDeadlineSeconds: 60";
 const STARTS: i64 = 0;
 
-/// A server whose pod pulls an image that does not exist, made at a time.
+/// A server whose pod pulls an image that does not exist, created at a time.
 fn starting(spec: &str, pod_made: i64) -> (Observed, Applied) {
     let mut observed = world(spec);
     let pod = json!({

@@ -1,4 +1,4 @@
-//! What the StatefulSet's status comes to: starts, stops, rollouts.
+//! Starts, stops and rollouts, as the status of the StatefulSet shows them.
 
 use std::sync::Arc;
 
@@ -186,6 +186,15 @@ fn a_manual_rollout_is_complete_although_kubernetes_does_not_update_the_current_
     let conditions = with_status("", &complete);
     assert_eq!(condition(&conditions, PROGRESSING).reason, "ReconcileComplete");
     assert_eq!(condition(&conditions, READY).status, "True");
+
+    // A later crash is not a rollout.
+    let observed = world("");
+    let mut crashed = serde_json::to_value(stateful_set(&observed.server, &complete)).expect("JSON");
+    let on_delete = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}, "status": {"readyReplicas": 0}});
+    testing::merge(&mut crashed, &on_delete);
+    let crashed = serde_json::from_value(crashed).expect("a StatefulSet");
+    let conditions = judged(&observed, &applied(&observed, Some(crashed)));
+    assert_eq!(condition(&conditions, PROGRESSING).reason, "ScalingReplicas");
 
     // The status of the StatefulSet may be newer than the pod, or the other way round.
     let mut observed = world("");

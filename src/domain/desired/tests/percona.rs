@@ -18,7 +18,7 @@ fn cluster_with(observed: &Observed, settings: &Settings) -> Option<Value> {
     }
 }
 
-/// The cluster of a server with this `spec.percona`, beside a live one.
+/// The cluster of a server with this `spec.percona`, given a live one.
 fn cluster(percona: &str, live: Option<&str>) -> Value {
     let mut observed = testing::nothing(&format!("percona: {percona}"));
     if let Some(live) = live {

@@ -5,11 +5,11 @@ use super::*;
 #[test]
 fn the_end_of_a_deleted_claim_has_an_event_that_the_volume_is_new() {
     let mut life = Life::ready("");
-    let mut live = running(&life.observed.server);
+    let mut set = running(&life.observed.server);
     let templates = json!([{"metadata": {"name": "metadata"}}]);
-    let spec = live.spec.as_mut().expect("a spec");
+    let spec = set.spec.as_mut().expect("a spec");
     spec.volume_claim_templates = serde_json::from_value(templates).expect("templates");
-    let now = applied(&life.observed, Some(live));
+    let now = applied(&life.observed, Some(set));
     life.reconcile(&now);
     let claim = |deleted: bool| {
         let mut claim = crate::domain::validate::fixtures::claim("metadata", &[]);

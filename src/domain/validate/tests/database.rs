@@ -1,4 +1,4 @@
-//! The PostgreSQL cluster: when a pod may start on it, and when it is held.
+//! The PostgreSQL cluster: when a pod may start on it, and when the StatefulSet is not updated.
 
 use std::sync::Arc;
 

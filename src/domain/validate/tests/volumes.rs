@@ -209,3 +209,42 @@ fn a_ca_that_the_server_verifies_with_must_be_a_certificate() {
     }
     assert_eq!(with("require", "MIIB"), (OPEN, vec![]), "it is not used");
 }
+
+#[test]
+fn a_server_that_verifies_its_own_postgresql_is_not_updated_without_the_ca() {
+    let keys = [
+        ("host", "db"),
+        ("database", "d"),
+        ("user", "u"),
+        ("password", "p"),
+    ];
+    let with = |extra: &[(&str, &str)]| {
+        let data = [&keys[..], extra].concat();
+        let mut observed = set(with_pod(world(OWN_POSTGRES)), "pg", secret(&data));
+        let env = json!([
+            {"name": "DITTOFS_DATABASE_POSTGRES_HOST", "valueFrom": {"secretKeyRef": {"name": "pg", "key": "host"}}},
+            {"name": "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT", "value": "/postgres-ca/ca.crt"},
+        ]);
+        let Read::Found(live) = &mut observed.stateful_set else {
+            panic!("a StatefulSet");
+        };
+        let pod = Arc::make_mut(live)
+            .spec
+            .as_mut()
+            .and_then(|spec| spec.template.spec.as_mut());
+        pod.expect("a pod").containers[0].env = serde_json::from_value(env).expect("variables");
+        summary(&observed)
+    };
+    let blocked = (
+        CLOSED,
+        vec!["DatabaseCertificateMissing Waiting Config".to_owned()],
+    );
+    assert_eq!(with(&[("sslmode", "verify-full")]), blocked);
+    assert_eq!(
+        with(&[("sslmode", "require")]),
+        (OPEN, vec![]),
+        "the user no longer wants it"
+    );
+    let ca = ("ca.crt", crate::domain::validate::fixtures::CERTIFICATE);
+    assert_eq!(with(&[("sslmode", "verify-full"), ca]), (OPEN, vec![]));
+}
