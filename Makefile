@@ -37,6 +37,10 @@ test: control-plane ## Run every test on a real control plane
 test-otel: ## Run the tests of traces (cargo feature otel)
 	cargo test --locked --features otel --lib --test behaviours -- traces:: telemetry:: otel:: canary::
 
+.PHONY: soak
+soak: ## Run the long tests: 500 random sequences, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
+	@scripts/soak
+
 .PHONY: build
 build: ## Build the operator and the launcher of the local control plane
 	cargo build --workspace --bins --locked
@@ -60,9 +64,10 @@ fmt: ## Format the code
 generate: ## Write the generated files again
 	cargo run --quiet --locked -- crd > crds/dittoservers.yaml.new
 	mv crds/dittoservers.yaml.new crds/dittoservers.yaml
-	PACKAGING_WRITE=1 cargo test --quiet --locked --test behaviours -- packaging::generated::what_is_generated_is_fresh
+	PACKAGING_WRITE=1 cargo test --quiet --locked --test behaviours -- packaging::generated::generated_files_are_up_to_date
 	cargo run --quiet --locked -- reference > docs/reference.md.new
 	mv docs/reference.md.new docs/reference.md
+	INVARIANTS_WRITE=1 cargo test --quiet --locked --test behaviours -- invariants::the_page
 
 .PHONY: golden
 golden: ## Write the pod templates of this version again (tests/golden; only before its release)

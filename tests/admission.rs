@@ -1,4 +1,4 @@
-//! The `CustomResourceDefinition` under a real API server: what it accepts, what it refuses, and what it says then.
+//! The CRD on a real API server: what it accepts, what it refuses, and with which message.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails this way")]
 
 mod cases;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use self::cases::{Case, Expect};
 use crate::support::install_crd;
 
-/// Longest wait for anything that the API server does by itself.
+/// Longest wait for an asynchronous step of the API server.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A control plane of its own, because the definition changes under the objects in it.
@@ -35,7 +35,7 @@ fn servers(client: &Client) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), "default", &resource)
 }
 
-/// The definition without rules, as the Go operator's is: what was stored before the rules existed.
+/// The CRD without rules, like the one of the Go operator. It allows to store what was valid before the rules existed.
 fn without_rules(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     fn strip(schema: &mut JSONSchemaProps) {
         schema.x_kubernetes_validations = None;
@@ -70,7 +70,7 @@ fn manifest(name: &str, spec: &str) -> DynamicObject {
     serde_json::from_value(object).expect("an object")
 }
 
-/// Writes the case without storing the result.
+/// Writes the case as a dry run.
 async fn write(servers: &Api<DynamicObject>, name: &str, case: &Case) -> Result<DynamicObject, Error> {
     let dry_run = PostParams {
         dry_run: true,
@@ -81,12 +81,12 @@ async fn write(servers: &Api<DynamicObject>, name: &str, case: &Case) -> Result<
         return servers.create(&dry_run, &object).await;
     }
     object.metadata = servers.get_metadata(name).await?.metadata;
-    // Every update changes something, or the API server would not judge it.
+    // Every update changes something. The API server does not validate an update without a change.
     object.labels_mut().insert("edited".into(), "true".into());
     servers.replace(name, &dry_run, &object).await
 }
 
-/// What is wrong with the outcome.
+/// The difference between the outcome and the expectation.
 fn complaint(case: &Case, outcome: &Result<DynamicObject, Error>) -> Option<String> {
     let said = match outcome {
         Ok(_) => String::new(),
@@ -103,7 +103,7 @@ fn complaint(case: &Case, outcome: &Result<DynamicObject, Error>) -> Option<Stri
     (!good).then(|| format!("{}: wanted {:?}, got {said:?}", case.sentence, case.expect))
 }
 
-/// The API server takes a changed definition into use some time after it is stored.
+/// The API server applies a changed CRD some time after it is stored.
 async fn rules_in_force(servers: &Api<DynamicObject>) {
     let dry_run = PostParams {
         dry_run: true,
@@ -121,7 +121,7 @@ async fn rules_in_force(servers: &Api<DynamicObject>) {
 }
 
 #[tokio::test]
-async fn the_api_server_judges_every_case_of_the_table_as_it_says() {
+async fn the_api_server_accepts_and_refuses_every_case_of_the_table_as_listed() {
     let (_control_plane, client) = control_plane().await;
     let servers = servers(&client);
     let table: Vec<(String, Case)> = cases::all()
@@ -156,7 +156,7 @@ async fn the_api_server_judges_every_case_of_the_table_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_new_object_has_its_defaults_and_is_not_yet_observed() {
+async fn a_new_object_has_its_defaults_and_no_observed_generation() {
     let (_control_plane, client) = control_plane().await;
     install_crd(&client, api::crd()).await;
     let spec = "{storage: {metadataSize: 1Gi}, image: null, metrics: {}, percona: {backup: {}}}";
@@ -184,7 +184,7 @@ async fn a_new_object_has_its_defaults_and_is_not_yet_observed() {
 }
 
 #[tokio::test]
-async fn the_scale_subresource_stops_and_starts_a_server_and_takes_no_more_than_one_replica() {
+async fn the_scale_subresource_stops_and_starts_a_server_and_refuses_more_than_one_replica() {
     let (_control_plane, client) = control_plane().await;
     install_crd(&client, api::crd()).await;
     let servers = servers(&client);

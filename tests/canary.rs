@@ -1,4 +1,4 @@
-//! No value of a Secret leaves it: not to another object, not to an event, not to a log at the most talkative level, not to
+//! No Secret value leaves its Secret: not to another object, not to an event, not to a log at trace level, not to
 //! metrics or arguments.
 
 use std::io::Read;
@@ -18,7 +18,7 @@ use crate::support::account::{self, Kubeconfig};
 use crate::support::process::{free_address, get};
 use crate::support::{World, fixtures, wait};
 
-/// The real binary at its most talkative, and what it says.
+/// The real binary with logs at trace level, and its output.
 struct Talkative {
     process: Child,
     metrics: SocketAddr,
@@ -34,7 +34,7 @@ fn listen(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// The command line of a process, as everybody on the machine sees it.
+/// The command line of a process, which every user of the machine can read.
 fn arguments(process: u32) -> String {
     let bytes = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_else(|_| {
         let ps = Command::new("ps")
@@ -80,7 +80,7 @@ impl Talkative {
         }
     }
 
-    /// What anybody on the machine or at the metrics port sees of it.
+    /// What every user of the machine and every client of the metrics port can read.
     fn outside(&self) -> String {
         let scrape = get(self.metrics, "/metrics").expect("a scrape");
         assert!(
@@ -92,7 +92,7 @@ impl Talkative {
         scrape + &arguments
     }
 
-    /// Stops it, and returns all that it said.
+    /// Stops it, and returns its output.
     fn stop(mut self) -> String {
         self.process.kill().expect("the operator runs");
         let said = self.output.iter_mut().filter_map(Option::take);
@@ -107,7 +107,7 @@ impl Drop for Talkative {
     }
 }
 
-/// A server that uses a Secret for all that a Secret can be used for without TLS and Kerberos.
+/// A server that uses a Secret wherever it can, except for TLS and Kerberos.
 fn server() -> DittoServer {
     let key = |key: &str| json!({"name": "canary", "key": key});
     fixtures::server(
@@ -125,7 +125,7 @@ fn server() -> DittoServer {
     )
 }
 
-/// A Secret whose values are found wherever they turn up.
+/// A Secret with values that the test can find in any text.
 pub fn canary(generation: u8) -> Secret {
     let value = |name: &str| format!("canary-{name}-{generation}-0123456789012345678901234567890");
     let values = ["jwt", "admin", "ldap", "token"].map(|name| (name, value(name)));
@@ -136,7 +136,7 @@ pub fn canary(generation: u8) -> Secret {
     fixtures::secret("canary", &data)
 }
 
-/// Every value of every Secret in the namespace, plain and in base64. Short ones say nothing: a port, a name.
+/// Every value of every Secret in the namespace, plain and in base64. Short values (a port, a name) are skipped.
 pub async fn values(world: &World) -> Vec<String> {
     let secrets = world
         .api::<Secret>()
@@ -169,7 +169,7 @@ pub async fn values(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// All that is in the namespace but the Secrets, as text.
+/// All objects of the namespace except Secrets, as text.
 fn everything_else(world: &World) -> String {
     let kinds = "configmaps,dittoservers,events,statefulsets,pods,services,networkpolicies,perconapgclusters,controllerrevisions";
     let output = world
@@ -188,8 +188,9 @@ fn everything_else(world: &World) -> String {
     list.to_string()
 }
 
+// invariant: 5
 #[tokio::test]
-async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in_the_log_at_trace_level() {
+async fn no_secret_value_is_in_another_object_in_metrics_in_arguments_or_in_the_log_at_trace_level() {
     let world = World::without_operator("canary").await;
     let simulator = world.percona().await;
     world.create(&canary(1)).await;
@@ -200,7 +201,7 @@ async fn no_value_of_a_secret_is_in_another_object_in_metrics_in_arguments_or_in
     world.ready("generated").await;
     let mut canaries = values(&world).await;
 
-    // A bad value, a rotation and an outage: each has a message of its own.
+    // A bad value, a rotation and an outage: each causes a different message.
     world
         .merge::<Secret>("canary", json!({"stringData": {"jwt": "canary-short"}}))
         .await;

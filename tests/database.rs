@@ -1,4 +1,4 @@
-//! The PostgreSQL cluster (Percona) of a server, with the simulator in the place of Percona's operator.
+//! The PostgreSQL cluster (Percona) of a server, with a simulator instead of Percona's operator.
 
 use dittofs_operator::api::percona::PerconaPGCluster;
 use dittofs_operator::api::{DittoServer, Phase};
@@ -110,19 +110,19 @@ async fn the_server_waits_for_the_database_and_then_really_uses_it() {
 
     let params = ListParams::default().fields("involvedObject.name=files");
     let events = world.api::<Event>().list(&params).await.expect("events").items;
-    let told = |what: &str| {
+    let is_reported = |what: &str| {
         events
             .iter()
             .any(|event| event.message.as_deref().is_some_and(|note| note.contains(what)))
     };
     assert!(
-        told("PerconaPGCluster files-postgres") && told("Created StatefulSet files"),
+        is_reported("PerconaPGCluster files-postgres") && is_reported("Created StatefulSet files"),
         "{events:#?}"
     );
 }
 
 #[tokio::test]
-async fn a_database_outage_is_told_and_leaves_the_pod_alone() {
+async fn a_database_outage_is_reported_and_does_not_restart_the_pod() {
     let world = World::new("outage").await;
     let simulator = world.percona().await;
     world.create(&fixtures::server("files", with_percona())).await;
@@ -146,6 +146,7 @@ async fn a_database_outage_is_told_and_leaves_the_pod_alone() {
     assert_eq!(world.get::<Pod>("files-0").await.uid(), before);
 }
 
+// invariant: 4
 #[tokio::test]
 async fn a_rotated_database_password_restarts_the_server_once() {
     let world = World::new("dbrotate").await;
@@ -161,8 +162,9 @@ async fn a_rotated_database_password_restarts_the_server_once() {
     world.ready("files").await;
 }
 
+// invariant: 6
 #[tokio::test]
-async fn the_cluster_follows_the_spec_and_outlives_the_server() {
+async fn the_database_cluster_follows_the_spec_and_is_kept_when_the_server_is_deleted() {
     let world = World::new("follow").await;
     let simulator = world.percona().await;
     world.create(&fixtures::server("files", with_percona())).await;
@@ -216,6 +218,7 @@ async fn the_cluster_follows_the_spec_and_outlives_the_server() {
     simulator.check().expect("the database operator lives");
 }
 
+// invariant: 7
 #[tokio::test]
 async fn a_database_that_we_did_not_create_is_used_only_if_spec_and_database_allow_it_and_is_never_deleted() {
     let world = World::new("adopt").await;

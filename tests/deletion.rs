@@ -1,4 +1,4 @@
-//! What a deleted DittoServer takes along and what it leaves, under every policy and in every kind of weather.
+//! What is deleted with a DittoServer and what is kept, under every policy and with every kind of failure.
 
 mod database;
 mod protection;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::support::{World, fixtures, install_crd, own_control_plane, wait};
 
 const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
-/// The operator's bound, and time for the machine.
+/// The operator's time limit, and a margin for a slow machine.
 const BOUND: Duration = Duration::from_secs(60);
 
 fn storage(retention: &str) -> Value {
@@ -35,7 +35,7 @@ fn has_finalizer(server: &DittoServer) -> bool {
     server.finalizers().iter().any(|name| name == FINALIZER)
 }
 
-/// Deletes the server, waits for its end, and tells how long that took.
+/// Deletes the server, waits until it is gone, and returns how long that took.
 async fn delete(world: &World, case: &str) -> Duration {
     let server: DittoServer = world.get("files").await;
     let start = Instant::now();
@@ -58,7 +58,7 @@ async fn delete(world: &World, case: &str) -> Duration {
     took
 }
 
-/// Claims, Secrets and database that are there and not going.
+/// Claims, Secrets and databases that exist and are not being deleted.
 async fn left(world: &World) -> Vec<String> {
     let params = ListParams::default();
     let mut left = Vec::new();
@@ -101,14 +101,14 @@ const DATABASE_SECRETS: [&str; 2] = [
     "secret/files-postgres-pguser-dittofs",
 ];
 
-/// Waits until the claims are really gone: their pod has to go first.
+/// Waits until the claims are gone. Their pod must be deleted first.
 async fn claims_go(world: &World) {
     for name in ["metadata-files-0", "controlplane-files-0"] {
         gone(world.api::<PersistentVolumeClaim>(), name).await;
     }
 }
 
-/// Waits until no object of this name is there.
+/// Waits until no object of this name exists.
 async fn gone<K>(api: Api<K>, name: &str)
 where
     K: kube::Resource + Clone + std::fmt::Debug + Send + serde::de::DeserializeOwned + 'static,
@@ -128,8 +128,9 @@ async fn reasons(world: &World) -> Vec<String> {
     events.into_iter().filter_map(|event| event.reason).collect()
 }
 
+// invariant: 6
 #[tokio::test]
-async fn by_default_volumes_and_secrets_stay_and_no_finalizer_is_set() {
+async fn by_default_volumes_and_secrets_are_kept_and_no_finalizer_is_set() {
     let world = World::new("retain").await;
     world.create(&fixtures::minimal("files")).await;
     assert!(!has_finalizer(&world.ready("files").await));
@@ -138,7 +139,7 @@ async fn by_default_volumes_and_secrets_stay_and_no_finalizer_is_set() {
 }
 
 #[tokio::test]
-async fn with_retention_delete_volumes_and_secrets_go_and_a_new_server_starts_afresh() {
+async fn with_retention_delete_volumes_and_secrets_are_deleted_and_a_new_server_starts_empty() {
     let world = World::new("delete").await;
     world
         .create(&fixtures::server("files", json!({"storage": storage("Delete")})))
@@ -149,7 +150,7 @@ async fn with_retention_delete_volumes_and_secrets_go_and_a_new_server_starts_af
     delete(&world, "retention: Delete").await;
     assert_eq!(left(&world).await, Vec::<String>::new());
 
-    // At once, while the old claims and the old StatefulSet may still be on their way out.
+    // Immediately, while the old claims and the old StatefulSet may still be terminating.
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     assert_ne!(
@@ -161,7 +162,7 @@ async fn with_retention_delete_volumes_and_secrets_go_and_a_new_server_starts_af
 }
 
 #[tokio::test]
-async fn the_finalizer_follows_the_policy_and_one_of_the_go_operator_is_taken_off() {
+async fn the_finalizer_follows_the_policy_and_the_go_operators_finalizer_is_removed() {
     let mut world = World::without_operator("policy").await;
     let mut server = fixtures::minimal("files");
     server.metadata.finalizers = Some(vec![FINALIZER.into(), "example.com/other".into()]);
@@ -203,7 +204,7 @@ async fn a_server_that_waits_for_its_stuck_database_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn without_perconas_operator_a_deletion_ends_after_its_bound_and_says_what_is_left() {
+async fn without_perconas_operator_a_deletion_ends_after_its_time_limit_and_reports_what_is_left() {
     let world = World::new("absent").await;
     {
         let _simulator = world.percona().await;
@@ -214,7 +215,7 @@ async fn without_perconas_operator_a_deletion_ends_after_its_bound_and_says_what
     }
     world.delete::<DittoServer>("files").await;
     let server = world
-        .server_until("files", "told what it waits for", |server| {
+        .server_until("files", "reported with what it waits for", |server| {
             wait::condition(server, "Progressing")
                 .is_some_and(|progressing| progressing.message.contains("files-postgres"))
         })
@@ -237,7 +238,7 @@ async fn without_perconas_operator_a_deletion_ends_after_its_bound_and_says_what
 }
 
 #[tokio::test]
-async fn a_server_deleted_while_the_operator_is_down_is_cleaned_up_when_it_is_back() {
+async fn a_server_deleted_while_the_operator_is_down_is_cleaned_up_after_its_restart() {
     let mut world = World::new("down").await;
     world
         .create(&fixtures::server("files", json!({"storage": storage("Delete")})))
@@ -260,12 +261,12 @@ async fn a_server_deleted_while_the_operator_is_down_is_cleaned_up_when_it_is_ba
 }
 
 #[tokio::test]
-async fn a_pod_that_has_lost_its_stateful_set_goes_with_its_server() {
+async fn a_pod_without_its_stateful_set_is_deleted_with_its_server() {
     let mut world = World::new("lostset").await;
     world.create(&fixtures::minimal("files")).await;
     let server = world.ready("files").await;
     let pod = world.get::<Pod>("files-0").await.uid();
-    // An operator that is killed while it makes the StatefulSet anew, and then lacks a Secret.
+    // An operator that is killed while it re-creates the StatefulSet, and then a Secret is missing.
     world.stop_operator().await;
     world.orphan_pod().await;
     world.delete::<Secret>("files-jwt-secret").await;
@@ -283,7 +284,7 @@ async fn a_pod_that_has_lost_its_stateful_set_goes_with_its_server() {
 }
 
 #[tokio::test]
-async fn while_a_server_terminates_no_child_is_made_again() {
+async fn while_a_server_terminates_no_child_is_recreated() {
     let world = World::new("norecreate").await;
     let mut server = fixtures::minimal("files");
     server.metadata.finalizers = Some(vec!["example.com/hold".into()]);
@@ -298,7 +299,7 @@ async fn while_a_server_terminates_no_child_is_made_again() {
     let map: ConfigMap = world.get("files-config").await;
     world.delete::<ConfigMap>("files-config").await;
     wait::until_gone(world.api::<ConfigMap>(), "files-config", map.uid()).await;
-    // Another change of the server, which the operator answers with a pass.
+    // Another change of the server, which triggers a reconcile.
     world
         .merge::<DittoServer>("files", json!({"spec": {"replicas": 0}}))
         .await;
@@ -317,7 +318,7 @@ async fn while_a_server_terminates_no_child_is_made_again() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_namespace_is_not_held_up_and_makes_no_noise() {
+async fn the_deletion_of_a_namespace_is_not_delayed_and_causes_no_warnings() {
     let world = World::new("ending").await;
     let simulator = world.percona().await;
     let spec = json!({"storage": storage("Delete"), "percona": percona(true)});
@@ -346,13 +347,13 @@ async fn the_end_of_a_namespace_is_not_held_up_and_makes_no_noise() {
         "creates refused because the namespace terminates: {}",
         refused.len()
     );
-    // A few for each of the deletions that wake the operator.
+    // A few calls for each deletion that triggers a reconcile.
     assert!(refused.len() < 40, "no loop: {refused:?}");
     simulator.check().expect("the database operator lives");
 }
 
 #[tokio::test]
-async fn a_removed_database_definition_does_not_hold_up_a_deletion() {
+async fn a_removed_database_crd_does_not_block_a_deletion() {
     let mut world = World::on(own_control_plane().await, "nocrd").await;
     install_crd(&world.client, api::crd()).await;
     percona::install_crd(&world.client)
@@ -374,7 +375,7 @@ async fn a_removed_database_definition_does_not_hold_up_a_deletion() {
 }
 
 #[tokio::test]
-async fn a_stored_server_that_does_not_parse_can_be_deleted_and_loses_nothing() {
+async fn a_stored_server_that_does_not_parse_can_be_deleted_and_its_data_is_kept() {
     let mut world = World::on(own_control_plane().await, "broken").await;
     let mut loose = serde_json::to_value(api::crd()).expect("JSON");
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});

@@ -1,4 +1,4 @@
-//! The operator without one of its rights, for each of them: it says which one it misses, where somebody looks.
+//! The operator without one of its rights, for each right: a condition or the log names the missing right.
 
 mod life;
 
@@ -8,20 +8,20 @@ use futures::StreamExt;
 use local_control_plane::rights::Right;
 
 use self::life::{Life, Step};
-use crate::support::process::GLANCE;
+use crate::support::process::POLL;
 use crate::support::{chart, wait};
 
-/// How many operators run side by side. Other tests run meanwhile, and some of them go by the clock.
+/// How many operators run in parallel. Other tests run at the same time, and some of them depend on time.
 fn at_once() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }
 
-/// Where somebody must be told.
+/// Where the missing right must be reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In the conditions of the server: something is not done for it.
+    /// In the conditions of the server, because something is not done for it.
     Status,
-    /// In the operator's log: it is no matter of one server, or the server cannot be told.
+    /// In the operator's log, because it does not concern one server, or the status cannot be written.
     Log,
 }
 
@@ -34,8 +34,8 @@ fn place(right: &Right) -> Place {
         "subjectaccessreviews",
         "tokenreviews",
     ];
-    // Without a list of these two, a server is not made; of the others, it is made, and not looked after. That a watch is
-    // refused is known a moment after the first list; a server that is reconciled in that moment is made as well.
+    // Without a list of these two kinds, no server is created. Without the others it is created but not watched. That a watch is
+    // refused is known shortly after the first list. A server that is reconciled before that is created as well.
     let is_needed = ["perconapgclusters", "persistentvolumeclaims"].contains(&right.resource.as_str());
     let is_only_late = match right.verb.as_str() {
         "watch" => true,
@@ -49,7 +49,7 @@ fn place(right: &Right) -> Place {
     }
 }
 
-/// What is said where a right is missing: one of these.
+/// The expected texts for a missing right: one of these.
 fn phrases(right: &Right) -> Vec<String> {
     let Right {
         verb,
@@ -59,11 +59,11 @@ fn phrases(right: &Right) -> Vec<String> {
     } = right;
     let by_authorizer = format!("cannot {verb} resource \"{resource}\" in API group \"{group}\"");
     let otherwise = match (verb.as_str(), resource.as_str()) {
-        // Of a Secret, the API server's own text is not shown: it may quote the object.
+        // For a Secret, the message of the API server is not shown: it may quote the object.
         ("create", "secrets") => "Secret files-jwt-secret: create failed: Forbidden",
         ("patch", "secrets") => "Secret files-jwt-secret: update failed: Forbidden",
         ("get", "secrets") => "Check that the operator may get Secrets",
-        // Admission has words of its own.
+        // Admission uses a different message.
         ("update", "dittoservers/finalizers") => {
             "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"
         }
@@ -75,8 +75,8 @@ fn phrases(right: &Right) -> Vec<String> {
     vec![by_authorizer, otherwise.to_owned()]
 }
 
-/// Lives until somebody is told of the missing right. Returns when, where and how.
-async fn told(right: &Right) -> Result<String, String> {
+/// Runs the life of a server until the missing right is reported. Returns when, where and how.
+async fn reported(right: &Right) -> Result<String, String> {
     let life = Life::without(Some(right)).await;
     let (place, phrases) = (place(right), phrases(right));
     for step in Step::ALL {
@@ -84,25 +84,25 @@ async fn told(right: &Right) -> Result<String, String> {
         let deadline = Instant::now() + wait::LONGEST;
         loop {
             let said = said(&life, place).await;
-            let is_told = |line: &&str| phrases.iter().any(|phrase| line.contains(phrase));
-            if let Some(line) = said.lines().find(is_told) {
+            let is_named = |line: &&str| phrases.iter().any(|phrase| line.contains(phrase));
+            if let Some(line) = said.lines().find(is_named) {
                 return Ok(format!("{right} | {step:?} | {place:?} | {line}"));
             }
             if step.is_done(&life.world).await {
                 break;
             }
             if Instant::now() > deadline {
-                return Err(untold(right, step, &life));
+                return Err(unreported(right, step, &life));
             }
-            tokio::time::sleep(GLANCE * 5).await;
+            tokio::time::sleep(POLL * 5).await;
         }
     }
-    Err(untold(right, Step::Delete, &life))
+    Err(unreported(right, Step::Delete, &life))
 }
 
-fn untold(right: &Right, step: Step, life: &Life) -> String {
+fn unreported(right: &Right, step: Step, life: &Life) -> String {
     println!("{}", life.operator.log());
-    format!("nobody is told until the end of {step:?} that this is missing: {right}")
+    format!("until the end of {step:?}, nothing reports that this right is missing: {right}")
 }
 
 async fn said(life: &Life, place: Place) -> String {
@@ -112,26 +112,27 @@ async fn said(life: &Life, place: Place) -> String {
     }
 }
 
+// invariant: 19
 #[tokio::test(flavor = "multi_thread")]
-async fn each_right_of_the_chart_that_is_missing_is_named_where_somebody_looks() {
+async fn each_missing_right_of_the_chart_is_named_in_a_condition_or_in_the_log() {
     let rights = chart::granted();
-    let lives = futures::stream::iter(&rights).map(told);
-    let told: Vec<_> = lives.buffer_unordered(at_once()).collect().await;
+    let lives = futures::stream::iter(&rights).map(reported);
+    let outcomes: Vec<_> = lives.buffer_unordered(at_once()).collect().await;
     println!("without | when | where | what is said");
-    told.iter().flatten().for_each(|line| println!("{line}"));
-    let untold: Vec<_> = told.into_iter().filter_map(Result::err).collect();
-    assert!(untold.is_empty(), "{}", untold.join("\n"));
+    outcomes.iter().flatten().for_each(|line| println!("{line}"));
+    let unreported: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(unreported.is_empty(), "{}", unreported.join("\n"));
 }
 
 #[tokio::test]
-async fn with_all_rights_of_the_chart_a_whole_life_meets_no_refusal() {
+async fn with_all_rights_of_the_chart_no_call_is_refused() {
     let life = Life::without(None).await;
     for step in Step::ALL {
         step.act(&life).await;
         let deadline = Instant::now() + wait::LONGEST;
         while !step.is_done(&life.world).await {
             assert!(Instant::now() < deadline, "{step:?} does not end");
-            tokio::time::sleep(GLANCE * 5).await;
+            tokio::time::sleep(POLL * 5).await;
         }
     }
     let log = life.operator.log();

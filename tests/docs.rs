@@ -1,4 +1,6 @@
-//! What the documents say of the code, and of each other, is so.
+//! The references of the pages to the code and to each other are correct.
+
+mod commands;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,7 +9,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The tests that ARCHITECTURE.md names as `path.rs::name`.
+/// The tests that a page names as `path.rs::name`.
 fn named(text: &str) -> Vec<(&str, &str)> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted
@@ -20,13 +22,31 @@ fn named(text: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// Every page of the repository.
+fn all_pages() -> Vec<PathBuf> {
+    let top = std::fs::read_dir(root()).expect("the repository");
+    let top = top.map(|entry| entry.expect("an entry").path());
+    let mut found: Vec<PathBuf> = ["docs", "charts", "tests", "config"]
+        .iter()
+        .flat_map(|folder| pages(&root().join(folder)))
+        .collect();
+    found.extend(top.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    found
+}
+
 #[test]
-fn every_test_that_the_architecture_names_exists() {
-    let tests = named(include_str!("../ARCHITECTURE.md"));
-    assert!(tests.len() > 40, "the table was read: {}", tests.len());
-    for (path, name) in tests {
-        let source = std::fs::read_to_string(root().join(path)).unwrap_or_default();
-        assert!(source.contains(&format!("fn {name}(")), "{path} has no {name}");
+fn every_test_that_a_page_names_exists() {
+    assert_eq!(
+        named("held by `tests/a.rs::it_holds`"),
+        [("tests/a.rs", "it_holds")]
+    );
+    for page in all_pages() {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        for (path, name) in named(&text) {
+            let source = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+            let is_there = source.contains(&format!("fn {name}("));
+            assert!(is_there, "{}: {path} has no {name}", page.display());
+        }
     }
 }
 
@@ -50,7 +70,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where a page's links lead, but for those to other sites.
+/// The targets of a page's links, except links to other sites.
 fn links(text: &str) -> Vec<&str> {
     let outside_of_code = lines(text).flat_map(|line| line.split('`').step_by(2));
     let links = outside_of_code.flat_map(|piece| piece.split("](").skip(1));
@@ -82,14 +102,8 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_of_a_page_leads_to_a_file_and_a_heading_that_exist() {
-    let top = std::fs::read_dir(root()).expect("the repository");
-    let top = top.map(|entry| entry.expect("an entry").path());
-    let mut found: Vec<PathBuf> = ["docs", "charts", "tests", "config"]
-        .iter()
-        .flat_map(|folder| pages(&root().join(folder)))
-        .collect();
-    found.extend(top.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+fn every_link_of_a_page_leads_to_an_existing_file_and_heading() {
+    let found = all_pages();
     let mut followed = 0;
     for page in &found {
         let text = std::fs::read_to_string(page).expect("a page");

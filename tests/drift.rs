@@ -1,4 +1,4 @@
-//! What somebody else does to a child.
+//! Changes that others make to a child, and how they are corrected.
 
 use std::time::Instant;
 
@@ -10,20 +10,20 @@ use kube::ResourceExt;
 use kube::api::{ListParams, ObjectMeta};
 use serde_json::json;
 
-use crate::support::process::GLANCE;
+use crate::support::process::POLL;
 use crate::support::{Kind, World, fixtures, wait};
 
 async fn comes_back<K: Kind>(world: &World, name: &str) {
     let before = world.get::<K>(name).await.meta().uid.clone();
     world.delete::<K>(name).await;
-    wait::until(world.api::<K>(), name, "created anew", |object| {
+    wait::until(world.api::<K>(), name, "created again", |object| {
         object.meta().uid != before
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_deleted_child_comes_back() {
+async fn a_deleted_child_is_recreated() {
     let world = World::new("deleted").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -35,8 +35,9 @@ async fn a_deleted_child_comes_back() {
     world.ready("files").await;
 }
 
+// invariant: 12
 #[tokio::test]
-async fn an_edited_child_is_put_back_and_the_fields_of_others_are_left_alone() {
+async fn an_edited_child_is_corrected_and_fields_of_other_managers_are_kept() {
     let world = World::new("edited").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -74,7 +75,7 @@ async fn an_edited_child_is_put_back_and_the_fields_of_others_are_left_alone() {
     .await;
 }
 
-/// As `kubectl delete --cascade=orphan` of a server leaves its children.
+/// Like a child after `kubectl delete --cascade=orphan` of its server.
 async fn is_owned_again<K: Kind>(world: &World, name: &str) {
     let disowned = json!({"metadata": {"ownerReferences": null}});
     world.merge::<K>(name, disowned).await;
@@ -85,7 +86,7 @@ async fn is_owned_again<K: Kind>(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn a_child_that_lost_its_owner_is_owned_again() {
+async fn a_child_without_its_owner_reference_gets_it_back() {
     let world = World::new("orphaned").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -96,8 +97,9 @@ async fn a_child_that_lost_its_owner_is_owned_again() {
     world.ready("files").await;
 }
 
+// invariant: 12
 #[tokio::test]
-async fn a_rollout_restart_by_kubectl_is_not_undone() {
+async fn kubectl_rollout_restart_is_not_reverted() {
     let world = World::new("restart").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -127,8 +129,9 @@ async fn a_rollout_restart_by_kubectl_is_not_undone() {
     );
 }
 
+// invariant: 7
 #[tokio::test]
-async fn an_object_of_the_same_name_that_is_somebody_elses_is_refused_and_not_touched() {
+async fn an_object_of_the_same_name_with_another_owner_is_reported_and_not_changed() {
     let world = World::new("foreign").await;
     let foreign = ConfigMap {
         metadata: ObjectMeta {
@@ -180,14 +183,15 @@ async fn until_warned_of(world: &World, child: &str) {
         }
         assert!(
             Instant::now() < deadline,
-            "nobody is warned of {child}: {warnings:#?}"
+            "no warning about {child}: {warnings:#?}"
         );
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
+// invariant: 7
 #[tokio::test]
-async fn the_metrics_service_goes_with_the_metrics_and_one_of_somebody_else_stays() {
+async fn the_metrics_service_is_deleted_with_the_metrics_and_one_of_another_owner_is_kept() {
     let world = World::new("metrics").await;
     world
         .create(&fixtures::server("files", json!({"metrics": {"enabled": true}})))

@@ -1,4 +1,4 @@
-//! The operator keeps working when the cluster around it does not.
+//! The operator keeps working when parts of the cluster fail.
 
 use dittofs_operator::api;
 use dittofs_operator::api::{DittoServer, Phase};
@@ -21,19 +21,20 @@ async fn own_world(name: &str) -> World {
     world
 }
 
+// invariant: 8
 #[tokio::test]
-async fn without_perconas_crd_everything_else_works_and_it_is_picked_up_when_installed() {
+async fn without_perconas_crd_everything_else_works_and_the_crd_is_detected_when_installed() {
     let mut world = own_world("nocrd").await;
     world.start_operator().await;
     world
         .create(&fixtures::server("wants", json!({"percona": {"enabled": true}})))
         .await;
     world.create(&fixtures::minimal("plain")).await;
-    let told = world.server_until("wants", "told what to install", |server| {
+    let reported = world.server_until("wants", "reported with what to install", |server| {
         wait::condition(server, "DatabaseReady")
             .is_some_and(|ready| ready.status == "False" && ready.message.contains("install"))
     });
-    told.await;
+    reported.await;
     let _ = wait::until(world.api::<StatefulSet>(), "plain", "there", |_| true).await;
     let _: Service = world.get("wants-api").await;
     let _: ConfigMap = world.get("wants-config").await;
@@ -50,8 +51,9 @@ async fn without_perconas_crd_everything_else_works_and_it_is_picked_up_when_ins
     wait::until(world.api::<StatefulSet>(), "wants", "there", |_| true).await;
 }
 
+// invariant: 8, 14
 #[tokio::test]
-async fn a_forbidden_kind_is_told_and_does_not_hold_up_the_others() {
+async fn a_forbidden_kind_is_reported_and_does_not_block_the_other_kinds() {
     let mut world = own_world("forbidden").await;
     percona::install_crd(&world.client)
         .await
@@ -61,14 +63,14 @@ async fn a_forbidden_kind_is_told_and_does_not_hold_up_the_others() {
     world.start_operator_unsynced(config);
     world.create(&fixtures::minimal("files")).await;
     let _ = wait::until(world.api::<StatefulSet>(), "files", "there", |_| true).await;
-    let server = world.server_until("files", "telling what failed", |server| {
+    let server = world.server_until("files", "reporting what failed", |server| {
         wait::condition(server, "Ready")
             .is_some_and(|ready| ready.status != "True" && ready.message.contains("NetworkPolicy"))
     });
     server.await;
 }
 
-/// A user who may do what the operator needs for a server without pod, and nothing with NetworkPolicies.
+/// A user with the rights for a server without a pod, and no right on NetworkPolicies.
 async fn limited_user(world: &World) -> String {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "limited"},
@@ -101,7 +103,7 @@ async fn limited_user(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_child_that_the_api_server_finds_invalid_is_told_in_its_own_words() {
+async fn a_child_that_the_api_server_refuses_as_invalid_is_reported_with_its_message() {
     let world = World::new("invalid").await;
     let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
     world
@@ -123,24 +125,25 @@ async fn a_child_that_the_api_server_finds_invalid_is_told_in_its_own_words() {
     assert!(!message.contains("Status {"), "{message}");
 }
 
+// invariant: 13, 20
 #[tokio::test]
-async fn a_refused_stateful_set_leaves_the_configuration_of_the_running_pod() {
+async fn a_refused_stateful_set_keeps_the_configuration_of_the_running_pod() {
     let world = World::new("refused").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     let before = configuration(&world).await;
     let restarts = Restarts::of(&world);
 
-    // The configuration is fine; the StatefulSet is not: half a device.
+    // The configuration is valid. The StatefulSet is not: it asks for half a device.
     let half = json!({"limits": {"example.org/device": "500m"}});
     let bad = json!({"spec": {"logging": {"level": "DEBUG"}, "service": {"annotations": {"a": "1"}}, "resources": half}});
     world.merge::<DittoServer>("files", bad).await;
     let why = "must be an integer";
     let server = world
-        .server_until("files", "told of the refusal", |server| {
-            ["ConfigReady", "Progressing", "Ready"]
-                .iter()
-                .all(|type_| wait::condition(server, type_).is_some_and(|told| told.message.contains(why)))
+        .server_until("files", "reported as refused", |server| {
+            ["ConfigReady", "Progressing", "Ready"].iter().all(|type_| {
+                wait::condition(server, type_).is_some_and(|condition| condition.message.contains(why))
+            })
         })
         .await;
     assert!(wait::is(&server, "ConfigReady", "False", "ConfigOutdated"));
@@ -177,7 +180,7 @@ async fn a_server_whose_stateful_set_is_refused_can_be_stopped() {
     world.merge::<DittoServer>("files", stop).await;
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
     world
-        .server_until("files", "told of the refusal", |server| {
+        .server_until("files", "reported as refused", |server| {
             wait::is(server, "Progressing", "True", "ApplyFailed")
                 && server
                     .status
@@ -193,8 +196,9 @@ async fn configuration(world: &World) -> String {
     config.data.expect("data")["config.yaml"].clone()
 }
 
+// invariant: 15
 #[tokio::test]
-async fn a_restart_of_the_api_server_is_survived() {
+async fn the_operator_survives_a_restart_of_the_api_server() {
     let mut world = own_world("apirestart").await;
     percona::install_crd(&world.client)
         .await
@@ -202,6 +206,7 @@ async fn a_restart_of_the_api_server_is_survived() {
     world.start_operator().await;
     world.create(&fixtures::minimal("before")).await;
     wait::until(world.api::<StatefulSet>(), "before", "there", |_| true).await;
+    let service = world.get::<Service>("before-api").await.metadata.uid;
     world
         .control_plane()
         .restart(Component::ApiServer)
@@ -209,17 +214,19 @@ async fn a_restart_of_the_api_server_is_survived() {
         .expect("the API server comes back");
     world.create(&fixtures::minimal("after")).await;
     wait::until(world.api::<StatefulSet>(), "after", "there", |_| true).await;
+    assert_eq!(world.get::<Service>("before-api").await.metadata.uid, service);
     let uid = world.get::<ConfigMap>("before-config").await.metadata.uid;
     world.delete::<ConfigMap>("before-config").await;
     wait::until(
         world.api::<ConfigMap>(),
         "before-config",
-        "created anew",
+        "created again",
         |config| config.meta().uid != uid,
     )
     .await;
 }
 
+// invariant: 8, 14
 #[tokio::test]
 async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
     let mut world = World::on(own_control_plane().await, "unparsable").await;
@@ -242,7 +249,7 @@ async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
     world.start_operator().await;
     world.create(&fixtures::minimal("good")).await;
     wait::until(world.api::<StatefulSet>(), "good", "there", |_| true).await;
-    wait::until(servers.clone(), "bad", "told that it does not parse", |bad| {
+    wait::until(servers.clone(), "bad", "reported as unparsable", |bad| {
         bad.data["status"]["conditions"]
             .as_array()
             .is_some_and(|conditions| {
@@ -254,7 +261,7 @@ async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
     .await;
     let _: DittoServer = world.get("good").await;
 
-    // The Go operator set a finalizer on every server; this one must be able to go as well.
+    // The Go operator set a finalizer on every server. This server must be deletable as well.
     servers
         .delete("bad", &DeleteParams::default())
         .await

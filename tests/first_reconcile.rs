@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::{World, audit, fixtures, wait};
 
+// invariant: 9
 #[tokio::test]
 async fn a_minimal_server_becomes_ready_and_has_all_its_children() {
     let world = World::new("minimal").await;
@@ -56,8 +57,9 @@ async fn a_minimal_server_becomes_ready_and_has_all_its_children() {
     assert_eq!(owner(&policy.metadata), server.uid());
 }
 
+// invariant: 9
 #[tokio::test]
-async fn generated_secrets_have_no_owner_and_the_right_form() {
+async fn generated_secrets_have_no_owner_and_the_required_format() {
     let world = World::new("generated").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -94,7 +96,7 @@ async fn the_first_reconcile_creates_each_child_once() {
         creates,
         BTreeMap::from(expected.map(|(call, count)| (call.to_owned(), count)))
     );
-    // Unseen, unschedulable, two claims unbound, one, none, scheduled, ready: a start may be seen in each of these.
+    // A start can be observed in each of these states: no pod, unschedulable, two claims unbound, one, none, scheduled, ready.
     assert!(
         (2..=7).contains(&statuses),
         "one status write for each state that was seen, got {statuses}: {writes:#?}"
@@ -106,7 +108,7 @@ async fn the_first_reconcile_creates_each_child_once() {
 }
 
 #[tokio::test]
-async fn a_new_server_is_seen_as_in_progress_before_any_operator_saw_it() {
+async fn a_new_server_is_in_progress_before_an_operator_has_observed_it() {
     let world = World::without_operator("fresh").await;
     world.create(&fixtures::minimal("files")).await;
     let server: DittoServer = world.get("files").await;
@@ -117,7 +119,7 @@ async fn a_new_server_is_seen_as_in_progress_before_any_operator_saw_it() {
 }
 
 #[tokio::test]
-async fn a_stopped_server_has_everything_but_a_pod_and_starts_when_scaled() {
+async fn a_stopped_server_has_all_children_except_a_pod_and_starts_when_scaled() {
     let world = World::new("stopped").await;
     world
         .create(&fixtures::server("files", serde_json::json!({"replicas": 0})))
@@ -146,7 +148,7 @@ async fn a_stopped_server_has_everything_but_a_pod_and_starts_when_scaled() {
     world.server_until("files", "stopped", stopped).await;
 }
 
-/// As `kubectl scale` does: by the scale subresource.
+/// Like `kubectl scale`: with the scale subresource.
 fn scale(world: &World, replicas: u8) {
     let status = world
         .control_plane()

@@ -7,20 +7,21 @@ use serde_json::{Value, json};
 
 use crate::support::{World, account, audit, fixtures};
 
-/// Writes since `before` calls. Stops the operator: a watch tells of a write before the audit log does, and an answered call is in
-/// it.
+/// Writes since `before` calls. Stops the operator first: a watch reports a write before the audit log does, but an answered call
+/// is in the log.
 async fn since(world: &mut World, before: usize) -> Vec<audit::Call> {
     world.stop_operator().await;
     world.audit().writes().split_off(before)
 }
 
-/// Makes one harmless change and waits until the operator has answered it: everything before it has been worked through.
+/// Makes one harmless change and waits until the operator has handled it. Then it has handled everything before as well.
 async fn fence(world: &World, value: &str) {
     let edit = json!({"spec": {"adapterDiscovery": {"pollingInterval": value}}});
     world.merge::<DittoServer>("files", edit).await;
     world.observed().await;
 }
 
+// invariant: 3
 #[tokio::test]
 async fn an_annotation_or_label_on_a_server_causes_no_write() {
     let mut world = World::new("fixpoint").await;
@@ -43,8 +44,9 @@ async fn an_annotation_or_label_on_a_server_causes_no_write() {
     );
 }
 
+// invariant: 3
 #[tokio::test]
-async fn a_restarted_operator_writes_nothing_to_a_settled_server() {
+async fn a_restarted_operator_writes_nothing_for_a_stable_server() {
     let mut world = World::new("again").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -60,7 +62,7 @@ async fn a_restarted_operator_writes_nothing_to_a_settled_server() {
     );
 }
 
-/// Calls about the StatefulSet while an edit of the server is worked through; a question and a read are both a `get`.
+/// Calls for the StatefulSet while an edit of the server is reconciled. A dry run and a read both count as `get`.
 async fn about_the_stateful_set(world: &World, edit: Value) -> BTreeMap<String, usize> {
     let calls = || world.audit().calls();
     let before = calls().len();
@@ -71,12 +73,13 @@ async fn about_the_stateful_set(world: &World, edit: Value) -> BTreeMap<String, 
     audit::count(&calls)
 }
 
+// invariant: 20
 #[tokio::test]
-async fn whether_the_stateful_set_is_taken_is_asked_once_where_the_configuration_changes() {
+async fn the_stateful_set_is_dry_run_once_when_the_configuration_changes() {
     let world = World::new("asked").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    // The first write of a child takes over what the create set.
+    // The first apply of a child adopts the fields that the create set.
     let first = json!({"spec": {"logging": {"level": "WARN"}, "image": "example.org/dittofs:1"}});
     about_the_stateful_set(&world, first).await;
     let image = about_the_stateful_set(&world, json!({"spec": {"image": "example.org/dittofs:2"}})).await;
@@ -92,7 +95,7 @@ async fn whether_the_stateful_set_is_taken_is_asked_once_where_the_configuration
 }
 
 #[tokio::test]
-async fn two_operators_at_once_agree() {
+async fn two_operators_at_the_same_time_do_not_conflict() {
     let world = World::new("two").await;
     let config = account::config(world.control_plane()).await;
     let second = crate::support::Operator::start(config, vec![world.namespace.clone()]).await;

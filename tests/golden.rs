@@ -2,9 +2,9 @@
 //!
 //! A pod restarts when its template changes, and the template holds a hash of the configuration and of the Secrets that the
 //! server reads at start. `tests/golden/<version>/<sample>.yaml` keeps, for each version of the operator, each sample as it
-//! was then and the pod template (with that hash) and configuration that the version made of it.
+//! was then and the pod template (with that hash) and configuration that the version rendered.
 //!
-//! - A *released* version (one with a heading in CHANGELOG.md) is what servers in the world run on. What today's code makes
+//! - A *released* version (one with a heading in CHANGELOG.md) is what existing servers run on. What today's code renders
 //!   of its samples must be the same, or the difference must be declared: a line with **restarts servers** in a section of
 //!   CHANGELOG.md above that version. Then users know before they upgrade.
 //! - The version in Cargo.toml that is not released yet must hold what today's code makes: `make golden` writes it. It
@@ -24,12 +24,12 @@ use serde_json::{Value, json};
 const MARK: &str = "**restarts servers**";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// One sample, and what became of it.
+/// One sample, and what it renders to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Golden {
-    /// The sample as it was.
+    /// The sample in that version.
     manifest: String,
-    /// For each server in it: what a change of would restart it.
+    /// For each server in it: what restarts the server when it changes.
     servers: BTreeMap<String, Restarting>,
 }
 
@@ -56,7 +56,7 @@ fn name(path: &Path) -> String {
     path.file_name().expect("a name").to_string_lossy().into_owned()
 }
 
-/// What the current code makes of a manifest.
+/// What the current code renders for a manifest.
 fn made_of(manifest: &str) -> Golden {
     let input = format!("{manifest}\n{}", secrets_of(manifest));
     let rendered = render::manifests(&input, &Settings::default()).expect("a sample renders");
@@ -139,8 +139,8 @@ fn declares_restart(changelog: &str, version: &str) -> bool {
     newer.into_iter().any(|(_, text)| text.contains(MARK))
 }
 
-/// What is wrong with a golden file of a version, in the light of a changelog.
-fn objection(version: &str, then: &Golden, now: &Golden, changelog: &str) -> Option<String> {
+/// The differences to a golden file that the changelog does not declare.
+fn undeclared_difference(version: &str, then: &Golden, now: &Golden, changelog: &str) -> Option<String> {
     if then.servers == now.servers {
         return None;
     }
@@ -195,8 +195,11 @@ fn no_sample_would_restart_on_an_upgrade_unless_the_changelog_says_so() {
             let text = std::fs::read_to_string(&file).expect("a golden file");
             let then: Golden = serde_yaml::from_str(&text).expect("a golden file");
             let now = made_of(&then.manifest);
-            let objection = objection(&name(&version), &then, &now, &changelog);
-            problems.extend(objection.map(|objection| format!("{}: {objection}", file.display())));
+            let undeclared_difference = undeclared_difference(&name(&version), &then, &now, &changelog);
+            problems.extend(
+                undeclared_difference
+                    .map(|undeclared_difference| format!("{}: {undeclared_difference}", file.display())),
+            );
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
@@ -231,26 +234,26 @@ fn every_sample_has_a_golden_file_in_this_version() {
 }
 
 #[test]
-fn an_undeclared_difference_to_a_released_version_is_an_objection_and_a_declared_one_is_none() {
+fn a_difference_to_a_released_version_fails_unless_the_changelog_declares_it() {
     let manifest = std::fs::read_to_string(root().join("config/samples/minimal.yaml")).expect("a sample");
     let (now, mut then) = (made_of(&manifest), made_of(&manifest));
     let old = then.servers.values_mut().next().expect("a server");
     old.template["spec"]["terminationGracePeriodSeconds"] = json!(30);
     let silent = "# Changelog\nwith **restarts servers** explained\n\n## Unreleased\n\n- A fix.\n\n## [0.1.0] - 2026-01-01\n\n- First. **restarts servers**\n";
     let declared = silent.replace("- A fix.", "- Longer grace period: **restarts servers** once.");
-    let told = objection("0.1.0", &then, &now, silent).expect("an objection");
+    let found = undeclared_difference("0.1.0", &then, &now, silent).expect("a difference");
     assert!(
-        told.contains("CHANGELOG.md") && told.contains("terminationGracePeriodSeconds"),
-        "{told}"
+        found.contains("CHANGELOG.md") && found.contains("terminationGracePeriodSeconds"),
+        "{found}"
     );
-    assert_eq!(objection("0.1.0", &then, &now, &declared), None);
-    assert_eq!(objection("0.1.0", &now, &now, silent), None);
-    let unreleased = objection("0.2.0", &then, &now, &declared).expect("an objection");
+    assert_eq!(undeclared_difference("0.1.0", &then, &now, &declared), None);
+    assert_eq!(undeclared_difference("0.1.0", &now, &now, silent), None);
+    let unreleased = undeclared_difference("0.2.0", &then, &now, &declared).expect("a difference");
     assert!(unreleased.contains("make golden"), "{unreleased}");
 }
 
 #[test]
-fn a_change_of_configuration_is_a_change_of_the_template() {
+fn a_changed_configuration_changes_the_pod_template() {
     let manifest = |level: &str| {
         format!(
             "apiVersion: dittofs.dittofs.com/v1alpha1\nkind: DittoServer\nmetadata: {{name: a}}\nspec: {{storage: {{metadataSize: 1Gi}}, logging: {{level: {level}}}}}\n"

@@ -1,4 +1,4 @@
-//! A database that stops with its server, and starts before it.
+//! Hibernation: a database that stops with its server, and starts before it.
 
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::api::percona::PerconaPGCluster;
@@ -54,7 +54,7 @@ async fn the_database_stops_after_the_server_and_starts_before_it() {
     assert_eq!(pause_of(&world).await, Some(true));
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
 
-    // The database takes its time: the server must stay at 0 replicas.
+    // The database is still starting: the server must stay at 0 replicas.
     simulator.set_behaviour(&world.namespace, "files-postgres", Behaviour::Stuck);
     scale(&world, 1).await;
     let waiting = world
@@ -85,7 +85,7 @@ async fn the_database_stops_after_the_server_and_starts_before_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_created_stopped_hibernates_once_its_database_was_made() {
+async fn a_server_that_is_created_stopped_hibernates_once_its_database_exists() {
     let world = World::new("bornstopped").await;
     let simulator = world.percona().await;
     let mut spec = hibernating();
@@ -138,7 +138,7 @@ async fn a_restarted_operator_finishes_a_hibernation() {
 }
 
 #[tokio::test]
-async fn a_database_that_somebody_pauses_by_hand_stays_so_and_the_running_pod_is_left_alone() {
+async fn a_manually_paused_database_stays_paused_and_the_running_pod_is_kept() {
     let world = World::new("byhand").await;
     let _simulator = world.percona().await;
     world.create(&fixtures::server("files", hibernating())).await;

@@ -1,4 +1,4 @@
-//! The operator is killed in the middle of a first reconcile.
+//! The operator is killed during a first reconcile.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::support::process::Process;
 use crate::support::{World, fixtures, wait};
 
 #[tokio::test]
-async fn an_operator_killed_at_any_moment_of_a_first_reconcile_is_followed_by_the_same_end_state() {
+async fn an_operator_killed_at_any_write_of_a_first_reconcile_reaches_the_same_end_state() {
     for moment in [
         "files-jwt-secret",
         "files-config",

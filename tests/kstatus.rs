@@ -1,4 +1,4 @@
-//! What Flux, and whatever else goes by it, makes of a server: the rules of kstatus (sigs.k8s.io/cli-utils, pkg/kstatus/status).
+//! How Flux and other tools that use kstatus see a server: the rules of kstatus (sigs.k8s.io/cli-utils, pkg/kstatus/status).
 //!
 //! `compute` follows `Compute` of its release 0.37: `checkGenericProperties`, then `checkReadyCondition`, then Current.
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, fixtures, wait};
 
-/// kstatus's verdict.
+/// The result of kstatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
     InProgress,
@@ -58,7 +58,7 @@ async fn until(world: &World, status: Status) -> DittoServer {
         .await
 }
 
-/// What the local control plane's play of the kubelets goes by.
+/// The annotation that the simulated kubelets follow.
 fn pod_is_ready(value: &str) -> serde_json::Value {
     json!({"metadata": {"annotations": {"local-control-plane/ready": value}}})
 }
@@ -68,7 +68,7 @@ async fn set_image(world: &World, image: &str) -> DittoServer {
 }
 
 #[tokio::test]
-async fn a_server_is_in_progress_current_and_failed_at_the_right_moments_from_its_creation_to_its_end() {
+async fn kstatus_shows_a_server_as_in_progress_current_or_failed_from_its_creation_to_its_deletion() {
     let world = World::new("kstatus").await;
     let spec = json!({"image": "example.org/dittofs:1", "progressDeadlineSeconds": 5});
     let created = world.create(&fixtures::server("files", spec)).await;
@@ -116,7 +116,7 @@ async fn a_server_is_in_progress_current_and_failed_at_the_right_moments_from_it
     world.merge::<Pod>("files-0", pod_is_ready("true")).await;
     until(&world, Status::Current).await;
 
-    // Something holds the server, so that its end can be looked at.
+    // A finalizer keeps the server, so that its deletion can be observed.
     let held = json!({"metadata": {"finalizers": ["example.org/test"]}});
     world.merge::<DittoServer>("files", held).await;
     world.delete::<DittoServer>("files").await;

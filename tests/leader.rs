@@ -1,10 +1,10 @@
-//! Of several operators one acts, and one that lost the lease writes nothing more.
+//! Leader election: one of several operators is the leader, and one that lost the Lease writes nothing more.
 
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use dittofs_operator::cluster::leader::candidate::{Candidate, Error, Held, Outcome};
+use dittofs_operator::cluster::leader::candidate::{Attempt, Candidate, Error, HeldLease};
 use dittofs_operator::cluster::leader::timing::Timing;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -13,20 +13,20 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::support::process::{GLANCE, Process};
+use crate::support::process::{POLL, Process};
 use crate::support::{World, audit, fixtures, wait};
 
 const NAME: &str = "b837d6c8.dittofs.com";
 
 fn short() -> Timing {
     let millis = Duration::from_millis;
-    Timing::new(millis(1000), millis(700), millis(200)).expect("they go together")
+    Timing::new(millis(1000), millis(700), millis(200)).expect("valid durations")
 }
 
-/// The times of client-go: many calls at once take a while on a small machine.
+/// The times of client-go: many parallel calls take a while on a small machine.
 fn patient() -> Timing {
     let seconds = Duration::from_secs;
-    Timing::new(seconds(15), seconds(10), seconds(2)).expect("they go together")
+    Timing::new(seconds(15), seconds(10), seconds(2)).expect("valid durations")
 }
 
 fn lease(name: &str, holder: &str, renewed: Timestamp) -> Lease {
@@ -50,8 +50,8 @@ fn candidate(client: &Client, world: &World, name: &str, identity: &str) -> Cand
     Candidate::new(client.clone(), &world.namespace, name, identity, short())
 }
 
-/// What a try to take the Lease came to. An answer that comes late, on a busy machine, is none.
-async fn tried(candidate: &mut Candidate) -> Outcome {
+/// The result of an attempt to acquire the Lease. Retries if the answer is late, because the machine is busy.
+async fn tried(candidate: &mut Candidate) -> Attempt {
     loop {
         match candidate.try_acquire().await {
             Err(Error::Late(_)) => {}
@@ -61,7 +61,7 @@ async fn tried(candidate: &mut Candidate) -> Outcome {
 }
 
 /// As [`tried`], for a renewal.
-async fn renewed(leader: &Candidate, held: &Held) -> Result<Held, Error> {
+async fn renewed(leader: &Candidate, held: &HeldLease) -> Result<HeldLease, Error> {
     loop {
         match leader.renew(held).await {
             Err(Error::Late(_)) => {}
@@ -70,28 +70,32 @@ async fn renewed(leader: &Candidate, held: &Held) -> Result<Held, Error> {
     }
 }
 
-/// Tries until the Lease is taken, by this candidate or by another than the one that held it.
+/// Tries until the Lease is acquired by this candidate, or by another one that did not hold it.
 async fn race(mut candidate: Candidate, start: &tokio::sync::Barrier) -> bool {
     let seen = tried(&mut candidate).await;
-    assert!(matches!(seen, Outcome::Waiting { .. }), "it is held: {seen:?}");
-    let Outcome::Waiting { left, .. } = seen else {
+    assert!(
+        matches!(seen, Attempt::HeldByOther { .. }),
+        "it is held: {seen:?}"
+    );
+    let Attempt::HeldByOther { left, .. } = seen else {
         return false;
     };
     start.wait().await;
-    // Not a wait for something to happen, but the time after which the Lease is free.
+    // This does not wait for an event: it is the time after which the Lease expires.
     tokio::time::sleep(left).await;
     start.wait().await;
     loop {
         match tried(&mut candidate).await {
-            Outcome::Won(_) => return true,
-            Outcome::Waiting { holder, .. } if holder.starts_with("candidate") => return false,
-            Outcome::Waiting { .. } => {}
+            Attempt::Acquired(_) => return true,
+            Attempt::HeldByOther { holder, .. } if holder.starts_with("candidate") => return false,
+            Attempt::HeldByOther { .. } => {}
         }
     }
 }
 
+// invariant: 18
 #[tokio::test(flavor = "multi_thread")]
-async fn of_five_candidates_that_reach_for_an_expired_lease_at_once_exactly_one_wins_two_hundred_times() {
+async fn of_five_candidates_for_an_expired_lease_exactly_one_becomes_leader_two_hundred_times() {
     const CANDIDATES: usize = 5;
     let world = World::without_operator("race").await;
     let clients: Vec<Client> = (0..CANDIDATES)
@@ -124,7 +128,7 @@ async fn of_five_candidates_that_reach_for_an_expired_lease_at_once_exactly_one_
 }
 
 #[tokio::test]
-async fn a_holder_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatever_its_clock_says() {
+async fn a_leader_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatever_its_clock_says() {
     let world = World::without_operator("skew").await;
     for (number, skew) in [-3600, -60, 60, 3600].into_iter().enumerate() {
         let name = format!("skew-{number}");
@@ -136,7 +140,10 @@ async fn a_holder_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatev
         let mut renewed = alive;
         while alive.elapsed() < 2 * short().lease {
             let tried = tried(&mut candidate).await;
-            assert!(matches!(tried, Outcome::Waiting { .. }), "skew {skew}: {tried:?}");
+            assert!(
+                matches!(tried, Attempt::HeldByOther { .. }),
+                "skew {skew}: {tried:?}"
+            );
             let renewal = json!({"spec": {"renewTime": MicroTime(theirs())}});
             api.patch(&name, &PatchParams::default(), &Patch::Merge(renewal))
                 .await
@@ -146,33 +153,33 @@ async fn a_holder_that_renews_keeps_the_lease_and_one_that_stops_loses_it_whatev
         }
         let waited = until_won(&mut candidate).await.1 - renewed;
         assert!(
-            // Nearer to the length of the Lease than to the skew, however busy the machine is.
+            // Closer to the duration of the Lease than to the clock skew, however busy the machine is.
             waited >= short().lease && waited < Duration::from_secs(30),
             "skew {skew}: taken after {waited:?}"
         );
     }
 }
 
-async fn until_won(candidate: &mut Candidate) -> (Held, Instant) {
+async fn until_won(candidate: &mut Candidate) -> (HeldLease, Instant) {
     loop {
-        if let Outcome::Won(held) = tried(candidate).await {
+        if let Attempt::Acquired(held) = tried(candidate).await {
             return (*held, Instant::now());
         }
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
 #[tokio::test]
-async fn a_lease_that_was_deleted_emptied_or_damaged_is_repaired_by_its_holder_before_a_candidate_takes_it() {
+async fn a_deleted_empty_or_damaged_lease_is_repaired_by_its_holder_before_a_candidate_takes_it() {
     let world = World::without_operator("damaged").await;
     let api: Api<Lease> = world.api();
     let damages = [
         json!({"spec": null}),
         json!({"spec": {"holderIdentity": null, "leaseDurationSeconds": null, "renewTime": null}}),
         json!({"spec": {"holderIdentity": "", "leaseDurationSeconds": 2_000_000_000}}),
-        json!({"metadata": {"labels": {"somebody": "else"}}}),
+        json!({"metadata": {"labels": {"another": "writer"}}}),
     ];
-    // A Lease that does not run out while the test looks.
+    // A Lease that does not expire during the test.
     let lasting =
         |identity: &str| Candidate::new(world.client.clone(), &world.namespace, NAME, identity, patient());
     let mut leader = lasting("leader");
@@ -189,7 +196,10 @@ async fn a_lease_that_was_deleted_emptied_or_damaged_is_repaired_by_its_holder_b
             None => drop(api.delete(NAME, &DeleteParams::default()).await.expect("deleted")),
         }
         let tried = tried(&mut other).await;
-        assert!(matches!(tried, Outcome::Waiting { .. }), "{damage:?}: {tried:?}");
+        assert!(
+            matches!(tried, Attempt::HeldByOther { .. }),
+            "{damage:?}: {tried:?}"
+        );
         held = renewed(&leader, &held).await.expect("repaired");
         let spec = world.get::<Lease>(NAME).await.spec.expect("a spec");
         assert_eq!(spec.holder_identity.as_deref(), Some("leader"), "{damage:?}");
@@ -202,13 +212,15 @@ async fn a_lease_that_was_deleted_emptied_or_damaged_is_repaired_by_its_holder_b
 }
 
 #[tokio::test]
-async fn a_lease_that_is_deleted_and_taken_by_a_newcomer_is_lost_to_its_holder() {
+async fn a_holder_loses_a_lease_that_was_deleted_and_taken_by_a_new_candidate() {
     let world = World::without_operator("newcomer").await;
     let mut leader = candidate(&world.client, &world, NAME, "leader");
     let (held, _) = until_won(&mut leader).await;
     world.delete::<Lease>(NAME).await;
     until_won(&mut candidate(&world.client, &world, NAME, "newcomer")).await;
-    let lost = renewed(&leader, &held).await.expect_err("it is somebody else's");
+    let lost = renewed(&leader, &held)
+        .await
+        .expect_err("another candidate holds it");
     assert!(
         matches!(lost, Error::Taken(ref holder) if holder == "newcomer"),
         "{lost}"
@@ -257,26 +269,23 @@ async fn first_write(world: &World, identity: &str) -> audit::Landed {
             return write.clone();
         }
         assert!(Instant::now() < deadline, "{identity} writes nothing");
-        tokio::time::sleep(GLANCE * 10).await;
+        tokio::time::sleep(POLL * 10).await;
     }
 }
 
 #[tokio::test]
-async fn a_leader_that_is_told_to_stop_hands_over_within_three_seconds() {
+async fn a_leader_that_is_stopped_hands_over_within_three_seconds() {
     let world = World::without_operator("handover").await;
     let (mut old, old_identity, standby) = pair(&world).await;
     world.create(&fixtures::minimal("before")).await;
     world.ready("before").await;
     let idle = world.audit().landed("dittofs-operator");
     assert!(!idle.is_empty());
-    let told = Instant::now();
+    let stopped = Instant::now();
     old.signal("TERM");
     let new_identity = leader_other_than(&world, &old_identity).await;
-    let handed_over = told.elapsed();
-    assert!(
-        old.ended().await.success(),
-        "a stop that was asked for is no failure"
-    );
+    let handed_over = stopped.elapsed();
+    assert!(old.ended().await.success(), "a requested stop is not a failure");
     world.create(&fixtures::minimal("after")).await;
     world.ready("after").await;
     eprintln!("hand-over on SIGTERM: {handed_over:?}");
@@ -292,7 +301,7 @@ async fn a_leader_that_is_told_to_stop_hands_over_within_three_seconds() {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_killed_is_followed_once_its_lease_has_run_out() {
+async fn a_killed_leader_is_replaced_once_its_lease_has_expired() {
     let world = World::without_operator("killedleader").await;
     let (old, old_identity, _standby) = pair(&world).await;
     world.create(&fixtures::minimal("before")).await;
@@ -307,11 +316,12 @@ async fn a_leader_that_is_killed_is_followed_once_its_lease_has_run_out() {
     world.ready("after").await;
 }
 
+// invariant: 18
 #[tokio::test]
-async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothing_after_its_successor() {
+async fn a_leader_that_is_suspended_for_twenty_seconds_writes_nothing_after_its_successor() {
     let world = World::without_operator("frozen").await;
     let (mut old, old_identity, _standby) = pair(&world).await;
-    // It is stopped in the middle of much work.
+    // It is suspended while it has much work.
     for number in 0..40 {
         world.create(&fixtures::minimal(&format!("files-{number}"))).await;
     }
@@ -326,7 +336,7 @@ async fn a_leader_that_is_stopped_for_twenty_seconds_and_continued_writes_nothin
     let status = old.ended().await;
     assert!(!status.success(), "it lost the lease");
     assert!(old.log().contains("the lease"), "it says why");
-    // All servers become ready, so the successor has had the time to do everything.
+    // All servers become ready, so the successor had the time to do everything.
     for number in 0..40 {
         world.ready(&format!("files-{number}")).await;
     }
@@ -360,17 +370,17 @@ async fn a_leader_whose_lease_is_stolen_stops_without_another_write() {
         .await
         .expect("stolen");
     assert!(!leader.ended().await.success());
-    assert!(leader.log().contains("thief holds it"), "{}", leader.log());
+    assert!(leader.log().contains("thief holds the lease"), "{}", leader.log());
     let spec = world.get::<Lease>(NAME).await.spec.expect("a spec");
     assert_eq!(
         spec.holder_identity.as_deref(),
         Some("thief"),
-        "it was not taken back"
+        "it is not acquired again"
     );
 }
 
 #[tokio::test]
-async fn a_client_that_never_finishes_its_request_does_not_keep_the_operator_from_ending() {
+async fn a_client_that_never_finishes_its_request_does_not_block_the_shutdown() {
     let world = World::without_operator("halfrequest").await;
     let mut operator = elected(&world).await;
     operator.answers("/readyz").await;
@@ -382,11 +392,11 @@ async fn a_client_that_never_finishes_its_request_does_not_keep_the_operator_fro
     assert!(operator.ended().await.success());
     let lease: Lease = world.get(NAME).await;
     let holder = lease.spec.and_then(|spec| spec.holder_identity);
-    assert_eq!(holder.as_deref(), Some(""), "it is given back");
+    assert_eq!(holder.as_deref(), Some(""), "it is released");
 }
 
 #[tokio::test]
-async fn times_that_do_not_go_together_are_refused_with_the_flags_named() {
+async fn lease_times_that_contradict_each_other_are_refused_with_the_names_of_the_flags() {
     let world = World::without_operator("times").await;
     let mut operator = Process::start(&world, &["--leader-elect", "--leader-elect-lease-duration=5s"]).await;
     assert!(!operator.ended().await.success());

@@ -1,9 +1,9 @@
-//! What the operator does, on a real control plane. One file a behaviour; `support` is what they share.
+//! What the operator does, on a real control plane. Each behaviour has its file; `support` is what they share.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a failed test panics, and the shared helpers are no `#[test]`"
+    reason = "a failed test panics, and the shared helpers are not marked `#[test]`"
 )]
 
 mod admission;
@@ -17,11 +17,12 @@ mod faults;
 mod first_reconcile;
 mod fixpoint;
 mod golden;
-mod growth;
 mod hibernate;
 mod interrupted;
+mod invariants;
 mod kstatus;
 mod leader;
+mod lost_data;
 mod metrics;
 mod model;
 #[cfg(feature = "otel")]

@@ -1,4 +1,4 @@
-//! What `/metrics` says, to whom, and that dashboard and alerts go by what is there.
+//! What `/metrics` exports, to whom, and that dashboard and alerts use existing metrics.
 
 mod certificate;
 mod dashboard;
@@ -20,7 +20,7 @@ use local_control_plane::rights::Account;
 use serde_json::{Value, json};
 
 use crate::support::chart::{NAMESPACE, RELEASE};
-use crate::support::process::{GLANCE, Process, free_address, get, scrape_securely};
+use crate::support::process::{POLL, Process, free_address, get, scrape_securely};
 use crate::support::{World, account, fixtures, wait};
 
 /// The text after the HTTP head.
@@ -31,7 +31,7 @@ async fn scrape(operator: &Process, metrics: std::net::SocketAddr) -> String {
     answer
 }
 
-/// Pause between two looks at a scrape.
+/// Pause between two scrapes.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Scrapes until the text satisfies `holds`.
@@ -53,7 +53,7 @@ async fn scraped(
     }
 }
 
-/// The line of a scrape that tells a server's condition.
+/// The line of a scrape with a condition of a server.
 fn condition_is(world: &World, server: &str, condition: &str, value: i8) -> String {
     format!(
         r#"condition{{server_namespace="{}",server_name="{server}",condition="{condition}"}} {value}"#,
@@ -96,7 +96,7 @@ async fn quota(world: &World, hard: &str) {
 }
 
 #[tokio::test]
-async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_servers_series_go_with_it() {
+async fn every_metric_of_dashboard_and_alerts_is_exported_and_a_deleted_servers_series_are_removed() {
     let world = World::without_operator("metrics").await;
     let metrics = free_address();
     let bind = format!("--metrics-bind-address={metrics}");
@@ -123,7 +123,7 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
     let dashboard: Value = serde_json::from_str(&file("config/monitoring/dashboard.json")).expect("JSON");
     missing.extend(named(&dashboard.to_string()));
     assert!(missing.len() > 10, "{missing:?}");
-    // A family without a series is not in the text; of one that has some, not every label is met here.
+    // A metric without a series is not in the text, and not every label value occurs in this test.
     missing.retain(|name| {
         let family = ["_total", "_bucket", "_info"]
             .iter()
@@ -132,7 +132,7 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
     });
     assert!(missing.is_empty(), "{missing:?} are not in\n{text}");
     for expected in [
-        // The server runs on while its volume is stuck, and asking whether it may grow is no failed patch.
+        // The server keeps running while its volume is stuck, and a dry run of the expansion does not count as a failed patch.
         &condition_is(&world, "files", "Ready", 1),
         r#"server_name="files",reason="VolumeQuotaExceeded"} 1"#,
         r#"dittofs_operator_api_calls_total{verb="dry_run",kind="PersistentVolumeClaim",code="403"}"#,
@@ -159,7 +159,7 @@ async fn every_metric_that_dashboard_and_alerts_name_is_in_a_scrape_and_a_server
 }
 
 #[test]
-fn every_alert_fires_in_prometheus_own_engine_and_is_quiet_in_a_healthy_world() {
+fn every_alert_fires_in_the_prometheus_engine_and_none_fires_for_a_healthy_cluster() {
     let output = Command::new("go")
         .args(["test", "-count=1", "./..."])
         .current_dir(format!("{}/tests/monitoring", env!("CARGO_MANIFEST_DIR")))
@@ -190,7 +190,7 @@ async fn token(world: &World, name: &str) -> String {
     account::token(&world.client, &account).await
 }
 
-/// Lets a ServiceAccount read `/metrics`, as the chart's documents say.
+/// Allows a ServiceAccount to read `/metrics`, as the pages of the chart describe.
 async fn allow(world: &World, name: &str) {
     let role = format!("{NAMESPACE}-{RELEASE}-metrics-reader");
     let binding: ClusterRoleBinding = serde_json::from_value(json!({
@@ -206,7 +206,7 @@ async fn allow(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too() {
+async fn secure_metrics_are_served_over_tls_to_authorized_clients_also_by_a_standby() {
     let world = World::without_operator("securemetrics").await;
     let metrics = free_address();
     let bind = format!("--metrics-bind-address={metrics}");
@@ -223,7 +223,7 @@ async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too(
     standby.answers("/readyz").await;
     let reader = token(&world, "reader").await;
     allow(&world, "reader").await;
-    // The API server's authorizer learns of the new rule by a watch of its own.
+    // The API server's authorizer observes the new rule with its own watch.
     let review: SubjectAccessReview = serde_json::from_value(json!({"spec": {
         "user": format!("system:serviceaccount:{}:reader", world.namespace),
         "nonResourceAttributes": {"path": "/metrics", "verb": "get"},
@@ -238,7 +238,7 @@ async fn secure_metrics_are_read_over_tls_by_those_who_may_and_on_a_standby_too(
             .is_some_and(|status| status.allowed)
     };
     while !may().await {
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL).await;
     }
     assert_eq!(scrape_securely(metrics, Some(&reader)).await, StatusCode::OK);
     let stranger = token(&world, "stranger").await;

@@ -1,8 +1,9 @@
-//! Random lives of a server: whatever happens on the way, the cluster settles to what a fresh create of the final spec
-//! gives, nothing that holds data is lost, and a restarted operator does nothing twice.
+//! Random sequences of changes to a server. Whatever happens in between, the cluster ends in the state that a new server with the
+//! final spec has, nothing that holds data is lost, and a restarted operator does nothing twice.
 //!
-//! Each sequence is drawn from a seed, which a failure names. It is lived through twice: with an operator that runs,
-//! and with one that is restarted in the middle of its work, or is down while things happen. `MODEL_SEQUENCES` sets how many (16 if unset); `MODEL_SEED` the first seed (1 if unset).
+//! Each sequence is generated from a seed, which a failure names. It runs twice: with an operator that keeps running,
+//! and with one that is restarted during its work, or is down during the changes. `MODEL_SEQUENCES` sets how many sequences run
+//! (16 if unset), `MODEL_SEED` the first seed (1 if unset). `make soak` runs 500.
 
 mod life;
 mod step;
@@ -24,14 +25,15 @@ fn setting(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-/// How many sequences are lived at once: the control plane is shared, and the machine is small.
+/// How many sequences run in parallel: the control plane is shared, and the machine is small.
 const AT_ONCE: usize = 4;
 
+// invariant: 6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_life_settles_to_a_fresh_create_of_the_final_spec_and_loses_no_data() {
+async fn any_sequence_of_changes_ends_like_a_new_server_with_the_final_spec_and_loses_no_data() {
     let (first, count) = (setting("MODEL_SEED", 1), setting("MODEL_SEQUENCES", 16));
     println!("model: seeds {first} to {}", first + count - 1);
-    // One that fails does not end the others, which would then be shown as if they had failed.
+    // A failed sequence does not end the others. They would look as if they had failed as well.
     let failures: Vec<String> = stream::iter(first..first + count)
         .map(|seed| {
             AssertUnwindSafe(live_twice(seed))
@@ -57,7 +59,7 @@ fn failure(seed: u64, lived: Result<(), Box<dyn Any + Send>>) -> Option<String> 
     Some(format!("seed {seed}: {}", text.unwrap_or("a panic without text")))
 }
 
-/// Lives a sequence with an operator that runs, and with one that does not always.
+/// Runs a sequence twice: with an operator that keeps running, and with one that does not.
 async fn live_twice(seed: u64) {
     let steps = sequence(seed);
     println!("model: seed {seed}: {steps:?}");
@@ -69,10 +71,10 @@ async fn live_twice(seed: u64) {
     };
     let (restarted, log) = live(seed, &steps, how).await;
     if restarted != calm {
-        let [story, calm_story] = [log, calm_log].map(|log| log.story());
+        let [history, calm_history] = [log, calm_log].map(|log| log.write_history());
         panic!(
             "creates and deletes of each object, with an operator that {how:?}: {restarted:#?}\nand one that runs: {calm:#?}\n{steps:?}\n\
-             {story}\n\n{calm_story}"
+             {history}\n\n{calm_history}"
         );
     }
 }
@@ -81,13 +83,13 @@ async fn live_twice(seed: u64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operator {
     Runs,
-    /// It is stopped right after the step, in the middle of its work, and started again.
+    /// It is stopped right after the step, during its work, and started again.
     Restarts,
-    /// It is down while the step is taken.
+    /// It is down during the step.
     IsDown,
 }
 
-/// Lives one sequence. Returns how often each object was created and deleted by the operator, and the audit log, which has more to tell.
+/// Runs one sequence. Returns how often the operator created and deleted each object, and the audit log for details.
 async fn live(seed: u64, steps: &[Step], operator: Operator) -> (BTreeMap<String, usize>, AuditLog) {
     let mut life = Life::begin(seed).await;
     for step in steps {

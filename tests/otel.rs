@@ -1,4 +1,4 @@
-//! Traces: what a collector gets, and that the operator does not depend on one. With the feature `otel` only.
+//! Traces: what a collector receives, and that the operator does not depend on it. Only with the feature `otel`.
 
 mod collector;
 
@@ -10,17 +10,17 @@ use serde_json::json;
 
 use self::collector::{Collector, Silent, Span};
 use crate::canary::{canary, values};
-use crate::support::process::{GLANCE, Process};
+use crate::support::process::{POLL, Process};
 use crate::support::{World, fixtures, wait};
 
-/// Above what the operator may take to stop (drain and flush), and far below what the collector of the test would need.
+/// More than the operator may need to stop (drain and flush), and much less than the collector of the test would need.
 const STOP: Duration = Duration::from_secs(15);
 
 /// A trace, root first.
 struct Trace(Vec<Span>);
 
 impl Trace {
-    /// The one with a span of this name.
+    /// The trace that has a span of this name.
     fn with(all: &[Span], name: &str) -> Self {
         let names: Vec<&String> = all.iter().map(|span| &span.name).collect();
         let span = all.iter().find(|span| span.name == name);
@@ -41,15 +41,15 @@ impl Trace {
     }
 }
 
-/// A server that uses Secrets of its user.
+/// A server that uses Secrets of the user.
 fn server() -> DittoServer {
     let key = |key: &str| json!({"name": "canary", "key": key});
     let identity = json!({"jwt": {"secretRef": key("jwt")}, "admin": {"passwordSecretRef": key("admin")}});
     fixtures::server("files", json!({"identity": identity}))
 }
 
-/// Runs an operator that is as talkative as can be, through what goes well and what does not, and stops it. It sends
-/// nothing before it stops but what does not fit a batch.
+/// Runs an operator with logs at trace level, through successes and failures, and stops it. Before it stops, it sends
+/// only what does not fit a batch.
 async fn life(world: &World, collector: &Collector) -> Vec<String> {
     let mut operator = Process::start_with(
         world,
@@ -73,10 +73,15 @@ async fn life(world: &World, collector: &Collector) -> Vec<String> {
     world.server_until("files", "refusing the key", refused).await;
     operator.signal("TERM");
     assert!(operator.ended().await.success());
-    assert!(operator.log().contains("traces are sent"), "{}", operator.log());
+    assert!(
+        operator.log().contains("traces are exported"),
+        "{}",
+        operator.log()
+    );
     canaries
 }
 
+// invariant: 5
 #[tokio::test]
 async fn each_reconcile_arrives_as_one_trace_with_its_steps_and_calls_and_without_a_value_of_a_secret() {
     let world = World::without_operator("otel").await;
@@ -108,7 +113,7 @@ async fn each_reconcile_arrives_as_one_trace_with_its_steps_and_calls_and_withou
     assert_eq!(root.resource["service.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(root.resource["deployment.environment.name"], "test");
 
-    // Watches, the lease and what kube says of itself belong to no reconcile.
+    // Watches, the Lease and spans of kube itself belong to no reconcile.
     let mut roots = spans.iter().filter(|span| span.parent.is_empty());
     assert!(roots.all(|root| root.name == "reconcile"), "{spans:#?}");
     assert!(
@@ -150,13 +155,13 @@ async fn tried(world: &World, collector: &Silent, tries: usize) {
         );
         let annotation = json!({"metadata": {"annotations": {"look": look.to_string()}}});
         world.merge::<DittoServer>("files", annotation).await;
-        tokio::time::sleep(GLANCE * 10).await;
+        tokio::time::sleep(POLL * 10).await;
     }
 }
 
 #[tokio::test]
-async fn that_a_collector_never_answers_is_told_once() {
-    let world = World::without_operator("otel-told").await;
+async fn a_collector_that_never_answers_is_reported_once() {
+    let world = World::without_operator("otel-reported").await;
     let collector = Silent::start();
     let mut operator = with_silent(&world, &collector, "200").await;
     world.create(&fixtures::minimal("files")).await;
@@ -164,11 +169,15 @@ async fn that_a_collector_never_answers_is_told_once() {
     operator.signal("TERM");
     assert!(operator.ended().await.success());
     let log = operator.log();
-    assert_eq!(log.matches("the collector takes no traces").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("the collector does not accept traces").count(),
+        1,
+        "{log}"
+    );
 }
 
 #[tokio::test]
-async fn a_collector_that_never_answers_holds_up_neither_a_reconcile_nor_the_stop() {
+async fn a_collector_that_never_answers_delays_neither_a_reconcile_nor_the_shutdown() {
     let world = World::without_operator("otel-silent").await;
     let collector = Silent::start();
     let ten_minutes = "600000";

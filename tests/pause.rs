@@ -23,7 +23,7 @@ fn writes_of_children(world: &World) -> Vec<audit::Call> {
 }
 
 #[tokio::test]
-async fn a_paused_server_gets_nothing_but_status_and_catches_up_afterwards() {
+async fn a_paused_server_gets_only_status_updates_and_is_reconciled_when_resumed() {
     let world = World::new("paused").await;
     world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
@@ -46,7 +46,8 @@ async fn a_paused_server_gets_nothing_but_status_and_catches_up_afterwards() {
     world.delete::<Service>("files-headless").await;
     let server = world
         .server_until("files", "listing what is left", |server| {
-            let told = wait::condition(server, "Progressing").map_or("", |told| told.message.as_str());
+            let message =
+                wait::condition(server, "Progressing").map_or("", |condition| condition.message.as_str());
             [
                 "ConfigMap files-config",
                 "Service files-api",
@@ -54,7 +55,7 @@ async fn a_paused_server_gets_nothing_but_status_and_catches_up_afterwards() {
                 "StatefulSet files",
             ]
             .iter()
-            .all(|child| told.contains(child))
+            .all(|child| message.contains(child))
         })
         .await;
     assert!(says_paused(&server, "Unknown"));
@@ -83,7 +84,7 @@ async fn a_paused_server_gets_nothing_but_status_and_catches_up_afterwards() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_created_paused_has_no_children_until_it_is_not() {
+async fn a_server_that_is_created_paused_has_no_children_until_it_is_resumed() {
     let world = World::new("bornpaused").await;
     let mut server = fixtures::minimal("files");
     server

@@ -1,4 +1,4 @@
-//! An API server that is reached through a proxy.
+//! An API server behind a proxy.
 
 use std::io::{BufRead, BufReader, Write, copy};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 use crate::support::process::Process;
 use crate::support::{World, fixtures};
 
-/// What was said to the proxy to open each tunnel.
+/// The requests that opened each tunnel.
 type Heads = Arc<Mutex<Vec<String>>>;
 
 /// A proxy that opens tunnels (HTTP CONNECT).
@@ -67,9 +67,9 @@ async fn the_proxy_of_the_environment_is_used_with_its_password_for_calls_watche
 }
 
 #[tokio::test]
-async fn no_proxy_is_compared_with_the_api_server() {
+async fn hosts_in_no_proxy_are_reached_directly() {
     let world = World::without_operator("noproxy").await;
-    // Nobody listens there.
+    // Nothing listens on this address.
     let environment = [
         ("HTTPS_PROXY", "http://proxy.invalid:1"),
         ("NO_PROXY", "127.0.0.1,.invalid"),
@@ -79,7 +79,7 @@ async fn no_proxy_is_compared_with_the_api_server() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_another_kind_is_refused_at_the_start() {
+async fn an_unsupported_kind_of_proxy_is_refused_at_the_start() {
     let world = World::without_operator("otherproxy").await;
     let mut operator = Process::start_with(&world, &[], &[("HTTPS_PROXY", "socks5://127.0.0.1:1")]).await;
     assert!(!operator.ended().await.success());

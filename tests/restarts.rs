@@ -23,13 +23,13 @@ async fn revisions(world: &World) -> usize {
         .len()
 }
 
-/// Waits until the operator has worked through everything up to now: it answers a fresh generation.
+/// Waits until the operator has handled everything up to now: it observes a new generation.
 async fn settled(world: &World) {
     world.observed().await;
     world.ready("files").await;
 }
 
-/// Waits until the operator has acted on everything up to now: it answers an edit that comes after it.
+/// Waits until the operator has acted on everything up to now: it handles an edit that comes after it.
 async fn fenced(world: &World, fence: usize) {
     let edit = json!({"spec": {"service": {"annotations": {"fence": fence.to_string()}}}});
     world.merge::<DittoServer>("files", edit).await;
@@ -120,7 +120,7 @@ fn edits_with_restart() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// A server with a signing key of its own.
+/// A server with a signing key of the user.
 async fn with_own_key(world: &World) {
     world
         .create(&fixtures::secret("own", &[("jwt", &"k".repeat(40))]))
@@ -130,8 +130,9 @@ async fn with_own_key(world: &World) {
     world.ready("files").await;
 }
 
+// invariant: 4
 #[tokio::test]
-async fn twenty_edits_that_the_server_does_not_read_at_start_restart_it_zero_times() {
+async fn twenty_edits_that_the_server_does_not_read_at_start_restart_nothing() {
     let mut world = World::new("norestart").await;
     with_own_key(&world).await;
     let restarts = Restarts::of(&world);
@@ -142,7 +143,7 @@ async fn twenty_edits_that_the_server_does_not_read_at_start_restart_it_zero_tim
         fenced(&world, number).await;
         assert_eq!(restarts.count(), 0, "{what}");
     }
-    // Nor does another operator process.
+    // A new operator process does not restart it either.
     world.stop_operator().await;
     world.start_operator().await;
     fenced(&world, 100).await;
@@ -151,6 +152,7 @@ async fn twenty_edits_that_the_server_does_not_read_at_start_restart_it_zero_tim
     assert_eq!(service.spec.and_then(|spec| spec.type_), Some("NodePort".into()));
 }
 
+// invariant: 4
 #[tokio::test]
 async fn five_edits_that_the_server_reads_at_start_restart_it_once_each() {
     let world = World::new("restart").await;
@@ -168,7 +170,7 @@ async fn five_edits_that_the_server_reads_at_start_restart_it_once_each() {
 }
 
 #[tokio::test]
-async fn an_annotation_that_leaves_the_spec_leaves_the_service() {
+async fn an_annotation_removed_from_the_spec_is_removed_from_the_service() {
     let world = World::new("annotation").await;
     world
         .create(&fixtures::server(
@@ -200,6 +202,7 @@ async fn an_annotation_that_leaves_the_spec_leaves_the_service() {
     .await;
 }
 
+// invariant: 4
 #[tokio::test]
 async fn a_changed_initial_admin_password_does_not_restart_the_pod_and_a_rotated_jwt_key_restarts_it_once() {
     let world = World::new("rotation").await;
@@ -248,14 +251,14 @@ async fn a_changed_initial_admin_password_does_not_restart_the_pod_and_a_rotated
 }
 
 #[tokio::test]
-async fn ready_is_never_true_in_the_middle_of_a_rollout() {
+async fn ready_is_never_true_during_a_rollout() {
     let world = World::new("rollout").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     let edited = world
         .merge::<DittoServer>("files", json!({"spec": {"image": "example.org/dittofs:2"}}))
         .await;
-    // The first Ready for the new generation: by then the StatefulSet must be through.
+    // The first Ready for the new generation: by then the rollout of the StatefulSet must be complete.
     let server = world.ready("files").await;
     assert!(server.metadata.generation >= edited.metadata.generation);
     let set: StatefulSet = world.get("files").await;

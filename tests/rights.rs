@@ -1,13 +1,13 @@
-//! Of the chart's rules, each is needed and none is missing.
+//! Every rule of the chart is needed, and none is missing.
 //!
-//! This looks back at a run of all `behaviours`, where the operator calls as the chart's service account: cargo runs it after
-//! them, for it goes by the alphabet. A right that a call was let through by, once taken away, is a call that is refused: so
-//! "each one was used" and "none was refused" together say that the removal of any would be found.
+//! This test checks a run of all `behaviours`, in which the operator uses the chart's service account. Cargo runs it after
+//! them, in alphabetical order. If a right that a call used is removed, the call is refused. So
+//! "each one was used" and "none was refused" together show that the removal of any right would be noticed.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a failed test panics, and the shared helpers are no `#[test]`"
+    reason = "a failed test panics, and the shared helpers are not marked `#[test]`"
 )]
 
 #[path = "support/chart.rs"]
@@ -22,7 +22,7 @@ use local_control_plane::rights::Right;
 use local_control_plane::rights::findings::Findings;
 use local_control_plane::rights::usage::Usage;
 
-/// The chart's rights that the API server's admission asks for, so that no call shows them: docs/rbac.md.
+/// The chart's rights that the API server's admission checks, so that no call shows them: docs/rbac.md.
 fn unseen() -> BTreeSet<Right> {
     let unseen = [
         ("update", "dittofs.dittofs.com", "dittoservers/finalizers"),
@@ -38,7 +38,7 @@ fn unseen() -> BTreeSet<Right> {
     unseen.into_iter().map(right).collect()
 }
 
-/// What the audit logs of the last whole run tell of the operator.
+/// The calls of the operator in the audit logs of the last complete run.
 fn usage() -> Usage {
     let folder = record::folder();
     let logs = fs::read_dir(&folder).unwrap_or_else(|error| {
@@ -57,9 +57,10 @@ fn usage() -> Usage {
     usage
 }
 
+// invariant: 19
 #[test]
-fn every_right_of_the_chart_is_used_by_some_behaviour_and_none_is_missing() {
-    // A run of some behaviours says nothing of the others. Who names this test alone means the last whole run.
+fn every_right_of_the_chart_is_used_by_a_test_and_none_is_missing() {
+    // A partial run shows nothing about the other behaviours. To run only this test means to check the last complete run.
     let is_meant = std::env::args().any(|argument| argument == "--exact");
     if !is_meant && !record::is_whole(std::env::args().skip(1)) {
         println!("not looked at: only some behaviours ran");

@@ -1,4 +1,4 @@
-//! Rollouts that go wrong: what is said of them, and the way back.
+//! Failed rollouts: what is reported, and how to roll back.
 
 use dittofs_operator::api::{DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -26,7 +26,7 @@ async fn image(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn a_rollout_that_crashes_says_why_before_and_after_its_deadline() {
+async fn a_rollout_that_crashes_reports_the_cause_before_and_after_its_deadline() {
     let world = World::new("deadline").await;
     let spec = json!({"image": "example.org/dittofs:1", "progressDeadlineSeconds": 20});
     world.create(&fixtures::server("files", spec)).await;
@@ -57,19 +57,19 @@ async fn a_rollout_that_crashes_says_why_before_and_after_its_deadline() {
     assert!(message(&server, "Progressing").ends_with(cause));
     assert!(message(&server, "Available").ends_with(cause));
     assert!(wait::is(&server, "Ready", "False", "ConditionsNotMet"));
-    let told = wait::condition(&server, "Progressing").map(|told| told.last_transition_time.0);
+    let reported = wait::condition(&server, "Progressing").map(|condition| condition.last_transition_time.0);
     let started = world
         .get::<Pod>("files-0")
         .await
         .metadata
         .creation_timestamp
         .map(|time| time.0);
-    let took = told
+    let took = reported
         .zip(started)
-        .map(|(told, started)| told.duration_since(started).as_secs());
+        .map(|(reported, started)| reported.duration_since(started).as_secs());
     assert!(
         took.is_some_and(|took| (20..60).contains(&took)),
-        "told after {took:?} s"
+        "reported after {took:?} s"
     );
 
     set_image(&world, "example.org/dittofs:1").await;
@@ -81,12 +81,12 @@ async fn a_rollout_that_crashes_says_why_before_and_after_its_deadline() {
     assert_eq!(
         world.notes("ProgressDeadlineExceeded").await.len(),
         1,
-        "told once"
+        "reported once"
     );
 }
 
 #[tokio::test]
-async fn a_changed_image_rolls_the_server_once() {
+async fn a_changed_image_causes_one_rollout() {
     let world = World::new("image").await;
     world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
@@ -131,7 +131,7 @@ async fn a_bad_image_is_rolled_back_by_restoring_the_old_spec() {
 }
 
 #[tokio::test]
-async fn a_server_whose_first_image_is_bad_is_mended_by_a_good_one() {
+async fn a_server_whose_first_image_is_bad_starts_once_the_image_is_corrected() {
     let world = World::new("first").await;
     world
         .create(&fixtures::with_image("example.org/dittofs:unready"))
@@ -167,13 +167,14 @@ async fn a_rollback_ends_a_stuck_rollout_although_the_operator_was_down() {
     assert_eq!(image(&world).await, "example.org/dittofs:1");
 }
 
+// invariant: 13
 #[tokio::test]
 async fn a_ready_pod_is_never_deleted_by_the_operator() {
     let world = World::new("partition").await;
     world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
     let before = world.get::<Pod>("files-0").await.uid();
-    // Somebody holds the rollout: the old pod serves on, and is of another revision than the wanted one.
+    // The update strategy is OnDelete: the old pod keeps serving, and has another revision than the desired one.
     let hold = json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}}});
     world.merge::<StatefulSet>("files", hold).await;
     set_image(&world, "example.org/dittofs:2").await;

@@ -1,4 +1,4 @@
-//! Generated Secrets: rotated on request and only then, and what becomes of a lost one.
+//! Generated Secrets: they are rotated only on request, and what happens when one is lost.
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::ByteString;
@@ -28,14 +28,14 @@ async fn revisions(world: &World) -> usize {
     revisions.expect("a list").items.len()
 }
 
-/// Waits until the operator has worked through everything up to now, and the server is Ready.
+/// Waits until the operator has handled everything up to now, and the server is Ready.
 async fn settled(world: &World, fence: &str) {
     let edit = json!({"spec": {"service": {"annotations": {"fence": fence}}}});
     world.merge::<DittoServer>("files", edit).await;
     world.ready("files").await;
 }
 
-/// Whether the Secret answers this request.
+/// Whether the Secret was generated for this request.
 fn answers(secret: &Secret, value: &str) -> bool {
     secret
         .annotations()
@@ -51,7 +51,7 @@ async fn rotated(world: &World, value: &str) -> Secret {
 }
 
 #[tokio::test]
-async fn a_request_gives_one_new_key_and_one_restart() {
+async fn a_rotation_request_generates_one_new_key_and_causes_one_restart() {
     let mut world = World::new("rotate").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -96,7 +96,7 @@ async fn a_request_gives_one_new_key_and_one_restart() {
 }
 
 #[tokio::test]
-async fn a_users_own_key_is_never_rotated() {
+async fn a_key_of_the_user_is_never_rotated() {
     let world = World::new("ownkey").await;
     world
         .create(&fixtures::secret("own", &[("jwt", &"k".repeat(32))]))
@@ -112,7 +112,7 @@ async fn a_users_own_key_is_never_rotated() {
 }
 
 #[tokio::test]
-async fn an_operator_killed_at_any_moment_of_a_rotation_rotates_once() {
+async fn an_operator_killed_at_any_write_of_a_rotation_rotates_once() {
     for moment in ["asked", "written", "rolling"] {
         let world = World::without_operator("rotatekilled").await;
         let operator = Process::start(&world, &[]).await;
@@ -151,8 +151,9 @@ async fn an_operator_killed_at_any_moment_of_a_rotation_rotates_once() {
     }
 }
 
+// invariant: 16
 #[tokio::test]
-async fn a_key_that_was_deleted_is_made_anew_only_on_request() {
+async fn a_deleted_key_is_generated_again_only_on_request() {
     let world = World::new("lostkey").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
@@ -164,7 +165,7 @@ async fn a_key_that_was_deleted_is_made_anew_only_on_request() {
         .message;
     assert!(
         message.contains("rotate-secrets") && message.contains(JWT),
-        "the way out is told: {message}"
+        "the way out is reported: {message}"
     );
     assert_eq!(
         world.get::<Pod>("files-0").await.uid(),
@@ -190,8 +191,9 @@ async fn lost(world: &World) -> DittoServer {
         .await
 }
 
+// invariant: 16
 #[tokio::test]
-async fn nothing_that_was_deleted_is_made_up_beside_volumes() {
+async fn no_deleted_secret_is_generated_again_while_volumes_exist() {
     let world = World::new("lostpassword").await;
     world.create(&fixtures::minimal("files")).await;
     let old = world.ready("files").await;
@@ -220,7 +222,7 @@ async fn nothing_that_was_deleted_is_made_up_beside_volumes() {
 }
 
 #[tokio::test]
-async fn a_request_made_with_the_recreation_is_answered() {
+async fn a_rotation_request_in_a_recreated_server_is_fulfilled() {
     let world = World::new("recreated").await;
     world.create(&fixtures::minimal("files")).await;
     let server = world.ready("files").await;
@@ -247,7 +249,7 @@ async fn a_request_made_with_the_recreation_is_answered() {
 }
 
 #[tokio::test]
-async fn a_server_with_its_own_key_may_change_to_a_generated_one() {
+async fn a_server_with_a_key_of_the_user_may_change_to_a_generated_key() {
     let world = World::new("owntomanaged").await;
     world
         .create(&fixtures::secret("own", &[("jwt", &"k".repeat(32))]))
@@ -264,7 +266,7 @@ async fn a_server_with_its_own_key_may_change_to_a_generated_one() {
 }
 
 #[tokio::test]
-async fn volumes_that_were_restored_without_labels_are_data_too() {
+async fn volumes_that_were_restored_without_labels_count_as_data() {
     let world = World::new("restored").await;
     let claim = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "controlplane-files-0"},

@@ -1,4 +1,4 @@
-//! The samples: accepted by the API server, and what `render` shows of them is what the cluster gets.
+//! The samples: the API server accepts them, and the operator creates what `render` prints.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_sample_is_accepted_and_its_children_are_those_that_render_shows() {
+async fn every_sample_is_accepted_and_its_children_match_the_output_of_render() {
     let files = samples();
     assert!(files.len() >= 6, "{files:?}");
     let world = World::new("samples").await;
@@ -49,7 +49,7 @@ async fn every_sample_is_accepted_and_its_children_are_those_that_render_shows()
     simulator.check().expect("the database operator lives");
 }
 
-/// As `kubectl create --validate=strict`: an unknown field is an error.
+/// Like `kubectl create --validate=strict`: an unknown field is an error.
 fn create(world: &World, text: &str) {
     let mut kubectl = world.control_plane().kubectl();
     kubectl
@@ -71,7 +71,7 @@ async fn settled(world: &World, name: &str) {
         .await;
 }
 
-/// Every rendered field stands in the cluster with the same value; what the cluster has beyond is defaults.
+/// Every rendered field has the same value in the cluster. Other fields in the cluster are defaults.
 async fn compare_with_cluster(world: &World, mut rendered: Value) {
     let types: TypeMeta = serde_json::from_value(rendered.clone()).expect("apiVersion and kind");
     let gvk = GroupVersionKind::try_from(types).expect("a kind");
@@ -83,7 +83,7 @@ async fn compare_with_cluster(world: &World, mut rendered: Value) {
         .await
         .unwrap_or_else(|error| panic!("{} {name}: {error}", gvk.kind));
     assert_eq!(live.name_any(), name);
-    // A manifest without namespace goes to this one, and a hash over Secrets that are not in the input is not known.
+    // A manifest without a namespace is applied to this one. A hash over Secrets that are not in the input is unknown.
     rendered["metadata"]["namespace"] = world.namespace.clone().into();
     let template = &mut rendered["spec"]["template"]["metadata"]["annotations"];
     if template["dittofs.io/config-hash"]

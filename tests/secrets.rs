@@ -1,4 +1,4 @@
-//! Secrets that come late, change, go, or would crash the server.
+//! Secrets that are created late, change, are deleted, or would crash the server.
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -24,7 +24,7 @@ fn names(server: &DittoServer, secret: &str, key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_secret_that_comes_late_is_named_and_then_picked_up() {
+async fn a_missing_secret_is_named_and_used_once_it_exists() {
     let world = World::new("late").await;
     world.create(&fixtures::server("files", own_jwt())).await;
     world
@@ -55,7 +55,7 @@ async fn a_secret_that_comes_late_is_named_and_then_picked_up() {
 }
 
 #[tokio::test]
-async fn a_value_that_would_crash_the_server_is_told_before_a_pod_restarts_on_it() {
+async fn a_secret_value_that_would_crash_the_server_is_reported_and_restarts_no_pod() {
     let world = World::new("short").await;
     world
         .create(&fixtures::secret("own", &[("jwt", &good_key())]))
@@ -89,7 +89,7 @@ async fn a_value_that_would_crash_the_server_is_told_before_a_pod_restarts_on_it
 }
 
 #[tokio::test]
-async fn a_deleted_secret_leaves_the_pod_alone_and_the_same_value_restarts_nothing() {
+async fn a_deleted_secret_does_not_restart_the_pod_and_neither_does_the_same_value_again() {
     let world = World::new("gone").await;
     world
         .create(&fixtures::secret("own", &[("jwt", &good_key())]))
@@ -169,7 +169,7 @@ async fn a_generated_secret_is_not_generated_again_while_its_server_exists() {
 }
 
 #[tokio::test]
-async fn a_recreated_server_takes_its_predecessors_generated_secrets() {
+async fn a_recreated_server_uses_the_generated_secrets_of_its_predecessor() {
     let world = World::new("again").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;

@@ -1,16 +1,14 @@
-//! Taking over from the Go operator, and staying on SQLite until the data has moved.
+//! The migration from the Go operator, and servers that stay on SQLite until the data has moved.
 
 mod changes;
+mod database_move;
 pub mod go_operator;
+mod percona;
 mod status;
-mod unasked;
-
-use std::collections::BTreeMap;
 
 use dittofs_operator::api::DittoServer;
-use dittofs_operator::api::percona::PerconaPGCluster;
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
@@ -51,7 +49,7 @@ async fn starts(world: &World) -> usize {
     revisions.expect("a list").items.len()
 }
 
-/// Waits until the operator has worked through everything up to now, and the server is Ready.
+/// Waits until the operator has handled everything up to now, and the server is Ready.
 async fn settled(world: &World) -> DittoServer {
     let fence = json!({"spec": {"adapterDiscovery": {"pollingInterval": "31s"}}});
     world.merge::<DittoServer>("files", fence).await;
@@ -74,8 +72,9 @@ fn has(change: &Change, paths: &[&str]) {
     }
 }
 
+// invariant: 15
 #[tokio::test]
-async fn the_go_operators_children_are_taken_over_in_place() {
+async fn the_children_of_the_go_operator_are_migrated_in_place() {
     let mut world = World::without_operator("takeover").await;
     go_operator::set_up(&world).await;
     let before = objects(&world).await;
@@ -83,7 +82,7 @@ async fn the_go_operators_children_are_taken_over_in_place() {
 
     world.start_operator().await;
     world
-        .server_until("files", "taken over", |server| {
+        .server_until("files", "migrated", |server| {
             is_pending(server) && wait::condition(server, "Authenticated").is_none()
         })
         .await;
@@ -167,11 +166,11 @@ async fn the_go_operators_children_are_taken_over_in_place() {
 }
 
 #[tokio::test]
-async fn a_server_that_went_back_to_the_go_operator_can_be_taken_over_again() {
+async fn a_server_that_went_back_to_the_go_operator_can_be_migrated_again() {
     let mut world = World::without_operator("back").await;
     go_operator::set_up(&world).await;
     world.start_operator().await;
-    world.server_until("files", "taken over", is_pending).await;
+    world.server_until("files", "migrated", is_pending).await;
     settled(&world).await;
     world.stop_operator().await;
     go_operator::come_back(&world).await;
@@ -201,138 +200,7 @@ async fn a_server_that_went_back_to_the_go_operator_can_be_taken_over_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_taken_over_moves_to_percona_when_the_user_says_so_and_stays_there() {
-    let mut world = World::without_operator("move").await;
-    go_operator::set_up(&world).await;
-    world.start_operator().await;
-    world.server_until("files", "on SQLite", is_pending).await;
-    settled(&world).await;
-    let _simulator = world.percona().await;
-    // The cluster is of PostgreSQL 16, of which there is no default image.
-    let image = "docker.io/percona/percona-distribution-postgresql:16.11-1";
-    let images = json!({"spec": {"percona": {"images": {"postgres": image}}}});
-    world.merge::<DittoServer>("files", images).await;
-    world
-        .server_until("files", "with a database that serves", |server| {
-            is_pending(server)
-                && wait::condition(server, "DatabaseReady")
-                    .is_some_and(|told| told.message.contains("is ready"))
-        })
-        .await;
-    assert_eq!(
-        starts(&world).await,
-        2,
-        "a database that comes up restarts nothing"
-    );
-
-    let claims = claims(&world).await;
-    world
-        .merge::<DittoServer>("files", json!({"metadata": {"annotations": {MIGRATED: "true"}}}))
-        .await;
-    world
-        .server_until("files", "on Percona", |server| {
-            wait::is(server, "DatabaseReady", "True", "PerconaReady")
-        })
-        .await;
-    settled(&world).await;
-    assert_eq!(starts(&world).await, 3, "one restart");
-    assert_eq!(database(&world).await, json!({"type": "postgres"}));
-    assert!(
-        variables(&world)
-            .await
-            .contains(&"DITTOFS_DATABASE_POSTGRES_HOST".to_owned())
-    );
-    wait::until(
-        world.api::<PersistentVolumeClaim>(),
-        "controlplane-files-0",
-        "marked",
-        |claim| {
-            claim
-                .annotations()
-                .get("dittofs.io/control-plane-database")
-                .is_some_and(|value| value == "percona")
-        },
-    )
-    .await;
-
-    // A server of the same name, from a manifest that has no annotation, finds its data where it was.
-    let old: DittoServer = world.get("files").await;
-    world.delete::<DittoServer>("files").await;
-    wait::until_gone(world.api::<DittoServer>(), "files", old.uid()).await;
-    let again = json!({
-        "storage": {"metadataSize": "10Gi", "contentSize": "50Gi"},
-        "percona": {"enabled": true, "images": {"postgres": image}},
-    });
-    world.create(&fixtures::server("files", again)).await;
-    world.ready("files").await;
-    assert_eq!(database(&world).await, json!({"type": "postgres"}));
-    assert_eq!(self::claims(&world).await, claims, "the same volumes");
-}
-
-/// The UIDs of the volume claims, by name.
-async fn claims(world: &World) -> BTreeMap<String, Option<String>> {
-    let claims = world
-        .api::<PersistentVolumeClaim>()
-        .list(&ListParams::default())
-        .await
-        .expect("a list");
-    claims
-        .iter()
-        .map(|claim| (claim.name_any(), claim.uid()))
-        .collect()
-}
-
-#[tokio::test]
-async fn percona_switched_on_for_a_server_with_data_waits_for_the_user() {
-    let mut world = World::new("later").await;
-    let _simulator = world.percona().await;
-    world.create(&fixtures::minimal("files")).await;
-    world.ready("files").await;
-    let pod = world.get::<Pod>("files-0").await.uid();
-    world
-        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": true}}}))
-        .await;
-    world.server_until("files", "on SQLite", is_pending).await;
-    let _: PerconaPGCluster = world.get("files-postgres").await;
-    world.stop_operator().await;
-    world.start_operator().await;
-    let server = settled(&world).await;
-    assert!(is_pending(&server), "a restarted operator knows it too");
-    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
-    assert_eq!(database(&world).await["type"], "sqlite");
-
-    world
-        .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
-        .await;
-    let server = world.ready("files").await;
-    assert!(wait::condition(&server, "DatabaseReady").is_none());
-    assert_eq!(
-        world.get::<Pod>("files-0").await.uid(),
-        pod,
-        "nothing had changed for it"
-    );
-}
-
-#[tokio::test]
-async fn a_server_recreated_with_percona_keeps_to_the_file_that_its_predecessor_left() {
-    let world = World::new("leftover").await;
-    let _simulator = world.percona().await;
-    world.create(&fixtures::minimal("files")).await;
-    let old = world.ready("files").await;
-    let set = world.get::<StatefulSet>("files").await.uid();
-    world.delete::<DittoServer>("files").await;
-    wait::until_gone(world.api::<DittoServer>(), "files", old.uid()).await;
-    wait::until_gone(world.api::<StatefulSet>(), "files", set).await;
-    world
-        .create(&fixtures::server("files", json!({"percona": {"enabled": true}})))
-        .await;
-    world.server_until("files", "on SQLite", is_pending).await;
-    world.ready("files").await;
-    assert_eq!(database(&world).await["type"], "sqlite");
-}
-
-#[tokio::test]
-async fn the_legacy_password_is_adopted_and_its_secret_goes() {
+async fn the_legacy_password_is_copied_and_its_secret_is_deleted() {
     let mut world = World::without_operator("legacy").await;
     let server = world.create(&fixtures::minimal("files")).await;
     let mut legacy = fixtures::secret(
@@ -352,8 +220,9 @@ async fn the_legacy_password_is_adopted_and_its_secret_goes() {
     assert_eq!(adopted["username"].0, b"admin");
 }
 
+// invariant: 6
 #[tokio::test]
-async fn a_server_of_the_go_operator_that_is_deleted_before_it_is_taken_over_leaves_what_its_data_needs() {
+async fn a_server_of_the_go_operator_that_is_deleted_before_its_migration_keeps_its_data_and_secrets() {
     let mut world = World::without_operator("deletedfirst").await;
     go_operator::set_up(&world).await;
     let before = objects(&world).await;
@@ -389,7 +258,7 @@ async fn a_server_of_the_go_operator_that_is_deleted_before_it_is_taken_over_lea
 }
 
 #[tokio::test]
-async fn an_operator_killed_at_any_moment_of_a_take_over_is_followed_by_the_same_end() {
+async fn an_operator_killed_at_any_write_of_a_migration_reaches_the_same_end_state() {
     for moment in ["Secret", "ConfigMap", "StatefulSet"] {
         let world = World::without_operator("takeoverkilled").await;
         go_operator::set_up(&world).await;
@@ -410,7 +279,7 @@ async fn an_operator_killed_at_any_moment_of_a_take_over_is_followed_by_the_same
     }
 }
 
-/// Waits until the first child of a kind is ours.
+/// Waits until the operator manages the first child of a kind.
 async fn taken_over(world: &World, kind: &str) {
     fn is_ours<K: ResourceExt>(object: &K) -> bool {
         object.labels().contains_key("app.kubernetes.io/managed-by")

@@ -1,4 +1,4 @@
--- The health of a DittoServer in Argo CD. `obj` is the object. The result is a status and a message.
+-- Health check of a DittoServer for Argo CD. `obj` is the object; the result is a status and a message.
 -- docs/gitops.md explains each status.
 
 local function result(status, message)
@@ -19,16 +19,21 @@ local metadata, status = obj.metadata or {}, obj.status or {}
 if metadata.deletionTimestamp ~= nil then
   return result("Progressing", condition("Progressing").message or "It is being deleted")
 end
--- The status is about an older spec, or the operator has not observed the object yet.
+-- The status is of an older generation, or the operator has not observed the object yet.
 if (status.observedGeneration or -1) < (metadata.generation or 0) then
   return result("Progressing", "Waiting for the operator")
 end
 
 local ready, progressing, stalled = condition("Ready"), condition("Progressing"), condition("Stalled")
+local available = condition("Available")
 
--- The server may still serve, but it needs manual action. kstatus (Flux) shows Failed for the same condition.
+-- The server may still work, but it needs manual action. kstatus (Flux) reports Failed for the same condition.
 if stalled.status == "True" then
   return result("Degraded", stalled.message)
+end
+-- A pause does not make a server healthy: its pod may crash meanwhile.
+if progressing.reason == "Paused" and available.status == "False" then
+  return result("Degraded", available.message)
 end
 if progressing.reason == "Paused" then
   return result("Suspended", progressing.message)
@@ -39,5 +44,5 @@ if ready.status == "True" then
   end
   return result("Healthy", ready.message)
 end
--- False: not ready yet. Unknown: something could not be read, and the operator retries.
+-- False: not ready yet. Unknown: something could not be read; the operator retries.
 return result("Progressing", ready.message or "Waiting for the operator")

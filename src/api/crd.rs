@@ -8,8 +8,13 @@ use serde_json::json;
 
 use super::{DittoServer, defaults};
 
-/// What stands above the generated file.
+/// First line of the generated file.
 const HEADER: &str = "# Generated from src/api by `make generate`. Do not edit.\n";
+
+/// Maximum length of a text without a limit of its own: the size of all annotations of an object.
+const MAX_TEXT: i64 = 262_144;
+/// Maximum number of items of a list, or entries of a map, without a limit of its own.
+const MAX_ITEMS: i64 = 1024;
 
 /// The `CustomResourceDefinition` of `DittoServer`.
 #[must_use]
@@ -27,21 +32,21 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// [`crd`] as YAML, with a header that says where it comes from.
+/// [`crd`] as YAML, with a header that names its source.
 ///
 /// # Errors
 ///
-/// If the YAML serialiser fails, which no `CustomResourceDefinition` is known to make it do.
+/// If the YAML serialiser fails. No `CustomResourceDefinition` is known to cause that.
 pub fn crd_yaml() -> Result<String, serde_yaml::ser::Error> {
     Ok(format!("{HEADER}{}", serde_yaml::to_string(&crd())?))
 }
 
-/// What cannot be said in attributes of the Rust types.
+/// Adds what attributes of the Rust types cannot express.
 fn finish(root: &mut JSONSchemaProps) {
     tidy(root);
-    // A rule says this instead, and lets stored objects without spec pass: `rules::spec_present`.
+    // The rule `rules::spec_present` requires it instead, and accepts stored objects without a spec.
     root.required = None;
-    // Rules can point to a field only if the schema has it.
+    // A rule can have a `fieldPath` only to a field in the schema.
     let name = JSONSchemaProps {
         type_: Some("string".to_owned()),
         ..JSONSchemaProps::default()
@@ -54,18 +59,30 @@ fn finish(root: &mut JSONSchemaProps) {
     root.properties
         .get_or_insert_default()
         .insert("metadata".to_owned(), metadata);
-    if let Some(status) = root
-        .properties
-        .as_mut()
-        .and_then(|properties| properties.get_mut("status"))
-    {
+    let properties = root.properties.get_or_insert_default();
+    if let Some(spec) = properties.get_mut("spec") {
+        limit(spec);
+    }
+    if let Some(status) = properties.get_mut("status") {
         status.default = Some(JSON(json!({"observedGeneration": defaults::OBSERVED_GENERATION})));
     }
 }
 
-/// Removes `nullable` everywhere, which the derive gives every `Option`. Without it the API server takes `null` as
-/// absent, and fills in the default, as it does for the Go operator's definition. Joins the lines of paragraphs,
-/// because `kubectl explain` wraps them at its own width.
+/// Limits every text, list and map in the spec that has no limit of its own, so that no write can make a rule or the operator expensive.
+fn limit(schema: &mut JSONSchemaProps) {
+    match schema.type_.as_deref() {
+        Some("string") if schema.enum_.is_none() => drop(schema.max_length.get_or_insert(MAX_TEXT)),
+        Some("array") => drop(schema.max_items.get_or_insert(MAX_ITEMS)),
+        Some("object") if schema.additional_properties.is_some() => {
+            schema.max_properties.get_or_insert(MAX_ITEMS);
+        }
+        _ => {}
+    }
+    for_each_child(schema, limit);
+}
+
+/// Removes `nullable`, which the derive sets on every `Option`. Without it the API server treats `null` as absent and sets the
+/// default, as with the Go operator's definition. Joins the lines of paragraphs, because `kubectl explain` wraps them itself.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if let Some(description) = &mut schema.description {
@@ -75,18 +92,20 @@ fn tidy(schema: &mut JSONSchemaProps) {
             .collect();
         *description = paragraphs.join("\n\n");
     }
-    for property in schema
+    for_each_child(schema, tidy);
+}
+
+fn for_each_child(schema: &mut JSONSchemaProps, change: fn(&mut JSONSchemaProps)) {
+    schema
         .properties
         .iter_mut()
         .flat_map(|properties| properties.values_mut())
-    {
-        tidy(property);
-    }
+        .for_each(change);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
-        tidy(items);
+        change(items);
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = schema.additional_properties.as_mut() {
-        tidy(values);
+        change(values);
     }
 }
 
@@ -145,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_yaml_says_the_same_as_the_definition() {
+    fn the_yaml_equals_the_definition() {
         let read: Value = serde_yaml::from_str(&crd_yaml().unwrap()).unwrap();
         assert_eq!(read, serde_json::to_value(crd()).unwrap());
     }
@@ -201,7 +220,54 @@ mod tests {
     }
 
     #[test]
-    fn every_field_explains_itself() {
+    fn every_text_list_and_map_in_the_spec_has_a_limit_and_a_small_one_if_it_has_a_rule() {
+        walk(&root()["properties"]["spec"], "spec", &mut |path, schema| {
+            let keyword = match schema["type"].as_str() {
+                Some("string") if schema.get("enum").is_none() => "maxLength",
+                Some("array") => "maxItems",
+                Some("object") if schema.get("additionalProperties").is_some() => "maxProperties",
+                _ => return,
+            };
+            let limit = schema[keyword].as_u64();
+            assert!(limit.is_some(), "{path} has no {keyword}");
+            let has_rule = schema.get("x-kubernetes-validations").is_some();
+            assert!(!has_rule || limit <= Some(4096), "{path}: {limit:?}");
+        });
+    }
+
+    #[test]
+    fn every_int32_in_the_spec_has_limits_with_which_it_parses() {
+        walk(&root()["properties"]["spec"], "spec", &mut |path, schema| {
+            if schema["format"] != "int32" {
+                return;
+            }
+            let limits = ["minimum", "maximum"].map(|keyword| schema[keyword].as_f64());
+            let parses = |limit: &Option<f64>| limit.is_some_and(|limit| limit.abs() <= f64::from(i32::MAX));
+            assert!(limits.iter().all(parses), "{path}: {limits:?}");
+        });
+    }
+
+    #[test]
+    fn every_rule_limits_a_quantity_before_it_parses_it() {
+        walk(&root(), "", &mut |path, schema| {
+            for rule in schema["x-kubernetes-validations"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                let rule = rule["rule"].as_str().unwrap();
+                assert!(!rule.contains("isQuantity("), "{path}: {rule}");
+                let guard = rule.find(".matches('^").unwrap_or(usize::MAX);
+                assert!(
+                    rule.find("quantity(").is_none_or(|call| guard < call),
+                    "{path}: {rule}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn every_field_has_a_description() {
         walk(&root(), "", &mut |path, schema| {
             let own =
                 path.starts_with("spec.") && !path.contains("ecurityContext") && !path.ends_with(['*', ']']);

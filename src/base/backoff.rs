@@ -9,7 +9,7 @@ use kube::runtime::utils::Backoff;
 
 /// Pauses that double from `first` to `longest`, each shortened by up to a quarter at random.
 ///
-/// The jitter keeps many objects that failed together from coming back together.
+/// The jitter prevents that many objects that failed together are retried together.
 #[derive(Clone, Debug)]
 pub struct Exponential {
     first: Duration,
@@ -73,7 +73,7 @@ impl<Key: Eq + std::hash::Hash> PerObject<Key> {
         jittered(pause, random())
     }
 
-    /// Forgets an object that succeeded or went away.
+    /// Resets the failures of an object that succeeded or was deleted.
     pub fn forget(&self, key: &Key) {
         self.failures
             .lock()
@@ -88,19 +88,19 @@ fn pause(first: Duration, longest: Duration, failures: u32) -> Duration {
         .min(longest)
 }
 
-/// Takes off up to a quarter; `random` is any number.
+/// Shortens by up to a quarter; `random` is any number.
 fn jittered(pause: Duration, random: u64) -> Duration {
     let thousandths = u32::try_from(random % 250).unwrap_or(0);
     pause * (1000 - thousandths) / 1000
 }
 
-/// A pause, shortened by up to a quarter at random, so that many who wait do not come at once.
+/// Shortens a pause by up to a quarter at random, so that many waiters do not continue at the same time.
 #[must_use]
 pub fn jitter(pause: Duration) -> Duration {
     jittered(pause, random())
 }
 
-/// Jitter needs no quality: the seed that the standard library draws for a hash map is enough.
+/// Jitter needs no good randomness: the standard library's seed for hash maps is enough.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -133,6 +133,7 @@ mod tests {
         assert_eq!(steps[11], LONGEST.as_millis());
     }
 
+    // invariant: 8
     #[test]
     fn one_object_does_not_lengthen_the_pause_of_another() {
         let backoff = PerObject::new(FIRST, LONGEST);

@@ -1,14 +1,14 @@
-//! A log that a test reads.
+//! Captures log output in tests.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
-/// Takes a log.
+/// A writer that keeps the log.
 #[derive(Clone, Default)]
 pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
 
 impl Sink {
-    /// What it has taken so far.
+    /// The log so far.
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("a sink").clone()).expect("text")
     }

@@ -1,7 +1,7 @@
-//! What the operator says of itself in `/metrics`, in the OpenMetrics format.
+//! The metrics of the operator, served as `/metrics` in the OpenMetrics format.
 //!
-//! Labels are bounded: kinds, verbs, steps and outcomes are sets that the code names. What other rooms measure at the time of a
-//! scrape they register as a [`Collector`]. No label holds a value of a Secret.
+//! The number of labels is bounded: kinds, verbs, steps and outcomes are fixed sets. Other rooms register a [`Collector`] for series
+//! that are computed at scrape time. No label contains the value of a Secret.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-/// Of a reconcile: from a cache hit to several calls with a deadline each.
+/// Buckets of histograms, in seconds: from a cache hit to several calls that time out.
 const SECONDS: [f64; 12] = [
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0,
 ];
@@ -34,9 +34,9 @@ fn histogram() -> Histogram {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: &'static str,
-    /// The step that failed; empty for a success.
+    /// The step that failed; empty on success.
     step: &'static str,
-    /// How it failed; empty for a success.
+    /// How it failed; empty on success.
     error: &'static str,
 }
 
@@ -78,7 +78,7 @@ pub struct Failure {
     pub error: &'static str,
 }
 
-/// Everything that is measured. There is one instance for each process.
+/// All metrics. There is one instance for each process.
 pub struct Metrics {
     registry: Mutex<Registry>,
     reconcile_seconds: Histogram,
@@ -90,7 +90,7 @@ pub struct Metrics {
     call_seconds: HistogramOf<VerbLabel>,
     watch_restarts: Family<KindLabel, Counter>,
     synced: Gauge,
-    /// Servers that wait for a reconcile, and since when.
+    /// Servers in the queue, and the time at which they were added.
     waiting: Mutex<HashMap<Key, Instant>>,
 }
 
@@ -115,7 +115,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Metrics {
-    /// Nothing measured yet.
+    /// All metrics, without values.
     #[must_use]
     pub fn new() -> Self {
         let metrics = Self {
@@ -151,17 +151,17 @@ impl Metrics {
         );
         registry.register(
             "children",
-            "Children looked at, by kind and what became of them",
+            "Reconciled children by kind and outcome",
             self.children.clone(),
         );
         registry.register(
             "queue_wait_seconds",
-            "Time from a change to the reconcile that it asked for",
+            "Time that a DittoServer waited in the queue for its reconcile",
             self.queue_seconds.clone(),
         );
         registry.register(
             "queue_depth",
-            "DittoServers that wait for a reconcile after a change",
+            "DittoServers in the queue",
             self.queue_depth.clone(),
         );
     }
@@ -170,12 +170,12 @@ impl Metrics {
         let mut registry = lock(&self.registry);
         registry.register(
             "api_calls",
-            "Calls of the API server; code 0 is no answer",
+            "Calls to the API server; code 0 means no answer",
             self.calls.clone(),
         );
         registry.register(
             "api_call_duration_seconds",
-            "Time until the API server began to answer",
+            "Time until the API server started to answer",
             self.call_seconds.clone(),
         );
         registry.register(
@@ -200,26 +200,26 @@ impl Metrics {
         lock(&self.registry).register_collector(collector);
     }
 
-    /// The caches have synced.
+    /// Records that the caches have synced.
     pub fn synced(&self) {
         self.synced.set(1);
     }
 
-    /// A change asks for a reconcile of this server.
-    pub fn asked(&self, namespace: &str, name: &str) {
+    /// Records that this server was added to the queue.
+    pub fn queued(&self, namespace: &str, name: &str) {
         lock(&self.waiting)
             .entry(key(namespace, name))
             .or_insert_with(Instant::now);
     }
 
-    /// Its reconcile begins, or it has turned out to be gone.
-    pub fn begun(&self, namespace: &str, name: &str) {
+    /// Records that this server left the queue: its reconcile starts, or it no longer exists.
+    pub fn dequeued(&self, namespace: &str, name: &str) {
         if let Some(since) = lock(&self.waiting).remove(&key(namespace, name)) {
             self.queue_seconds.observe(since.elapsed().as_secs_f64());
         }
     }
 
-    /// A reconcile ended.
+    /// Records the end of a reconcile.
     pub fn reconciled(&self, took: Duration, failed: Option<Failure>) {
         self.reconcile_seconds.observe(took.as_secs_f64());
         let labels = ResultLabels {
@@ -230,26 +230,26 @@ impl Metrics {
         self.reconciles.get_or_create(&labels).inc();
     }
 
-    /// The outcome for one child.
+    /// Records the outcome for one child.
     pub fn child(&self, kind: &'static str, outcome: &'static str) {
         self.children.get_or_create(&ChildLabels { kind, outcome }).inc();
     }
 
-    /// A watch of this kind begins. From here its restarts are counted, so that the first one is seen as a change.
+    /// Records that watches of this kind started. The counter of restarts then starts at 0, so that the first restart is an increase.
     pub fn watch_started(&self, kind: &str) {
         let _ = self
             .watch_restarts
             .get_or_create(&KindLabel { kind: kind.into() });
     }
 
-    /// A watch failed and begins anew.
+    /// Records that a watch failed and restarts.
     pub fn watch_restarted(&self, kind: &str) {
         self.watch_restarts
             .get_or_create(&KindLabel { kind: kind.into() })
             .inc();
     }
 
-    /// The API server answered a call, or did not (code 0).
+    /// Records a call to the API server. Code 0 means no answer.
     pub fn called(&self, verb: &'static str, kind: &'static str, code: u16, took: Duration) {
         self.calls.get_or_create(&CallLabels { verb, kind, code }).inc();
         self.call_seconds
@@ -260,7 +260,7 @@ impl Metrics {
     /// The text of `/metrics`.
     ///
     /// # Errors
-    /// When a metric cannot be written as text.
+    /// When a metric cannot be encoded as text.
     pub fn text(&self) -> Result<String, fmt::Error> {
         self.queue_depth
             .set(i64::try_from(lock(&self.waiting).len()).unwrap_or(i64::MAX));
@@ -275,17 +275,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_waits_from_the_first_change_to_its_reconcile() {
+    fn a_server_waits_in_the_queue_from_its_first_change_to_its_reconcile() {
         let metrics = Metrics::new();
-        metrics.asked("b", "a");
-        metrics.asked("b", "a");
+        metrics.queued("b", "a");
+        metrics.queued("b", "a");
         assert!(
             metrics
                 .text()
                 .unwrap()
                 .contains("dittofs_operator_queue_depth 1\n")
         );
-        metrics.begun("b", "a");
+        metrics.dequeued("b", "a");
         let text = metrics.text().unwrap();
         assert!(text.contains("dittofs_operator_queue_depth 0\n"), "{text}");
         assert!(

@@ -1,4 +1,4 @@
-//! Leaves that every room may import. They import no other room.
+//! Helpers that every room may import. They import no other room.
 
 pub mod backoff;
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Read-your-writes caches of watched kinds.
 //!
-//! A [`Cache`] is a reflector store that a watch task fills (`watch.rs`), with an overlay of objects that this
-//! process has just written and that the watch has not delivered yet. Without the overlay, a reconcile that follows
-//! its own write would see the past, write again, or move a `lastTransitionTime` twice.
+//! A [`Cache`] is a reflector store that the watches fill (`watch.rs`), with an overlay of objects that this process has written and
+//! that the watch has not delivered yet. Without the overlay, a reconcile after a write would read the old version, write again, or
+//! change a `lastTransitionTime` twice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::api::DittoServer;
 
-/// A kind of namespaced objects that can be watched and kept. An alias for a long bound.
+/// A kind of namespaced objects that can be watched and cached. An alias for a long bound.
 pub trait Cached:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
@@ -40,24 +40,24 @@ impl<K> Cached for K where
 {
 }
 
-/// A stored DittoServer. One that does not parse is an `Err` here, and does not stop the watch of the others.
+/// A stored DittoServer. One that cannot be parsed is an `Err`, and does not stop the watch of the others.
 pub type StoredServer = DeserializeGuard<DittoServer>;
 
-/// What the watch of one kind in one namespace (or in all) last said.
+/// The state of the watch of one kind in one namespace, or in all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Feed {
+pub enum WatchState {
     /// No answer yet.
     Starting,
     /// The store holds what the API server holds.
     Synced,
     /// The API server does not serve the kind: its CRD is not installed.
     NotServed,
-    /// The watch fails. The text is the API server's, without object contents.
+    /// The watch fails. The text is that of the API server; it contains no object.
     Failing(String),
 }
 
-impl Feed {
-    /// Why it tells nothing of an object.
+impl WatchState {
+    /// Why the cache cannot tell whether an object exists.
     #[must_use]
     pub fn why(&self) -> &str {
         match self {
@@ -70,44 +70,44 @@ impl Feed {
 
 /// A cached read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookedup<K> {
-    /// The object, as last seen or last written.
+pub enum Lookup<K> {
+    /// The object, as last delivered or last written.
     Found(Arc<K>),
-    /// The cache is complete and does not hold it.
+    /// The cache is complete and does not contain the object.
     Missing,
-    /// The cache cannot tell; ask the API server, or say `Unknown`.
-    Unknown(Feed),
+    /// The cache is not complete. Ask the API server, or report `Unknown`.
+    Unknown(WatchState),
 }
 
 type Overlay<K> = HashMap<ObjectRef<K>, Arc<K>>;
 
-/// What a cache remembered of its process's writes at one moment.
+/// The writes of this process that a cache remembered at one time.
 pub struct Remembered<K: Cached>(Overlay<K>);
 
 /// The state of each watch. A scope is a namespace, or `None` for all of them.
-type Feeds = BTreeMap<Option<String>, Feed>;
+type WatchStates = BTreeMap<Option<String>, WatchState>;
 
-/// How far the watches of one kind are. Knows nothing of the kind itself, so that many can be waited for alike.
+/// The progress of the watches of one kind. Independent of the type, so that several kinds can be awaited together.
 #[derive(Clone, Debug)]
-pub struct Progress(Arc<watch::Sender<Feeds>>);
+pub struct Progress(Arc<watch::Sender<WatchStates>>);
 
 impl Progress {
-    /// Waits until every watch has answered, be it with a list or with an error.
+    /// Waits until every watch has answered, with a list or with an error.
     pub async fn answered(&self) {
-        self.until(|feed| *feed != Feed::Starting).await;
+        self.until(|state| *state != WatchState::Starting).await;
     }
 
-    /// Waits until every watch has listed its objects.
+    /// Waits until every watch is synced.
     pub async fn synced(&self) {
-        self.until(|feed| *feed == Feed::Synced).await;
+        self.until(|state| *state == WatchState::Synced).await;
     }
 
-    async fn until(&self, holds: impl Fn(&Feed) -> bool) {
-        // An error means that the sender is gone, and `self` holds it.
+    async fn until(&self, holds: impl Fn(&WatchState) -> bool) {
+        // An error means that the sender is gone, but `self` keeps it.
         let _ = self
             .0
             .subscribe()
-            .wait_for(|feeds| feeds.values().all(&holds))
+            .wait_for(|states| states.values().all(&holds))
             .await;
     }
 }
@@ -116,7 +116,7 @@ impl Progress {
 pub struct Cache<K: Cached> {
     store: Store<K>,
     overlay: Arc<Mutex<Overlay<K>>>,
-    feeds: Arc<watch::Sender<Feeds>>,
+    states: Arc<watch::Sender<WatchStates>>,
 }
 
 impl<K: Cached> Clone for Cache<K> {
@@ -124,28 +124,28 @@ impl<K: Cached> Clone for Cache<K> {
         Self {
             store: self.store.clone(),
             overlay: Arc::clone(&self.overlay),
-            feeds: Arc::clone(&self.feeds),
+            states: Arc::clone(&self.states),
         }
     }
 }
 
-/// A poisoned lock means that another task panicked between two map operations; the map itself is whole.
+/// A poisoned lock means that another task panicked between two map operations; the map itself is valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K: Cached> Cache<K> {
-    /// Wraps a store that is filled by one watch a scope; a scope is a namespace, or `None` for all of them.
+    /// Wraps a store that is filled by one watch for each scope: a namespace, or `None` for all of them.
     #[must_use]
     pub fn new(store: Store<K>, scopes: &[Option<String>]) -> Self {
-        let feeds = scopes
+        let states = scopes
             .iter()
-            .map(|scope| (scope.clone(), Feed::Starting))
+            .map(|scope| (scope.clone(), WatchState::Starting))
             .collect();
         Self {
             store,
             overlay: Arc::default(),
-            feeds: Arc::new(watch::Sender::new(feeds)),
+            states: Arc::new(watch::Sender::new(states)),
         }
     }
 
@@ -157,19 +157,19 @@ impl<K: Cached> Cache<K> {
 
     /// Reads one object. Never calls the API server.
     #[must_use]
-    pub fn get(&self, namespace: &str, name: &str) -> Lookedup<K> {
+    pub fn get(&self, namespace: &str, name: &str) -> Lookup<K> {
         let key = ObjectRef::new(name).within(namespace);
         let stored = self.store.get(&key);
         if let Some(object) = newer(stored, lock(&self.overlay).get(&key).cloned()) {
-            return Lookedup::Found(object);
+            return Lookup::Found(object);
         }
-        match self.feed(namespace) {
-            Feed::Synced => Lookedup::Missing,
-            feed => Lookedup::Unknown(feed),
+        match self.watch_state(namespace) {
+            WatchState::Synced => Lookup::Missing,
+            state => Lookup::Unknown(state),
         }
     }
 
-    /// Every object that the watch has delivered. The overlay is not in it.
+    /// All objects that the watch has delivered, without the overlay.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<K>> {
         self.store.state()
@@ -180,7 +180,7 @@ impl<K: Cached> Cache<K> {
         lock(&self.overlay).insert(ObjectRef::from_obj(&object), Arc::new(object));
     }
 
-    /// Forgets what was remembered of an object, once the watch has delivered this version or a newer one.
+    /// Drops a remembered write once the watch has delivered this version or a newer one.
     pub fn delivered(&self, object: &K) {
         let key = ObjectRef::from_obj(object);
         let mut overlay = lock(&self.overlay);
@@ -192,7 +192,8 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    /// What is remembered of a scope now. To be taken before a list is asked for, and given to [`Self::relisted`] after.
+    /// The writes that are remembered for a scope now. Call it before a list is requested, and pass the result to
+    /// [`Self::relisted`] afterwards.
     #[must_use]
     pub fn remembered(&self, scope: Option<&str>) -> Remembered<K> {
         let overlay = lock(&self.overlay);
@@ -206,8 +207,8 @@ impl<K: Cached> Cache<K> {
         )
     }
 
-    /// Forgets what was remembered before a fresh list: the list holds it, or it is gone. What was written since then
-    /// stays, because the list may be older; so does what lies in other scopes, which the list does not cover.
+    /// Drops the writes that were remembered before a new list: the list contains them, or the objects are gone. Later writes are
+    /// kept, because the list may be older; so are those of other scopes.
     pub fn relisted(&self, before: &Remembered<K>) {
         lock(&self.overlay)
             .retain(|key, object| before.0.get(key).is_none_or(|held| !Arc::ptr_eq(held, object)));
@@ -215,35 +216,38 @@ impl<K: Cached> Cache<K> {
 
     /// The state of the watch that covers `namespace`.
     #[must_use]
-    pub fn feed(&self, namespace: &str) -> Feed {
-        let feeds = self.feeds.borrow();
-        let scoped = feeds.get(&Some(namespace.to_owned()));
+    pub fn watch_state(&self, namespace: &str) -> WatchState {
+        let states = self.states.borrow();
+        let scoped = states.get(&Some(namespace.to_owned()));
         scoped
-            .or_else(|| feeds.get(&None))
+            .or_else(|| states.get(&None))
             .cloned()
-            .unwrap_or(Feed::Starting)
+            .unwrap_or(WatchState::Starting)
     }
 
     /// Records the state of one watch. Returns whether that changed anything.
-    pub fn set_feed(&self, scope: Option<&str>, feed: Feed) -> bool {
+    pub fn set_watch_state(&self, scope: Option<&str>, state: WatchState) -> bool {
         let key = scope.map(str::to_owned);
-        self.feeds.send_if_modified(|feeds| {
-            let changed = feeds.get(&key) != Some(&feed);
-            feeds.insert(key, feed);
+        self.states.send_if_modified(|states| {
+            let changed = states.get(&key) != Some(&state);
+            states.insert(key, state);
             changed
         })
     }
 
-    /// How far its watches are.
+    /// The progress of its watches.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress(Arc::clone(&self.feeds))
+        Progress(Arc::clone(&self.states))
     }
 
-    /// Whether some watch said that the kind is not installed.
+    /// Whether a watch found that the kind is not installed.
     #[must_use]
     pub fn is_absent(&self) -> bool {
-        self.feeds.borrow().values().any(|feed| *feed == Feed::NotServed)
+        self.states
+            .borrow()
+            .values()
+            .any(|state| *state == WatchState::NotServed)
     }
 }
 
@@ -257,7 +261,7 @@ fn newer<K: Resource>(stored: Option<Arc<K>>, written: Option<Arc<K>>) -> Option
     }
 }
 
-/// Resource versions of one kind are comparable as decimal numbers (KEP-5504, Kubernetes 1.35; true of etcd before).
+/// The resourceVersions of one kind can be compared as decimal numbers (KEP-5504, Kubernetes 1.35; true with etcd before).
 fn version<K: Resource>(object: &K) -> Option<u64> {
     object
         .meta()
@@ -288,7 +292,7 @@ mod tests {
 
     fn found(cache: &Cache<ConfigMap>) -> Option<String> {
         match cache.get("ns", "a") {
-            Lookedup::Found(object) => object.metadata.resource_version.clone(),
+            Lookup::Found(object) => object.metadata.resource_version.clone(),
             _ => None,
         }
     }
@@ -311,27 +315,27 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_seen_by_the_watch_ends_the_memory_of_the_write() {
+    fn a_deletion_that_the_watch_delivers_drops_the_remembered_write() {
         let (store, _writer) = reflector::store();
         let cache = Cache::new(store, &[None]);
-        cache.set_feed(None, Feed::Synced);
+        cache.set_watch_state(None, WatchState::Synced);
         cache.wrote(config_map("10"));
         cache.delivered(&config_map("12"));
-        assert_eq!(cache.get("ns", "a"), Lookedup::Missing);
+        assert_eq!(cache.get("ns", "a"), Lookup::Missing);
     }
 
     #[test]
-    fn a_list_ends_the_memory_of_what_was_written_before_it_was_asked_for() {
+    fn a_list_drops_writes_from_before_its_request() {
         let (store, _writer) = reflector::store();
         let cache = Cache::new(store, &[None]);
-        cache.set_feed(None, Feed::Synced);
+        cache.set_watch_state(None, WatchState::Synced);
         cache.wrote(config_map("10"));
         cache.relisted(&cache.remembered(None));
-        assert_eq!(cache.get("ns", "a"), Lookedup::Missing);
+        assert_eq!(cache.get("ns", "a"), Lookup::Missing);
     }
 
     #[test]
-    fn a_list_that_was_under_way_does_not_undo_a_write() {
+    fn a_list_does_not_drop_a_write_from_after_its_request() {
         let (store, _writer) = reflector::store();
         let cache = Cache::new(store, &[None]);
         cache.wrote(config_map("10"));
@@ -342,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_one_namespace_does_not_undo_a_write_in_another() {
+    fn a_list_of_one_namespace_does_not_drop_a_write_in_another() {
         let (store, _writer) = reflector::store();
         let cache = Cache::new(store, &[Some("ns".into()), Some("other".into())]);
         cache.wrote(config_map("10"));
@@ -351,11 +355,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_that_has_not_synced_does_not_claim_that_an_object_is_missing() {
+    fn a_cache_that_has_not_synced_does_not_report_an_object_as_missing() {
         let (store, _writer) = reflector::store();
         let cache: Cache<ConfigMap> = Cache::new(store, &[Some("ns".into())]);
-        assert_eq!(cache.get("ns", "a"), Lookedup::Unknown(Feed::Starting));
-        cache.set_feed(Some("ns"), Feed::NotServed);
-        assert_eq!(cache.get("ns", "a"), Lookedup::Unknown(Feed::NotServed));
+        assert_eq!(cache.get("ns", "a"), Lookup::Unknown(WatchState::Starting));
+        cache.set_watch_state(Some("ns"), WatchState::NotServed);
+        assert_eq!(cache.get("ns", "a"), Lookup::Unknown(WatchState::NotServed));
     }
 }

@@ -31,21 +31,21 @@ use self::route::Route;
 use crate::base::metrics::Metrics;
 use crate::cluster::watch_age::WatchAges;
 
-/// Deadline of every call that is no watch, retries included. kube has none of its own.
+/// Deadline of every call except watches, retries included. kube has no default deadline.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
-/// Time within which the API server must begin to answer a list or a watch.
+/// Time within which the API server must start to answer a list or a watch.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 /// Deadline for a connection to the API server.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Longest silence on a watch. Above the time after which the API server ends a watch by itself (`watch.rs`), so that
-/// only a dead connection meets it.
+/// Read timeout of a watch. Longer than the time after which the API server ends a watch (`watch.rs`), so it affects only dead
+/// connections.
 const WATCH_SILENCE: Duration = Duration::from_secs(200);
 
-/// The way to the API server: this kubeconfig; or that of the environment, as kubectl finds it; or else the pod's service
-/// account. A context is asked of a kubeconfig only.
+/// Finds the configuration of the client: the given kubeconfig; or the one that kubectl would use; or the pod's service
+/// account. A context needs a kubeconfig.
 ///
 /// # Errors
-/// When there is none, or it is unusable.
+/// When there is no configuration, or it is invalid.
 pub async fn configuration(
     kubeconfig: Option<&Path>,
     context: Option<&str>,
@@ -63,10 +63,10 @@ pub async fn configuration(
     }
 }
 
-/// A client whose every call ends within the deadline, one way or the other, and that writes only while `gate` is open.
+/// A client whose calls all have a deadline, and that writes only while `gate` is open.
 ///
 /// # Errors
-/// When the configuration is unusable: a certificate that does not parse, say.
+/// When the configuration is invalid, for example a certificate that does not parse.
 pub fn for_calls(config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::Result<Client> {
     let namespace = config.default_namespace.clone();
     let service = ServiceBuilder::new()
@@ -76,15 +76,15 @@ pub fn for_calls(config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::R
     Ok(ClientBuilder::new(service, namespace).build())
 }
 
-/// A client for a command that a person runs: it holds no lease, and nobody scrapes it. As [`for_calls`] otherwise.
+/// A client for a command: like [`for_calls`], without leader election and metrics.
 ///
 /// # Errors
-/// When the configuration is unusable.
+/// When the configuration is invalid.
 pub fn for_a_command(config: Config) -> kube::Result<Client> {
     for_calls(config, &Gate::always_open(), &Arc::default())
 }
 
-/// A client for watches, which are silent for long and end by the API server's own time limit.
+/// A client for watches: it has no deadline for the whole answer, because the API server ends each watch.
 ///
 /// # Errors
 /// As [`for_calls`].
@@ -100,7 +100,7 @@ pub fn for_watches(config: Config, metrics: &Arc<Metrics>, ages: &WatchAges) -> 
     Ok(ClientBuilder::new(service, namespace).build())
 }
 
-/// A client for the Lease: every call ends within `deadline`, and none is repeated behind our back.
+/// A client for the Lease: every call ends within `deadline`, and the client retries none.
 ///
 /// # Errors
 /// As [`for_calls`].
@@ -121,15 +121,15 @@ fn counting(metrics: &Arc<Metrics>) -> CountLayer {
     }
 }
 
-/// What all clients share: from the retries down to the socket. It is put together here, since kube's own builder takes no
-/// connector, and the gate must stand at the socket. `silence` is the longest pause in an answer.
+/// The layers that all clients share, from the retries to the socket. kube's own builder accepts no connector, but the gate must
+/// be at the socket. `silence` is the read timeout.
 fn stack(
     mut config: Config,
     gate: &Gate,
     silence: Duration,
     count: CountLayer,
 ) -> kube::Result<BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>> {
-    introduce(&mut config);
+    set_user_agent(&mut config);
     let route = Route::of(&config, gate)?;
     let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(route)?);
     connector.set_connect_timeout(Some(
@@ -155,8 +155,8 @@ fn stack(
     Ok(BoxCloneSyncService::new(service))
 }
 
-/// Says who calls: the API server's audit log and its metrics show it.
-pub(crate) fn introduce(config: &mut Config) {
+/// Sets the User-Agent, which the API server's audit log and metrics show.
+pub(crate) fn set_user_agent(config: &mut Config) {
     if config.headers.iter().any(|(name, _)| *name == USER_AGENT) {
         return;
     }
@@ -164,8 +164,8 @@ pub(crate) fn introduce(config: &mut Config) {
     config.headers.push((USER_AGENT, agent));
 }
 
-/// As [`introduce`], with a name that tells this process from others of its kind: they share a service account.
-pub fn introduce_as(config: &mut Config, identity: &str) {
+/// Like [`set_user_agent`], with the identity of this process: all replicas share one service account.
+pub fn set_user_agent_with_identity(config: &mut Config, identity: &str) {
     let agent = concat!("dittofs-operator/", env!("CARGO_PKG_VERSION"));
     if let Ok(agent) = HeaderValue::from_str(&format!("{agent} ({identity})")) {
         config.headers.push((USER_AGENT, agent));
@@ -180,6 +180,7 @@ mod tests {
 
     use super::*;
 
+    // invariant: 14
     #[tokio::test]
     async fn a_call_that_is_never_answered_ends_and_is_counted() {
         // Connections wait to be accepted for ever.

@@ -1,8 +1,8 @@
-//! Leader election: of several operators, one acts.
+//! Leader election with a Lease. Only the leader writes to the API server.
 //!
-//! They agree by a Lease, the same one as the Go operator's, so that the two never act at once from one namespace. `record` says what follows
-//! from a Lease, `candidate` reads and writes it, this file tries again and again. The `gate` in front of the API server is
-//! what keeps an operator that lost the Lease from writing: docs/adr/0010-leader-election.md.
+//! The Lease has the same name as that of the Go operator, so the two never act at the same time in one namespace. `record`
+//! interprets a Lease, `candidate` reads and writes it, and this file retries. The `gate` in front of the API server blocks the
+//! writes of an operator that lost the Lease: docs/adr/0010-leader-election.md.
 
 pub mod candidate;
 pub mod record;
@@ -16,90 +16,96 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::candidate::{Candidate, Held, Outcome};
+use self::candidate::{Attempt, Candidate, HeldLease};
 use self::timing::Timing;
 use crate::base::backoff;
 use crate::base::metrics::Metrics;
 use crate::cluster::client::gate::Gate;
 
-/// The Lease of the Go operator.
+/// Name of the Lease. The Go operator uses the same.
 pub const LEASE: &str = "b837d6c8.dittofs.com";
 
-/// Why this operator must stop at once.
+/// Why this operator must stop immediately.
 #[derive(Debug, Error)]
 pub enum Lost {
-    /// Somebody else has the Lease.
-    #[error("the lease is lost: {0} holds it; nothing more was written")]
+    /// Another operator has taken the Lease.
+    #[error("leadership lost: {0} holds the lease now; no further writes were sent")]
     Taken(String),
     /// The Lease could not be renewed in time.
-    #[error("the lease could not be renewed within {0:?}: {1}; nothing more was written")]
+    #[error("leadership lost: the lease could not be renewed within {0:?}: {1}; no further writes were sent")]
     Deadline(Duration, String),
 }
 
-/// Which Lease, and who wants it.
+/// Which Lease, and the identity of this candidate.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Namespace of the Lease.
     pub namespace: String,
     /// Name of the Lease.
     pub lease: String,
-    /// Who we are. Nobody else may ever be called so.
+    /// Identity of this process. It must be unique, also across restarts.
     pub identity: String,
-    /// The times.
+    /// The durations of the election.
     pub timing: Timing,
 }
 
-/// What the rest of the operator sees of the election.
+/// The result of the election, for the rest of the operator.
 #[derive(Clone, Debug)]
 pub struct Leadership {
-    /// Stands in front of the API server.
+    /// Blocks writes while this operator is not the leader.
     pub gate: Gate,
-    leads: watch::Receiver<bool>,
+    is_leader: watch::Receiver<bool>,
 }
 
 impl Leadership {
-    /// Without an election.
+    /// Without leader election: always the leader.
     #[must_use]
     pub fn always() -> Self {
         // A receiver keeps its last value when the sender is gone.
-        let (_, leads) = watch::channel(true);
+        let (_, is_leader) = watch::channel(true);
         Self {
             gate: Gate::always_open(),
-            leads,
+            is_leader,
         }
     }
 
-    /// Waits until this operator leads. For ever if the election ends without that.
-    pub async fn begun(&self) {
-        if self.leads.clone().wait_for(|leads| *leads).await.is_err() {
+    /// Waits until this operator is the leader. Never returns if the election ends before that.
+    pub async fn acquired(&self) {
+        if self
+            .is_leader
+            .clone()
+            .wait_for(|is_leader| *is_leader)
+            .await
+            .is_err()
+        {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Whether it leads.
+    /// Whether this operator is the leader now.
     #[must_use]
-    pub fn leads(&self) -> bool {
-        *self.leads.borrow() && self.gate.is_open()
+    pub fn is_leader(&self) -> bool {
+        *self.is_leader.borrow() && self.gate.is_open()
     }
 }
 
-/// An operator in an election.
+/// Runs the election of one operator.
 pub struct Elector {
     candidate: Candidate,
     options: Options,
     gate: Gate,
-    leads: watch::Sender<bool>,
+    is_leader: watch::Sender<bool>,
 }
 
 impl Elector {
-    /// Prepares an election; `client` should have short deadlines and no retries of its own ([`client`]).
+    /// Prepares an election. `client` should have short deadlines and no retries of its own ([`client`]).
     #[must_use]
     pub fn new(client: Client, options: Options) -> (Self, Leadership) {
         let gate = Gate::elected(options.timing.renew, options.timing.margin());
-        let (leads, is_leading) = watch::channel(false);
+        let (is_leader, is_leading) = watch::channel(false);
         let leadership = Leadership {
             gate: gate.clone(),
-            leads: is_leading,
+            is_leader: is_leading,
         };
         let Options {
             namespace,
@@ -112,24 +118,24 @@ impl Elector {
             candidate,
             options,
             gate,
-            leads,
+            is_leader,
         };
         (elector, leadership)
     }
 
-    /// Takes the Lease once it is free, keeps it until `finished` is cancelled, and gives it back.
+    /// Acquires the Lease once it is free, renews it until `finished` is cancelled, and releases it.
     ///
     /// # Errors
-    /// When the Lease is lost. The gate is closed then, and the process must end.
+    /// When the Lease is lost. The gate is then closed, and the process must end.
     pub async fn run(mut self, finished: CancellationToken) -> Result<(), Lost> {
         let Some(mut held) = self.acquire(&finished).await else {
             return Ok(());
         };
         self.gate.renewed(held.sent);
-        self.leads.send_replace(true);
-        tracing::info!(lease = %self.options.lease, identity = %self.options.identity, "this operator leads");
+        self.is_leader.send_replace(true);
+        tracing::info!(lease = %self.options.lease, identity = %self.options.identity, "this operator is the leader");
         let kept = self.keep(&mut held, &finished).await;
-        self.leads.send_replace(false);
+        self.is_leader.send_replace(false);
         if kept.is_err() {
             self.gate.close();
             return kept;
@@ -138,21 +144,21 @@ impl Elector {
         Ok(())
     }
 
-    /// Ends with the Lease, or without it when `finished` is cancelled. A try is never given up in its middle: its write may
-    /// land all the same, and nobody would give the Lease back.
-    async fn acquire(&mut self, finished: &CancellationToken) -> Option<Held> {
+    /// Returns the Lease, or `None` when `finished` is cancelled. An attempt is never cancelled half-way: its write may succeed
+    /// anyway, and then nobody would release the Lease.
+    async fn acquire(&mut self, finished: &CancellationToken) -> Option<HeldLease> {
         let mut known = None;
         while !finished.is_cancelled() {
             match self.candidate.try_acquire().await {
-                Ok(Outcome::Won(held)) => return Some(*held),
-                Ok(Outcome::Waiting { holder, .. }) => {
+                Ok(Attempt::Acquired(held)) => return Some(*held),
+                Ok(Attempt::HeldByOther { holder, .. }) => {
                     if known.as_ref() != Some(&holder) {
-                        tracing::info!(lease = %self.options.lease, %holder, "waiting for the lease");
+                        tracing::info!(lease = %self.options.lease, %holder, "another operator holds the lease; waiting");
                         known = Some(holder);
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, lease = %self.options.lease, "the lease cannot be taken; will retry");
+                    tracing::warn!(%error, lease = %self.options.lease, "cannot acquire the lease; will retry");
                 }
             }
             let pause = tokio::time::sleep(backoff::jitter(self.options.timing.retry));
@@ -161,11 +167,11 @@ impl Elector {
         None
     }
 
-    /// Keeps the Lease until `finished` is cancelled. A renewal is never given up in its middle: see [`Self::acquire`].
+    /// Renews the Lease until `finished` is cancelled. A renewal is never cancelled half-way: see [`Self::acquire`].
     ///
     /// # Errors
     /// When the Lease is lost.
-    async fn keep(&self, held: &mut Held, finished: &CancellationToken) -> Result<(), Lost> {
+    async fn keep(&self, held: &mut HeldLease, finished: &CancellationToken) -> Result<(), Lost> {
         let Timing { renew, retry, .. } = self.options.timing;
         let mut problem = String::from("no answer");
         loop {
@@ -184,7 +190,7 @@ impl Elector {
                 }
                 Ok(Err(candidate::Error::Taken(holder))) => return Err(Lost::Taken(holder)),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, lease = %self.options.lease, "the lease was not renewed; will retry");
+                    tracing::warn!(%error, lease = %self.options.lease, "cannot renew the lease; will retry");
                     problem = error.to_string();
                 }
                 Err(_) => return Err(Lost::Deadline(renew, problem)),
@@ -192,22 +198,22 @@ impl Elector {
         }
     }
 
-    /// Gives the Lease back, once nothing that was sent can land any more.
-    async fn release(&self, held: &Held) {
+    /// Releases the Lease, once no write that was sent can still take effect.
+    async fn release(&self, held: &HeldLease) {
         self.gate.close();
-        let Some(quiet) = self.gate.quiet_in() else {
-            tracing::warn!("a write is still under way: the lease is left to run out");
+        let Some(pause) = self.gate.writes_end_in() else {
+            tracing::warn!("a write is still in flight: the lease is not released, it expires");
             return;
         };
-        tokio::time::sleep(quiet).await;
+        tokio::time::sleep(pause).await;
         match self.candidate.release(held).await {
-            Ok(()) => tracing::info!(lease = %self.options.lease, "the lease is given back"),
-            Err(error) => tracing::warn!(%error, "the lease was not given back; it runs out by itself"),
+            Ok(()) => tracing::info!(lease = %self.options.lease, "lease released"),
+            Err(error) => tracing::warn!(%error, "cannot release the lease; it expires by itself"),
         }
     }
 }
 
-/// A client for the Lease: every call ends well within the renew deadline, and none is repeated behind our back.
+/// A client for the Lease: every call ends well within the renew deadline, and the client retries none.
 ///
 /// # Errors
 /// When the configuration is unusable.
@@ -215,10 +221,10 @@ pub fn client(config: Config, timing: &Timing, metrics: &Arc<Metrics>) -> kube::
     crate::cluster::client::for_the_lease(config, timing.call(), metrics)
 }
 
-/// The pod's name, with a random part: a container that restarts in the same pod is somebody else.
+/// The pod's name with a random suffix: a container that restarts in the same pod is another candidate.
 ///
 /// # Errors
-/// When the operating system gives no random numbers.
+/// When the operating system returns no random numbers.
 pub fn identity() -> Result<String, getrandom::Error> {
     let name = ["POD_NAME", "HOSTNAME"]
         .iter()

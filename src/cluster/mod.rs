@@ -1,11 +1,11 @@
-//! Devices for the Kubernetes API. They know how to call it, not what to write.
+//! Access to the Kubernetes API: how to call it, not what to write.
 //!
 //! | module | purpose |
 //! |---|---|
 //! | [`client`] | clients with deadlines, and the gate that blocks writes without the Lease |
-//! | [`watch`] | one task for each watch, with its own backoff |
-//! | [`watch_age`] | when each watch was last answered |
-//! | [`cache`] | caches that show this process its own writes |
+//! | [`watch`] | one task for each kind and namespace, with its own backoff |
+//! | [`watch_age`] | the time of the last answer to each watch |
+//! | [`cache`] | read-your-writes caches of the watched kinds |
 //! | [`secret_reader`] | reads the Secrets that servers refer to |
 //! | [`leader`] | leader election |
 

@@ -1,7 +1,7 @@
 //! Reads the Secrets that servers refer to, and no others.
 //!
-//! Every Secret's *metadata* is watched, so that a late, rotated or deleted one is noticed at once. The data is read only
-//! when a server refers to the Secret, and again only when its resource version has changed.
+//! The *metadata* of all Secrets is watched, so that a new, changed or deleted Secret is noticed immediately. The data is read only
+//! if a server refers to the Secret, and read again only if its resourceVersion has changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,13 +10,13 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Api, Client, ResourceExt};
 
-use crate::cluster::cache::{Cache, Lookedup};
+use crate::cluster::cache::{Cache, Lookup};
 use crate::domain::observed::Read;
 use crate::domain::secrets::SecretData;
 
 type Key = (String, String);
 
-/// Reads Secrets, remembering each version that it has read.
+/// Reads Secrets and caches their data.
 #[derive(Clone)]
 pub struct SecretReader {
     client: Client,
@@ -30,7 +30,7 @@ struct Version {
 }
 
 impl SecretReader {
-    /// Reads through `client`, and looks into `metadata` first.
+    /// Reads through `client`, and checks `metadata` first.
     #[must_use]
     pub fn new(client: Client, metadata: Cache<PartialObjectMeta<Secret>>) -> Self {
         Self {
@@ -46,25 +46,25 @@ impl SecretReader {
         &self.metadata
     }
 
-    /// Reads one Secret. At a fixpoint this calls nothing.
+    /// Reads one Secret. Calls the API server only if the Secret has changed since the last read.
     pub async fn read(&self, namespace: &str, name: &str) -> Read<SecretData> {
         let key = (namespace.to_owned(), name.to_owned());
         match self.metadata.get(namespace, name) {
-            Lookedup::Missing => {
+            Lookup::Missing => {
                 self.versions().remove(&key);
                 Read::Missing
             }
-            Lookedup::Found(metadata) => {
+            Lookup::Found(metadata) => {
                 match self.remembered(&key, metadata.metadata.resource_version.as_deref()) {
                     Some(data) => Read::Found(data),
                     None => self.fetch(key).await,
                 }
             }
-            Lookedup::Unknown(_) => self.fetch(key).await,
+            Lookup::Unknown(_) => self.fetch(key).await,
         }
     }
 
-    /// Remembers a Secret that this process has just written.
+    /// Caches a Secret that this process has just written.
     pub fn wrote(&self, secret: &Secret) {
         let key = (secret.namespace().unwrap_or_default(), secret.name_any());
         self.remember(key, secret);
@@ -72,8 +72,8 @@ impl SecretReader {
             .wrote(secret.metadata.clone().into_response_partial());
     }
 
-    /// Forgets what was read of a namespace's Secrets, but for those that `is_used` names. For the end of a server: nobody
-    /// reads its Secrets any more, and so nobody would notice that they have gone.
+    /// Drops the data of a namespace's Secrets, except of those for which `is_used` is true. Called when a server is gone: without a
+    /// reader, nothing else would drop the data.
     pub fn retain(&self, namespace: &str, is_used: impl Fn(&str) -> bool) {
         self.versions()
             .retain(|(held, name), _| held != namespace || is_used(name));
@@ -86,7 +86,7 @@ impl SecretReader {
         {
             Ok(Some(secret)) => Read::Found(self.remember(key, &secret)),
             Ok(None) => Read::Missing,
-            // The text of an API error could quote the object; its reason cannot.
+            // The message of an API error could quote the object; its reason cannot.
             Err(kube::Error::Api(status)) => {
                 Read::Unreadable(format!("{} (HTTP {})", status.reason, status.code))
             }
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader whose API server is not to be asked.
+    /// A reader that never calls the API server.
     fn reader() -> SecretReader {
         let refuse =
             tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_no_server_uses_any_more_is_forgotten_with_the_last_that_did() {
+    async fn the_data_of_a_secret_is_dropped_with_the_last_server_that_uses_it() {
         let reader = reader();
         for (namespace, name) in [("a", "used"), ("a", "unused"), ("b", "unused")] {
             reader.wrote(&secret(namespace, name));

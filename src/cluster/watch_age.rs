@@ -1,7 +1,7 @@
-//! How long ago the API server last answered a list or watch of each kind.
+//! Time since the API server last answered a list or watch of each kind.
 //!
-//! A kind that is not served, or may not be read, is listed again and again. Each of these answers counts: only silence
-//! makes a watch stale.
+//! A kind that is not served, or that the operator may not read, is listed again and again. Each error is an answer, too: a watch
+//! is stale only if the API server does not answer at all.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,8 +19,8 @@ struct KindLabel {
     kind: &'static str,
 }
 
-/// The time of the last answer, by kind and by namespace. The namespace is empty for a watch of all namespaces. Clones share
-/// one state.
+/// The time of the last answer by kind and namespace. The namespace is empty for a watch of all namespaces. Clones share one
+/// state.
 #[derive(Clone, Debug, Default)]
 pub struct WatchAges(Arc<Mutex<HashMap<(&'static str, String), Instant>>>);
 
@@ -29,18 +29,18 @@ impl WatchAges {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The API server has answered a list or watch of this kind, with an object or with an error.
-    pub fn heard(&self, kind: &'static str, namespace: &str) {
+    /// Records that the API server answered a list or watch of this kind, with objects or with an error.
+    pub fn record_answer(&self, kind: &'static str, namespace: &str) {
         self.lock().insert((kind, namespace.to_owned()), Instant::now());
     }
 
-    /// The kinds whose watches the API server has not answered for longer than `bound`, each with its namespace where single
-    /// namespaces are watched.
+    /// The kinds whose watches the API server has not answered for longer than `bound`, with the namespace if single namespaces are
+    /// watched.
     #[must_use]
     pub fn stale(&self, bound: Duration, now: Instant) -> Vec<String> {
-        let heard = self.lock();
+        let answers = self.lock();
         let is_stale = |last: &Instant| now.saturating_duration_since(*last) > bound;
-        let mut kinds: Vec<_> = heard
+        let mut kinds: Vec<_> = answers
             .iter()
             .filter(|(_, last)| is_stale(last))
             .map(|((kind, namespace), _)| match namespace.as_str() {
@@ -87,16 +87,16 @@ mod tests {
     fn a_watch_is_stale_once_the_api_server_has_not_answered_for_longer_than_the_bound() {
         let ages = WatchAges::default();
         let bound = Duration::from_secs(600);
-        ages.heard("Pod", "");
+        ages.record_answer("Pod", "");
         let now = Instant::now();
         assert!(ages.stale(bound, now).is_empty());
         assert_eq!(ages.stale(bound, now + bound * 2), ["Pod"]);
-        ages.heard("Pod", "a");
-        ages.heard("Pod", "");
+        ages.record_answer("Pod", "a");
+        ages.record_answer("Pod", "");
         assert_eq!(
             ages.stale(Duration::ZERO, Instant::now() + bound),
             ["Pod", "Pod in a"],
-            "one namespace does not stand for another"
+            "an answer for one namespace does not count for another"
         );
     }
 }

@@ -19,21 +19,21 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::access::{Access, Reviewer};
+use self::access::{Reviewer, ScrapeAccess};
 use crate::base::metrics::Metrics;
 use crate::cluster::watch_age::WatchAges;
 
-/// How long the API server may leave the watch of a kind unanswered. It ends each watch by itself after three minutes, so
-/// this is several tries that came to nothing.
+/// Time without an answer after which a watch is stale. The API server ends each watch after three minutes, so several attempts
+/// have failed by then.
 const STALE: Duration = Duration::from_secs(600);
-/// What Prometheus asks for.
+/// The content type that Prometheus requests.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Why an admin server ended.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The address cannot be used.
-    #[error("cannot listen on {0}: {1}; choose another with --{2}, or 0 for none")]
+    #[error("cannot listen on {0}: {1}; set another address with --{2}, or 0 to disable the server")]
     Bind(SocketAddr, std::io::Error, &'static str),
     /// The server failed.
     #[error("the admin server failed: {0}")]
@@ -43,12 +43,12 @@ pub enum Error {
     Tls(#[from] tls::Error),
 }
 
-/// What the probes go by.
+/// The state that the probes report.
 #[derive(Clone)]
 pub struct Health {
     /// True once the caches have synced.
     pub ready: watch::Receiver<bool>,
-    /// When each watch was last answered.
+    /// The time of the last answer to each watch.
     pub watches: WatchAges,
 }
 
@@ -57,7 +57,7 @@ impl Health {
         if *self.ready.borrow() {
             (StatusCode::OK, "ok")
         } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "not synced yet")
+            (StatusCode::SERVICE_UNAVAILABLE, "caches have not synced yet")
         }
     }
 
@@ -66,7 +66,10 @@ impl Health {
         if stale.is_empty() {
             (StatusCode::OK, "ok".into())
         } else {
-            let what = format!("watches not answered for {STALE:?}: {}", stale.join(", "));
+            let what = format!(
+                "the API server has not answered these watches for {STALE:?}: {}",
+                stale.join(", ")
+            );
             (StatusCode::SERVICE_UNAVAILABLE, what)
         }
     }
@@ -78,7 +81,7 @@ impl Health {
 /// When the address cannot be used, or the server fails.
 pub async fn serve_probes(address: SocketAddr, health: Health, stop: CancellationToken) -> Result<(), Error> {
     let listener = bind(address, "bind-address").await?;
-    tracing::info!(%address, "admin server listens");
+    tracing::info!(%address, "serving /healthz and /readyz");
     let router = Router::new()
         .route(
             "/healthz",
@@ -97,13 +100,13 @@ pub async fn serve_probes(address: SocketAddr, health: Health, stop: Cancellatio
 
 /// How `/metrics` is protected.
 pub struct Protection {
-    /// Asks the API server who may read it.
+    /// Asks the API server whether a client may read it.
     pub reviewer: Reviewer,
-    /// Where the certificate is; `None` for one that is made at start.
+    /// The certificate; `None` to generate one at start.
     pub files: Option<tls::Files>,
 }
 
-/// Serves `/metrics` until `stop` is cancelled: over TLS and to those who may if `protection` is given.
+/// Serves `/metrics` until `stop` is cancelled. With `protection`: over TLS, and only to authorized clients.
 ///
 /// # Errors
 /// When the address or the certificate cannot be used, or the server fails.
@@ -114,7 +117,7 @@ pub async fn serve_metrics(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let listener = bind(address, "metrics-bind-address").await?;
-    tracing::info!(%address, secure = protection.is_some(), "metrics server listens");
+    tracing::info!(%address, secure = protection.is_some(), "serving /metrics");
     let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
     let Some(protection) = protection else {
         let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
@@ -122,7 +125,7 @@ pub async fn serve_metrics(
     };
     let router = router.layer(middleware::from_fn_with_state(
         Arc::new(protection.reviewer),
-        allowed,
+        authorize,
     ));
     let listener = tls::Listener::new(listener, protection.files, stop.clone())?;
     axum::serve(listener, router)
@@ -131,7 +134,7 @@ pub async fn serve_metrics(
         .map_err(Error::Serve)
 }
 
-/// Listens. All addresses of both families become those of IPv4 where the machine has no IPv6.
+/// Listens. `[::]` becomes `0.0.0.0` on a machine without IPv6.
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
     let listening = match TcpListener::bind(address).await {
         Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
@@ -149,16 +152,16 @@ async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
     }
 }
 
-async fn allowed(State(reviewer): State<Arc<Reviewer>>, request: Request, next: Next) -> Response {
+async fn authorize(State(reviewer): State<Arc<Reviewer>>, request: Request, next: Next) -> Response {
     let Some(token) = bearer(request.headers()) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
     match reviewer.review(token).await {
-        Ok(Access::Allowed) => next.run(request).await,
-        Ok(Access::Unknown) => StatusCode::UNAUTHORIZED.into_response(),
-        Ok(Access::Forbidden) => StatusCode::FORBIDDEN.into_response(),
+        Ok(ScrapeAccess::Allowed) => next.run(request).await,
+        Ok(ScrapeAccess::Unauthenticated) => StatusCode::UNAUTHORIZED.into_response(),
+        Ok(ScrapeAccess::Forbidden) => StatusCode::FORBIDDEN.into_response(),
         Err(error) => {
-            tracing::warn!(%error, "who reads /metrics cannot be found out");
+            tracing::warn!(%error, "cannot check who reads /metrics");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
@@ -176,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standby_is_ready_once_synced_and_alive_while_its_watches_are_answered() {
+    fn a_standby_is_ready_once_synced_and_live_while_its_watches_are_answered() {
         let (ready, is_ready) = watch::channel(false);
         let watches = WatchAges::default();
         let health = Health {
@@ -186,7 +189,7 @@ mod tests {
         assert_eq!(health.readyz().0, StatusCode::SERVICE_UNAVAILABLE);
         ready.send_replace(true);
         assert_eq!(health.readyz().0, StatusCode::OK);
-        watches.heard("Pod", "");
+        watches.record_answer("Pod", "");
         let now = Instant::now();
         assert_eq!(health.healthz(now).0, StatusCode::OK);
         let (status, text) = health.healthz(now + 2 * STALE);
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bearer_token_is_looked_at() {
+    fn only_a_bearer_token_is_accepted() {
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, axum::http::HeaderValue::from_static(value));

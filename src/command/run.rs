@@ -31,11 +31,11 @@ pub enum Error {
     /// Logging could not be set up.
     #[error(transparent)]
     Telemetry(#[from] telemetry::Error),
-    /// Traces cannot be sent as it is asked for.
+    /// Traces cannot be sent as configured.
     #[cfg(feature = "otel")]
     #[error(transparent)]
     Traces(#[from] traces::Error),
-    /// There is no way to an API server.
+    /// No API server is configured.
     #[error(
         "no Kubernetes API server is configured: {0}. Set KUBECONFIG or --kubeconfig, or run in a pod with a service account"
     )]
@@ -46,41 +46,41 @@ pub enum Error {
     /// The admin server could not run.
     #[error(transparent)]
     Admin(#[from] admin::Error),
-    /// The times of the election do not go together.
+    /// The durations of the leader election are invalid.
     #[error(transparent)]
     Timing(#[from] leader::timing::Error),
-    /// The lease is lost. Nothing may be written any more, so the process ends.
+    /// The lease is lost. No further writes are allowed, so the process ends.
     #[error(transparent)]
     Lost(#[from] leader::Lost),
-    /// No name for this process could be drawn.
-    #[error("the operating system gives no random numbers: {0}")]
+    /// No identity for this process could be generated.
+    #[error("the operating system returned no random numbers: {0}")]
     Random(#[from] getrandom::Error),
-    /// Signals could not be listened for.
-    #[error("signals cannot be listened for: {0}")]
+    /// The signal handlers could not be installed.
+    #[error("cannot install signal handlers: {0}")]
     Signal(#[from] std::io::Error),
 }
 
-/// How long running reconciles may take to finish when the operator stops. Below a pod's usual grace period.
+/// Time for running reconciles to finish when the operator stops. Shorter than the usual grace period of a pod.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Runs until SIGTERM or SIGINT; running reconciles are then finished, and the lease is given back.
+/// Runs until SIGTERM or SIGINT. Then running reconciles finish, and the lease is released.
 ///
 /// # Errors
-/// When something needed at start is missing, the admin server fails, or the lease is lost.
+/// When the operator cannot start, an admin server fails, or the lease is lost.
 #[cfg(not(feature = "otel"))]
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     telemetry::init(args.log_level(), args.log_format())?;
     Box::pin(operate(args)).await
 }
 
-/// Runs until SIGTERM or SIGINT; running reconciles are then finished, the lease is given back, and the last traces are sent.
+/// Runs until SIGTERM or SIGINT. Then running reconciles finish, the lease is released, and the last traces are sent.
 ///
 /// # Errors
-/// When something needed at start is missing, the admin server fails, or the lease is lost.
+/// When the operator cannot start, an admin server fails, or the lease is lost.
 #[cfg(feature = "otel")]
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let traces = Traces::start(&args.traces)?;
-    telemetry::init_with(args.log_level(), args.log_format(), traces.teller())?;
+    telemetry::init_with(args.log_level(), args.log_format(), traces.layer())?;
     traces.announce();
     let ended = Box::pin(operate(args)).await;
     traces.flush().await;
@@ -98,11 +98,11 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
         server = %config.cluster_url,
         namespaces = if namespaces.is_empty() { "all".into() } else { namespaces.join(",") },
         leader_election = args.leader_elect,
-        "dittofs-operator starts"
+        "starting dittofs-operator"
     );
     if args.go.asks_for_webhook() {
         tracing::warn!(
-            "there is no webhook to enable: delete its ValidatingWebhookConfiguration (docs/migrate.md)"
+            "this operator has no webhook: delete the ValidatingWebhookConfiguration of the Go operator (docs/migrate.md)"
         );
     }
     let metrics = Arc::new(Metrics::new());
@@ -134,7 +134,7 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
         let running = controller::run_elected(config, options(args), process, stop.clone());
         tokio::select! {
             result = running => result?,
-            () = overdue(&stop) => tracing::warn!("not every reconcile finished in time"),
+            () = drain_deadline(&stop) => tracing::warn!("some reconciles did not finish in time"),
         }
         finished.cancel();
         Ok(())
@@ -142,7 +142,7 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
     let work = async { tokio::try_join!(operator, election) };
     tokio::select! {
         result = work => { result?; }
-        // Only its failure ends the rest. A client that never finishes its request must not keep the process from ending.
+        // Only a failure of it ends the operator. Its end is not awaited: a client may never finish its request.
         Err(error) = admin => return Err(error),
         () = signals => {}
     }
@@ -160,7 +160,7 @@ fn options(args: &RunArgs) -> Options {
     }
 }
 
-/// Without `--leader-elect` this operator is alone, and leads.
+/// Without `--leader-elect` this operator is always the leader.
 fn election(
     args: &RunArgs,
     timing: Timing,
@@ -171,7 +171,7 @@ fn election(
         return Ok((None, Leadership::always()));
     }
     let identity = leader::identity()?;
-    client::introduce_as(config, &identity);
+    client::set_user_agent_with_identity(config, &identity);
     let lease = leader::client(config.clone(), &timing, metrics).map_err(controller::RunError::from)?;
     let namespace = args.election.namespace.clone();
     let (elector, leadership) = Elector::new(
@@ -193,18 +193,18 @@ fn stop_on_signal(stop: &CancellationToken) -> Result<impl Future<Output = ()> +
     let stop = stop.clone();
     Ok(async move {
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-        tracing::info!("stopping: running reconciles are finished first");
+        tracing::info!("stopping; waiting for running reconciles");
         stop.cancel();
         std::future::pending::<()>().await;
     })
 }
 
-async fn overdue(stop: &CancellationToken) {
+async fn drain_deadline(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(DRAIN).await;
 }
 
-/// Who may read `/metrics`, and by which certificate. The client for it works without the lease.
+/// The protection of `/metrics`. Its client may write without being the leader: reviews are created on a standby, too.
 fn protection(args: &RunArgs, config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Protection>, Error> {
     if !args.metrics.secure || args.metrics.address.0.is_none() {
         return Ok(None);

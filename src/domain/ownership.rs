@@ -134,6 +134,7 @@ mod tests {
         }
     }
 
+    // invariant: 7
     #[test]
     fn a_database_is_adopted_only_if_spec_and_database_allow_it_and_nothing_controls_it() {
         let server = |adopt: bool| {

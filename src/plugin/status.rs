@@ -1,12 +1,18 @@
-//! `status`: a tree of what a server has, its conditions and its last events.
+//! `status`: the tree of a server's children, its conditions and its last events.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
-//! | `status/view.rs` | what is shown, as data; it is also the JSON |
-//! | `status/children.rs` | the tree, from what was observed; pure |
-//! | `status/text.rs` | the text, from the data; pure |
+//! | `status/view.rs` | the output as data, which is also the JSON |
+//! | `status/children.rs` | the tree, computed from what was observed; pure |
+//! | `status/foreign.rs` | objects of other owners with the name of a child |
+//! | `status/notes.rs` | settings without the effect that a user may expect |
+//! | `status/lease.rs` | whether an operator is running |
+//! | `status/text.rs` | the text, computed from the data; pure |
 
 mod children;
+mod foreign;
+mod lease;
+mod notes;
 mod text;
 mod view;
 
@@ -16,20 +22,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub(super) use self::text::render;
-pub(super) use self::view::View;
+pub(super) use self::view::ServerView;
 use super::cluster::Cluster;
 use super::stored::Stored;
-use super::{Error, NOT_SO, events, paint};
+use super::{EXIT_NO, Error, events, paint};
 use crate::cluster::client::errors::explain;
 use crate::domain::desired::Settings;
 use crate::domain::observed::Observed;
-use crate::plugin::args::{Access, OutputFormat, StatusArgs};
+use crate::plugin::args::{ClusterArgs, OutputFormat, StatusArgs};
 use crate::reconcile::context::Context;
 use crate::reconcile::observe::observe;
 
 /// Shows one server, or all of a namespace.
-pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error> {
-    let cluster = Cluster::find(access).await?;
+pub(super) async fn run(target: &ClusterArgs, args: &StatusArgs) -> Result<u8, Error> {
+    let cluster = Cluster::find(target).await?;
     let servers = match &args.name {
         Some(name) => vec![cluster.server(name).await?],
         None => cluster.servers(args.all_namespaces).await?,
@@ -48,14 +54,24 @@ pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error>
         }
     }
     print(&views, &cluster, args)?;
+    if let Some(warning) = lease::warning(&cluster.client, Timestamp::now()).await {
+        paint::warn(&warning);
+    }
     let all_are_ready = views.iter().all(|view| view.ready);
-    Ok(if all_are_ready { 0 } else { NOT_SO })
+    Ok(if all_are_ready { 0 } else { EXIT_NO })
 }
 
-/// All that is shown of one server. What cannot be read says so, and the rest is shown.
-pub(super) async fn view(context: &Context, stored: &Stored, observed: &Observed, count: usize) -> View {
-    let children = children::children(observed, &context.caches);
-    let mut view = View::of(stored, children);
+/// The output for one server. What cannot be read is marked, and the rest is shown.
+pub(super) async fn view(
+    context: &Context,
+    stored: &Stored,
+    observed: &Observed,
+    count: usize,
+) -> ServerView {
+    let mut children = children::children(observed, &context.caches);
+    foreign::explain(&context.client, &stored.server, &mut children).await;
+    let mut view = ServerView::of(stored, children);
+    view.notes = notes::notes(&context.client, &stored.server).await;
     let mut objects = BTreeSet::from([format!("DittoServer/{}", view.name)]);
     view.names(&mut objects);
     match events::about(&context.client, &view.namespace, &objects).await {
@@ -65,7 +81,7 @@ pub(super) async fn view(context: &Context, stored: &Stored, observed: &Observed
     view
 }
 
-fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Error> {
+fn print(views: &[ServerView], cluster: &Cluster, args: &StatusArgs) -> Result<(), Error> {
     let encode = |error: &dyn std::fmt::Display| Error::Encode(error.to_string());
     let value = match (&args.name, views) {
         (Some(_), [view]) => serde_json::to_value(view),
@@ -81,7 +97,7 @@ fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Err
             } else {
                 format!("the namespace {}", cluster.namespace)
             };
-            paint::tell(&format!("No DittoServer in {place}."));
+            paint::warn(&format!("No DittoServer in {place}."));
             String::new()
         }
         OutputFormat::Text => {

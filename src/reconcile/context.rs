@@ -40,7 +40,7 @@ pub struct Caches {
 
 /// Shared by all reconciles.
 pub struct Context {
-    /// Client whose every call has a deadline.
+    /// A client whose calls all have a deadline.
     pub client: Client,
     /// Caches of the watched kinds.
     pub caches: Caches,
@@ -48,12 +48,12 @@ pub struct Context {
     pub secrets: SecretReader,
     /// Operator-wide settings.
     pub settings: Settings,
-    /// What is measured.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Writes events.
     pub recorder: Recorder,
     /// Pauses between failed reconciles, for each object.
     pub backoff: PerObject<ObjectRef<StoredServer>>,
-    /// Time after which a settled server is looked at again, should a watch event have been lost.
+    /// Time after which a server is reconciled again without a change, in case that a watch event was lost.
     pub resync: Duration,
 }

@@ -1,4 +1,4 @@
-//! The controller: watches feed a queue, and each server in it is reconciled.
+//! The controller: watches fill a queue, and each server in it is reconciled.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::triggers::{self, Queue};
 use super::{Error, events, finalize, reconcile, status};
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
-use crate::cluster::cache::{Lookedup, StoredServer};
+use crate::cluster::cache::{Lookup, StoredServer};
 use crate::cluster::client;
 use crate::cluster::leader::Leadership;
 use crate::cluster::watch_age::WatchAges;
@@ -31,47 +31,47 @@ use crate::domain::secrets;
 
 /// First and longest pause after a failed reconcile of one server.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
-/// Time after which a settled server is looked at again, should a watch event have been lost.
+/// Time after which a server is reconciled again without a change, in case that a watch event was lost.
 pub(super) const RESYNC: Duration = Duration::from_secs(600);
-/// How long the first reconcile waits for the caches. A kind that cannot be listed must not hold up the others.
+/// How long the first reconcile waits for the caches. A kind that cannot be listed must not block the others.
 const FIRST_SYNC: Duration = Duration::from_secs(10);
 
-/// How to run.
+/// Options of the controller.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Namespaces to watch; empty for all of them.
     pub namespaces: Vec<String>,
-    /// How many servers are reconciled at once.
+    /// Number of servers that are reconciled at the same time.
     pub concurrency: u16,
-    /// Operator-wide settings that shape the children.
+    /// Operator-wide settings that affect the children.
     pub settings: Settings,
 }
 
-/// What an operator shares with the rest of its process.
+/// What the controller shares with the rest of the process.
 pub struct Process {
-    /// When it may act.
+    /// Whether this operator is the leader.
     pub leadership: Leadership,
-    /// What is measured.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// When each watch was last answered.
+    /// The time of the last answer to each watch.
     pub watches: WatchAges,
-    /// Turns true once the caches have synced.
+    /// Becomes true once the caches have synced.
     pub ready: watch::Sender<bool>,
 }
 
 /// Why the operator could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The client configuration is unusable.
-    #[error("the configuration for the API server is unusable: {0}")]
+    /// The client configuration is invalid.
+    #[error("the client configuration for the API server is invalid: {0}")]
     Client(#[from] kube::Error),
 }
 
-/// Runs an operator that is alone until `stop` is cancelled; running reconciles are then finished. `ready` turns true once
+/// Runs an operator without leader election until `stop` is cancelled. Then running reconciles finish. `ready` becomes true once
 /// the caches have synced.
 ///
 /// # Errors
-/// When the client configuration is unusable.
+/// When the client configuration is invalid.
 pub async fn run(
     config: kube::Config,
     options: Options,
@@ -87,10 +87,10 @@ pub async fn run(
     run_elected(config, options, process, stop).await
 }
 
-/// As [`run`], for one of several: it keeps its caches warm, and reconciles once it leads.
+/// Like [`run`], with leader election: the caches are filled at once, and reconciles start when this operator is the leader.
 ///
 /// # Errors
-/// When the client configuration is unusable.
+/// When the client configuration is invalid.
 pub async fn run_elected(
     config: kube::Config,
     options: Options,
@@ -129,11 +129,11 @@ pub async fn run_elected(
         metrics.synced();
         ready.send_replace(true);
     }));
-    let may_begin = async {
+    let may_start = async {
         triggers::first_answers(&context, FIRST_SYNC).await;
-        leadership.begun().await;
+        leadership.acquired().await;
     };
-    if stop.run_until_cancelled(may_begin).await.is_none() {
+    if stop.run_until_cancelled(may_start).await.is_none() {
         return Ok(());
     }
     queue.open(&context.caches.servers);
@@ -159,12 +159,12 @@ async fn reconcile_all(
             match result {
                 Err(ControllerError::QueueError(error)) => tracing::error!(%error, "the queue failed"),
                 Err(ControllerError::RunnerError(error)) => tracing::error!(%error, "the runner failed"),
-                // No error: the object is gone. One that is created anew under this name starts without its failures.
+                // Not an error: the object is gone. A new object of this name starts without its backoff.
                 Err(ControllerError::ObjectNotFound(gone)) => {
                     let namespace = gone.namespace.unwrap_or_default();
                     forget(&finished, &ObjectRef::new(&gone.name).within(&namespace));
                 }
-                // Failed reconciles are logged where they fail.
+                // `reconcile_stored` logs failed reconciles.
                 Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
             }
             std::future::ready(())
@@ -172,11 +172,11 @@ async fn reconcile_all(
         .await;
 }
 
-/// Nothing of a server that is gone stays in memory.
+/// Drops everything that is in memory for a server that is gone.
 fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
     context.backoff.forget(server);
     let namespace = server.namespace.as_deref().unwrap_or_default();
-    context.metrics.begun(namespace, &server.name);
+    context.metrics.dequeued(namespace, &server.name);
     let others = context.caches.servers.all();
     let used: HashSet<String> = others
         .iter()
@@ -194,14 +194,14 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
     async {
         let began = Instant::now();
         let (namespace, name) = (stored.namespace().unwrap_or_default(), stored.name_any());
-        context.metrics.begun(&namespace, &name);
+        context.metrics.dequeued(&namespace, &name);
         let latest = context.caches.servers.get(&namespace, &name);
-        let stored = if let Lookedup::Found(latest) = latest { latest } else { stored };
+        let stored = if let Lookup::Found(latest) = latest { latest } else { stored };
         let result = match &stored.0 {
             Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), &context)).await,
             Err(invalid) => {
-                tracing::warn!(error = %invalid.error, "the stored DittoServer does not parse; it is left alone");
-                leave_alone(invalid, &context).await
+                tracing::warn!(error = %invalid.error, "the stored DittoServer cannot be parsed; it is not reconciled");
+                handle_unparsable(invalid, &context).await
             }
         };
         let failed = result.as_ref().err().map(Error::failure);
@@ -219,28 +219,31 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
     .await
 }
 
-/// Marks the trace of a reconcile as failed. The log has said so.
+/// Marks the trace of a reconcile as failed.
 fn mark_trace_failed(error: &Error) {
     let reconcile = Span::current();
     reconcile.record("failed", error.failure().step);
     reconcile.record("otel.status_code", "ERROR");
 }
 
-/// Says in its status that a server does not parse, and lets it go if it is being deleted.
-async fn leave_alone(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
-    let told = status::report_unparsable(context, invalid).await;
-    // Even if that fails: a status that cannot be written must not keep the server from going.
-    let action = finalize::release_unparsable(context, invalid).await?;
-    told?;
+/// Reports in the status that a server cannot be parsed, and removes its finalizer if it is being deleted.
+async fn handle_unparsable(invalid: &InvalidObject, context: &Context) -> Result<Action, Error> {
+    let reported = status::report_unparsable(context, invalid).await;
+    // Also if that fails: a status that cannot be written must not block the deletion.
+    let action = finalize::finish_unparsable(context, invalid).await?;
+    reported?;
     Ok(action)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the controller calls it so")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the controller calls"
+)]
 fn retry_later(stored: Arc<StoredServer>, _error: &Error, context: Arc<Context>) -> Action {
     Action::requeue(context.backoff.failed(ObjectRef::from_obj(stored.as_ref())))
 }
 
-/// Tells the log lines of one reconcile from those of the next. Unique within the process.
+/// An id for the log lines of one reconcile. Unique within the process.
 fn reconcile_id() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(1);

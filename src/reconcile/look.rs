@@ -1,4 +1,4 @@
-//! One look at the cluster with the operator's own eyes, for commands that only read.
+//! Reads the cluster once, with the operator's own watches, for commands of the plugin.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,29 +18,29 @@ use crate::cluster::watch_age::WatchAges;
 use crate::domain::desired::Settings;
 use crate::reconcile::context::Context;
 
-/// Longest wait for the first answers.
+/// How long to wait for the first answers.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
-/// The context of a reconcile, filled by the operator's own watches, so that `observe` sees what the operator sees. The
-/// watches end with it.
+/// The context of a reconcile, filled by the operator's own watches, so that `observe` reads what the operator would read. The
+/// watches end when it is dropped.
 pub struct Look {
-    /// What `observe` takes.
+    /// The context for `observe`.
     pub context: Context,
-    /// Whether every watch has answered. If not, what could not be read says so.
+    /// Whether all watches have answered. If not, the missing objects are `Unreadable`.
     pub is_complete: bool,
     _stop: DropGuard,
     _queued: UnboundedReceiver<ObjectRef<StoredServer>>,
 }
 
-/// Looks at the namespaces; at all of them if none is given.
+/// Reads these namespaces, or all if none is given.
 ///
 /// # Errors
-/// When the client configuration is unusable.
+/// When the client configuration is invalid.
 pub async fn look(config: kube::Config, namespaces: &[String], settings: Settings) -> Result<Look, RunError> {
     let metrics: Arc<Metrics> = Arc::default();
     let (queue, queued) = triggers::Queue::new(Arc::clone(&metrics));
     let stop = CancellationToken::new();
-    // It writes nothing but dry runs, so no lease has to be held.
+    // It writes only dry runs, so it needs no lease.
     let calls = client::for_calls(config.clone(), &Gate::always_open(), &metrics)?;
     let watches = client::for_watches(config, &metrics, &WatchAges::default())?;
     let (caches, secrets) = triggers::start(&watches, &calls, namespaces, &queue, &stop);
@@ -54,7 +54,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         resync: RESYNC,
         metrics,
     };
-    // Whoever looks has read the servers that are meant, and may be allowed to do no more than that. A refusal is an answer.
+    // The caller has read the servers already, and may have no more rights than that. An error is an answer, too.
     let answers = triggers::children_answered(&context);
     let is_complete = tokio::time::timeout(ANSWERS_WITHIN, answers).await.is_ok();
     Ok(Look {

@@ -1,6 +1,6 @@
 //! One reconcile, from top to bottom. [`reconcile`] is the table of contents of the operator.
 //!
-//! Each step hands the next one plain data. A failure in any step still reaches the conditions, the status is written, and only
+//! Each step returns plain data to the next. A failure in any step still reaches the conditions, the status is written, and only
 //! then is the error returned for backoff.
 //!
 //! | module | purpose |
@@ -43,7 +43,7 @@ use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
 use crate::domain::{self, volumes};
 
-/// Why a reconcile is to be tried again.
+/// Why a reconcile is retried.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The children could not be built.
@@ -88,23 +88,22 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let desired = buildable
         .map(|valid| desired(valid, &context.settings))
         .transpose();
-    let guarded = finalize::guard(context, &observed).await;
+    let finalizer = finalize::update_finalizer(context, &observed).await;
     let cleanup = finalize::clean(context, &observed).await;
     let applied = match &desired {
-        Ok(Some(desired)) => Box::pin(apply::apply(context, &observed, desired.clone())).await,
+        Ok(Some(desired)) => Box::pin(apply::apply(context, &observed, desired)).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
     for step in &applied.steps {
         context.metrics.child(step.kind, step.outcome.label());
     }
-    let mut inputs = Inputs::new(
+    let inputs = Inputs::new(
         &observed,
         &verdict,
         desired.as_ref().map_err(ToString::to_string),
         &applied,
+        finalize::progress(&finalizer, &cleanup),
     );
-    inputs.finalizer_error = finalize::unguarded(&guarded);
-    inputs.cleanup_left = finalize::left(&cleanup);
     let before = server.status.clone().unwrap_or_default();
     let generation = server.metadata.generation.unwrap_or_default();
     let now = Timestamp::now();
@@ -115,14 +114,14 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let transitions = domain::events::of_reconcile(&observed, &before, &after, &applied);
     events::publish(context, server, &transitions).await;
     if is_deleting {
-        // It may be gone by now, and must go even if its status cannot be written.
-        return Ok(finalize::release(context, server, cleanup?).await?);
+        // The server may be gone by now. Its finalizer is removed even if its status cannot be written.
+        return Ok(finalize::finish(context, server, cleanup?).await?);
     }
     desired?;
     written?;
-    guarded?;
+    finalizer?;
     complete(&applied)?;
-    // Time that passes changes nothing in the cluster that a watch would tell.
+    // No watch reports that time has passed.
     let due = [
         deadline,
         volumes::may_follow_in(&observed),

@@ -1,6 +1,6 @@
-//! Step 1, observe: reads what one reconcile needs to know. Caches first.
+//! Step 1, observe: reads everything that one reconcile needs, from the caches first.
 //!
-//! Nothing here fails: what could not be read is `Read::Unreadable`, so that every later step sees it and the status reports it.
+//! It never fails: an object that cannot be read is `Read::Unreadable`. Later steps handle it, and the status reports it.
 
 mod volumes;
 
@@ -16,7 +16,7 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
-use crate::cluster::cache::{Cache, Cached, Feed, Lookedup};
+use crate::cluster::cache::{Cache, Cached, Lookup, WatchState};
 use crate::cluster::client::errors;
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, SecretData};
@@ -29,7 +29,7 @@ pub(crate) use self::volumes::request as claim_request;
 const JWT_KEY_BYTES: usize = 32;
 const ADMIN_PASSWORD_BYTES: usize = 18;
 
-/// Observes one server. Never fails; what could not be read says so itself.
+/// Observes one server. Never fails: an object that cannot be read is `Unreadable`.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
@@ -52,22 +52,22 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         claims,
         secrets: read_secrets(context, &server, &namespace).await,
         database: read_database(&caches.databases, &namespace, &name),
-        fresh: draw(),
+        fresh: generate_secrets(),
         server,
     }
 }
 
-/// Reads from the cache, and from the API server only while the cache cannot tell.
+/// Reads from the cache, and from the API server only while the cache is incomplete.
 async fn cached<K: Cached>(client: &Client, cache: &Cache<K>, namespace: &str, name: &str) -> Read<Arc<K>> {
     match cache.get(namespace, name) {
-        Lookedup::Found(object) => Read::Found(object),
-        Lookedup::Missing => Read::Missing,
-        Lookedup::Unknown(_) => live(client, namespace, name).await,
+        Lookup::Found(object) => Read::Found(object),
+        Lookup::Missing => Read::Missing,
+        Lookup::Unknown(_) => live(client, namespace, name).await,
     }
 }
 
-/// As [`cached`], but a miss is confirmed by the API server: the cache holds labelled objects only, and whether a server
-/// exists decides whether its Secrets may be generated.
+/// Like [`cached`], but a miss is confirmed by a read from the API server: the cache contains labelled objects only, and Secrets may
+/// be generated only if the StatefulSet does not exist.
 async fn confirmed<K: Cached>(
     client: &Client,
     cache: &Cache<K>,
@@ -75,12 +75,12 @@ async fn confirmed<K: Cached>(
     name: &str,
 ) -> Read<Arc<K>> {
     match cache.get(namespace, name) {
-        Lookedup::Found(object) => Read::Found(object),
-        Lookedup::Missing | Lookedup::Unknown(_) => live(client, namespace, name).await,
+        Lookup::Found(object) => Read::Found(object),
+        Lookup::Missing | Lookup::Unknown(_) => live(client, namespace, name).await,
     }
 }
 
-/// The ConfigMap. That of a server which the Go operator made has no label, so where there is a server, a miss is confirmed.
+/// The ConfigMap. The Go operator created it without labels, so a miss is confirmed if there is a StatefulSet.
 async fn read_config_map(
     context: &Context,
     stateful_set: &Read<Arc<StatefulSet>>,
@@ -95,8 +95,8 @@ async fn read_config_map(
     }
 }
 
-/// The volume claims. A StatefulSet takes them by name, and one that was restored from a backup may have no label: so where
-/// it matters whether there is one, a miss is confirmed.
+/// The volume claims. A StatefulSet finds them by name, and a claim that was restored from a backup may have no label. So a miss
+/// is confirmed where it matters.
 async fn read_claims(
     context: &Context,
     server: &DittoServer,
@@ -107,7 +107,7 @@ async fn read_claims(
         Read::Found(claims) => claims,
         unread => return unread,
     };
-    for name in hidden(server, stateful_set) {
+    for name in unlabelled(server, stateful_set) {
         if claims.iter().any(|claim| claim.name_any() == name) {
             continue;
         }
@@ -120,9 +120,9 @@ async fn read_claims(
     Read::Found(claims)
 }
 
-/// The claims without which something would go wrong, should they have no label: a server that an earlier one left volumes to
-/// would start as a new one, one on its SQLite file would be moved to an empty database, one would not grow.
-fn hidden(server: &DittoServer, stateful_set: &Read<Arc<StatefulSet>>) -> Vec<String> {
+/// The claims to read by name in case that they have no label. Otherwise a server would ignore the volumes of an earlier server
+/// of the same name, a server with an SQLite file would be moved to an empty database, or a volume would not be expanded.
+fn unlabelled(server: &DittoServer, stateful_set: &Read<Arc<StatefulSet>>) -> Vec<String> {
     let name = server.name_any();
     match stateful_set {
         Read::Missing => names::claims(&name).into(),
@@ -140,11 +140,11 @@ fn hidden(server: &DittoServer, stateful_set: &Read<Arc<StatefulSet>>) -> Vec<St
 
 /// The objects that carry the server's selector labels.
 fn labelled<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<Vec<Arc<K>>> {
-    match cache.feed(namespace) {
-        Feed::Synced => {}
-        Feed::Failing(error) => return Read::Unreadable(error),
-        // An incomplete list must not be taken for a complete one.
-        Feed::Starting | Feed::NotServed => return Read::Unreadable("not read yet".into()),
+    match cache.watch_state(namespace) {
+        WatchState::Synced => {}
+        WatchState::Failing(error) => return Read::Unreadable(error),
+        // The list may be incomplete.
+        WatchState::Starting | WatchState::NotServed => return Read::Unreadable("not read yet".into()),
     }
     let is_of_server = |object: &Arc<K>| {
         let metadata = object.meta();
@@ -155,12 +155,12 @@ fn labelled<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<
         metadata.namespace.as_deref() == Some(namespace)
             && instance.is_some_and(|instance| instance == server)
     };
-    // What this process has written may be newer than what the watch has delivered.
+    // An object that this process wrote may be newer than the one that the watch delivered.
     let newest = |object: Arc<K>| {
         let name = object.meta().name.as_deref().unwrap_or_default();
         match cache.get(namespace, name) {
-            Lookedup::Found(newer) => newer,
-            Lookedup::Missing | Lookedup::Unknown(_) => object,
+            Lookup::Found(newer) => newer,
+            Lookup::Missing | Lookup::Unknown(_) => object,
         }
     };
     let delivered = cache.all().into_iter().filter(is_of_server);
@@ -197,23 +197,23 @@ async fn read_secrets(
 }
 
 fn read_database(cache: &Cache<PerconaPGCluster>, namespace: &str, server: &str) -> Database {
-    let kind = match cache.feed(namespace) {
-        Feed::Synced => KindState::Served,
-        Feed::NotServed => KindState::NotServed,
-        Feed::Starting => KindState::Unknown("not read yet".into()),
-        Feed::Failing(error) => KindState::Unknown(error),
+    let kind = match cache.watch_state(namespace) {
+        WatchState::Synced => KindState::Served,
+        WatchState::NotServed => KindState::NotServed,
+        WatchState::Starting => KindState::Unknown("not read yet".into()),
+        WatchState::Failing(error) => KindState::Unknown(error),
     };
     let cluster = match cache.get(namespace, &names::percona_cluster(server)) {
-        Lookedup::Found(cluster) => Read::Found(cluster),
-        Lookedup::Missing | Lookedup::Unknown(Feed::NotServed) => Read::Missing,
-        Lookedup::Unknown(Feed::Failing(error)) => Read::Unreadable(error),
-        Lookedup::Unknown(Feed::Starting | Feed::Synced) => Read::Unreadable("not read yet".into()),
+        Lookup::Found(cluster) => Read::Found(cluster),
+        Lookup::Missing | Lookup::Unknown(WatchState::NotServed) => Read::Missing,
+        Lookup::Unknown(WatchState::Failing(error)) => Read::Unreadable(error),
+        Lookup::Unknown(WatchState::Starting | WatchState::Synced) => Read::Unreadable("not read yet".into()),
     };
     Database { kind, cluster }
 }
 
-/// Candidates for managed Secrets. Empty if the operating system gives no random bytes; then none is created.
-fn draw() -> FreshSecrets {
+/// Values for managed Secrets that do not exist yet. Empty if the operating system returns no random bytes; then no Secret is created.
+fn generate_secrets() -> FreshSecrets {
     FreshSecrets {
         jwt_key: random_text::<JWT_KEY_BYTES>(),
         admin_password: random_text::<ADMIN_PASSWORD_BYTES>(),
@@ -225,7 +225,7 @@ fn random_text<const BYTES: usize>() -> String {
     match getrandom::fill(&mut bytes) {
         Ok(()) => URL_SAFE_NO_PAD.encode(bytes),
         Err(error) => {
-            tracing::error!(%error, "the operating system gives no random bytes; no Secret is generated");
+            tracing::error!(%error, "the operating system returned no random bytes; no Secret is generated");
             String::new()
         }
     }

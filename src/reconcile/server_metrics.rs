@@ -1,8 +1,8 @@
-//! The series of each server: its conditions, and whether a volume is stuck. They are computed at each scrape from the cache, so
+//! The series of each server: its conditions, and whether a volume is stuck. They are computed from the cache at each scrape, so
 //! they disappear with the server.
 //!
-//! The labels that name the server begin with `server_`. Prometheus gives each series the labels of its target, `namespace`
-//! among them, and renames labels of the metric that have the same name.
+//! The labels that name the server begin with `server_`. Prometheus adds the labels of the target to each series, `namespace`
+//! among them, and would rename labels of the metric with the same name.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl fmt::Debug for ServerCollector {
 impl Collector for ServerCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (leader, series) = (Gauge::<i64>::default(), Series::default());
-        if self.leadership.leads() {
+        if self.leadership.is_leader() {
             leader.set(1);
             self.servers.all().iter().for_each(|server| series.add(server));
         }
@@ -89,26 +89,26 @@ impl Series {
 
     fn add(&self, stored: &StoredServer) {
         let Ok(server) = &stored.0 else {
-            // What is stored of it cannot be read, its conditions included; what they would say is known.
+            // It cannot be parsed, and neither can its conditions. It is not ready.
             return self.add_condition(stored, READY, 0);
         };
         let conditions = || server.status.iter().flat_map(|status| &status.conditions);
         for condition in conditions::OURS {
-            let told = conditions().find(|told| told.type_ == condition);
-            match told.map(|told| told.status.as_str()) {
+            let found = conditions().find(|found| found.type_ == condition);
+            match found.map(|found| found.status.as_str()) {
                 Some("True") => self.add_condition(stored, condition, 1),
                 Some("False") => self.add_condition(stored, condition, 0),
                 Some(_) => self.add_condition(stored, condition, -1),
-                // Nobody has said how the server is, or the status cannot be written.
+                // The status has not been written yet, or cannot be written.
                 None if condition == READY => self.add_condition(stored, condition, -1),
                 None => {}
             }
         }
-        let progressing = conditions().find(|told| told.type_ == PROGRESSING);
-        let reason = progressing.and_then(|told| {
+        let progressing = conditions().find(|found| found.type_ == PROGRESSING);
+        let reason = progressing.and_then(|progressing| {
             reasons::BLOCKED_VOLUME
                 .into_iter()
-                .find(|stuck| *stuck == told.reason)
+                .find(|stuck| *stuck == progressing.reason)
         });
         if let Some(reason) = reason {
             let labels = StuckLabels {
@@ -150,8 +150,8 @@ mod tests {
         }
     }
 
-    /// What a scrape says of a server in namespace `team-a` with this status.
-    fn told(spec: &Value, status: &Value) -> Vec<String> {
+    /// The series of a server in namespace `team-a` with this status.
+    fn series_of(spec: &Value, status: &Value) -> Vec<String> {
         let stored: StoredServer = serde_json::from_value(json!({
             "apiVersion": "dittofs.dittofs.com/v1alpha1",
             "kind": "DittoServer",
@@ -183,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn each_condition_of_ours_is_told_and_no_other() {
+    fn each_condition_of_this_operator_has_a_series_and_others_have_none() {
         let conditions = [
             condition("Ready", "False", "ConditionsNotMet"),
             condition("Available", "Unknown", "StatefulSetUnreadable"),
             condition("Progressing", "True", "RolloutInProgress"),
             condition("Stalled", "True", "ConditionsNotMet"),
-            condition("SomebodyElses", "True", "Whatever"),
+            condition("ThirdParty", "True", "Whatever"),
         ];
         let expected = [
             r#"condition{condition="Available"} -1"#,
@@ -197,35 +197,35 @@ mod tests {
             r#"condition{condition="Ready"} 0"#,
             r#"condition{condition="Stalled"} 1"#,
         ];
-        assert_eq!(told(&valid(), &json!({"conditions": conditions})), expected);
+        assert_eq!(series_of(&valid(), &json!({"conditions": conditions})), expected);
     }
 
     #[test]
-    fn a_server_of_which_nothing_is_said_is_not_known_to_be_ready() {
+    fn a_server_without_conditions_has_an_unknown_ready_condition() {
         let unknown = [r#"condition{condition="Ready"} -1"#];
-        assert_eq!(told(&valid(), &Value::Null), unknown);
-        assert_eq!(told(&valid(), &json!({"conditions": []})), unknown);
+        assert_eq!(series_of(&valid(), &Value::Null), unknown);
+        assert_eq!(series_of(&valid(), &json!({"conditions": []})), unknown);
     }
 
     #[test]
-    fn a_server_that_does_not_parse_is_not_ready() {
+    fn a_server_that_cannot_be_parsed_is_not_ready() {
         let conditions = [condition("Ready", "True", "AllConditionsMet")];
-        let told = told(&json!({"storage": 1}), &json!({"conditions": conditions}));
-        assert_eq!(told, [r#"condition{condition="Ready"} 0"#]);
+        let series = series_of(&json!({"storage": 1}), &json!({"conditions": conditions}));
+        assert_eq!(series, [r#"condition{condition="Ready"} 0"#]);
     }
 
     #[test]
-    fn a_volume_that_is_stuck_is_told_with_its_reason_although_the_server_is_ready() {
+    fn a_stuck_volume_has_a_series_with_its_reason_although_the_server_is_ready() {
         let with = |reason| {
             let progressing = condition("Progressing", "False", reason);
             let ready = condition("Ready", "True", "AllConditionsMet");
-            let mut told = told(&valid(), &json!({"conditions": [ready, progressing]}));
-            told.retain(|line| line.starts_with("volume_stuck"));
-            told
+            let mut series = series_of(&valid(), &json!({"conditions": [ready, progressing]}));
+            series.retain(|line| line.starts_with("volume_stuck"));
+            series
         };
         for reason in reasons::BLOCKED_VOLUME {
             assert_eq!(with(reason), [format!(r#"volume_stuck{{reason="{reason}"}} 1"#)]);
         }
-        assert!(with("ReconcileComplete").is_empty() && with("SomebodyElses").is_empty());
+        assert!(with("ReconcileComplete").is_empty() && with("ThirdParty").is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Which change in the cluster asks for which server's reconcile.
+//! Which change in the cluster triggers the reconcile of which server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +16,13 @@ use crate::api::{DittoServer, names};
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, Cached, Progress, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
-use crate::cluster::watch::{self, Change, Watch};
+use crate::cluster::watch::{self, Notice, Watch};
 use crate::domain::{ownership, secrets};
 use crate::reconcile::context::{Caches, Context};
 
 type Key = ObjectRef<StoredServer>;
 
-/// Asks for reconciles. Nobody takes from the queue of an operator that does not lead, so nothing is put there either.
+/// The queue of servers to reconcile. It stays empty on an operator that is not the leader, because nothing takes from it.
 #[derive(Clone)]
 pub(super) struct Queue {
     sender: UnboundedSender<Key>,
@@ -31,7 +31,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// A closed queue, and its end.
+    /// A closed queue, and its receiver.
     pub(super) fn new(metrics: Arc<Metrics>) -> (Self, UnboundedReceiver<Key>) {
         let (sender, receiver) = mpsc::unbounded();
         let queue = Self {
@@ -42,17 +42,17 @@ impl Queue {
         (queue, receiver)
     }
 
-    /// Opens it, and asks for every server. In this order, so that no change falls between the two.
+    /// Opens the queue and adds every server. In this order, so that no change is lost in between.
     pub(super) fn open(&self, servers: &Cache<StoredServer>) {
         self.is_open.store(true, Ordering::SeqCst);
         self.push_all(servers);
     }
 
-    /// The receiver is gone only when the operator stops; then nothing needs a reconcile.
+    /// A send fails only when the operator stops.
     fn push(&self, key: Key) {
         if self.is_open.load(Ordering::SeqCst) {
             self.metrics
-                .asked(key.namespace.as_deref().unwrap_or_default(), &key.name);
+                .queued(key.namespace.as_deref().unwrap_or_default(), &key.name);
             let _ = self.sender.unbounded_send(key);
         }
     }
@@ -64,7 +64,7 @@ impl Queue {
     }
 }
 
-/// Where the watches run.
+/// What all watches share.
 struct Scope<'a> {
     client: &'a Client,
     namespaces: &'a [String],
@@ -77,7 +77,7 @@ impl Scope<'_> {
         &self,
         labels: Option<String>,
         trim: fn(&mut K),
-        listener: impl Fn(&Cache<K>, Change<'_, K>) + Send + Sync + 'static,
+        listener: impl Fn(&Cache<K>, Notice<'_, K>) + Send + Sync + 'static,
     ) -> Cache<K> {
         let apis = if self.namespaces.is_empty() {
             vec![(None, Api::all(self.client.clone()))]
@@ -95,27 +95,27 @@ impl Scope<'_> {
         watch::start(watch, self.stop, listener)
     }
 
-    /// Watches a child kind: a touched child asks for its server.
+    /// Watches a kind of children: a change of a child adds its server to the queue.
     fn children<K: Cached>(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<K> {
         let (servers, queue) = (servers.clone(), queue.clone());
         let labels = format!("{}={}", names::APP_LABEL, names::APP);
-        self.watch(Some(labels), drop_owned_fields, move |_, change| match change {
-            Change::Touched(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
-            Change::Anything => queue.push_all(&servers),
+        self.watch(Some(labels), drop_owned_fields, move |_, notice| match notice {
+            Notice::Object(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
+            Notice::All => queue.push_all(&servers),
         })
     }
 
-    /// Databases lack an owner reference, and one that the user made lacks our labels: they are known by name as well.
+    /// Database clusters have no owner reference, and one that the user created lacks our labels. So they are matched by name.
     fn databases(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<PerconaPGCluster> {
         let (servers, queue) = (servers.clone(), queue.clone());
         self.watch(
             None,
             drop_managed_fields,
-            move |_, change: Change<'_, PerconaPGCluster>| match change {
-                Change::Touched(cluster) => push_users(&servers, &queue, cluster, |server| {
+            move |_, notice: Notice<'_, PerconaPGCluster>| match notice {
+                Notice::Object(cluster) => push_users(&servers, &queue, cluster, |server| {
                     names::percona_cluster(&server.name_any()) == cluster.name_any()
                 }),
-                Change::Anything => queue.push_all(&servers),
+                Notice::All => queue.push_all(&servers),
             },
         )
     }
@@ -125,17 +125,17 @@ impl Scope<'_> {
         self.watch(
             None,
             keep_identity,
-            move |_, change: Change<'_, PartialObjectMeta<Secret>>| match change {
-                Change::Touched(secret) => push_users(&servers, &queue, secret, |server| {
+            move |_, notice: Notice<'_, PartialObjectMeta<Secret>>| match notice {
+                Notice::Object(secret) => push_users(&servers, &queue, secret, |server| {
                     secrets::names(server).any(|name| name == secret.name_any())
                 }),
-                Change::Anything => queue.push_all(&servers),
+                Notice::All => queue.push_all(&servers),
             },
         )
     }
 }
 
-/// Starts every watch.
+/// Starts all watches.
 pub(super) fn start(
     watches: &Client,
     calls: &Client,
@@ -164,27 +164,27 @@ pub(super) fn start(
     (caches, secrets)
 }
 
-/// Watches the servers themselves. Their metadata matters too (deletion, annotations), so no change is filtered out.
+/// Watches the servers themselves. No change is filtered out, because metadata matters, too (deletion, annotations).
 fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
     let queue = queue.clone();
     scope.watch(
         None,
         |_: &mut StoredServer| (),
-        move |servers, change| match change {
-            Change::Touched(server) => queue.push(ObjectRef::from_obj(server)),
-            Change::Anything => queue.push_all(servers),
+        move |servers, notice| match notice {
+            Notice::Object(server) => queue.push(ObjectRef::from_obj(server)),
+            Notice::All => queue.push_all(servers),
         },
     )
 }
 
-/// Waits until every watch has answered, or the time is up.
+/// Waits until every watch has answered, or `longest` is over.
 pub(super) async fn first_answers(context: &Context, longest: Duration) {
     let servers = &context.caches.servers;
-    // Without the list of servers there is nothing to reconcile, however long that takes.
+    // Without a list of servers there is nothing to reconcile.
     servers.progress().answered().await;
     if servers.is_absent() {
         tracing::warn!(
-            "DittoServers are not installed in this cluster: run `dittofs-operator crd | kubectl apply --server-side -f -`; \
+            "the CRD of DittoServers is not installed in this cluster: run `dittofs-operator crd | kubectl apply --server-side -f -`; \
              waiting for it"
         );
     }
@@ -193,11 +193,13 @@ pub(super) async fn first_answers(context: &Context, longest: Duration) {
         .await
         .is_err()
     {
-        tracing::warn!("not every kind could be listed yet; reading those from the API server meanwhile");
+        tracing::warn!(
+            "some kinds could not be listed yet; their objects are read from the API server until then"
+        );
     }
 }
 
-/// Waits until every watch but that of the servers has answered, be it with a refusal.
+/// Waits until every watch except that of the servers has answered, with a list or with an error.
 pub(super) async fn children_answered(context: &Context) {
     for kind in children(context) {
         kind.answered().await;
@@ -205,7 +207,7 @@ pub(super) async fn children_answered(context: &Context) {
     context.caches.databases.progress().answered().await;
 }
 
-/// Waits until every watch has synced. The database kind is optional.
+/// Waits until every watch has synced. The kind of the database is optional.
 pub(super) async fn synced(context: Arc<Context>) {
     context.caches.servers.progress().synced().await;
     for kind in children(&context) {
@@ -214,7 +216,7 @@ pub(super) async fn synced(context: Arc<Context>) {
     context.caches.databases.progress().answered().await;
 }
 
-/// The kinds of children that every cluster has.
+/// The kinds of children that are always installed.
 fn children(context: &Context) -> [Progress; 7] {
     let Caches {
         servers: _,
@@ -237,7 +239,7 @@ fn children(context: &Context) -> [Progress; 7] {
     ]
 }
 
-/// The server that a child belongs to: its controller, or the one that its label names.
+/// The server of a child: its controller, or the server in its label.
 fn server_of<K: Resource>(child: &K) -> Option<Key> {
     let metadata = child.meta();
     let owner = ownership::controller(metadata).filter(|owner| ownership::is_server(owner));
@@ -260,19 +262,19 @@ fn push_users<K: Resource>(
     }
 }
 
-/// Of who owns which field, only who wrote and when is read from a cache; the fields are half of an object.
+/// Of `managedFields`, only the manager and the time are read from a cache; the fields themselves are half of an object.
 fn drop_owned_fields<K: Resource>(object: &mut K) {
     for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
         entry.fields_v1 = None;
     }
 }
 
-/// Nobody reads `managedFields` from a cache, and they are half of an object.
+/// `managedFields` are not read from this cache, and they are half of an object.
 fn drop_managed_fields<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
 
-/// Of a Secret that may be anybody's, only its identity and version are kept.
+/// The watch delivers all Secrets of a namespace. Only their identity and version are kept.
 fn keep_identity(secret: &mut PartialObjectMeta<Secret>) {
     let metadata = std::mem::take(&mut secret.metadata);
     secret.metadata.name = metadata.name;

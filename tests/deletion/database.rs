@@ -1,4 +1,4 @@
-//! What becomes of the database and of the Secrets that it knows.
+//! What happens to the database and to the Secrets that it uses.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use super::{
 use crate::support::{World, fixtures, wait};
 
 #[tokio::test]
-async fn a_database_with_delete_with_server_goes_with_its_secrets() {
+async fn a_database_with_delete_with_server_is_deleted_with_its_secrets() {
     let world = World::new("dbgoes").await;
     let simulator = world.percona().await;
     let spec = json!({"percona": percona(true), "storage": storage("Delete")});
@@ -34,20 +34,20 @@ async fn a_database_with_delete_with_server_goes_with_its_secrets() {
 }
 
 #[tokio::test]
-async fn a_database_that_stays_keeps_the_secrets_that_it_knows() {
+async fn a_kept_database_keeps_the_secrets_that_it_uses() {
     let world = World::new("dbstays").await;
     let simulator = world.percona().await;
     let spec = json!({"percona": percona(false), "storage": storage("Delete")});
     world.create(&fixtures::server("files", spec)).await;
     world.ready("files").await;
-    delete(&world, "retention: Delete beside a database that stays").await;
+    delete(&world, "retention: Delete with a kept database").await;
     let kept: [&[&str]; 3] = [&["database/files-postgres"], &SECRETS, &DATABASE_SECRETS];
     assert_eq!(left(&world).await, kept.concat());
     simulator.check().expect("the database operator lives");
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_database_keeps_the_secrets_that_it_knows() {
+async fn the_volumes_of_a_deleted_database_keep_the_secrets_that_it_used() {
     let world = World::new("dbremains").await;
     let simulator = world.percona().await;
     let spec = json!({"percona": percona(false), "storage": storage("Delete")});
@@ -69,6 +69,7 @@ async fn what_is_left_of_a_database_keeps_the_secrets_that_it_knows() {
     simulator.check().expect("the database operator lives");
 }
 
+// invariant: 6, 11
 #[tokio::test]
 async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_keeps_the_data() {
     let mut world = World::new("change").await;
@@ -109,7 +110,6 @@ async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_ke
     simulator.check().expect("the database operator lives");
 }
 
-/// Whether the cluster, and what it holds, would go with its server.
 /// Binds the cluster to its server, as an earlier version of the operator did for `deleteWithServer`.
 async fn bind(world: &World) {
     let server: DittoServer = world.get("files").await;
@@ -122,11 +122,12 @@ async fn bind(world: &World) {
     world.merge::<PerconaPGCluster>("files-postgres", bound).await;
 }
 
+/// Whether the cluster and its data would be deleted with the server.
 fn follows_its_server(cluster: &PerconaPGCluster) -> bool {
     !cluster.owner_references().is_empty() || !cluster.finalizers().is_empty()
 }
 
-/// Waits until the database stays whatever becomes of its server, and the server has no finalizer any more.
+/// Waits until the database no longer depends on its server, and the server has no finalizer any more.
 async fn database_is_free(world: &World) -> PerconaPGCluster {
     let is_free = |cluster: &PerconaPGCluster| !follows_its_server(cluster);
     let cluster = wait::until(
@@ -142,6 +143,7 @@ async fn database_is_free(world: &World) -> PerconaPGCluster {
     cluster
 }
 
+// invariant: 6, 11
 #[tokio::test]
 async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
     let world = World::new("switchedoff").await;
@@ -159,9 +161,9 @@ async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
         .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
         .await;
     world
-        .server_until("files", "told that its database is still bound", |server| {
-            wait::condition(server, "Progressing").is_some_and(|told| {
-                told.reason == "Paused" && told.message.contains("PerconaPGCluster files-postgres")
+        .server_until("files", "reported with the bound database", |server| {
+            wait::condition(server, "Progressing").is_some_and(|condition| {
+                condition.reason == "Paused" && condition.message.contains("PerconaPGCluster files-postgres")
             })
         })
         .await;
@@ -200,6 +202,7 @@ async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
     simulator.check().expect("the database operator lives");
 }
 
+// invariant: 6, 11
 #[tokio::test]
 async fn a_database_does_not_follow_a_live_server_even_if_it_is_to_be_deleted_with_it() {
     let world = World::new("stays").await;

@@ -1,4 +1,4 @@
-//! The API server itself refuses to delete a protected server.
+//! Deletion protection: the API server itself refuses to delete a protected server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::support::{World, fixtures, wait};
 const PROTECTION: &str = "dittofs.dittofs.com/deletion-protection";
 
 #[tokio::test]
-async fn a_protected_server_is_refused_by_the_api_server_and_can_be_deleted_once_that_is_lifted() {
+async fn the_api_server_refuses_to_delete_a_protected_server_until_the_protection_is_removed() {
     let world = World::new("protected").await;
     let manifest =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/admission/deletion-protection.yaml");
@@ -61,14 +61,28 @@ async fn a_protected_server_is_refused_by_the_api_server_and_can_be_deleted_once
     .await;
     assert!(refusal.contains("kubectl annotate namespace"), "{refusal}");
 
+    for value in ["true", "yes", "on"] {
+        world
+            .merge::<DittoServer>("files", json!({"metadata": {"annotations": {PROTECTION: value}}}))
+            .await;
+        let params = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        let outcome = servers.delete("files", &params).await;
+        assert!(outcome.is_err(), "any value but false protects: {value}");
+    }
     world
-        .merge::<DittoServer>("files", json!({"metadata": {"annotations": {PROTECTION: null}}}))
+        .merge::<DittoServer>(
+            "files",
+            json!({"metadata": {"annotations": {PROTECTION: "false"}}}),
+        )
         .await;
     delete(&world, "protection lifted").await;
     assert_eq!(left(&world).await, Vec::<String>::new());
 }
 
-/// Asks by dry runs until the API server refuses: a new policy takes effect after a moment. Gives its words.
+/// Deletes with dry runs until the API server refuses: a new policy takes effect after a moment. Returns the message.
 async fn refused<F: Future<Output = kube::Result<()>>>(delete: impl Fn(DeleteParams) -> F) -> String {
     let params = DeleteParams {
         dry_run: true,

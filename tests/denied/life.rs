@@ -1,4 +1,4 @@
-//! The life of one server, in which the operator needs each of its rights.
+//! A sequence of steps in which the operator needs each of its rights.
 
 use std::net::SocketAddr;
 
@@ -14,10 +14,10 @@ use crate::support::process::{Process, free_address, scrape_securely};
 use crate::support::{Kind, World, account, fixtures, wait};
 
 const WORKING: &str = "example.org/dittofs:1";
-/// Its container runs and never gets ready: so says the local control plane's play of the kubelets.
+/// The simulated kubelets run a container of this image and never make it ready.
 const BROKEN: &str = "example.org/dittofs:unready";
 
-/// One operator with one server in a namespace of theirs.
+/// One operator with one server in their own namespace.
 pub struct Life {
     pub world: World,
     pub operator: Process,
@@ -27,7 +27,7 @@ pub struct Life {
 }
 
 impl Life {
-    /// Starts an operator with the chart's rules, less one right.
+    /// Starts an operator with the chart's rules, except one right.
     pub async fn without(right: Option<&Right>) -> Self {
         let world = World::without_operator("denied").await;
         let account = account::denied(&world, right).await;
@@ -60,7 +60,7 @@ impl Life {
         lines.collect()
     }
 
-    /// Comes as the operator's own account. That it may not read them is known only once both reviews are answered.
+    /// Uses the operator's own account. That it may not read the metrics is known only once both reviews are answered.
     async fn scrape(&self) {
         let token = account::token(&self.world.client, &self.account).await;
         scrape_securely(self.metrics, Some(&token)).await;
@@ -78,11 +78,11 @@ pub enum Step {
     Change,
     /// Asks for a new signing key.
     Rotate,
-    /// Takes the owner off what belongs to the server.
+    /// Removes the owner references of the server's children.
     Disown,
     /// Asks for an image that does not run.
     Break,
-    /// Asks for the image of before.
+    /// Asks for the previous image.
     Mend,
     /// Deletes the server.
     Delete,
@@ -129,7 +129,7 @@ impl Step {
         }
     }
 
-    /// Whether the operator has answered it in full.
+    /// Whether the operator has completed the step.
     pub async fn is_done(self, world: &World) -> bool {
         let Some(server) = there::<DittoServer>(world, "files").await else {
             return self == Self::Delete;

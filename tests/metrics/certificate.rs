@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use rcgen::{CertifiedKey, KeyPair};
 
 use super::new_folder;
-use crate::support::process::{GLANCE, Process, free_address};
+use crate::support::process::{POLL, Process, free_address};
 use crate::support::{World, wait};
 
 type Certificate = CertifiedKey<KeyPair>;
@@ -21,7 +21,7 @@ fn write(folder: &Path) -> Certificate {
     made
 }
 
-/// What a scraper gets that trusts this certificate alone; `None` if the operator shows another.
+/// The answer for a scraper that trusts only this certificate. `None` if the operator serves another certificate.
 async fn answer(address: std::net::SocketAddr, trusted: &Certificate) -> Option<StatusCode> {
     let mut config = Config::new(format!("https://{address}").parse().expect("an address"));
     config.root_cert = Some(vec![trusted.cert.der().to_vec()]);
@@ -34,15 +34,15 @@ async fn answer(address: std::net::SocketAddr, trusted: &Certificate) -> Option<
 
 async fn until_shown(operator: &Process, address: std::net::SocketAddr, trusted: &Certificate) {
     let deadline = Instant::now() + wait::LONGEST;
-    // Nobody's token: that it is asked for shows that the handshake went well.
+    // The token is invalid. That the operator asks for one shows that the handshake succeeded.
     while answer(address, trusted).await != Some(StatusCode::UNAUTHORIZED) {
         assert!(Instant::now() < deadline, "never shown:\n{}", operator.log());
-        tokio::time::sleep(GLANCE * 10).await;
+        tokio::time::sleep(POLL * 10).await;
     }
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_shown_without_a_restart() {
+async fn a_renewed_certificate_is_served_without_a_restart() {
     let world = World::without_operator("certificate").await;
     let folder = &new_folder("certificate");
     let first = write(folder);

@@ -12,7 +12,7 @@ use super::{condition_is, new_folder, scraped};
 use crate::support::process::{Process, free_address};
 use crate::support::{World, fixtures};
 
-/// Pause between two scrapes. Prometheus takes more; a panel with a rate needs two.
+/// Pause between two scrapes. Prometheus waits longer. A panel with a rate needs two scrapes.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// The variable by which `tests/monitoring/dashboard_test.go` finds the scrapes.
 const FOLDER: &str = "DASHBOARD_SCRAPES";
@@ -45,7 +45,7 @@ impl Pod {
         }
     }
 
-    /// Takes a scrape and stores its text under its time, until `holds`.
+    /// Scrapes and stores each text under its time, until `holds`.
     async fn record_until(&self, what: &str, holds: impl Fn(&str) -> bool) {
         let keep = |text: &str| {
             let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
@@ -79,12 +79,12 @@ async fn every_panel_of_the_dashboard_shows_something_of_a_running_operator() {
         serde_json::from_value(json!({"jwt": {"secretRef": {"name": "missing", "key": "key"}}}))
             .expect("an identity");
     world.create(&waiting).await;
-    for told in [
+    for series in [
         condition_is(&world, "files", "Ready", 1),
         condition_is(&other, "files", "Ready", 1),
         condition_is(&world, "waiting", "ConfigReady", 0),
     ] {
-        leader.record_until(&told, |text| text.contains(&told)).await;
+        leader.record_until(&series, |text| text.contains(&series)).await;
     }
     standby.record_until("the same again", stands_by).await;
 

@@ -1,4 +1,4 @@
-//! The rules as they are installed: of which operator they speak, and where their runbooks are.
+//! The alert rules as they are installed: which operator they select, and where their runbooks are.
 
 use std::collections::BTreeSet;
 use std::fs::{read_dir, write};
@@ -25,7 +25,7 @@ fn rendered(release: &str, namespace: &str, arguments: &[&str]) -> Vec<Value> {
     objects(&command.args(arguments).output().expect("Helm runs"))
 }
 
-/// The objects of a kind. The chart has one of each, but for Roles.
+/// The objects of a kind. The chart has one of each, except Roles.
 fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     let found = objects.iter().find(|object| object["kind"] == kind);
     found.unwrap_or_else(|| panic!("there is a {kind}"))
@@ -51,7 +51,7 @@ fn runbooks() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_rule_on_what_is_absent_names_what_the_service_monitor_scrapes() {
+fn the_absent_alert_names_the_job_that_the_service_monitor_scrapes() {
     for (release, namespace) in [(RELEASE, NAMESPACE), ("files", "team-a")] {
         let objects = rendered(release, namespace, &[]);
         let (service, monitor) = (of_kind(&objects, "Service"), of_kind(&objects, "ServiceMonitor"));
@@ -64,7 +64,7 @@ fn the_rule_on_what_is_absent_names_what_the_service_monitor_scrapes() {
                 .all(|(key, value)| service["metadata"]["labels"][key] == *value),
             "{service}"
         );
-        // So Prometheus calls the job as the Service, and leaves the labels of the target as they are.
+        // So Prometheus names the job after the Service, and keeps the labels of the target.
         assert!(monitor["spec"]["jobLabel"].is_null() && monitor["spec"]["namespaceSelector"].is_null());
         let job = text(service, "/metadata/name");
         let down = format!(r#"absent(dittofs_operator_build_info{{namespace="{namespace}",job="{job}"}})"#);
@@ -82,7 +82,7 @@ fn the_rule_on_what_is_absent_names_what_the_service_monitor_scrapes() {
 }
 
 #[test]
-fn an_overlay_puts_its_namespace_into_the_rule_as_the_documents_say() {
+fn an_overlay_sets_its_namespace_in_the_alert_rule_as_documented() {
     let page = file("docs/operations.md");
     let (_, block) = page.split_once("replacements:\n").expect("a block");
     let (block, _) = block.split_once("```").expect("its end");
@@ -108,7 +108,7 @@ fn an_overlay_puts_its_namespace_into_the_rule_as_the_documents_say() {
 }
 
 #[test]
-fn every_alert_has_a_runbook_at_an_address_and_every_runbook_an_alert() {
+fn every_alert_links_to_its_runbook_and_every_runbook_has_an_alert() {
     let repository = text(
         &documents(&file("charts/dittofs-operator/Chart.yaml"))[0],
         "/sources/0",
@@ -141,7 +141,7 @@ fn every_alert_has_a_runbook_at_an_address_and_every_runbook_an_alert() {
 }
 
 #[test]
-fn what_the_runbooks_select_pods_by_is_on_the_pods() {
+fn the_labels_in_the_runbooks_are_on_the_pods() {
     let objects = rendered(RELEASE, NAMESPACE, &[]);
     let labels = &of_kind(&objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
     let mut selectors = 0;

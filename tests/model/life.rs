@@ -1,4 +1,4 @@
-//! One server's life on the control plane.
+//! One server that lives through a sequence of steps.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ use crate::support::{World, wait};
 const NAME: &str = "files";
 const POD: &str = "files-0";
 
-/// What holds data, by kind and name: it must keep its UID for ever.
+/// Objects that hold data, by kind and name: they must keep their UID.
 type Kept = BTreeMap<String, Option<String>>;
 
 pub struct Life {
@@ -35,7 +35,7 @@ pub struct Life {
     simulator: PerconaSimulator,
     goal: Goal,
     kept: Kept,
-    /// Those since the last re-creation, and how many there were before.
+    /// Restarts since the last re-creation, and their number before.
     restarts: (Restarts, usize),
     seed: u64,
 }
@@ -69,7 +69,7 @@ impl Life {
         self.world.create(&server).await;
     }
 
-    /// Does one step as a user would.
+    /// Does one step, as a user does it.
     pub async fn take(&mut self, step: Step) {
         self.goal.after(step);
         match step {
@@ -83,7 +83,7 @@ impl Life {
         }
     }
 
-    /// Its pod goes with the server. That is no restart, and Kubernetes may make and collect another one meanwhile.
+    /// Its pod is deleted with the server. That is not a restart, and Kubernetes may create and collect another pod meanwhile.
     async fn recreate(&mut self) {
         self.restarts.1 += self.restarts.0.count();
         let server: DittoServer = self.world.get(NAME).await;
@@ -95,14 +95,14 @@ impl Life {
         self.create().await;
     }
 
-    /// Counts restarts anew once a re-created server has settled.
+    /// Starts to count restarts again once a re-created server is stable.
     pub fn settled(&mut self, step: Step) {
         if step == Step::Recreate {
             self.restarts.0 = Restarts::of(&self.world);
         }
     }
 
-    /// A paused operator does not put a child back, so none is taken from it.
+    /// A paused operator does not re-create a child, so none is deleted.
     async fn lose_child(&self, n: u8) {
         if self.goal.is_paused() {
             return;
@@ -123,8 +123,8 @@ impl Life {
         self.world.start_operator().await;
     }
 
-    /// Waits until the operator and Kubernetes have nothing left to do. An annotation leaves the generation as it was, so that alone
-    /// does not tell.
+    /// Waits until the operator and Kubernetes have nothing left to do. An annotation does not change the generation, so
+    /// `observedGeneration` alone does not show that.
     pub async fn settle(&self) {
         let (paused, stopped) = (self.goal.is_paused(), self.goal.is_stopped());
         self.world
@@ -146,7 +146,7 @@ impl Life {
         }
     }
 
-    /// The pod is the one that stays: none is on its way, and none is going.
+    /// The pod is the final one: no pod is about to be created or deleted.
     async fn pod_is_there(&self) {
         let wanted = i32::from(!self.goal.is_stopped());
         let set = wait::until(self.world.api::<StatefulSet>(), NAME, "rolled out", |set| {
@@ -167,7 +167,7 @@ impl Life {
         settled.expect("the pod comes or goes in time").expect("a watch");
     }
 
-    /// A child that was taken away comes back after the status has settled.
+    /// A deleted child is re-created after the status is stable.
     async fn children_are_there(&self) {
         wait::until(self.world.api::<ConfigMap>(), "files-config", "there", |_| true).await;
         wait::until(self.world.api::<Service>(), "files-api", "there", |_| true).await;
@@ -226,7 +226,7 @@ impl Life {
         kept
     }
 
-    /// Every volume claim, Secret and database that ever was is still the same object.
+    /// Every volume claim, Secret and database that ever existed is still the same object.
     pub async fn assert_nothing_lost(&mut self, step: Step) {
         let now = self.holders().await;
         for (name, uid) in &self.kept {
@@ -240,7 +240,7 @@ impl Life {
         self.kept = now;
     }
 
-    /// The children are those of a fresh create of the final spec.
+    /// The children are those of a new server with the final spec.
     pub async fn assert_as_fresh(&self) {
         let server: DittoServer = self.world.get(NAME).await;
         let mut manifest = serde_json::to_value(&server).expect("JSON");
@@ -274,7 +274,7 @@ impl Life {
             Api::namespaced_with(self.world.client.clone(), &self.world.namespace, &resource);
         let name = rendered["metadata"]["name"].as_str().expect("a name").to_owned();
         rendered["metadata"]["namespace"] = json!(self.world.namespace);
-        // The hash covers generated values, which no manifest has; a paused database is the cluster's business.
+        // The hash covers generated values, which no manifest has. Whether the database is paused depends on the cluster.
         if let Some(template) = rendered.pointer_mut("/spec/template/metadata/annotations") {
             template
                 .as_object_mut()
@@ -294,9 +294,9 @@ impl Life {
         );
     }
 
-    /// Ends the life. Returns how often the operator created and deleted each object, and how often the pod was restarted,
-    /// by whomever: a pod that is not ready when its revision changes is deleted by the operator, another one by Kubernetes. And the
-    /// audit log, which has more to tell.
+    /// Ends the sequence. Returns how often the operator created and deleted each object, how often the pod was restarted
+    /// by anybody (a pod that is not ready when its revision changes is deleted by the operator, any other by Kubernetes), and the
+    /// audit log for details.
     pub async fn end(mut self) -> (BTreeMap<String, usize>, AuditLog) {
         self.world.stop_operator().await;
         let mut calls = self.world.audit().writes();
@@ -318,7 +318,7 @@ impl Life {
     }
 }
 
-/// `null` removes a field in a merge patch; in a manifest it would be one.
+/// `null` removes a field in a merge patch. In a manifest it would be a value.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(map) => map

@@ -13,23 +13,23 @@ pub enum Step {
     Stop,
     /// `replicas: 1`.
     Start,
-    /// All volumes grow.
+    /// All volumes are expanded.
     Grow,
-    /// New generated keys are asked for.
+    /// New generated keys are requested.
     Rotate,
-    /// The operator is told to keep its hands off.
+    /// The server is paused.
     Pause,
-    /// And to go on.
+    /// The server is resumed.
     Resume,
     /// Metrics on or off.
     Metrics(bool),
     /// The server is deleted, and created again with the same spec.
     Recreate,
-    /// Somebody deletes a child.
+    /// A child is deleted.
     LoseChild(u8),
 }
 
-/// The spec and the annotations that a sequence has arrived at.
+/// The spec and the annotations after the steps so far.
 #[derive(Clone, Debug)]
 pub struct Goal {
     pub annotations: Value,
@@ -39,7 +39,7 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// The first spec of a life. Every third one has a database that stops with the server.
+    /// The first spec of a sequence. Every third one has a database that stops with the server.
     pub fn first(seed: u64) -> Self {
         let mut spec = json!({
             "image": "example.org/dittofs:0",
@@ -83,7 +83,7 @@ impl Goal {
         }
     }
 
-    /// Whether the operator is to keep its hands off.
+    /// Whether the server is paused.
     pub fn is_paused(&self) -> bool {
         self.annotations["dittofs.dittofs.com/paused"] == "true"
     }
@@ -93,7 +93,7 @@ impl Goal {
         (self.rotations > 0).then(|| self.rotations.to_string())
     }
 
-    /// Whether the server is to stand still.
+    /// Whether the server is stopped.
     pub fn is_stopped(&self) -> bool {
         self.spec["replicas"] == 0
     }

@@ -1,4 +1,4 @@
-//! Collectors for a test: one that keeps what it gets, and one that never answers.
+//! Collectors for a test: one that stores what it receives, and one that never answers.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
-/// A collector that keeps what it gets.
+/// A collector that stores what it receives.
 pub struct Collector {
     address: SocketAddr,
     requests: Requests,
@@ -32,7 +32,7 @@ pub struct Span {
     /// Empty for the first of its trace.
     pub parent: Vec<u8>,
     pub attributes: Attributes,
-    /// What the sender says of itself.
+    /// The resource attributes of the sender.
     pub resource: Attributes,
     pub events: Vec<String>,
 }
@@ -52,7 +52,7 @@ impl Collector {
         Self { address, requests }
     }
 
-    /// What the operator is told.
+    /// The arguments for the operator.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -116,7 +116,7 @@ fn text(value: Option<AnyValue>) -> String {
     }
 }
 
-/// Takes connections and requests, and never says a word.
+/// Accepts connections and requests, and never answers.
 pub struct Silent {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -139,7 +139,7 @@ impl Silent {
         Self { address, connections }
     }
 
-    /// What the operator is told.
+    /// The arguments for the operator.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -4,13 +4,11 @@ use clap::Parser;
 use dittofs_operator::command::cli::{Cli, Command};
 use serde_json::{Value, json};
 
-use super::{
-    NAMESPACE, RELEASE, VERSION, chart_dir, everything, helm, objects, of_kind, one, rendered, template,
-};
+use super::{NAMESPACE, RELEASE, VERSION, chart_dir, everything, helm, objects, of_kind, one, rendered};
 
 pub(super) const LEASE: &str = "b837d6c8.dittofs.com";
 
-/// The sets of values that every rule below holds for.
+/// The sets of values that every test below uses.
 pub(super) fn variants() -> Vec<Value> {
     vec![
         json!({}),
@@ -33,199 +31,21 @@ fn snapshot(name: &str, values: &Value) {
 }
 
 #[test]
-fn the_chart_with_its_defaults() {
+fn the_chart_with_default_values_renders_as_in_the_snapshot() {
     snapshot("defaults", &json!({}));
 }
 
 #[test]
-fn the_chart_with_everything_on() {
+fn the_chart_with_everything_enabled_renders_as_in_the_snapshot() {
     snapshot("everything", &everything());
 }
 
 #[test]
-fn the_chart_for_two_namespaces() {
+fn the_chart_for_two_namespaces_renders_as_in_the_snapshot() {
     snapshot(
         "watch_namespaces",
         &json!({"watchNamespaces": ["team-a", "team-b"]}),
     );
-}
-
-#[test]
-fn helm_lint_finds_nothing() {
-    let output = helm()
-        .args(["lint", "--strict"])
-        .arg(chart_dir())
-        .output()
-        .expect("Helm runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && !said.contains("[WARNING]"), "{said}");
-}
-
-#[test]
-fn a_value_that_is_unknown_or_wrong_is_refused() {
-    for (values, expected) in [
-        (json!({"replica": 3}), "replica"),
-        (json!({"image": {"tagg": "x"}}), "tagg"),
-        (json!({"image": {"digest": "latest"}}), "digest"),
-        (json!({"image": {"pullPolicy": "Sometimes"}}), "pullPolicy"),
-        (json!({"replicas": "3"}), "replicas"),
-        (json!({"watchNamespaces": ["Team A"]}), "watchNamespaces"),
-        (json!({"watchNamespaces": ["a", "a"]}), "watchNamespaces"),
-        (json!({"leaderElection": {"leaseDuration": 15}}), "leaseDuration"),
-        (json!({"metrics": {"port": 0}}), "port"),
-        (json!({"log": {"format": "xml"}}), "format"),
-        (json!({"networkPolicy": {"apiServerPorts": []}}), "apiServerPorts"),
-        (json!({"nameOverride": "file.server"}), "nameOverride"),
-        (json!({"fullnameOverride": "1st"}), "fullnameOverride"),
-        (
-            json!({"podDisruptionBudget": {"maxUnavailable": "0%"}}),
-            "maxUnavailable",
-        ),
-        (
-            json!({"podDisruptionBudget": {"maxUnavailable": "101%"}}),
-            "maxUnavailable",
-        ),
-        (
-            json!({"metrics": {"serviceMonitor": {"authorization": {"name": "token"}}}}),
-            "authorization",
-        ),
-        (json!({"serviceAccount": {"create": false}}), "set the name"),
-        (
-            json!({"metrics": {"enabled": false, "serviceMonitor": {"enabled": true}}}),
-            "metrics.serviceMonitor.enabled",
-        ),
-        (
-            json!({"metrics": {"enabled": false, "prometheusRule": {"enabled": true}}}),
-            "metrics.prometheusRule.enabled",
-        ),
-        (
-            json!({"metrics": {"certSecretName": "cert"}}),
-            "metrics.secure=true",
-        ),
-        (
-            json!({"leaderElection": {"enabled": false}}),
-            "without leader election",
-        ),
-    ] {
-        let output = template(&values);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            !output.status.success() && said.contains(expected),
-            "{values}: {said}"
-        );
-    }
-}
-
-/// What is rendered under this name, wherever a name can be given.
-fn named(name: &str) -> Vec<Value> {
-    let full = if name.starts_with('1') { "files" } else { name };
-    let settings = json!({
-        "watchNamespaces": [name],
-        "fullnameOverride": full,
-        "nameOverride": full,
-        "priorityClassName": name,
-        "metrics": {
-            "secure": true,
-            "certSecretName": name,
-            "serviceMonitor": {"enabled": true},
-            "prometheusRule": {"enabled": true},
-        },
-        "networkPolicy": {"enabled": true},
-        "podDisruptionBudget": {"enabled": true},
-    });
-    let output = helm()
-        .args(["template", name, "--namespace", name])
-        .arg(chart_dir())
-        .args(super::settings(&settings))
-        .output()
-        .expect("Helm runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {said}");
-    serde_yaml::from_multiple(&String::from_utf8_lossy(&output.stdout)).expect("YAML")
-}
-
-/// The types of what an object holds, by path.
-fn types(value: &Value, path: &str, into: &mut Vec<String>) {
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .for_each(|(key, value)| types(value, &format!("{path}.{key}"), into)),
-        Value::Array(list) => list
-            .iter()
-            .for_each(|value| types(value, &format!("{path}[]"), into)),
-        Value::String(_) => into.push(format!("{path} text")),
-        Value::Bool(_) => into.push(format!("{path} bool")),
-        Value::Number(_) => into.push(format!("{path} number")),
-        Value::Null => into.push(format!("{path} null")),
-    }
-}
-
-#[test]
-fn a_name_that_yaml_takes_for_something_else_is_a_name() {
-    let shape = |name: &str| {
-        let mut shape = Vec::new();
-        for object in named(name) {
-            types(&object, "", &mut shape);
-        }
-        shape
-    };
-    let usual = shape("files");
-    for name in ["true", "null", "123", "1e3"] {
-        assert_eq!(shape(name), usual, "{name}");
-    }
-}
-
-#[test]
-fn a_release_whose_name_no_service_can_have_is_told_to_override_it() {
-    for (release, full, is_fine) in [
-        ("files", "", true),
-        ("1st", "", false),
-        ("file.server", "", false),
-        ("file.server", "files", true),
-    ] {
-        let output = helm()
-            .args(["template", release])
-            .arg(chart_dir())
-            .args(["--set", &format!("fullnameOverride={full}")])
-            .output()
-            .expect("Helm runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.success(), is_fine, "{release}: {said}");
-        assert!(is_fine || said.contains("set fullnameOverride"), "{said}");
-    }
-}
-
-#[test]
-fn the_chart_refuses_the_times_that_the_operator_refuses() {
-    let mut refused = 0;
-    for times in [
-        ["15s", "10s", "2s"],
-        ["1m30s", "1m", "1500ms"],
-        ["15s", "10s", "8.3s"],
-        ["15s", "10s", "9s"],
-        ["15s", "1.2s", "1s"],
-        ["15s", "15s", "2s"],
-        ["10s", "1m", "2s"],
-        ["15s", "10s", "0s"],
-        ["500ms", "300ms", "100ms"],
-        ["1500ms", "1s", "100ms"],
-    ] {
-        let [lease, renew, retry] = times;
-        let election = json!({"leaseDuration": lease, "renewDeadline": renew, "retryPeriod": retry});
-        let flags = [
-            format!("--leader-elect-lease-duration={lease}"),
-            format!("--leader-elect-renew-deadline={renew}"),
-            format!("--leader-elect-retry-period={retry}"),
-        ];
-        let all = ["dittofs-operator".to_owned()].into_iter().chain(flags);
-        let cli = Cli::try_parse_from(all).expect("durations");
-        let is_fine = cli.run.election.timing().is_ok();
-        let output = template(&json!({"leaderElection": election}));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.success(), is_fine, "{times:?}: {said}");
-        refused += usize::from(!is_fine);
-    }
-    assert_eq!(refused, 7);
 }
 
 fn deployment(values: &Value) -> Value {
@@ -270,7 +90,7 @@ fn the_image_is_named_by_registry_and_tag_or_digest() {
 }
 
 #[test]
-fn the_operator_understands_the_arguments() {
+fn the_operator_accepts_the_arguments_of_the_deployment() {
     for values in variants() {
         let pod = pod(&values);
         let args = pod["containers"][0]["args"]
@@ -281,7 +101,7 @@ fn the_operator_understands_the_arguments() {
         let mut all: Vec<String> = std::iter::once("dittofs-operator".to_owned())
             .chain(args)
             .collect();
-        // Given twice on purpose there: the operator takes one.
+        // Given twice there on purpose: the operator uses one.
         all.retain(|arg| arg != "--percona-registry=overridden");
         let cli = Cli::try_parse_from(&all).unwrap_or_else(|error| panic!("{all:?}: {error}"));
         let Some(Command::Run(run)) = cli.command else {
@@ -296,7 +116,7 @@ fn the_operator_understands_the_arguments() {
 }
 
 #[test]
-fn the_operator_watches_what_it_has_rules_for() {
+fn the_operator_watches_the_namespaces_that_its_roles_cover() {
     let args = |values: Value| pod(&values)["containers"][0]["args"].to_string();
     let env = |values: Value| pod(&values)["containers"][0]["env"].to_string();
     let two = json!({"watchNamespaces": ["team-a", "team-b"]});
@@ -305,7 +125,7 @@ fn the_operator_watches_what_it_has_rules_for() {
             && args(two).contains("--watch-namespace=team-b")
     );
     assert!(!args(json!({})).contains("--watch-namespace") && !env(json!({})).contains("WATCH_NAMESPACE"));
-    // Its own namespace is asked of the pod, so that the manifests fit a namespace of any name.
+    // The pod's own namespace is used, so that the manifests work in a namespace of any name.
     let own = json!({"watchNamespaces": [NAMESPACE]});
     assert!(!args(own.clone()).contains("--watch-namespace") && env(own).contains("WATCH_NAMESPACE"));
 }
@@ -329,7 +149,7 @@ fn the_pod_meets_pod_security_restricted() {
 }
 
 #[test]
-fn a_value_that_is_null_leaves_the_choice_to_the_cluster() {
+fn a_value_of_null_uses_the_default_of_the_cluster() {
     let ids = json!({"runAsUser": null, "runAsGroup": null, "fsGroup": null});
     let pod = pod(&json!({"podSecurityContext": ids, "livenessProbe": null, "readinessProbe": null}));
     let context = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
@@ -341,7 +161,7 @@ fn a_value_that_is_null_leaves_the_choice_to_the_cluster() {
 }
 
 #[test]
-fn without_an_election_an_upgrade_stops_the_old_operator_first() {
+fn without_leader_election_an_upgrade_stops_the_old_operator_first() {
     let strategy = |values: Value| deployment(&values)["spec"]["strategy"].clone();
     let alone = json!({"leaderElection": {"enabled": false}, "replicas": 1});
     assert_eq!(strategy(alone), json!({"type": "Recreate"}));
@@ -349,7 +169,7 @@ fn without_an_election_an_upgrade_stops_the_old_operator_first() {
 }
 
 #[test]
-fn prometheus_shows_a_token_and_verifies_what_can_be_verified() {
+fn prometheus_sends_a_token_and_verifies_the_certificate_if_possible() {
     let endpoint = |mut metrics: Value, monitor: Value| {
         metrics["secure"] = json!(true);
         metrics["serviceMonitor"] = monitor;
@@ -379,7 +199,7 @@ fn prometheus_shows_a_token_and_verifies_what_can_be_verified() {
 }
 
 #[test]
-fn the_crd_is_kept_unless_the_user_says_otherwise() {
+fn the_crd_is_kept_on_uninstall_unless_the_user_disables_that() {
     let policy =
         |values: Value| one(&objects(&values), "CustomResourceDefinition")["metadata"]["annotations"].clone();
     assert_eq!(policy(json!({}))["helm.sh/resource-policy"], "keep");
@@ -394,7 +214,7 @@ fn the_crd_is_kept_unless_the_user_says_otherwise() {
 }
 
 #[test]
-fn what_is_optional_is_off_and_can_be_turned_on() {
+fn optional_objects_are_off_by_default_and_can_be_enabled() {
     let (off, on) = (objects(&json!({})), objects(&everything()));
     for kind in [
         "ServiceMonitor",
@@ -410,7 +230,7 @@ fn what_is_optional_is_off_and_can_be_turned_on() {
 }
 
 #[test]
-fn everything_carries_the_common_labels_and_no_label_breaks_a_selector() {
+fn every_object_has_the_common_labels_and_no_label_breaks_a_selector() {
     let mut values = everything();
     values["commonLabels"] = json!({"team": "storage", "app.kubernetes.io/name": "mine", "mesh": "on"});
     for object in objects(&values) {
@@ -433,7 +253,7 @@ fn everything_carries_the_common_labels_and_no_label_breaks_a_selector() {
 }
 
 #[test]
-fn the_notes_say_what_to_do_next_and_warn() {
+fn the_notes_list_the_next_steps_and_warnings() {
     let notes = |values: &Value| {
         let output = helm()
             .args(["install", RELEASE, "--dry-run=client", "--namespace", NAMESPACE])
@@ -458,7 +278,7 @@ fn the_notes_say_what_to_do_next_and_warn() {
         usual.contains("leaves the CRD") && !usual.contains("WARNING"),
         "{usual}"
     );
-    // Pasted with its indentation, a here-document would not end.
+    // A here-document that is pasted with indentation would not end.
     assert!(!usual.contains("<<"), "{usual}");
     assert!(
         usual.contains("  kubectl create namespace files\n") && usual.contains("kubectl -n files apply -f -"),

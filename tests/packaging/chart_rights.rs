@@ -1,4 +1,4 @@
-//! What the chart grants, as it is rendered.
+//! The rights that the rendered chart grants.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn rules(objects: &[Value]) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn no_rule_is_a_wildcard_or_lets_one_gain_rights_or_enter_a_pod() {
+fn no_rule_has_a_wildcard_or_allows_privilege_escalation_or_exec() {
     for values in variants() {
         let rules = rules(&objects(&values));
         assert!(rules.len() > 10);
@@ -51,7 +51,7 @@ fn no_rule_is_a_wildcard_or_lets_one_gain_rights_or_enter_a_pod() {
 }
 
 #[test]
-fn with_namespaces_to_watch_nothing_is_granted_cluster_wide() {
+fn with_watch_namespaces_no_right_is_cluster_wide() {
     let objects = objects(&json!({"watchNamespaces": ["team-a", "team-b"]}));
     assert!(of_kind(&objects, "ClusterRoleBinding").is_empty());
     for role in of_kind(&objects, "ClusterRole") {
@@ -91,7 +91,7 @@ fn every_binding_names_the_service_account_of_the_pod() {
 }
 
 #[test]
-fn the_lease_may_be_taken_by_its_name_only() {
+fn the_lease_is_granted_by_its_name_only() {
     let of_leases: Vec<Value> = rules(&objects(&json!({})))
         .into_iter()
         .filter(|(_, rule)| rule["resources"] == json!(["leases"]))
@@ -121,7 +121,7 @@ fn the_lease_may_be_taken_by_its_name_only() {
 }
 
 #[test]
-fn those_who_may_view_edit_or_administer_a_namespace_may_do_so_with_its_servers() {
+fn the_view_edit_and_admin_roles_of_a_namespace_include_its_servers() {
     let objects = objects(&json!({}));
     for (name, may, may_not) in [
         ("view", "watch", "create"),
@@ -138,7 +138,7 @@ fn those_who_may_view_edit_or_administer_a_namespace_may_do_so_with_its_servers(
             granted.contains(&format!("{may:?}")) && !granted.contains(&format!("{may_not:?}")),
             "{granted}"
         );
-        // The status is the operator's.
+        // Only the operator writes the status.
         assert!(!granted.contains("finalizers"));
     }
     let without = super::objects(&json!({"rbac": {"aggregateRoles": false}}));

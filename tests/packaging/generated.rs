@@ -1,5 +1,5 @@
-//! What is made from the crate, the CRD and the chart. `make generate` runs this test with `PACKAGING_WRITE=1`, which writes
-//! the files; without it, the test fails where one is stale. So there is one source of truth: the chart.
+//! Files that are generated from the crate, the CRD and the chart. `make generate` runs this test with `PACKAGING_WRITE=1`, which
+//! writes them. Without it, the test fails if one is stale. So there is one source of truth: the chart.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn of_kustomize_namespaced() -> Value {
     values
 }
 
-/// Takes off what only Helm writes.
+/// Removes what only Helm writes.
 pub fn without_helm(mut object: Value) -> Value {
     for path in ["/metadata/labels", "/spec/template/metadata/labels"] {
         if let Some(labels) = object.pointer_mut(path).and_then(Value::as_object_mut) {
@@ -47,7 +47,7 @@ fn manifest(objects: &[&Value]) -> String {
     HEADER.to_owned() + &documents.collect::<Vec<_>>().join("---\n")
 }
 
-/// Those of these kinds whose name has, or has not, the ending.
+/// The objects of these kinds whose name is wanted.
 fn picked<'a>(objects: &'a [Value], kinds: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<&'a Value> {
     let is_picked = |object: &&Value| {
         kinds.contains(&object["kind"].as_str().unwrap_or_default())
@@ -56,7 +56,7 @@ fn picked<'a>(objects: &'a [Value], kinds: &[&str], wanted: impl Fn(&str) -> boo
     objects.iter().filter(is_picked).collect()
 }
 
-/// The annotations by which an object with data stays, beyond Helm's.
+/// The annotations, except Helm's, that keep an object with data from being deleted.
 pub fn kept(chart: &[Value]) -> Value {
     without_helm(one(chart, "CustomResourceDefinition").clone())["metadata"]["annotations"].take()
 }
@@ -163,7 +163,7 @@ fn readme() -> String {
     format!("{before}{}{}{}{after}", TABLE.0, values::table(), TABLE.1)
 }
 
-/// The piece of Argo CD's ConfigMap that holds the health script.
+/// The part of Argo CD's ConfigMap that holds the health script.
 fn argocd() -> String {
     let script = read("config/argocd/health.lua");
     let indented = script.lines().map(|line| format!("    {line}"));
@@ -177,7 +177,7 @@ fn argocd() -> String {
     )
 }
 
-/// Everything that is generated: path and content. Copies first, for the chart renders them.
+/// Everything that is generated: path and content. Copies come first, because the chart renders them.
 fn sources() -> BTreeMap<String, String> {
     let chart = |name: &str| format!("charts/dittofs-operator/{name}");
     BTreeMap::from([
@@ -214,7 +214,7 @@ fn write(files: &BTreeMap<String, String>) {
 }
 
 #[test]
-fn what_is_generated_is_fresh() {
+fn generated_files_are_up_to_date() {
     let is_writing = std::env::var_os("PACKAGING_WRITE").is_some();
     let sources = sources();
     if is_writing {
@@ -256,7 +256,7 @@ fn numbers(value: &Value) -> Value {
 }
 
 #[test]
-fn the_alerts_stand_in_one_file() {
+fn chart_and_kustomize_have_the_alerts_of_one_file() {
     let alerts: Value = serde_yaml::from_str(&read("config/monitoring/alerts.yaml")).expect("YAML");
     let chart = objects(&of_kustomize());
     assert_eq!(of_kind(&chart, "PrometheusRule")[0]["spec"], alerts);

@@ -1,4 +1,4 @@
-//! Argo CD's health script, run by Lua on what the real operator writes.
+//! Argo CD's health script, run with Lua on the objects that the real operator writes.
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::core::v1::Service;
@@ -12,7 +12,7 @@ use crate::support::{World, fixtures, wait};
 /// Status and message.
 fn health(object: &Value) -> (String, String) {
     let lua = Lua::new();
-    // Argo CD hands over no nulls.
+    // Argo CD passes no nulls.
     let options = SerializeOptions::new()
         .serialize_none_to_null(false)
         .serialize_unit_to_null(false);
@@ -33,14 +33,14 @@ fn health_of(server: &DittoServer) -> (String, String) {
 }
 
 #[test]
-fn argo_cd_runs_the_script_that_is_tested() {
+fn argo_cds_config_map_holds_the_tested_script() {
     let map: Value = serde_yaml::from_str(&read("config/argocd/argocd-cm.yaml")).expect("YAML");
     let script = map["data"]["resource.customizations.health.dittofs.dittofs.com_DittoServer"].as_str();
     assert_eq!(script, Some(read("config/argocd/health.lua").as_str()));
 }
 
 #[test]
-fn a_server_that_the_operator_has_not_seen_is_progressing() {
+fn argo_cd_shows_a_server_that_the_operator_has_not_observed_as_progressing() {
     for object in [
         json!({"metadata": {"generation": 1}}),
         json!({"metadata": {"generation": 1}, "status": {"observedGeneration": -1}}),
@@ -55,7 +55,7 @@ fn a_server_that_the_operator_has_not_seen_is_progressing() {
 }
 
 #[test]
-fn a_server_that_needs_a_person_or_ran_out_of_time_is_degraded_whether_it_serves_or_not() {
+fn a_server_that_needs_manual_action_or_exceeded_its_deadline_is_degraded_even_if_it_serves() {
     for (phase, progressing, reason) in [
         ("Failed", "False", "ProgressDeadlineExceeded"),
         ("Running", "False", "ProgressDeadlineExceeded"),
@@ -83,7 +83,7 @@ fn a_server_that_needs_a_person_or_ran_out_of_time_is_degraded_whether_it_serves
 }
 
 #[test]
-fn a_call_that_fails_and_is_tried_again_leaves_a_server_progressing() {
+fn a_failed_call_that_is_retried_leaves_a_server_progressing() {
     let object = json!({"metadata": {"generation": 1}, "status": {
         "observedGeneration": 1,
         "phase": "Running",
@@ -96,15 +96,42 @@ fn a_call_that_fails_and_is_tried_again_leaves_a_server_progressing() {
 }
 
 #[test]
-fn a_server_of_which_something_cannot_be_read_is_progressing() {
+fn a_server_with_unreadable_objects_is_progressing() {
     let unknown = json!({"metadata": {"generation": 1}, "status": {
         "observedGeneration": 1, "phase": "Running", "conditions": [{"type": "Ready", "status": "Unknown", "message": "m"}],
     }});
     assert_eq!(health(&unknown), ("Progressing".into(), "m".into()));
 }
 
+#[test]
+fn a_paused_server_whose_pod_is_not_available_is_degraded() {
+    let health_with = |available: &str, phase: &str| {
+        health(&json!({"metadata": {"generation": 1}, "status": {
+            "observedGeneration": 1,
+            "phase": phase,
+            "conditions": [
+                {"type": "Available", "status": available, "message": "the pod crashes"},
+                {"type": "Progressing", "status": "False", "reason": "Paused", "message": "paused"},
+                {"type": "Ready", "status": "Unknown", "message": "m"},
+            ],
+        }}))
+    };
+    assert_eq!(
+        health_with("False", "Pending"),
+        ("Degraded".into(), "the pod crashes".into())
+    );
+    assert_eq!(
+        health_with("True", "Running"),
+        ("Suspended".into(), "paused".into())
+    );
+    assert_eq!(
+        health_with("True", "Stopped"),
+        ("Suspended".into(), "paused".into())
+    );
+}
+
 #[tokio::test]
-async fn argo_cd_shows_a_server_as_it_is_through_its_life() {
+async fn argo_cd_shows_the_right_health_from_creation_to_deletion() {
     let mut world = World::without_operator("argocd").await;
     let made = world.create(&fixtures::minimal("files")).await;
     assert_eq!(health_of(&made).0, "Progressing");
@@ -134,7 +161,7 @@ async fn argo_cd_shows_a_server_as_it_is_through_its_life() {
         .await;
     assert_eq!(health_of(&failed), ("Degraded".into(), message(&failed, "Ready")));
 
-    // A server that runs and gets such a key goes on running, and is not well.
+    // A running server that gets such a key keeps running, and is Degraded.
     world
         .merge::<DittoServer>("files", json!({"spec": {"identity": identity}}))
         .await;
@@ -150,7 +177,7 @@ async fn argo_cd_shows_a_server_as_it_is_through_its_life() {
         .await;
     world.ready("files").await;
 
-    // Nor is one that runs beside an object of somebody else, whose name it needs.
+    // So is a running server if an object of another owner has the name of a child.
     let taken: Service = serde_json::from_value(json!({
         "metadata": {"name": "files-metrics"},
         "spec": {"ports": [{"port": 1}]},

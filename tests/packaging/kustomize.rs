@@ -1,4 +1,4 @@
-//! The kustomize manifests say what the chart says.
+//! The kustomize manifests install the same as the chart.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::generated::{kept, of_kustomize, of_kustomize_namespaced, without_helm};
 use super::{VERSION, identity, kustomized, objects, one, read, root};
 
-/// The objects by identity, without what only Helm writes, and without the namespace, which Helm does not make.
+/// The objects by identity, without what only Helm writes, and without the namespace, which Helm does not create.
 fn normalised(objects: Vec<Value>) -> BTreeMap<String, Value> {
     let normal = |object: Value| {
         let mut object = without_helm(object);
@@ -67,7 +67,7 @@ fn kustomize_and_chart_install_the_same_for_one_namespace() {
 }
 
 #[test]
-fn argo_cd_and_flux_are_told_to_leave_the_crd_and_the_namespace() {
+fn argo_cd_and_flux_keep_the_crd_and_the_namespace() {
     let objects = kustomized("config/default");
     let wanted = json!({
         "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
@@ -84,7 +84,7 @@ pub fn overlay(name: &str, team: &str) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let folder = folder.canonicalize().expect("a path");
-    // Kustomize takes no absolute path.
+    // Kustomize accepts no absolute path.
     let up = "../".repeat(folder.components().count() - 1);
     let here = root().canonicalize().expect("a path");
     let here = format!("{up}{}", here.strip_prefix("/").expect("a path").display());
@@ -106,7 +106,7 @@ pub fn overlay(name: &str, team: &str) -> String {
 }
 
 #[test]
-fn the_documented_overlay_holds_nothing_but_what_is_the_teams_own() {
+fn the_documented_overlay_contains_only_objects_of_the_team() {
     let of_team = kustomized(&overlay("overlay-shown", "team-a"));
     let of_other = kustomized(&overlay("overlay-other", "team-b"));
     assert!(of_team.len() > 5, "{}", of_team.len());
@@ -123,7 +123,7 @@ fn the_documented_overlay_holds_nothing_but_what_is_the_teams_own() {
 }
 
 #[test]
-fn the_documented_removal_leaves_nothing_but_the_crd_and_the_namespace() {
+fn the_documented_removal_leaves_only_the_crd_and_the_namespace() {
     let page = read("docs/install.md");
     let commands = page
         .lines()
@@ -150,11 +150,11 @@ fn the_documented_removal_leaves_nothing_but_the_crd_and_the_namespace() {
 }
 
 #[test]
-fn kustomize_and_chart_protect_from_deletion_alike() {
+fn kustomize_and_chart_install_the_same_deletion_protection() {
     let mut chart = normalised(objects(&json!({"deletionProtection": {"enabled": true}})));
     chart.retain(|name, _| name.starts_with("ValidatingAdmissionPolicy"));
     for object in chart.values_mut() {
-        // The repository's file is applied by hand, so it has no labels.
+        // The repository's file is applied manually, so it has no labels.
         object["metadata"]
             .as_object_mut()
             .expect("metadata")
@@ -165,7 +165,7 @@ fn kustomize_and_chart_protect_from_deletion_alike() {
 }
 
 #[test]
-fn the_samples_are_a_kustomization_that_holds_every_sample() {
+fn the_samples_kustomization_lists_every_sample() {
     let files = std::fs::read_dir(super::root().join("config/samples")).expect("the samples");
     let listed = super::read("config/samples/kustomization.yaml");
     for file in files {

@@ -1,7 +1,8 @@
-//! The chart, the kustomize manifests and what is made from them.
+//! The chart, the kustomize manifests, and an installation of each.
 
 mod chart;
 mod chart_rights;
+mod chart_values;
 mod generated;
 mod health;
 mod install;
@@ -46,7 +47,7 @@ fn template(values: &Value) -> Output {
         .expect("Helm runs")
 }
 
-/// What `helm template` says.
+/// The output of `helm template`.
 fn rendered(values: &Value) -> String {
     let output = template(values);
     assert!(
@@ -100,7 +101,7 @@ fn one<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     found[0]
 }
 
-/// Values that turn on everything that is optional.
+/// Values that enable everything that is optional.
 fn everything() -> Value {
     json!({
         "commonLabels": {"team": "storage"},

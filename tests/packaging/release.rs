@@ -1,4 +1,4 @@
-//! One version everywhere, and documents that say what is so.
+//! One version everywhere, and documents that match the files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn the_image_runs_as_the_user_that_the_chart_names() {
 }
 
 #[test]
-fn the_changelog_begins_with_what_is_not_released() {
+fn the_changelog_begins_with_the_unreleased_changes() {
     let changelog = read("CHANGELOG.md");
     let first = changelog.lines().find(|line| line.starts_with("## "));
     assert_eq!(first, Some("## Unreleased"));
@@ -78,7 +78,7 @@ fn described(rule: &Value) -> Vec<String> {
 }
 
 #[test]
-fn every_rule_has_its_reason_in_the_documents() {
+fn every_rbac_rule_has_its_reason_in_the_documents() {
     let secure = json!({"metrics": {"secure": true}});
     let rules: BTreeSet<String> = objects(&secure)
         .iter()
@@ -128,7 +128,7 @@ fn the_documents_name_the_role_for_prometheus_as_it_is_rendered() {
     }
 }
 
-/// Runs a script with `engine` in the place of each container engine, and returns how that was called.
+/// Runs a script with `engine` instead of each container engine, and returns the calls.
 fn scripted(name: &str, arguments: &[&str], engine: &str) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -152,7 +152,7 @@ fn scripted(name: &str, arguments: &[&str], engine: &str) -> String {
 }
 
 #[test]
-fn an_image_of_several_platforms_is_a_manifest_list_and_no_tag_of_the_last_one() {
+fn an_image_for_several_platforms_is_a_manifest_list_and_not_the_last_image() {
     let name = format!("docker.io/marmos91c/dittofs-operator:{VERSION}");
     let (one, both) = ("--platform=linux/arm64", "--platform=linux/amd64,linux/arm64");
     for (engine, platform, called, with) in [

@@ -65,7 +65,7 @@ pub fn schema() -> String {
         let place = path
             .split('.')
             .fold(&mut schema, |schema, key| &mut schema["properties"][key]);
-        // A value without a schema is told by the test below.
+        // The test below reports a value without a schema.
         if place.is_object() {
             place["description"] = json!(text);
         }

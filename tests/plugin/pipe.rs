@@ -1,11 +1,11 @@
-//! The plugin in front of a reader that has had enough (`| head`, `| true`).
+//! The plugin with a reader that closes the pipe (`| head`, `| true`).
 
 use std::process::{Command, Stdio};
 
 use super::{Folder, command};
 use crate::support::{World, fixtures};
 
-/// The exit status of a command whose output and errors nobody reads.
+/// The exit status of a command whose output and errors are not read.
 async fn unread(mut command: Command) -> Option<i32> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let status = tokio::task::spawn_blocking(move || {

@@ -12,11 +12,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use serde_json::json;
 
-use super::{Folder, Limited, plugin, run};
+use super::{Folder, LimitedUser, plugin, run};
 use crate::support::{World, fixtures};
 use crate::takeover::go_operator;
 
-/// Values of these keys are no secret: a database's host is the name of its Service.
+/// Values of these keys are not confidential: a database's host is the name of its Service.
 const PUBLIC: [&str; 10] = [
     "host",
     "port",
@@ -67,8 +67,9 @@ async fn canaries(world: &World) -> Vec<String> {
         .collect()
 }
 
+// invariant: 5
 #[tokio::test]
-async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
+async fn the_archive_holds_everything_except_secret_values() {
     let world = World::new("report").await;
     let simulator = world.percona().await;
     let canary = "canary-0123456789-0123456789-0123456789";
@@ -94,13 +95,13 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
     world.create::<DittoServer>(&server).await;
     world.ready("files").await;
 
-    world.told("Ready").await;
+    world.event_note("Ready").await;
 
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
     let path = archive.to_str().expect("UTF-8");
-    let said = plugin(&world, &["report", "files", "-o", path]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["report", "files", "-o", path]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     let again = plugin(&world, &["report", "files", "-o", path]).await;
     assert_eq!(again.code, Some(2), "a file is not overwritten: {}", again.text);
@@ -110,7 +111,7 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
         file.unwrap_or_else(|| panic!("{name} is not among {:?}", files.keys()))
     };
     for (name, wanted) in [
-        ("README.txt", "What is left out"),
+        ("README.txt", "What was left out"),
         ("status.txt", "AllConditionsMet"),
         ("dittoserver.yaml", "the key is (redacted)"),
         ("statefulsets.yaml", "kind: StatefulSet"),
@@ -142,14 +143,14 @@ async fn no_value_of_a_secret_is_in_the_archive_and_everything_else_is() {
 }
 
 #[tokio::test]
-async fn a_server_that_the_go_operator_runs_is_reported_whole() {
+async fn a_report_about_a_server_of_the_go_operator_is_complete() {
     let world = World::without_operator("report").await;
     go_operator::set_up(&world).await;
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
     let path = archive.to_str().expect("UTF-8");
-    let said = plugin(&world, &["report", "files", "-o", path]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["report", "files", "-o", path]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     for (name, wanted) in [
         ("statefulsets.yaml", "wait-for-postgres"),
@@ -178,17 +179,17 @@ async fn a_server_that_the_go_operator_runs_is_reported_whole() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_listed_and_the_rest_is_in_the_archive() {
+async fn unreadable_objects_are_listed_and_the_rest_is_in_the_archive() {
     let world = World::new("report").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    let somebody = Limited::without(&world, &["events", "services"], json!([])).await;
+    let user = LimitedUser::without(&world, &["events", "services"], json!([])).await;
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
-    let mut command = somebody.command(&world);
+    let mut command = user.command(&world);
     command.args(["report", "files", "-o", archive.to_str().expect("UTF-8")]);
-    let said = run(command).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = run(command).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     let readme = &files["dittofs-report-files/README.txt"];
     for kind in ["events", "services"] {

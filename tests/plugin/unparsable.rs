@@ -1,4 +1,4 @@
-//! A stored server that does not parse: it is told of, and hides no other one.
+//! A stored server that does not parse is reported, and hides no other server.
 
 use dittofs_operator::api;
 use dittofs_operator::api::DittoServer;
@@ -12,7 +12,7 @@ use super::{Folder, plugin};
 use crate::plugin::report::files;
 use crate::support::{World, fixtures, install_crd, own_control_plane};
 
-/// A world with the servers `good` and `odd`, of which the latter was stored under a looser schema.
+/// A world with the servers `good` and `odd`. `odd` was stored under a less strict schema.
 async fn world() -> World {
     let world = World::on(own_control_plane().await, "odd").await;
     install_crd(&world.client, fixtures::without_schema(api::crd())).await;
@@ -47,7 +47,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_parse_hides_no_other_one_and_can_be_reported() {
+async fn a_server_that_does_not_parse_hides_no_other_server_and_can_be_reported() {
     let world = world().await;
     let edit = format!("kubectl edit dittoserver odd -n {}", world.namespace);
     for args in [vec!["status"], vec!["status", "-A"]] {
@@ -56,41 +56,49 @@ async fn a_server_that_does_not_parse_hides_no_other_one_and_can_be_reported() {
             command.args(["-n", &world.namespace]);
         }
         command.args(&args);
-        let said = super::run(command).await;
-        assert_eq!(said.code, Some(1), "{args:?}: {}{}", said.text, said.error);
+        let output = super::run(command).await;
+        assert_eq!(output.code, Some(1), "{args:?}: {}{}", output.text, output.error);
         let good = format!("DittoServer {}/good", world.namespace);
-        assert!(said.text.contains(&good), "{args:?}: {}", said.text);
-        assert!(said.text.contains("does not parse"), "{args:?}: {}", said.text);
-        assert!(said.text.contains(&edit), "{args:?}: {}", said.text);
+        assert!(output.text.contains(&good), "{args:?}: {}", output.text);
+        assert!(
+            output.text.contains("does not parse"),
+            "{args:?}: {}",
+            output.text
+        );
+        assert!(output.text.contains(&edit), "{args:?}: {}", output.text);
     }
-    let said = plugin(&world, &["status", "odd"]).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert!(said.text.contains("several"), "the parser's words: {}", said.text);
+    let output = plugin(&world, &["status", "odd"]).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     assert!(
-        said.text.contains("example.org/dittofs:7"),
-        "what parses is shown: {}",
-        said.text
+        output.text.contains("several"),
+        "the parser's words: {}",
+        output.text
     );
-    assert!(said.text.contains("Secret mine"), "{}", said.text);
-
-    let said = plugin(&world, &["status", "odd", "-o", "json"]).await;
-    let told: Value = serde_json::from_str(&said.text).expect("JSON");
-    assert_eq!(told["ready"], false);
     assert!(
-        told["problem"]
+        output.text.contains("example.org/dittofs:7"),
+        "what parses is shown: {}",
+        output.text
+    );
+    assert!(output.text.contains("Secret mine"), "{}", output.text);
+
+    let output = plugin(&world, &["status", "odd", "-o", "json"]).await;
+    let printed: Value = serde_json::from_str(&output.text).expect("JSON");
+    assert_eq!(printed["ready"], false);
+    assert!(
+        printed["problem"]
             .as_str()
             .is_some_and(|problem| problem.contains("several")),
-        "{told}"
+        "{printed}"
     );
 
-    let said = plugin(&world, &["diff", "odd"]).await;
-    assert_eq!(said.code, Some(2), "{}", said.text);
-    assert!(said.error.contains(&edit), "{}", said.error);
+    let output = plugin(&world, &["diff", "odd"]).await;
+    assert_eq!(output.code, Some(2), "{}", output.text);
+    assert!(output.error.contains(&edit), "{}", output.error);
 
     let folder = Folder::new(&world, "odd");
     let archive = folder.join("report.tar.gz");
-    let said = plugin(&world, &["report", "odd", "-o", archive.to_str().expect("UTF-8")]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["report", "odd", "-o", archive.to_str().expect("UTF-8")]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     let file = |name: &str| &files[&format!("dittofs-report-odd/{name}")];
     assert!(

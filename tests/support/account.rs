@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::chart::{self, NAMESPACE};
-use super::process::GLANCE;
+use super::process::POLL;
 use super::{World, wait};
 
 /// The control plane's configuration with the operator's token instead of the administrator's certificate.
@@ -54,7 +54,7 @@ async fn install(control_plane: &ControlPlane) {
     }
 }
 
-/// As [`install`]; and what the chart grants in its own namespace, it grants in the world's too: the Lease of an operator
+/// Like [`install`], and grants what the chart grants in its own namespace in the world's namespace too: the Lease of an operator
 /// that is elected there. Returns who the operator is.
 pub async fn elected(world: &World) -> Account {
     install(world.control_plane()).await;
@@ -72,7 +72,7 @@ pub async fn elected(world: &World) -> Account {
     account
 }
 
-/// An account in the world's namespace with the chart's rules, less one right.
+/// An account in the world's namespace with the chart's rules, except one right.
 pub async fn denied(world: &World, right: Option<&Right>) -> Account {
     let account = chart::account(&world.namespace);
     let mut objects = chart::rules(&world.namespace);
@@ -101,12 +101,12 @@ async fn put(client: &Client, objects: Vec<Value>) {
     }
 }
 
-/// Waits until the API server's authorizer knows of a user's rights: it learns of rules by watches of its own.
+/// Waits until the API server's authorizer knows a user's rights: it observes rules with its own watches.
 pub async fn known(client: &Client, user: &str, namespace: &str, rights: &BTreeSet<Right>) {
     let all = async {
         for right in rights {
             while !may(client, user, namespace, right).await {
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(POLL).await;
             }
         }
     };

@@ -1,4 +1,4 @@
-//! What the operator called, read from the API server's audit log.
+//! The calls of the operator, read from the API server's audit log.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,12 +29,12 @@ impl Call {
     }
 }
 
-/// The audit log of an API server, as far as it is about one namespace, from a moment on.
+/// The part of an API server's audit log that concerns one namespace, from a point in time on.
 #[derive(Clone, Debug)]
 pub struct AuditLog {
     path: PathBuf,
     namespace: String,
-    /// Bytes of the log that were there at the beginning. It is that of all tests, and grows long.
+    /// Bytes of the log at the start. All tests share the log, and it becomes long.
     from: u64,
 }
 
@@ -59,15 +59,15 @@ impl AuditLog {
             .collect()
     }
 
-    /// The writes among them, events left out: they tell of writes and change no desired state.
+    /// The writes among them, except events, which change no desired state.
     pub fn writes(&self) -> Vec<Call> {
         let mut calls = self.calls();
         calls.retain(|call| call.is_write() && call.resource != "events");
         calls
     }
 
-    /// The writes of the operator with this identity that the API server carried out, in the order of receipt. Those about
-    /// Leases are left out: they are the election itself.
+    /// The writes of the operator with this identity that the API server carried out, in the order of receipt. Leases are
+    /// left out: they are the election itself.
     pub fn landed(&self, identity: &str) -> Vec<Landed> {
         let events = self.events();
         let of_identity = events.iter().filter(|event| {
@@ -82,18 +82,18 @@ impl AuditLog {
         landed
     }
 
-    /// Who wrote the StatefulSets and pods, and when: what a failed test of restarts prints.
-    pub fn story(&self) -> String {
+    /// Who wrote the StatefulSets and pods, and when. A failed test of restarts prints this.
+    pub fn write_history(&self) -> String {
         let events = self.events();
         let mut lines: Vec<String> = events
             .iter()
-            .filter_map(|event| told(event, &self.namespace))
+            .filter_map(|event| write_line(event, &self.namespace))
             .collect();
         lines.sort();
         lines.join("\n")
     }
 
-    /// Only the lines that may be of this namespace are worth reading as JSON.
+    /// Only lines that may concern this namespace are parsed as JSON.
     pub fn events(&self) -> Vec<Value> {
         let mut file = File::open(&self.path).expect("an audit log");
         file.seek(SeekFrom::Start(self.from)).expect("a position in it");
@@ -108,7 +108,7 @@ impl AuditLog {
 
 fn call(event: &Value, namespace: &str) -> Option<Call> {
     let text = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_default();
-    // A dry run asks and changes nothing.
+    // A dry run changes nothing.
     let asks_only = text(&event["requestURI"]).contains("dryRun=All");
     let by_operator = text(&event["userAgent"]).starts_with("dittofs-operator/");
     let object = &event["objectRef"];
@@ -154,7 +154,7 @@ fn landed(event: &Value, namespace: &str) -> Option<Landed> {
     })
 }
 
-fn told(event: &Value, namespace: &str) -> Option<String> {
+fn write_line(event: &Value, namespace: &str) -> Option<String> {
     let object = &event["objectRef"];
     let is_write = !matches!(event["verb"].as_str(), Some("get" | "list" | "watch"));
     let is_part = matches!(object["resource"].as_str(), Some("pods" | "statefulsets"));

@@ -44,7 +44,7 @@ pub fn documents(text: &str) -> Vec<Value> {
 pub fn rules(namespace: &str) -> Vec<Value> {
     static RENDERED: OnceLock<String> = OnceLock::new();
     let text = RENDERED.get_or_init(render);
-    // Names of cluster-wide objects begin with the release's namespace: they change along.
+    // Names of cluster-wide objects begin with the release's namespace, so they change with it.
     documents(&text.replace(NAMESPACE, namespace))
 }
 
@@ -62,7 +62,7 @@ fn render() -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Who the operator of a release in this namespace is.
+/// The service account of a release in this namespace.
 pub fn account(namespace: &str) -> Account {
     Account {
         namespace: namespace.to_owned(),

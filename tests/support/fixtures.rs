@@ -47,7 +47,7 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
     }
 }
 
-/// The CRD as an older version might have had it: anything goes.
+/// The CRD as an older version might have had it: it accepts everything.
 pub fn without_schema(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let anything =
         json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});

@@ -21,7 +21,7 @@ use dittofs_operator::api;
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::cluster::cache::Cached;
 use dittofs_operator::command::telemetry;
-use dittofs_operator::command::telemetry::LogFormat;
+use dittofs_operator::command::telemetry::LogLineFormat;
 use dittofs_operator::domain::desired::Settings;
 use dittofs_operator::reconcile::controller;
 use dittofs_operator::reconcile::controller::Options as OperatorOptions;
@@ -38,9 +38,10 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::audit::AuditLog;
+use self::process::POLL;
 use self::recorder::recorded;
 
-/// A kind of namespaced objects, as tests read and write them.
+/// A namespaced kind that tests can read and write.
 pub trait Kind: Cached + Serialize {}
 
 impl<K: Cached + Serialize> Kind for K {}
@@ -101,11 +102,11 @@ impl World {
 
     /// A namespace without operator, on this control plane.
     pub async fn on(control_plane: Arc<ControlPlane>, name: &str) -> Self {
-        // `RUST_LOG=dittofs_operator=debug cargo test …` shows the operator's log. A second test finds it set up.
-        // Without it, not what kube says of calls to control planes that tests have stopped or broken.
+        // `RUST_LOG=dittofs_operator=debug cargo test …` shows the operator's log. A second test finds it already set up.
+        // Without it, kube's messages about control planes that tests have stopped or broken are hidden.
         let quiet = || "error,kube_client=off".into();
         let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| quiet());
-        let _ = telemetry::init(&filter, LogFormat::Text);
+        let _ = telemetry::init(&filter, LogLineFormat::Text);
         let client = control_plane.client().expect("a client");
         let namespace = create_namespace(&client, name).await;
         Self {
@@ -203,8 +204,8 @@ impl World {
             .expect("the object can be deleted");
     }
 
-    /// Deletes the StatefulSet of the server `files` and leaves its pod, as an operator has done that is killed before it makes
-    /// the StatefulSet anew.
+    /// Deletes the StatefulSet of the server `files` and keeps its pod, like an operator that is killed before it re-creates
+    /// the StatefulSet.
     pub async fn orphan_pod(&self) {
         self.old_pod().await;
         let api = self.api::<StatefulSet>();
@@ -215,8 +216,8 @@ impl World {
         wait::until_gone(api, "files", uid).await;
     }
 
-    /// Waits until the pod of the server `files` is as old as the operator asks it to be before its StatefulSet is made anew
-    /// (`growth/settled.rs`). The garbage collector takes a younger one that it has not yet seen.
+    /// Waits until the pod of the server `files` is as old as the operator requires before it re-creates the StatefulSet
+    /// (`volumes/stable.rs`). The garbage collector may delete a younger pod that it has not yet observed.
     pub async fn old_pod(&self) {
         const OLD: SignedDuration = SignedDuration::from_secs(10);
         let made = self.get::<Pod>("files-0").await.metadata.creation_timestamp;
@@ -235,7 +236,7 @@ impl World {
         wait::until(self.api(), name, what, holds).await
     }
 
-    /// Waits until the operator has seen the server `files` as it is now.
+    /// Waits until the operator has observed the server `files` as it is now.
     pub async fn observed(&self) {
         self.server_until("files", "observed", |server| {
             let status = server.status.as_ref();
@@ -266,18 +267,18 @@ impl World {
     }
 
     /// Waits until there is an event with this reason. Returns its note.
-    pub async fn told(&self, reason: &str) -> String {
+    pub async fn event_note(&self, reason: &str) -> String {
         let deadline = Instant::now() + wait::LONGEST;
         loop {
             if let Some(note) = self.notes(reason).await.pop() {
                 return note;
             }
             assert!(Instant::now() < deadline, "no event {reason}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    /// Waits until a server is Ready for its present generation.
+    /// Waits until a server is Ready for its current generation.
     pub async fn ready(&self, name: &str) -> DittoServer {
         self.server_until(name, "Ready", |server| {
             wait::condition(server, "Ready").is_some_and(|ready| {

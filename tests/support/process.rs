@@ -1,4 +1,4 @@
-//! The operator's binary as a process of its own, with signals.
+//! The operator's binary as a separate process, with signals.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,8 +16,8 @@ use local_control_plane::rights::Account;
 use super::account::{self, Kubeconfig};
 use super::{World, wait};
 
-/// How long a test sleeps between two looks at something that cannot be watched.
-pub const GLANCE: Duration = Duration::from_millis(20);
+/// How long a test waits between two reads of something that cannot be watched.
+pub const POLL: Duration = Duration::from_millis(20);
 
 /// A running operator, killed when dropped. Its log is kept in a file and shown when a test fails.
 pub struct Process {
@@ -90,11 +90,11 @@ impl Process {
                 return status;
             }
             assert!(Instant::now() < deadline, "the operator does not end");
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
-    /// What it logged so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -108,7 +108,7 @@ impl Process {
                 return answer;
             }
             assert!(Instant::now() < deadline, "{path} answers {answer}");
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 }
@@ -151,7 +151,7 @@ pub async fn scrape_securely(address: SocketAddr, token: Option<&str>) -> Status
     client.send(request).await.expect("an answer").status()
 }
 
-/// An address that is free now, and that nobody else in this process was given.
+/// A free address that no other test of this process uses.
 pub fn free_address() -> SocketAddr {
     static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);

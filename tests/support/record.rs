@@ -1,8 +1,8 @@
-//! What a run of all behaviours leaves for `tests/rights.rs`, which looks at it afterwards.
+//! What a run of all behaviours keeps for `tests/rights.rs`, which runs afterwards.
 
 use std::path::{Path, PathBuf};
 
-/// Arguments of a test program that leave no test out.
+/// Arguments of a test program that skip no test.
 const HARMLESS: [&str; 5] = [
     "--nocapture",
     "--no-capture",
@@ -22,7 +22,7 @@ pub fn is_whole(mut arguments: impl Iterator<Item = String>) -> bool {
 }
 
 #[test]
-fn a_filter_makes_a_run_one_of_a_part() {
+fn a_run_with_a_filter_is_a_partial_run() {
     let is_whole = |arguments: &[&str]| is_whole(arguments.iter().map(|&argument| argument.to_owned()));
     assert!(is_whole(&[]));
     assert!(is_whole(&["--nocapture", "--test-threads=1"]));

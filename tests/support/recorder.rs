@@ -1,4 +1,4 @@
-//! Keeps the audit logs of this run, if it is one of all behaviours.
+//! Keeps the audit logs of this run, if it runs all behaviours.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use local_control_plane::Options;
 
 use super::record;
 
-/// The same control plane, which keeps its audit log.
+/// The same options, with an audit log that is kept.
 pub fn recorded(options: Options) -> Options {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -16,7 +16,7 @@ pub fn recorded(options: Options) -> Options {
     Options { audit_log, ..options }
 }
 
-/// The folder, emptied once. `None` for a run of some tests, which would say nothing of the others.
+/// The folder, emptied once. `None` for a partial run, which shows nothing about the other tests.
 fn fresh_folder() -> Option<PathBuf> {
     static FRESH: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
         record::is_whole(std::env::args().skip(1)).then(|| {

@@ -1,4 +1,4 @@
-//! Counts how often somebody had the pod of the server `files` deleted.
+//! Counts how often the pod of the server `files` was deleted.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::World;
 use super::audit::AuditLog;
 
-/// Plays the kubelets: it ends pods that somebody else has deleted.
+/// The simulated kubelets: they end pods that another client has deleted.
 const KUBELET: &str = "system:kwok";
 
 /// Counts the restarts of a world's pod from now on, by the audit log of the API server: each one begins with a delete.
@@ -51,7 +51,7 @@ impl Restarts {
     }
 }
 
-/// The UID in the answer to a delete: the pod that goes, or a status about one that has gone.
+/// The UID in the answer to a delete: of the pod that terminates, or of one that is already gone.
 fn uid(answer: &Value) -> String {
     let uid = answer["metadata"]["uid"].as_str();
     let uid = uid.or(answer["details"]["uid"].as_str());

@@ -11,12 +11,12 @@ use local_control_plane::ControlPlane;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::process::GLANCE;
+use super::process::POLL;
 
-/// The longest that any wait may take. Generous: the machine may be slow, and a wait ends as soon as it can.
+/// The longest time that any wait may take. It is long because the machine may be slow. A wait ends as soon as it can.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
-/// Waits until an object exists and satisfies `holds`. Panics, with what was seen last, when that takes too long.
+/// Waits until an object exists and satisfies `holds`. Panics with the last state if that takes too long.
 pub async fn until<K>(api: Api<K>, name: &str, what: &str, holds: impl Fn(&K) -> bool) -> K
 where
     K: Resource + Clone + Debug + Send + Serialize + DeserializeOwned + 'static,
@@ -31,7 +31,7 @@ where
     object.expect("the condition saw an object")
 }
 
-/// Waits for a condition, and begins anew where the watch fails: an API server that is busy says so. `None` if it takes too
+/// Waits for a condition, and starts again if the watch fails, as it does on a busy API server. `None` if it takes too
 /// long.
 async fn awaited<K>(api: &Api<K>, name: &str, condition: impl Fn(Option<&K>) -> bool) -> Option<Option<K>>
 where
@@ -43,7 +43,7 @@ where
             if let Ok(object) = await_condition(api.clone(), name, condition).await {
                 return object;
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL).await;
         }
     };
     tokio::time::timeout(LONGEST, answer).await.ok()

@@ -37,14 +37,14 @@ pub struct Change {
     pub uid_kept: bool,
 }
 
-/// Compares two states. Values of Secrets are compared and never told.
+/// Compares two states. Values of Secrets are compared and never shown.
 pub fn changes(before: &Objects, after: &Objects) -> Vec<Change> {
     before
         .iter()
         .map(|((kind, name), old)| {
             let new = after.get(&(kind.clone(), name.clone())).unwrap_or(&Value::Null);
             let mut paths = Vec::new();
-            diff("", &told(old), &told(new), &mut paths);
+            diff("", &without_noise(old), &without_noise(new), &mut paths);
             Change {
                 object: format!("{kind} {name}"),
                 paths,
@@ -54,8 +54,8 @@ pub fn changes(before: &Objects, after: &Objects) -> Vec<Change> {
         .collect()
 }
 
-/// Without what every write moves, and without what others report.
-fn told(object: &Value) -> Value {
+/// Without the fields that every write changes, and without what others report.
+fn without_noise(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object["metadata"].as_object_mut() {
         for key in ["managedFields", "resourceVersion", "generation", "uid"] {

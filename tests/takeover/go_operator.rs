@@ -32,7 +32,7 @@ pub fn api(world: &World, (group, version, kind): (&str, &str, &str)) -> Api<Dyn
     Api::namespaced_with(world.client.clone(), &world.namespace, &resource)
 }
 
-/// Sets up the server and all that the Go operator made for it, and waits until its pod is ready.
+/// Creates the server and all objects that the Go operator created for it, and waits until its pod is ready.
 pub async fn set_up(world: &World) {
     // The user's manifest, stored as the Go operator's first full Update left it.
     let server = world.create(&fixtures::server("files", spec())).await;
@@ -121,8 +121,8 @@ async fn create(world: &World, object: Value, server: &DittoServer) {
         .unwrap_or_else(|error| panic!("{} {name}: {error}", kind.kind));
 }
 
-/// Writes the pod template and the configuration again, as it does when it comes back: with PUT, the whole of its part, and
-/// what else is on the object stays. Waits until the pod of that template is ready.
+/// Writes the pod template and the configuration again, as the Go operator does after its return: it replaces its whole part with
+/// PUT, and keeps the rest of the object. Waits until the pod of that template is ready.
 pub async fn come_back(world: &World) {
     let objects: Vec<Value> = serde_yaml::from_multiple(OBJECTS).expect("YAML");
     for (part, kind) in [
@@ -143,7 +143,7 @@ pub async fn come_back(world: &World) {
     .await;
 }
 
-/// Replaces one part of an object, and tries again where somebody changes it meanwhile, its status for one.
+/// Replaces one part of an object, and retries after a conflict, for example with its status.
 async fn put(api: &Api<DynamicObject>, name: &str, part: &str, value: &Value) {
     let params = PostParams {
         field_manager: Some(MANAGER.into()),

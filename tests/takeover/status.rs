@@ -1,4 +1,4 @@
-//! Servers that the Go operator ran before.
+//! Servers that the Go operator managed before.
 
 use dittofs_operator::api::DittoServer;
 use kube::api::{Patch, PatchParams};
@@ -9,7 +9,7 @@ use crate::support::{World, audit, fixtures, wait};
 /// The Go operator's finalizer, which it set on every server.
 const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
 
-/// A status as the Go operator left it: a condition and a database that are no more.
+/// A status as the Go operator left it: with a condition and a database that do not exist any more.
 async fn leave_status(world: &World, name: &str) {
     let status = json!({"status": {
         "perconaClusterName": "files-postgres",
@@ -25,8 +25,9 @@ async fn leave_status(world: &World, name: &str) {
         .expect("the status is accepted");
 }
 
+// invariant: 3
 #[tokio::test]
-async fn what_the_go_operator_left_in_the_status_is_removed_once() {
+async fn the_go_operators_status_fields_are_removed_once() {
     let mut world = World::without_operator("stale").await;
     world.create(&fixtures::minimal("files")).await;
     leave_status(&world, "files").await;
@@ -46,7 +47,7 @@ async fn what_the_go_operator_left_in_the_status_is_removed_once() {
         )
         .await;
     world.ready("files").await;
-    // A watch tells of a write before the audit log does; an answered call is in it.
+    // A watch reports a write before the audit log does, but an answered call is in the log.
     world.stop_operator().await;
     let writes = world.audit().writes().split_off(before);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Counts the calls of a client by verb, kind and code, and makes a span of each.
+//! Counts the calls of a client by verb, kind and code, and traces each as a span.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,8 +13,8 @@ use tracing::{Instrument, Span};
 use crate::base::metrics::Metrics;
 use crate::cluster::watch_age::WatchAges;
 
-/// The resources that this operator calls, with their kinds: the label is the same as on the other metrics. Any other is
-/// counted as `other`, so that the labels stay bounded.
+/// The resources that this operator calls, with their kinds: the other metrics use the same label. All others are counted as
+/// `other`, so that the number of labels is bounded.
 const KINDS: [(&str, &str); 15] = [
     ("configmaps", "ConfigMap"),
     ("customresourcedefinitions", "CustomResourceDefinition"),
@@ -33,12 +33,12 @@ const KINDS: [(&str, &str); 15] = [
     ("tokenreviews", "TokenReview"),
 ];
 
-/// Counts what passes through a client.
+/// Counts the calls of a client.
 #[derive(Clone, Debug)]
 pub struct CountLayer {
-    /// Where the calls are counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Where answers to lists and watches are noted, if this client makes them.
+    /// Records the times of answers to lists and watches, for the client of the watches.
     pub ages: Option<WatchAges>,
 }
 
@@ -98,7 +98,7 @@ where
     }
 }
 
-/// A call under way. It is counted when it ends, also when nobody waits for its answer any more.
+/// A call in flight. It is counted when it ends, also when it is cancelled.
 struct Call {
     layer: CountLayer,
     span: Span,
@@ -109,7 +109,7 @@ struct Call {
 }
 
 impl Call {
-    /// Also moves all of it into the future that awaits the answer: assigning the field there would move the field only.
+    /// A method, so that the future that awaits the answer captures the whole value: an assignment would capture the field only.
     fn answered(&mut self, code: u16) {
         self.code = code;
     }
@@ -127,13 +127,13 @@ impl Drop for Call {
         } = self;
         layer.metrics.called(verb, target.kind, *code, began.elapsed());
         if let Some(ages) = layer.ages.as_ref().filter(|_| is_answer_of_watch(verb, *code)) {
-            ages.heard(target.kind, &target.namespace);
+            ages.record_answer(target.kind, &target.namespace);
         }
-        tell(span, *code);
+        record_result(span, *code);
     }
 }
 
-/// The names with `otel.` are those by which a trace shows the call.
+/// Fields whose names begin with `otel.` are the ones that traces show.
 fn span(verb: &str, kind: &str) -> Span {
     tracing::debug_span!(
         "call",
@@ -146,28 +146,28 @@ fn span(verb: &str, kind: &str) -> Span {
     )
 }
 
-fn tell(span: &Span, code: u16) {
+fn record_result(span: &Span, code: u16) {
     span.record("code", code);
     if is_failure(code) {
         span.record("otel.status_code", "ERROR");
     }
 }
 
-/// A refusal is an answer: a watch begins with a list, and where a right or a CRD is missing it gets no further.
+/// An error from the API server is an answer, too: without the right or the CRD, a watch never gets further than its list.
 fn is_answer_of_watch(verb: &str, code: u16) -> bool {
     code != 0 && matches!(verb, "list" | "watch")
 }
 
-/// That something is not there, or has changed meanwhile, is an answer like any other.
+/// "Not found" and "conflict" are not failures.
 fn is_failure(code: u16) -> bool {
     code == 0 || (code >= 400 && !matches!(code, 404 | 409))
 }
 
-/// What a path of the API speaks of.
+/// What a request is about.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) kind: &'static str,
-    /// Empty for a call about all namespaces, or about none.
+    /// Empty for a call to all namespaces, or to a cluster-scoped resource.
     pub(super) namespace: String,
     has_name: bool,
     is_watch: bool,
@@ -200,7 +200,7 @@ impl Target {
         }
     }
 
-    /// A dry run has a verb of its own: it is how the operator asks whether something would be refused.
+    /// A dry run is counted as a verb of its own, because it changes nothing.
     fn verb(&self, method: &Method) -> &'static str {
         match *method {
             _ if self.is_dry_run => "dry_run",
@@ -221,13 +221,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_of_a_watch_is_an_answer_and_silence_is_not() {
+    fn an_error_of_a_watch_is_an_answer_and_no_response_is_not() {
         assert!(is_answer_of_watch("list", 404) && is_answer_of_watch("watch", 200));
         assert!(!is_answer_of_watch("watch", 0) && !is_answer_of_watch("get", 200));
     }
 
     #[test]
-    fn what_is_missing_or_changed_meanwhile_is_no_failed_call() {
+    fn not_found_and_conflict_are_not_failed_calls() {
         assert!([200, 201, 404, 409].iter().all(|code| !is_failure(*code)));
         assert!([0, 401, 403, 422, 429, 500].iter().all(|code| is_failure(*code)));
     }
@@ -259,7 +259,7 @@ mod tests {
             ),
             (
                 Method::GET,
-                "/apis/example.com/v1/secrets-of-somebody",
+                "/apis/example.com/v1/secrets-of-another",
                 ("list", "other"),
             ),
             (Method::GET, "/version", ("list", "other")),

@@ -1,11 +1,11 @@
-//! What a failed call means: its class, and a text for a person.
+//! Failed calls: their class, and their text for messages.
 
 use kube::core::Status;
 
 use crate::domain::applied::FailureClass;
 
-/// What went wrong, for a person: the API server's own sentence where there is one. kube's text repeats it and adds the
-/// whole answer in Rust's notation.
+/// The text of an error for messages: the API server's own message if there is one. kube's text repeats the message and adds
+/// the whole answer in Rust's notation.
 #[must_use]
 pub fn explain(error: &kube::Error) -> String {
     match error {
@@ -15,13 +15,13 @@ pub fn explain(error: &kube::Error) -> String {
     }
 }
 
-/// Whether the API server refused an object for what is in it. Sending the same object again does not help.
+/// Whether the API server rejected the object as invalid. Sending the same object again does not help.
 #[must_use]
 pub fn is_invalid(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 422))
 }
 
-/// Whether the API server refused because the namespace is being deleted.
+/// Whether the API server rejected the call because the namespace is being deleted.
 #[must_use]
 pub fn is_namespace_terminating(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if says_namespace_terminating(status))
@@ -42,7 +42,7 @@ pub fn says_namespace_terminating(status: &Status) -> bool {
 pub fn class(error: &kube::Error) -> FailureClass {
     match error {
         _ if is_invalid(error) => FailureClass::Invalid,
-        // Of a missing right it says who cannot do what. Admission says why it does not want the object.
+        // RBAC answers "… cannot create resource …". Admission answers with its own reason.
         kube::Error::Api(status) if status.code == 403 && !status.message.contains(" cannot ") => {
             FailureClass::Denied
         }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_of_the_api_server_is_told_once_and_in_its_own_words() {
+    fn an_error_shows_the_message_of_the_api_server_once() {
         let status = Status {
             code: 422,
             reason: "Invalid".into(),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_has_to_mend_is_told_from_a_missing_right() {
+    fn an_invalid_or_denied_object_is_distinguished_from_a_missing_right() {
         for (code, message, expected) in [
             (
                 422,

@@ -1,11 +1,11 @@
-//! The gate in front of the API server: closed as soon as the lease may be somebody else's.
+//! The gate blocks writes to the API server as soon as another operator may hold the lease.
 //!
-//! It is looked at twice. [`GateLayer`] refuses a call that would write, with an error that says why. [`super::socket`]
-//! refuses the bytes themselves, right before the system call that hands them to the kernel: a process that was stopped
-//! between the two and is continued a minute later sends nothing.
+//! It is checked twice. [`GateLayer`] rejects a write request with a clear error. [`super::socket`] rejects the bytes
+//! themselves, right before the system call: a process that is stopped between the two checks and continued a minute later
+//! sends nothing.
 //!
-//! Both the monotonic and the wall clock count since our own last renewal, whichever says more. The monotonic clock
-//! stands still while a virtual machine is suspended; the wall clock may be set back. No clock of anybody else is read.
+//! The time since our last renewal is measured with the monotonic and the wall clock, and the longer one counts. The monotonic
+//! clock stops while a virtual machine is suspended; the wall clock may be set back. Clocks of other machines are not used.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -16,20 +16,20 @@ use http::{Method, Request, Uri};
 use thiserror::Error;
 use tower::{BoxError, Layer, Service};
 
-/// The call was not made: this process may no longer be the leader.
+/// The call was not sent: this process may no longer be the leader.
 #[derive(Debug, Error)]
 #[error("not sent: this operator does not hold the lease")]
 pub struct Closed;
 
-/// A moment on both clocks.
+/// A time on both clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct ClockReading {
     monotonic: Instant,
     wall: SystemTime,
 }
 
-impl Moment {
-    /// This moment.
+impl ClockReading {
+    /// The current time.
     #[must_use]
     pub fn now() -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Moment {
         }
     }
 
-    /// The time since then, by the clock that says more.
+    /// The time since then: the longer one of both clocks.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         let wall = SystemTime::now().duration_since(self.wall).unwrap_or_default();
@@ -48,11 +48,11 @@ impl Moment {
 
 #[derive(Debug)]
 enum State {
-    /// There is no election.
+    /// Without leader election.
     Always,
-    /// There is one. `renewed`: when the last renewal that succeeded was *sent*.
+    /// With leader election. `renewed`: when the last successful renewal was *sent*.
     Elected {
-        renewed: Option<Moment>,
+        renewed: Option<ClockReading>,
         open_for: Duration,
         margin: Duration,
     },
@@ -61,12 +61,12 @@ enum State {
 #[derive(Debug)]
 struct Inner {
     state: State,
-    /// When the last write was sent that nobody waited for to the end. The API server may still be at it.
-    abandoned: Option<Instant>,
+    /// When the last write ended without an answer. The API server may still process it.
+    unanswered: Option<Instant>,
     in_flight: usize,
 }
 
-/// Says whether this process may write. Clones share one state.
+/// Whether this process may write. Clones share one state.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Mutex<Inner>>);
 
@@ -91,7 +91,7 @@ impl Gate {
     fn with(state: State) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             state,
-            abandoned: None,
+            unanswered: None,
             in_flight: 0,
         })))
     }
@@ -100,14 +100,14 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The Lease is ours: opens the gate until the renew deadline after `sent`, when the renewal was sent.
-    pub fn renewed(&self, sent: Moment) {
+    /// Opens the gate until the renew deadline after `sent`, the time at which the renewal was sent.
+    pub fn renewed(&self, sent: ClockReading) {
         if let State::Elected { renewed, .. } = &mut self.lock().state {
             *renewed = Some(sent);
         }
     }
 
-    /// The Lease is no longer ours.
+    /// Closes the gate: this process no longer holds the Lease.
     pub fn close(&self) {
         if let State::Elected { renewed, .. } = &mut self.lock().state {
             *renewed = None;
@@ -125,7 +125,7 @@ impl Gate {
         }
     }
 
-    /// How long the API server may take over a write. Ends before a successor may begin.
+    /// Time limit for the API server to process a write. It ends before a successor may start.
     fn server_timeout(&self) -> Option<Duration> {
         match &self.lock().state {
             State::Always => None,
@@ -133,26 +133,26 @@ impl Gate {
         }
     }
 
-    /// How long until every write that was sent is certain to have ended. `None` while some are still waited for.
+    /// Time until every write that was sent has certainly ended. `None` while writes are in flight.
     #[must_use]
-    pub fn quiet_in(&self) -> Option<Duration> {
+    pub fn writes_end_in(&self) -> Option<Duration> {
         let timeout = self.server_timeout().unwrap_or_default();
         let inner = self.lock();
         if inner.in_flight > 0 {
             return None;
         }
         let left = |sent: Instant| timeout.saturating_sub(sent.elapsed());
-        Some(inner.abandoned.map_or(Duration::ZERO, left))
+        Some(inner.unanswered.map_or(Duration::ZERO, left))
     }
 }
 
-/// Counts a write while it is under way.
-struct UnderWay {
+/// Counts a write while it is in flight.
+struct WriteInFlight {
     gate: Gate,
     answered: bool,
 }
 
-impl UnderWay {
+impl WriteInFlight {
     fn new(gate: &Gate) -> Self {
         gate.lock().in_flight += 1;
         Self {
@@ -162,24 +162,24 @@ impl UnderWay {
     }
 }
 
-impl UnderWay {
-    /// Also moves all of it into the future that awaits the answer: assigning the field there would move the field only.
+impl WriteInFlight {
+    /// A method, so that the future that awaits the answer captures the whole value: an assignment would capture the field only.
     fn ended(&mut self, answered: bool) {
         self.answered = answered;
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for WriteInFlight {
     fn drop(&mut self) {
         let mut inner = self.gate.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
         if !self.answered {
-            inner.abandoned = Some(Instant::now());
+            inner.unanswered = Some(Instant::now());
         }
     }
 }
 
-/// Puts the gate in front of a client.
+/// Adds the gate to a client.
 #[derive(Clone, Debug)]
 pub struct GateLayer(pub Gate);
 
@@ -194,7 +194,7 @@ impl<S> Layer<S> for GateLayer {
     }
 }
 
-/// A client behind the gate.
+/// A client with the gate.
 #[derive(Clone, Debug)]
 pub struct Gated<S> {
     inner: S,
@@ -227,17 +227,17 @@ where
         if let Some(timeout) = self.gate.server_timeout() {
             limit(request.uri_mut(), timeout);
         }
-        let mut under_way = UnderWay::new(&self.gate);
+        let mut in_flight = WriteInFlight::new(&self.gate);
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into);
-            under_way.ended(answer.is_ok());
+            in_flight.ended(answer.is_ok());
             answer
         })
     }
 }
 
-/// Tells the API server how long it may take, by the parameter that `kubectl --request-timeout` sets.
+/// Sets the time limit of the request, with the parameter that `kubectl --request-timeout` sets.
 fn limit(uri: &mut Uri, timeout: Duration) {
     let separator = if uri.query().is_some() { '&' } else { '?' };
     let text = format!("{uri}{separator}timeout={}ms", timeout.as_millis().max(1));
@@ -256,8 +256,8 @@ mod tests {
         Gate::elected(Duration::from_secs(10), Duration::from_secs(5))
     }
 
-    fn ago(monotonic: u64, wall: u64) -> Moment {
-        Moment {
+    fn ago(monotonic: u64, wall: u64) -> ClockReading {
+        ClockReading {
             monotonic: Instant::now()
                 .checked_sub(Duration::from_secs(monotonic))
                 .expect("the machine has been up for longer"),
@@ -273,14 +273,14 @@ mod tests {
         assert!(gate.is_open());
         gate.renewed(ago(10, 10));
         assert!(!gate.is_open());
-        gate.renewed(Moment::now());
+        gate.renewed(ClockReading::now());
         gate.close();
         assert!(!gate.is_open());
         assert!(Gate::always_open().is_open());
     }
 
     #[test]
-    fn a_machine_that_was_suspended_closes_it_although_the_monotonic_clock_stood_still() {
+    fn a_suspended_machine_closes_it_although_the_monotonic_clock_stopped() {
         let gate = elected();
         gate.renewed(ago(1, 60));
         assert!(!gate.is_open());
@@ -310,9 +310,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_api_server_is_told_to_end_a_write_before_a_successor_may_begin() {
+    async fn a_write_asks_the_api_server_to_end_before_a_successor_may_start() {
         let gate = elected();
-        gate.renewed(Moment::now());
+        gate.renewed(ClockReading::now());
         assert_eq!(
             call(&gate, Method::PATCH).await.unwrap(),
             "fieldManager=f&timeout=4000ms"
@@ -325,15 +325,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_nobody_waits_for_keeps_the_lease_from_being_given_back() {
+    async fn a_write_without_an_answer_delays_the_release_of_the_lease() {
         let gate = elected();
-        gate.renewed(Moment::now());
-        assert_eq!(gate.quiet_in(), Some(Duration::ZERO));
+        gate.renewed(ClockReading::now());
+        assert_eq!(gate.writes_end_in(), Some(Duration::ZERO));
         let never = service_fn(|_: Request<()>| std::future::pending::<Result<(), BoxError>>());
         let mut service = GateLayer(gate.clone()).layer(never);
         let write = service.call(Request::post("/x").body(()).unwrap());
-        assert_eq!(gate.quiet_in(), None);
+        assert_eq!(gate.writes_end_in(), None);
         drop(write);
-        assert!(gate.quiet_in().unwrap() > Duration::from_secs(3));
+        assert!(gate.writes_end_in().unwrap() > Duration::from_secs(3));
     }
 }

@@ -1,10 +1,10 @@
-//! Parameters of calls: who writes, and which object may be changed.
+//! Parameters of calls: the field manager and the preconditions.
 
 use kube::api::{DeleteParams, ObjectMeta, PatchParams, PostParams, Preconditions};
 
 use crate::api::names::FIELD_MANAGER;
 
-/// How a patch is sent that is no apply.
+/// Parameters of a patch that is not a server-side apply.
 #[must_use]
 pub fn patch_params() -> PatchParams {
     PatchParams {
@@ -13,7 +13,7 @@ pub fn patch_params() -> PatchParams {
     }
 }
 
-/// A delete of this very object, and of no other one that has its name by then.
+/// Deletes only the object with this UID, not a new one of the same name.
 #[must_use]
 pub fn delete_exactly(metadata: &ObjectMeta) -> DeleteParams {
     DeleteParams {
@@ -25,7 +25,7 @@ pub fn delete_exactly(metadata: &ObjectMeta) -> DeleteParams {
     }
 }
 
-/// A delete of this very object, and only if it is as it was when it was looked at.
+/// Deletes the object only if it is as it was read (same UID and resourceVersion).
 #[must_use]
 pub fn delete_unchanged(metadata: &ObjectMeta) -> DeleteParams {
     DeleteParams {
@@ -37,7 +37,7 @@ pub fn delete_unchanged(metadata: &ObjectMeta) -> DeleteParams {
     }
 }
 
-/// An apply that only asks: what others set is there in the answer.
+/// A dry run of a server-side apply. The answer includes the fields of other field managers.
 #[must_use]
 pub fn dry_apply() -> PatchParams {
     PatchParams {
@@ -46,7 +46,7 @@ pub fn dry_apply() -> PatchParams {
     }
 }
 
-/// A create that names us as the field manager.
+/// Parameters of a create, with our field manager.
 #[must_use]
 pub fn post() -> PostParams {
     PostParams {

@@ -18,7 +18,7 @@ type Socket = GatedConnector<HttpConnector>;
 /// Makes connections. The gate stands below the proxy: right before the system call.
 #[derive(Clone, Debug)]
 pub(super) enum Route {
-    Straight(Socket),
+    Direct(Socket),
     Proxied(Tunnel<Socket>),
 }
 
@@ -32,7 +32,7 @@ impl Route {
         http.enforce_http(false);
         let socket = GatedConnector::new(http, gate.clone());
         let Some(proxy) = proxy(config)? else {
-            return Ok(Self::Straight(socket));
+            return Ok(Self::Direct(socket));
         };
         let tunnel = Tunnel::new(proxy.uri().clone(), socket);
         Ok(Self::Proxied(match proxy.basic_auth() {
@@ -73,14 +73,14 @@ impl Service<Uri> for Route {
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self {
-            Self::Straight(socket) => socket.poll_ready(context).map_err(Into::into),
+            Self::Direct(socket) => socket.poll_ready(context).map_err(Into::into),
             Self::Proxied(tunnel) => tunnel.poll_ready(context).map_err(Into::into),
         }
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         match self {
-            Self::Straight(socket) => {
+            Self::Direct(socket) => {
                 let connecting = socket.call(uri);
                 Box::pin(async move { connecting.await.map_err(Into::into) })
             }

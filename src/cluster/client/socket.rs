@@ -1,7 +1,7 @@
-//! The gate at the socket: bytes are refused right before the system call that hands them to the kernel.
+//! The gate at the socket: a write is rejected right before the system call.
 //!
-//! Between a look at the clock and the bytes on the wire lie connection pools, retries and TLS. A process that is stopped
-//! there and continued a minute later would send what it had been allowed to a minute ago. Here nothing lies between.
+//! Between [`super::gate::GateLayer`] and the network are a connection pool, retries and TLS. A process that is stopped there and
+//! continued a minute later would send a request that was allowed a minute ago. This check has nothing after it.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use tower::Service;
 
 use super::gate::{Closed, Gate};
 
-/// Makes connections that write only while the gate is open.
+/// Opens connections that write only while the gate is open.
 #[derive(Clone, Debug)]
 pub struct GatedConnector<C> {
     inner: C,
@@ -126,18 +126,19 @@ mod tests {
     use hyper_util::rt::TokioIo;
     use tokio::net::TcpStream;
 
-    use super::super::gate::Moment;
+    use super::super::gate::ClockReading;
     use super::*;
 
     async fn write(stream: &mut GatedStream<TokioIo<TcpStream>>) -> io::Result<usize> {
         std::future::poll_fn(|context| Pin::new(&mut *stream).poll_write(context, b"x")).await
     }
 
+    // invariant: 18
     #[tokio::test]
     async fn no_byte_passes_once_the_gate_is_closed_although_the_connection_is_open() {
         let seconds = Duration::from_secs;
         let gate = Gate::elected(seconds(10), seconds(5));
-        gate.renewed(Moment::now());
+        gate.renewed(ClockReading::now());
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut far, _) = listener.accept().unwrap();

@@ -1,4 +1,4 @@
-//! One candidate: a single try to take, renew or give back the Lease. Every write names the version that was read.
+//! One candidate: a single attempt to acquire, renew or release the Lease. Every write names the resourceVersion that was read.
 
 use std::time::{Duration, Instant};
 
@@ -8,72 +8,72 @@ use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 use thiserror::Error;
 
-use super::record::{self, Sight};
+use super::record::{self, ObservedLease};
 use super::timing::Timing;
 use crate::cluster::client::errors;
-use crate::cluster::client::gate::Moment;
+use crate::cluster::client::gate::ClockReading;
 
-/// How often one renewal begins anew because somebody else touched the Lease without taking it.
-const TOUCHED: u8 = 3;
+/// Attempts of one renewal or release when another writer changes the Lease without taking it.
+const CONFLICT_RETRIES: u8 = 3;
 
-/// Why a try came to nothing.
+/// Why an attempt failed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The API server did not do it. Nothing is known of the Lease.
+    /// The API server refused the call or did not answer. The state of the Lease is unknown.
     #[error("{}", errors::explain(.0))]
     Api(#[from] kube::Error),
-    /// There was no answer in time.
+    /// The API server did not answer in time.
     #[error("no answer within {0:?}")]
     Late(Duration),
-    /// Somebody else holds it.
+    /// Another candidate holds it.
     #[error("{0} holds the Lease now")]
     Taken(String),
-    /// It changes too often to be written.
-    #[error("somebody else keeps writing the Lease")]
+    /// Another writer changes it too often.
+    #[error("another client keeps changing the Lease")]
     Contended,
 }
 
-/// What a try to take the Lease came to.
+/// The result of an attempt to acquire the Lease.
 #[derive(Debug)]
-pub enum Outcome {
-    /// The Lease is ours.
-    Won(Box<Held>),
-    /// Somebody else has it, or may have.
-    Waiting {
-        /// Who, by what the Lease says; may be empty.
+pub enum Attempt {
+    /// This candidate holds the Lease.
+    Acquired(Box<HeldLease>),
+    /// Another candidate holds it, or may hold it.
+    HeldByOther {
+        /// The holder that the Lease names; may be empty.
         holder: String,
-        /// How long until it may be taken, if it does not change.
+        /// Time until it may be acquired, if it does not change.
         left: Duration,
     },
 }
 
-/// The Lease while it is ours.
+/// The Lease while this candidate holds it.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct HeldLease {
     lease: Lease,
     spec: LeaseSpec,
-    /// When the write that got or kept it was sent.
-    pub sent: Moment,
+    /// When the write that acquired or renewed it was sent.
+    pub sent: ClockReading,
 }
 
-impl Held {
-    fn new(lease: Lease, sent: Moment) -> Self {
+impl HeldLease {
+    fn new(lease: Lease, sent: ClockReading) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
         Self { lease, spec, sent }
     }
 }
 
-/// Somebody who wants the Lease.
+/// A candidate for the Lease.
 pub struct Candidate {
     api: Api<Lease>,
     name: String,
     identity: String,
     timing: Timing,
-    sight: Option<Sight>,
+    observed: Option<ObservedLease>,
 }
 
 impl Candidate {
-    /// `identity` must be nobody else's, in this life of the process or another.
+    /// `identity` must be unique, also across restarts of the process.
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, timing: Timing) -> Self {
         Self {
@@ -81,30 +81,30 @@ impl Candidate {
             name: name.into(),
             identity: identity.into(),
             timing,
-            sight: None,
+            observed: None,
         }
     }
 
-    /// Looks at the Lease, and takes it if it is free.
+    /// Reads the Lease, and acquires it if it is free.
     ///
     /// # Errors
-    /// When the API server cannot be asked, or does not do it. Somebody who was faster is no error.
-    pub async fn try_acquire(&mut self) -> Result<Outcome, Error> {
+    /// When a call fails. A conflict with another candidate is not an error.
+    pub async fn try_acquire(&mut self) -> Result<Attempt, Error> {
         let lease = self.in_time(self.api.get_opt(&self.name)).await?;
         let now = Instant::now();
-        let sight = Sight::next(self.sight.take(), lease.as_ref(), &self.timing, now);
-        let left = sight.wait(now);
-        let holder = sight.holder().to_owned();
-        self.sight = Some(sight);
-        // Ours already: an earlier write of this process landed, and its answer was lost.
+        let observed = ObservedLease::next(self.observed.take(), lease.as_ref(), &self.timing, now);
+        let left = observed.wait(now);
+        let holder = observed.holder().to_owned();
+        self.observed = Some(observed);
+        // Held by this process already: an earlier write succeeded, and its answer was lost.
         if !left.is_zero() && holder != self.identity {
-            return Ok(Outcome::Waiting { holder, left });
+            return Ok(Attempt::HeldByOther { holder, left });
         }
-        let sent = Moment::now();
+        let sent = ClockReading::now();
         let taken = record::acquired(lease, &self.identity, &self.timing, Timestamp::now());
         match self.write(taken).await {
-            Ok(lease) => Ok(Outcome::Won(Box::new(Held::new(lease, sent)))),
-            Err(Error::Api(error)) if is_conflict(&error) => Ok(Outcome::Waiting {
+            Ok(lease) => Ok(Attempt::Acquired(Box::new(HeldLease::new(lease, sent)))),
+            Err(Error::Api(error)) if is_conflict(&error) => Ok(Attempt::HeldByOther {
                 holder: String::new(),
                 left: Duration::ZERO,
             }),
@@ -115,12 +115,12 @@ impl Candidate {
     /// Renews the Lease.
     ///
     /// # Errors
-    /// [`Error::Taken`] when somebody else holds it; it is lost. Any other may pass.
-    pub async fn renew(&self, held: &Held) -> Result<Held, Error> {
+    /// [`Error::Taken`] when another candidate holds it: the Lease is lost. Other errors may be temporary.
+    pub async fn renew(&self, held: &HeldLease) -> Result<HeldLease, Error> {
         let mut lease = Some(held.lease.clone());
-        for _ in 0..TOUCHED {
-            // Before the write: what the API server stores is younger than this.
-            let sent = Moment::now();
+        for _ in 0..CONFLICT_RETRIES {
+            // Read before the write, so that it is not later than the time at which the API server stores the Lease.
+            let sent = ClockReading::now();
             let current = lease.unwrap_or_else(|| self.empty());
             let renewed = record::renewed(
                 current,
@@ -130,7 +130,7 @@ impl Candidate {
                 Timestamp::now(),
             );
             match self.write(renewed).await {
-                Ok(lease) => return Ok(Held::new(lease, sent)),
+                Ok(lease) => return Ok(HeldLease::new(lease, sent)),
                 Err(Error::Api(error)) if is_conflict(&error) || is_absent(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -145,15 +145,15 @@ impl Candidate {
         Err(Error::Contended)
     }
 
-    /// Gives the Lease back, so that the next candidate that looks may take it.
+    /// Releases the Lease, so that the next candidate that reads it may acquire it.
     ///
     /// # Errors
-    /// When the API server does not do it. The Lease then runs out by itself.
-    pub async fn release(&self, held: &Held) -> Result<(), Error> {
+    /// When a call fails. The Lease then expires by itself.
+    pub async fn release(&self, held: &HeldLease) -> Result<(), Error> {
         let mut lease = held.lease.clone();
-        for _ in 0..TOUCHED {
+        for _ in 0..CONFLICT_RETRIES {
             match self.write(record::released(lease, Timestamp::now())).await {
-                // Somebody touched it, or a renewal of ours landed whose answer was lost.
+                // Another writer changed it, or one of our renewals succeeded and its answer was lost.
                 Err(Error::Api(error)) if is_conflict(&error) => {}
                 released => return released.map(drop),
             }
@@ -168,8 +168,8 @@ impl Candidate {
         Err(Error::Contended)
     }
 
-    /// Creates or replaces. Both fail if somebody else was there first: a creation because the Lease exists, a
-    /// replacement because it has another resource version.
+    /// Creates or replaces the Lease. Both fail if another writer was faster: a create because the Lease exists, a replace
+    /// because its resourceVersion has changed.
     async fn write(&self, mut lease: Lease) -> Result<Lease, Error> {
         let params = PostParams::default();
         if lease.resource_version().is_some() {

@@ -1,7 +1,7 @@
-//! What a Lease says, and what follows from it. No clock and no client: `now` is an argument.
+//! Interprets and builds Leases. Pure: `now` is an argument.
 //!
-//! Times that others wrote are never compared with a clock of ours. A candidate counts from the moment at which it saw
-//! the Lease change, on its own monotonic clock. So clocks that are an hour apart change nothing.
+//! Times in a Lease are never compared with the local clock. A candidate measures from the moment at which it saw the Lease
+//! change, with its own monotonic clock. So clock skew between machines has no effect.
 
 use std::time::{Duration, Instant};
 
@@ -13,20 +13,20 @@ use super::timing::Timing;
 
 /// Duration in a released Lease, as client-go writes it.
 const RELEASED_SECONDS: i32 = 1;
-/// No election asks for more. A longer duration is taken for a mistake, since it would block the Lease for as long.
+/// Longest duration that is accepted. A longer one is ignored as a mistake, since it would block the Lease for as long.
 const LONGEST_LEASE: Duration = Duration::from_secs(3600);
 
-/// What a candidate last saw of the Lease, and when it saw it change.
+/// The Lease as a candidate last read it, and when the candidate saw it change.
 #[derive(Clone, Debug)]
-pub struct Sight {
+pub struct ObservedLease {
     spec: Option<LeaseSpec>,
     changed: Instant,
-    /// Until when whoever held it last may still act, whatever has become of the Lease since.
+    /// Until when the last holder may still be active, whatever happened to the Lease since.
     held_until: Instant,
 }
 
-impl Sight {
-    /// The first look, or the next one. `lease` is `None` where there is none.
+impl ObservedLease {
+    /// Records the first read, or the next one. `lease` is `None` if it does not exist.
     #[must_use]
     pub fn next(before: Option<Self>, lease: Option<&Lease>, timing: &Timing, now: Instant) -> Self {
         let spec = lease.map(|lease| lease.spec.clone().unwrap_or_default());
@@ -44,7 +44,7 @@ impl Sight {
         }
     }
 
-    /// How long until the Lease may be taken; zero if it may be now.
+    /// Time until the Lease may be acquired; zero if it is free.
     #[must_use]
     pub fn wait(&self, now: Instant) -> Duration {
         self.held_until.saturating_duration_since(now)
@@ -56,7 +56,7 @@ impl Sight {
         self.changed
     }
 
-    /// Who holds it, for a person.
+    /// The holder, for messages.
     #[must_use]
     pub fn holder(&self) -> &str {
         let holder = self
@@ -67,8 +67,8 @@ impl Sight {
     }
 }
 
-/// A Lease that was given back is free at once. One that was deleted, emptied or damaged says nothing of the holder that
-/// was seen before: that one may act until its time is up.
+/// A released Lease is free immediately. A deleted, emptied or damaged Lease does not prove that the holder seen before has
+/// stopped: it may be active until its time is over.
 fn held_until(spec: Option<&LeaseSpec>, earlier: Instant, timing: &Timing, now: Instant) -> Instant {
     match spec {
         Some(spec) if is_released(spec) => now,
@@ -91,7 +91,7 @@ fn duration(spec: &LeaseSpec, timing: &Timing) -> Duration {
         .unwrap_or(timing.lease)
 }
 
-/// Whether somebody else holds the Lease by what it says. A damaged one says nobody.
+/// Whether the Lease names another holder. A damaged one names none.
 #[must_use]
 pub fn is_held_by_another(lease: &Lease, identity: &str) -> bool {
     let spec = lease.spec.as_ref();
@@ -99,7 +99,7 @@ pub fn is_held_by_another(lease: &Lease, identity: &str) -> bool {
         .is_some_and(|holder| !holder.is_empty() && holder != identity)
 }
 
-/// The Lease, taken by `identity`. What else it holds (labels, its resource version) stays.
+/// The Lease, acquired by `identity`. Its other fields (labels, resourceVersion) are kept.
 #[must_use]
 pub fn acquired(lease: Option<Lease>, identity: &str, timing: &Timing, now: Timestamp) -> Lease {
     let existed = lease.is_some();
@@ -112,7 +112,7 @@ pub fn acquired(lease: Option<Lease>, identity: &str, timing: &Timing, now: Time
     lease
 }
 
-/// The Lease, renewed. What somebody else damaged in it is set right.
+/// The Lease, renewed. Fields that another writer damaged are corrected.
 #[must_use]
 pub fn renewed(mut lease: Lease, held: &LeaseSpec, identity: &str, timing: &Timing, now: Timestamp) -> Lease {
     let spec = lease.spec.get_or_insert_default();
@@ -122,7 +122,7 @@ pub fn renewed(mut lease: Lease, held: &LeaseSpec, identity: &str, timing: &Timi
     lease
 }
 
-/// The Lease, given back: the next candidate that looks may take it.
+/// The Lease, released: the next candidate that reads it may acquire it.
 #[must_use]
 pub fn released(mut lease: Lease, now: Timestamp) -> Lease {
     let spec = lease.spec.get_or_insert_default();
@@ -146,7 +146,7 @@ mod tests {
     const LEASE: Duration = Duration::from_secs(15);
 
     fn timing() -> Timing {
-        Timing::new(LEASE, Duration::from_secs(10), Duration::from_secs(2)).expect("they go together")
+        Timing::new(LEASE, Duration::from_secs(10), Duration::from_secs(2)).expect("valid durations")
     }
 
     fn lease(holder: Option<&str>, seconds: Option<i32>, renewed: i64) -> Lease {
@@ -162,19 +162,19 @@ mod tests {
         }
     }
 
-    fn wait(looks: &[(u64, Option<Lease>)], at: u64) -> u64 {
+    fn wait(reads: &[(u64, Option<Lease>)], at: u64) -> u64 {
         let start = Instant::now();
-        let mut sight = None;
-        for (second, lease) in looks {
+        let mut observed = None;
+        for (second, lease) in reads {
             let now = start + Duration::from_secs(*second);
-            sight = Some(Sight::next(sight, lease.as_ref(), &timing(), now));
+            observed = Some(ObservedLease::next(observed, lease.as_ref(), &timing(), now));
         }
         let now = start + Duration::from_secs(at);
-        sight.map_or(0, |sight| sight.wait(now).as_secs())
+        observed.map_or(0, |observed| observed.wait(now).as_secs())
     }
 
     #[test]
-    fn the_time_in_a_lease_plays_no_part_in_its_expiry() {
+    fn the_time_in_a_lease_does_not_affect_its_expiry() {
         let now = Timestamp::now().as_second();
         for skew in [-3600, -60, 0, 60, 3600] {
             let held = Some(lease(Some("a"), Some(15), now + skew));
@@ -184,23 +184,23 @@ mod tests {
     }
 
     #[test]
-    fn each_renewal_that_is_seen_starts_the_time_anew_and_an_unchanged_lease_does_not() {
-        let looks = [
+    fn each_observed_renewal_restarts_the_lease_duration_and_an_unchanged_lease_does_not() {
+        let reads = [
             (0, Some(lease(Some("a"), Some(15), 1))),
             (10, Some(lease(Some("a"), Some(15), 2))),
             (12, Some(lease(Some("a"), Some(15), 2))),
         ];
-        assert_eq!(wait(&looks, 12), 13);
-        assert_eq!(wait(&looks, 25), 0);
+        assert_eq!(wait(&reads, 12), 13);
+        assert_eq!(wait(&reads, 25), 0);
     }
 
     #[test]
-    fn a_released_lease_is_free_at_once() {
-        let looks = [
+    fn a_released_lease_is_free_immediately() {
+        let reads = [
             (0, Some(lease(Some("a"), Some(15), 1))),
             (1, Some(lease(Some(""), Some(1), 2))),
         ];
-        assert_eq!(wait(&looks, 1), 0);
+        assert_eq!(wait(&reads, 1), 0);
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_that_was_seen_keeps_its_time_when_the_lease_is_deleted_emptied_or_damaged() {
+    fn a_holder_keeps_its_lease_duration_when_the_lease_is_deleted_emptied_or_damaged() {
         let held = (0, Some(lease(Some("a"), Some(15), 1)));
         assert_eq!(wait(&[held.clone(), (5, None)], 5), 10, "deleted");
         for damaged in [
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_that_makes_no_sense_is_replaced_by_ours() {
+    fn an_invalid_duration_is_replaced_by_the_configured_one() {
         for seconds in [None, Some(0), Some(-5), Some(i32::MAX)] {
             assert_eq!(
                 wait(&[(0, Some(lease(Some("a"), seconds, 1)))], 0),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_says_what_client_go_says() {
+    fn a_release_writes_what_client_go_writes() {
         let now = Timestamp::from_second(300).expect("a time");
         let spec = released(lease(Some("b"), Some(15), 1), now).spec.expect("a spec");
         assert!(is_released(&spec));

@@ -1,4 +1,4 @@
-//! Moments that a real API server cannot be made to meet: an answer that is on its way, or lost.
+//! Cases that a real API server cannot reproduce: an answer that is delayed or lost.
 
 use std::sync::Mutex;
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Keeps one Lease, as the API server does.
+/// A fake API server with one Lease.
 #[derive(Default)]
-struct Keeper {
+struct FakeServer {
     lease: Option<Value>,
     writes: u64,
-    /// The answer to the next write does not arrive.
+    /// The answer to the next write is lost.
     loses_answer: bool,
 }
 
@@ -23,7 +23,7 @@ fn refusal(code: u16, reason: &str) -> (u16, Value) {
     (code, status)
 }
 
-impl Keeper {
+impl FakeServer {
     fn read(&self) -> (u16, Value) {
         self.lease
             .clone()
@@ -42,23 +42,23 @@ impl Keeper {
     }
 }
 
-type Shared = Arc<Mutex<Keeper>>;
+type Shared = Arc<Mutex<FakeServer>>;
 
-/// A client whose writes are carried out at once, and answered after `delay`.
-fn client_of(keeper: &Shared, delay: Duration) -> Client {
-    let keeper = Arc::clone(keeper);
+/// A client whose writes take effect immediately and are answered after `delay`.
+fn client_of(server: &Shared, delay: Duration) -> Client {
+    let server = Arc::clone(server);
     let service = tower::service_fn(move |request: Request<Body>| {
-        let keeper = Arc::clone(&keeper);
+        let server = Arc::clone(&server);
         async move {
             let reads = request.method() == Method::GET;
             let sent = request.into_body().collect_bytes().await.unwrap();
             let ((code, answer), is_lost) = {
-                let mut keeper = keeper.lock().unwrap();
+                let mut server = server.lock().unwrap();
                 if reads {
-                    (keeper.read(), false)
+                    (server.read(), false)
                 } else {
-                    let answer = keeper.write(serde_json::from_slice(&sent).unwrap());
-                    (answer, std::mem::take(&mut keeper.loses_answer))
+                    let answer = server.write(serde_json::from_slice(&sent).unwrap());
+                    (answer, std::mem::take(&mut server.loses_answer))
                 }
             };
             if !reads {
@@ -88,51 +88,51 @@ fn options() -> Options {
     }
 }
 
-/// The Lease after an operator was told to end while the answer to its n-th write was on its way.
-async fn ended_in_the_middle_of_write(n: u64) -> Value {
-    let keeper = Shared::default();
-    let (elector, _leadership) = Elector::new(client_of(&keeper, Duration::from_millis(100)), options());
+/// The Lease after an operator was stopped while it waited for the answer to its n-th write.
+async fn stopped_during_write(n: u64) -> Value {
+    let server = Shared::default();
+    let (elector, _leadership) = Elector::new(client_of(&server, Duration::from_millis(100)), options());
     let finished = CancellationToken::new();
     let running = tokio::spawn(elector.run(finished.clone()));
-    while keeper.lock().unwrap().writes < n {
+    while server.lock().unwrap().writes < n {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     finished.cancel();
     running.await.unwrap().unwrap();
-    let lease = keeper.lock().unwrap().lease.clone();
+    let lease = server.lock().unwrap().lease.clone();
     lease.unwrap()
 }
 
 #[tokio::test]
-async fn a_stop_in_the_middle_of_an_acquisition_or_a_renewal_gives_the_lease_back() {
+async fn a_stop_during_an_acquisition_or_a_renewal_releases_the_lease() {
     for write in [1, 3] {
-        let lease = ended_in_the_middle_of_write(write).await;
+        let lease = stopped_during_write(write).await;
         assert_eq!(lease["spec"]["holderIdentity"], "", "write {write}: {lease}");
     }
 }
 
 #[tokio::test]
-async fn an_acquisition_whose_answer_is_lost_is_noticed_at_the_next_look() {
-    let keeper = Shared::default();
-    keeper.lock().unwrap().loses_answer = true;
-    let client = client_of(&keeper, Duration::ZERO);
+async fn an_acquisition_whose_answer_is_lost_is_noticed_at_the_next_attempt() {
+    let server = Shared::default();
+    server.lock().unwrap().loses_answer = true;
+    let client = client_of(&server, Duration::ZERO);
     let mut candidate = Candidate::new(client, "default", "l", "me", options().timing);
     assert!(candidate.try_acquire().await.is_err());
     let next = candidate.try_acquire().await.unwrap();
-    assert!(matches!(next, Outcome::Won(_)), "{next:?}");
+    assert!(matches!(next, Attempt::Acquired(_)), "{next:?}");
 }
 
 #[tokio::test]
-async fn a_lease_that_was_renewed_without_an_answer_is_given_back_all_the_same() {
-    let keeper = Shared::default();
-    let client = client_of(&keeper, Duration::ZERO);
+async fn a_lease_whose_renewal_was_not_answered_is_released() {
+    let server = Shared::default();
+    let client = client_of(&server, Duration::ZERO);
     let mut candidate = Candidate::new(client, "default", "l", "me", options().timing);
-    let Ok(Outcome::Won(held)) = candidate.try_acquire().await else {
+    let Ok(Attempt::Acquired(held)) = candidate.try_acquire().await else {
         panic!("it is free");
     };
-    keeper.lock().unwrap().loses_answer = true;
+    server.lock().unwrap().loses_answer = true;
     assert!(candidate.renew(&held).await.is_err());
     candidate.release(&held).await.unwrap();
-    let lease = keeper.lock().unwrap().lease.clone().unwrap();
+    let lease = server.lock().unwrap().lease.clone().unwrap();
     assert_eq!(lease["spec"]["holderIdentity"], "", "{lease}");
 }

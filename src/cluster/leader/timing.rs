@@ -1,4 +1,4 @@
-//! The three times of an election, and what they must satisfy.
+//! The three durations of the leader election, and their validation.
 
 use std::time::Duration;
 
@@ -6,50 +6,50 @@ use thiserror::Error;
 
 /// What jitter may add to the retry period in client-go. The renew deadline must leave room for one retry.
 const JITTER: f64 = 1.2;
-/// A Lease states its duration in whole seconds.
+/// A Lease stores its duration in whole seconds.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
-/// Why the times do not go together.
+/// Why the durations are invalid.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Error {
-    /// The lease would run out while its holder still counts on it.
+    /// The lease would expire before its holder stops.
     #[error(
-        "--leader-elect-lease-duration ({0:?}) must be longer than --leader-elect-renew-deadline ({1:?}): a leader must \
-         have stopped before another may follow it"
+        "--leader-elect-lease-duration ({0:?}) must be longer than --leader-elect-renew-deadline ({1:?}): the old \
+         leader must have stopped before another candidate may acquire the lease"
     )]
     Lease(Duration, Duration),
-    /// There is no time for a second try.
+    /// There is no time for a second attempt.
     #[error(
-        "--leader-elect-renew-deadline ({0:?}) must be longer than 1.2 × --leader-elect-retry-period ({1:?}): a renewal \
-         that fails must have time for another try"
+        "--leader-elect-renew-deadline ({0:?}) must be longer than 1.2 × --leader-elect-retry-period ({1:?}): a failed \
+         renewal needs time for another attempt"
     )]
     Renew(Duration, Duration),
-    /// A period of nothing would call the API server without a pause.
+    /// A period of zero would call the API server without a pause.
     #[error("--leader-elect-retry-period must be longer than 0")]
     Retry,
-    /// The Lease cannot state it.
+    /// The Lease stores whole seconds.
     #[error(
-        "--leader-elect-lease-duration ({0:?}) must be whole seconds, at least 1s: a Lease states no others"
+        "--leader-elect-lease-duration ({0:?}) must be whole seconds, at least 1s: a Lease stores whole seconds"
     )]
     Whole(Duration),
 }
 
-/// The times of an election. 15 s, 10 s and 2 s unless the user says otherwise, as client-go has them.
+/// The durations of an election. Defaults: 15 s, 10 s and 2 s, as in client-go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a candidate waits, from when it saw the Lease change, before it takes the Lease.
+    /// Time since the last observed change of the Lease after which a candidate may acquire it.
     pub lease: Duration,
-    /// How long a leader goes on without a renewal.
+    /// Time without a successful renewal after which the leader stops.
     pub renew: Duration,
-    /// The pause between two tries.
+    /// The pause between two attempts.
     pub retry: Duration,
 }
 
 impl Timing {
-    /// Checks the times against each other.
+    /// Validates the durations.
     ///
     /// # Errors
-    /// When a leader could act while another one does, or could not try twice.
+    /// When two leaders could be active at the same time, or when there is no time for a second attempt.
     pub fn new(lease: Duration, renew: Duration, retry: Duration) -> Result<Self, Error> {
         if retry.is_zero() {
             return Err(Error::Retry);
@@ -66,14 +66,14 @@ impl Timing {
         Ok(Self { lease, renew, retry })
     }
 
-    /// The deadline of one call about the Lease: two of them fit between two renewals that are due.
+    /// The deadline of one call for the Lease: two calls fit into the renew deadline.
     #[must_use]
     pub fn call(&self) -> Duration {
         self.renew / 2
     }
 
-    /// What is left between a leader's last moment and its successor's first. What the leader has sent must have been
-    /// answered within it.
+    /// Time between the moment at which a leader stops and the moment at which a successor may start. Every write that the
+    /// leader sent must have ended within it.
     #[must_use]
     pub fn margin(&self) -> Duration {
         self.lease.saturating_sub(self.renew)
@@ -93,17 +93,17 @@ mod tests {
     }
 
     #[test]
-    fn the_times_of_client_go_are_accepted() {
+    fn the_durations_of_client_go_are_accepted() {
         assert!(timing(15_000, 10_000, 2_000).is_ok());
     }
 
     #[test]
-    fn times_that_would_allow_two_leaders_or_a_single_try_are_refused_by_name() {
-        for (times, flags) in [
+    fn durations_that_allow_two_leaders_or_a_single_attempt_are_refused_with_the_flags_named() {
+        for (durations, flags) in [
             ((10, 10, 2), ["lease-duration", "renew-deadline"]),
             ((15, 2, 2), ["renew-deadline", "retry-period"]),
         ] {
-            let refused = timing(times.0 * 1000, times.1 * 1000, times.2 * 1000).unwrap_err();
+            let refused = timing(durations.0 * 1000, durations.1 * 1000, durations.2 * 1000).unwrap_err();
             for flag in flags {
                 assert!(refused.to_string().contains(flag), "{refused}");
             }

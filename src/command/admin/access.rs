@@ -1,4 +1,4 @@
-//! Who may read `/metrics`: the API server says, by a TokenReview and a SubjectAccessReview.
+//! Who may read `/metrics`: checked with a TokenReview and a SubjectAccessReview.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,35 +15,35 @@ use thiserror::Error;
 
 use crate::cluster::client::errors;
 
-/// How long an answer is remembered: a scrape or two, so that a right that is taken away ends soon.
+/// How long an answer is cached: one or two scrapes, so that a revoked right ends soon.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// No more callers than this are remembered.
+/// Largest number of cached answers.
 const MOST: usize = 128;
 
-/// Why it is not known who asks.
+/// Why the client could not be checked.
 #[derive(Debug, Error)]
-#[error("the API server does not review: {}", errors::explain(.0))]
+#[error("the API server did not answer the review: {}", errors::explain(.0))]
 pub struct Error(#[from] kube::Error);
 
-/// What somebody may do.
+/// Whether a client may read `/metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Read the metrics.
+pub enum ScrapeAccess {
+    /// It may.
     Allowed,
-    /// The token is nobody's.
-    Unknown,
-    /// The token's owner may not.
+    /// The token is invalid.
+    Unauthenticated,
+    /// The token is valid, but its user may not.
     Forbidden,
 }
 
-/// Asks the API server, and remembers the answer for a short while. Tokens are remembered as hashes only.
+/// Asks the API server, and caches the answer for a short time. Tokens are cached as hashes only.
 pub struct Reviewer {
     client: Client,
-    answers: Mutex<HashMap<[u8; 32], (Access, Instant)>>,
+    answers: Mutex<HashMap<[u8; 32], (ScrapeAccess, Instant)>>,
 }
 
 impl Reviewer {
-    /// `client` must work on an operator that does not lead as well.
+    /// `client` must be able to write without being the leader.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
@@ -52,18 +52,18 @@ impl Reviewer {
         }
     }
 
-    /// Whether the owner of this token may read `/metrics`.
+    /// Whether the user of this token may read `/metrics`.
     ///
     /// # Errors
     /// When the API server does not answer.
-    pub async fn review(&self, token: &str) -> Result<Access, Error> {
+    pub async fn review(&self, token: &str) -> Result<ScrapeAccess, Error> {
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if let Some(access) = self.remembered(&key) {
             return Ok(access);
         }
         let access = match self.owner(token).await? {
             Some(user) => self.access(user).await?,
-            None => Access::Unknown,
+            None => ScrapeAccess::Unauthenticated,
         };
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|_, (_, since)| since.elapsed() < REMEMBERED);
@@ -73,7 +73,7 @@ impl Reviewer {
         Ok(access)
     }
 
-    fn remembered(&self, key: &[u8; 32]) -> Option<Access> {
+    fn remembered(&self, key: &[u8; 32]) -> Option<ScrapeAccess> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let (access, since) = answers.get(key)?;
         (since.elapsed() < REMEMBERED).then_some(*access)
@@ -93,7 +93,7 @@ impl Reviewer {
         Ok(status.user.filter(|_| status.authenticated == Some(true)))
     }
 
-    async fn access(&self, user: UserInfo) -> Result<Access, Error> {
+    async fn access(&self, user: UserInfo) -> Result<ScrapeAccess, Error> {
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
                 non_resource_attributes: Some(NonResourceAttributes {
@@ -112,9 +112,9 @@ impl Reviewer {
         let status = api.create(&PostParams::default(), &review).await?.status;
         let is_allowed = status.is_some_and(|status| status.allowed && status.denied != Some(true));
         Ok(if is_allowed {
-            Access::Allowed
+            ScrapeAccess::Allowed
         } else {
-            Access::Forbidden
+            ScrapeAccess::Forbidden
         })
     }
 }

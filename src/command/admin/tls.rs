@@ -1,4 +1,4 @@
-//! TLS for `/metrics`: from files that are read anew when they change, or with a certificate made at start.
+//! TLS for `/metrics`: with a certificate from files, reloaded when they change, or one that is generated at start.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,11 +17,11 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at, at most.
-const LOOK: Duration = Duration::from_secs(5);
-/// A client that takes longer than this to shake hands is no client.
+/// Shortest time between two checks of the files.
+const RECHECK: Duration = Duration::from_secs(5);
+/// Deadline for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Pause after a connection that could not be accepted: there may be no file descriptor left.
+/// Pause after a failed accept, for example without free file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the certificate cannot be used.
@@ -30,15 +30,15 @@ pub enum Error {
     /// A file cannot be read.
     #[error("cannot read {0}: {1}")]
     Read(PathBuf, io::Error),
-    /// A file holds something else.
-    #[error("{0} holds no usable PEM: {1}")]
+    /// A file contains something else.
+    #[error("{0} contains no usable PEM: {1}")]
     Parse(PathBuf, String),
-    /// Certificate and key do not go together.
+    /// Certificate and key do not match.
     #[error("certificate and key for /metrics cannot be used: {0}")]
     Unusable(String),
 }
 
-/// Where certificate and key are.
+/// The files with certificate and key.
 #[derive(Clone, Debug)]
 pub struct Files {
     /// The certificate chain, PEM.
@@ -47,14 +47,14 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// Accepts connections; the handshakes run beside each other.
+/// Accepts connections. The handshakes run concurrently.
 pub struct Listener {
     address: SocketAddr,
     accepted: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
 }
 
 impl Listener {
-    /// Loads the certificate and begins to accept, until `stop` is cancelled.
+    /// Loads the certificate and accepts connections until `stop` is cancelled.
     ///
     /// # Errors
     /// When the certificate cannot be used.
@@ -76,7 +76,7 @@ impl axum::serve::Listener for Listener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.accepted.recv().await {
             Some(accepted) => accepted,
-            // The operator stops; the server is told so by its own signal.
+            // The operator stops; the server has its own signal for it.
             None => std::future::pending().await,
         }
     }
@@ -95,7 +95,7 @@ async fn accept(
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection for /metrics cannot be accepted");
+                tracing::warn!(%error, "cannot accept a connection for /metrics");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
@@ -112,11 +112,11 @@ async fn accept(
     }
 }
 
-/// The certificate in use, and the files that it comes from.
+/// The certificate in use, and its files.
 struct Certificates {
     files: Option<Files>,
     read: (Vec<u8>, Vec<u8>),
-    looked: Instant,
+    checked: Instant,
     config: Arc<ServerConfig>,
 }
 
@@ -130,26 +130,28 @@ impl Certificates {
         Ok(Self {
             files,
             read,
-            looked: Instant::now(),
+            checked: Instant::now(),
             config,
         })
     }
 
-    /// Reads the files anew if it is time to. A pair that cannot be used (half of it is written, say) is told, and the one
-    /// before stays in use.
+    /// Reloads the files if it is time to. If the new pair is invalid (half-written, for example), logs it and keeps the previous
+    /// pair.
     fn current(&mut self) -> Arc<ServerConfig> {
         if let Some(files) = &self.files
-            && self.looked.elapsed() >= LOOK
+            && self.checked.elapsed() >= RECHECK
         {
-            self.looked = Instant::now();
+            self.checked = Instant::now();
             match read(files).and_then(|now| Ok((configure(Some(files), &now)?, now))) {
                 Ok((config, now)) if now != self.read => {
-                    tracing::info!("the certificate for /metrics is new");
+                    tracing::info!("reloaded the certificate for /metrics");
                     self.read = now;
                     self.config = config;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the certificate for /metrics stays as it was"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot reload the certificate for /metrics; the previous one stays in use");
+                }
             }
         }
         Arc::clone(&self.config)
@@ -161,7 +163,7 @@ fn read(files: &Files) -> Result<(Vec<u8>, Vec<u8>), Error> {
     Ok((read(&files.certificate)?, read(&files.key)?))
 }
 
-/// For a scraper that does not check the certificate, as the Go operator makes one.
+/// A self-signed certificate, like that of the Go operator, for scrapers that do not verify it.
 fn generate() -> Result<(Vec<u8>, Vec<u8>), Error> {
     let unusable = |error: rcgen::Error| Error::Unusable(error.to_string());
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(unusable)?;
@@ -180,9 +182,9 @@ fn configure(files: Option<&Files>, read: &(Vec<u8>, Vec<u8>)) -> Result<Arc<Ser
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read.0)
         .collect::<Result<_, _>>()
         .map_err(|error| Error::Parse(certificate, error.to_string()))?;
-    // What is wrong with a key is not told: the text might quote it.
+    // The reason is not shown for a key: its text might quote the key.
     let secret =
-        PrivateKeyDer::from_pem_slice(&read.1).map_err(|_| Error::Parse(key, "no private key".into()))?;
+        PrivateKeyDer::from_pem_slice(&read.1).map_err(|_| Error::Parse(key, "not a private key".into()))?;
     let unusable = |error: tokio_rustls::rustls::Error| Error::Unusable(error.to_string());
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -198,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changed_files_are_taken_up_and_damaged_ones_are_not() {
+    fn changed_files_are_reloaded_and_damaged_ones_are_not() {
         let folder = std::env::temp_dir().join(format!("dittofs-metrics-tls-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let files = Files {
@@ -213,7 +215,7 @@ mod tests {
         let mut certificates = Certificates::load(Some(files.clone())).unwrap();
         let first = certificates.current();
         let mut look = || {
-            certificates.looked = Instant::now().checked_sub(LOOK).unwrap();
+            certificates.checked = Instant::now().checked_sub(RECHECK).unwrap();
             certificates.current()
         };
         assert!(Arc::ptr_eq(&first, &look()), "unchanged");

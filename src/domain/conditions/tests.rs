@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::applied::{Applied, Outcome};
+use crate::domain::cleanup::Progress;
 use crate::domain::desired::Desired;
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::validate::fixtures::{
@@ -208,6 +209,7 @@ fn a_known_failure_says_more_than_an_unknown_one() {
     );
 }
 
+// invariant: 2
 #[test]
 fn the_config_map_must_hold_what_was_rendered() {
     let (observed, mut applied) = of_running("");
@@ -232,7 +234,13 @@ fn children_that_cannot_be_built_are_reported() {
     let observed = world("");
     let verdict = validate(&observed);
     let applied = applied(&observed, None);
-    let inputs = Inputs::new(&observed, &verdict, Err("no YAML".into()), &applied);
+    let inputs = Inputs::new(
+        &observed,
+        &verdict,
+        Err("no YAML".into()),
+        &applied,
+        Progress::default(),
+    );
     let summary = summary(&conditions(&inputs, &[], 3, at(0)));
     assert_eq!(
         summary[2..],
@@ -244,6 +252,7 @@ fn children_that_cannot_be_built_are_reported() {
     );
 }
 
+// invariant: 7
 #[test]
 fn each_foreign_object_is_reported_by_the_condition_of_its_kind() {
     let table = [

@@ -200,6 +200,7 @@ fn a_crash_is_a_warning() {
     );
 }
 
+// invariant: 3
 #[test]
 fn a_reconcile_without_a_change_and_a_restarted_operator_have_no_events() {
     for spec in ["", PERCONA, "replicas: 0"] {

@@ -137,6 +137,7 @@ fn the_bind_password_is_passed_on_even_while_ldap_is_disabled() {
     );
 }
 
+// invariant: 5
 #[test]
 fn no_value_is_printed() {
     let data = SecretData::new(BTreeMap::from([("key".to_owned(), b"hunter2".to_vec())]));

@@ -18,6 +18,7 @@ fn status_of(observed: &Observed, applied: &Applied) -> DittoServerStatus {
     })
 }
 
+// invariant: 10
 #[test]
 fn the_status_of_a_running_server() {
     let observed = world(PERCONA);
@@ -37,6 +38,7 @@ fn the_status_of_a_running_server() {
     assert_eq!(status, expected);
 }
 
+// invariant: 2
 #[test]
 fn nothing_that_was_merely_built_is_in_the_status() {
     let observed = world("");
@@ -93,6 +95,7 @@ fn the_phase_is_the_first_that_fits() {
     }
 }
 
+// invariant: 2
 #[test]
 fn a_foreign_stateful_set_gives_no_numbers() {
     let observed = world("");
@@ -162,6 +165,7 @@ fn any_difference_of_ours_is_a_change() {
 }
 
 proptest! {
+    // invariant: 3
     #[test]
     fn a_second_look_at_the_same_world_changes_nothing(ready in 0..2_i32, seen in 0..3_i64) {
         let mut observed = world(PERCONA);

@@ -242,6 +242,7 @@ fn a_signing_key_that_is_no_text_is_terminal_and_named() {
     );
 }
 
+// invariant: 5
 #[test]
 fn a_crashing_value_is_terminal_and_never_quoted() {
     let observed = set(world(JWT), "tokens", secret(&[("signing", "hunter2")]));

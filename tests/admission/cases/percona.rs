@@ -37,7 +37,7 @@ pub const PERCONA: &[Case] = &[
         "{storage: {metadataSize: 10Gi}, percona: {enabled: true, databaseName: other}}",
         Refused(
             "spec.percona.databaseName",
-            "cannot change while Percona is on, because the server would start on an empty database: set it to dittofs",
+            "cannot change while Percona is enabled, because the server would start on an empty database: set it to dittofs",
         ),
     ),
     update(
@@ -59,7 +59,7 @@ pub const PERCONA: &[Case] = &[
         Accepted,
     ),
     update(
-        "a cluster that is not there yet can be made smaller than the default",
+        "a cluster that does not exist yet can be smaller than the default",
         "{storage: {metadataSize: 10Gi}, percona: {enabled: false}}",
         "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 5Gi}}",
         Accepted,
@@ -141,9 +141,50 @@ pub const PERCONA: &[Case] = &[
         ),
     ),
     create(
-        "a database size beyond what Kubernetes counts is refused",
+        "a database size above the maximum of Kubernetes is refused",
         "{storage: {metadataSize: 10Gi}, percona: {storageSize: 8Ei}}",
         Refused("spec.percona.storageSize", "and below 8Ei"),
+    ),
+    create(
+        "a database size with an exponent that is expensive to compute is refused",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    create(
+        "a database size with a large negative exponent is refused",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e-20000000'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    create(
+        "an expensive size is refused in a disabled block as well",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: false, storageSize: '9E999999999'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    update(
+        "a stored expensive size does not prevent another edit",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        "{storage: {metadataSize: 10Gi}, replicas: 0, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        Accepted,
+    ),
+    update(
+        "a stored expensive size can be corrected",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 10Gi}}",
+        Accepted,
+    ),
+    update(
+        "a size cannot be changed to an expensive one",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 10Gi}}",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    create(
+        "backups that are kept for more than a hundred years are refused",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, backup: {retentionDays: 2147483647}}}",
+        RefusedBySchema(
+            "spec.percona.backup.retentionDays",
+            "should be less than or equal to 36500",
+        ),
     ),
     create(
         "a database of the name a;drop is refused",
@@ -216,7 +257,7 @@ pub const PERCONA: &[Case] = &[
         Refused("spec.percona.backup.fullSchedule", "(minute 0-59, hour 0-23"),
     ),
     create(
-        "a schedule with a weekday that is none is refused",
+        "a schedule with an unknown weekday is refused",
         "{storage: {metadataSize: 10Gi}, percona: {backup: {fullSchedule: '0 2 * * noday'}}}",
         Refused("spec.percona.backup.fullSchedule", "(minute 0-59, hour 0-23"),
     ),

@@ -22,7 +22,7 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The file is not YAML, or a document in it is no Kubernetes object.
+    /// The file is not YAML, or a document in it is not a Kubernetes object.
     #[error("{path}: {reason}", path = path.display())]
     Invalid {
         /// The file.
@@ -95,7 +95,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
 /// Applies one object; errors name `path` as where it is from. Gives `kind/name`, or nothing for what only kustomize reads.
 ///
 /// # Errors
-/// When it is no object, or is refused.
+/// When it is not an object, or is refused.
 pub async fn apply(client: &Client, path: &Path, document: Value) -> Result<Option<String>, Error> {
     let invalid = |reason: String| Error::Invalid {
         path: path.to_owned(),

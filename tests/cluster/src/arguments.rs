@@ -11,8 +11,9 @@ use crate::pki::Files;
 const SERVICE_RANGE: &str = "10.0.0.0/16";
 
 /// Controllers that need something that is not there (a cloud, kubelets that ask for certificates), or that
-/// nothing in a test can observe. Fewer of them start and list faster.
-const NO_CONTROLLERS: [&str; 14] = [
+/// nothing in a test can observe. Fewer of them start and list faster. The controller manager refuses a name that it does
+/// not know, so each name needs the minor release that brought it, if that is newer than the oldest supported release.
+const NO_CONTROLLERS: [&str; 13] = [
     "bootstrap-signer-controller",
     "certificatesigningrequest-approving-controller",
     "certificatesigningrequest-cleaner-controller",
@@ -21,13 +22,13 @@ const NO_CONTROLLERS: [&str; 14] = [
     "legacy-serviceaccount-token-cleaner-controller",
     "node-ipam-controller",
     "persistentvolume-attach-detach-controller",
-    "podcertificaterequest-cleaner-controller",
     "resourceclaim-controller",
     "storageversion-garbage-collector-controller",
     "token-cleaner-controller",
     "ttl-after-finished-controller",
     "ttl-controller",
 ];
+const NO_CONTROLLERS_SINCE: [(u32, &str); 1] = [(34, "podcertificaterequest-cleaner-controller")];
 
 /// The loopback ports of an instance; they stay the same over restarts.
 #[derive(Clone, Copy, Debug)]
@@ -77,11 +78,17 @@ impl Line {
 }
 
 /// The arguments of a component, without the program.
-pub(crate) fn of(component: Component, layout: &Layout, ports: Ports, options: &Options) -> Vec<OsString> {
+pub(crate) fn of(
+    component: Component,
+    kubernetes_minor: u32,
+    layout: &Layout,
+    ports: Ports,
+    options: &Options,
+) -> Vec<OsString> {
     let line = match component {
         Component::Etcd => etcd(layout, ports),
         Component::ApiServer => api_server(layout, ports),
-        Component::ControllerManager => controller_manager(layout, ports),
+        Component::ControllerManager => controller_manager(kubernetes_minor, layout, ports),
         Component::Scheduler => scheduler(layout, ports),
         Component::Kwok => kwok(layout, ports),
     };
@@ -121,7 +128,7 @@ fn etcd(layout: &Layout, ports: Ports) -> Line {
         .set("peer-key-file", layout.pki.path("etcd.key"))
         .set("peer-trusted-ca-file", layout.pki.path("ca.crt"))
         .set("peer-client-cert-auth", "true")
-        // The data dies with the instance: nothing is worth a disk flush.
+        // The data is removed with the instance, so no disk flush is needed.
         .set("unsafe-no-fsync", "true")
         .set("snapshot-count", "10000")
         .set("log-level", "warn")
@@ -147,7 +154,7 @@ fn api_server(layout: &Layout, ports: Ports) -> Line {
         .set("service-account-key-file", pki("service-accounts.pub"))
         .set("service-account-signing-key-file", pki("service-accounts.key"))
         .set("authorization-mode", "RBAC")
-        // As on OpenShift: who names an owner needs rights to that owner.
+        // Like OpenShift: to set an owner reference needs rights on the owner.
         .set("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
         .set("anonymous-auth", "false")
         .set("service-cluster-ip-range", SERVICE_RANGE)
@@ -158,13 +165,21 @@ fn api_server(layout: &Layout, ports: Ports) -> Line {
         .set("enable-priority-and-fairness", "false")
         .set("audit-policy-file", layout.directory.join("audit-policy.yaml"))
         .set("audit-log-path", &layout.audit_log)
-        // Megabytes before the log is rotated away from a test that counts its lines.
+        // Megabytes before the log is rotated. Tests count its lines, so it must not be.
         .set("audit-log-maxsize", "10000")
         .set("profiling", "false")
 }
 
-fn controller_manager(layout: &Layout, ports: Ports) -> Line {
-    let controllers: Vec<_> = NO_CONTROLLERS.iter().map(|name| format!("-{name}")).collect();
+fn controller_manager(kubernetes_minor: u32, layout: &Layout, ports: Ports) -> Line {
+    let newer = NO_CONTROLLERS_SINCE
+        .iter()
+        .filter(|(since, _)| kubernetes_minor >= *since)
+        .map(|(_, name)| name);
+    let controllers: Vec<_> = NO_CONTROLLERS
+        .iter()
+        .chain(newer)
+        .map(|name| format!("-{name}"))
+        .collect();
     Line::default()
         .set("kubeconfig", layout.kubeconfig("controller-manager"))
         .set("bind-address", "127.0.0.1")

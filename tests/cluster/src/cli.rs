@@ -34,6 +34,7 @@ pub enum Command {
     ///
     /// Looked for in the directory that `KUBEBUILDER_ASSETS` names, then in PATH, in a fitting version;
     /// else in the cache below `XDG_CACHE_HOME` (or ~/.cache). A first build takes about ten minutes on two cores and needs Go.
+    /// `KUBERNETES_VERSION` selects a minor release of Kubernetes, for example 1.33.
     #[command(after_help = "Example:\n  local-control-plane build --size full")]
     Build {
         #[command(flatten)]
@@ -70,7 +71,7 @@ pub struct Start {
     /// Number of nodes, with `--size full`
     #[arg(long, default_value_t = 1)]
     pub nodes: usize,
-    /// Also play Percona's PostgreSQL operator
+    /// Also simulate Percona's PostgreSQL operator
     #[arg(long)]
     pub percona_simulator: bool,
     /// Time that a simulated database takes to start, in seconds

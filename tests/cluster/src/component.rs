@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::release::Release;
+
 /// One process of the control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Component {
@@ -13,7 +15,7 @@ pub enum Component {
     ControllerManager,
     /// `kube-scheduler`.
     Scheduler,
-    /// `kwok`, which plays the kubelets: nodes are Ready and pods run, without containers.
+    /// `kwok`, which simulates the kubelets: nodes are Ready and pods run, without containers.
     Kwok,
 }
 
@@ -32,13 +34,6 @@ static ETCD: GoModule = GoModule {
     go_sum: include_str!("../components/etcd/go.sum"),
     tools: include_str!("../components/etcd/tools.go"),
     requirement: "go.etcd.io/etcd/server/v3",
-};
-
-static KUBERNETES: GoModule = GoModule {
-    go_mod: include_str!("../components/kubernetes/go.mod"),
-    go_sum: include_str!("../components/kubernetes/go.sum"),
-    tools: include_str!("../components/kubernetes/tools.go"),
-    requirement: "k8s.io/kubernetes",
 };
 
 static KWOK: GoModule = GoModule {
@@ -90,12 +85,6 @@ impl Component {
         }
     }
 
-    /// The version that is built when none fits on this machine, `vX.Y.Z`.
-    #[must_use]
-    pub fn pinned_version(self) -> &'static str {
-        self.module().version()
-    }
-
     /// The Go package that is built.
     pub(crate) const fn package(self) -> &'static str {
         match self {
@@ -107,10 +96,11 @@ impl Component {
         }
     }
 
-    pub(crate) const fn module(self) -> &'static GoModule {
+    /// The module that pins the version that is built when none fits on this machine.
+    pub(crate) const fn module(self, release: &'static Release) -> &'static GoModule {
         match self {
             Self::Etcd => &ETCD,
-            Self::ApiServer | Self::ControllerManager | Self::Scheduler => &KUBERNETES,
+            Self::ApiServer | Self::ControllerManager | Self::Scheduler => &release.module,
             Self::Kwok => &KWOK,
         }
     }
@@ -129,12 +119,12 @@ impl fmt::Display for Component {
 
 #[cfg(test)]
 mod tests {
-    use super::Component;
+    use super::{Component, Release};
 
     #[test]
     fn every_component_has_a_pinned_version() {
         for component in Component::ALL {
-            let version = component.pinned_version();
+            let version = component.module(Release::newest()).version();
             let numbers: Vec<_> = version.trim_start_matches('v').split('.').collect();
             assert_eq!(numbers.len(), 3, "{component}: {version}");
             assert!(

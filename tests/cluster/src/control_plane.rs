@@ -190,7 +190,7 @@ impl ControlPlane {
         self.await_ready(component).await
     }
 
-    /// Stops a component (SIGTERM, after ten seconds SIGKILL) and waits for its end. etcd is killed at once: it
+    /// Stops a component (SIGTERM, after ten seconds SIGKILL) and waits for its end. etcd is killed immediately: it
     /// would wait for the API server to end its watches, and loses nothing by it.
     ///
     /// # Errors
@@ -272,7 +272,13 @@ impl ControlPlane {
             return Err(Error::Running(component));
         }
         let (program, _) = self.binaries.get(component).ok_or(Error::NotRunning(component))?;
-        let args: Vec<OsString> = arguments::of(component, &self.layout, self.ports, &self.options);
+        let args: Vec<OsString> = arguments::of(
+            component,
+            self.binaries.kubernetes_minor(),
+            &self.layout,
+            self.ports,
+            &self.options,
+        );
         let plan = Plan {
             program,
             args: &args,

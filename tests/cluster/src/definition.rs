@@ -110,7 +110,7 @@ mod tests {
 
     /// The real API server does so only now and then, on a busy machine.
     #[tokio::test]
-    async fn handlers_that_learn_of_a_kind_later_are_waited_for() {
+    async fn the_wait_for_a_kind_includes_handlers_that_serve_it_later() {
         let asked = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&asked);
         let api_server = service_fn(move |_: Request<Body>| {

@@ -102,7 +102,7 @@ impl Leash {
         Ok(Self { shell, line, pid })
     }
 
-    /// The process id of the held process.
+    /// The process id of the process.
     pub(crate) fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
@@ -122,7 +122,7 @@ impl Leash {
         Ok(kill_process(self.pid, Signal::TERM)?)
     }
 
-    /// Lets the process be stopped, without waiting for its end.
+    /// Has the process stopped, without waiting for its end.
     pub(crate) fn release(&mut self) {
         self.line = None;
     }
@@ -132,7 +132,7 @@ impl Leash {
         self.shell.try_wait()
     }
 
-    /// Waits for the end of the process, in the way of an async task.
+    /// Waits for the end of the process, without blocking.
     pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.exited()? {

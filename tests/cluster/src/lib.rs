@@ -1,7 +1,7 @@
 //! A Kubernetes control plane on loopback, for tests and for `make run`.
 //!
 //! [`ControlPlane::start`] runs etcd, the API server and, if asked, the controller manager, the scheduler
-//! and kwok, which plays the kubelets: pods become Ready without containers. The executables are found on
+//! and kwok, which simulates the kubelets: pods become Ready without containers. The executables are found on
 //! the machine or built once from pinned Go modules ([`binaries`]).
 //!
 //! ```no_run
@@ -19,7 +19,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`binaries`] | finds or builds the executables |
-//! | `component`, `arguments` | the five processes and their command lines |
+//! | `component`, `release`, `arguments` | the five processes, their versions and their command lines |
 //! | `pki`, `kubeconfig`, `instance` | the files of one control plane |
 //! | `leash` | a process that cannot outlive its parent |
 //! | [`percona`] | the Percona simulator |
@@ -45,6 +45,7 @@ pub mod percona;
 mod pki;
 mod ports;
 mod probe;
+mod release;
 pub mod rights;
 mod text;
 

@@ -46,7 +46,7 @@ pub struct Options {
     pub audit_log: Option<PathBuf>,
     /// How long each component may take to become ready.
     pub ready_timeout: Duration,
-    /// Where progress (a first build takes minutes) is told.
+    /// Where progress is shown (a first build takes minutes).
     pub progress: Progress,
 }
 

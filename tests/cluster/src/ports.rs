@@ -8,7 +8,7 @@ use crate::arguments::Ports;
 /// Asks the operating system for free ports. Another process may take one before a component binds it;
 /// the caller notices (`address already in use`) and asks again.
 pub(crate) fn choose() -> io::Result<Ports> {
-    // All are held until all are chosen, so that no number comes twice.
+    // All ports stay bound until all are chosen, so that none is chosen twice.
     let listeners = (0..6)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .collect::<io::Result<Vec<_>>>()?;

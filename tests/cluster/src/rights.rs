@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_taken_apart_into_rights_and_each_right_is_a_rule() {
+    fn a_rule_is_split_into_rights_and_each_right_is_a_rule() {
         let rule = json!({
             "apiGroups": ["apps"], "resources": ["statefulsets", "statefulsets/scale"],
             "verbs": ["get", "patch"], "resourceNames": ["one"],
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_bound_to_the_account_is_granted() {
+    fn only_rules_that_are_bound_to_the_account_are_granted() {
         let role = |kind: &str, namespace: Option<&str>, resource: &str| {
             json!({
                 "kind": kind, "metadata": {"name": "r", "namespace": namespace},

@@ -1,4 +1,4 @@
-//! The demo, with a script in the place of the operator and the test in the place of its work.
+//! The demo, with a script instead of the operator. The test itself writes what the operator would.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -10,7 +10,7 @@ use local_control_plane::{Component, ControlPlane, Error, Options};
 use crate::support::namespace;
 
 #[tokio::test]
-async fn a_component_that_comes_back_has_the_same_port_and_data() {
+async fn a_restarted_component_has_the_same_port_and_data() {
     let control_plane = ControlPlane::start(Options::default()).await.unwrap();
     let client = control_plane.client().unwrap();
     let name = namespace(&client, "survivor").await;

@@ -1,4 +1,4 @@
-//! Nothing stays behind, however the owner ends.
+//! No process and no file is left, however the owner ends.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -13,7 +13,7 @@ use crate::support::{Percona, eventually, good_spec};
 type Spoil = fn(&mut Value);
 
 #[tokio::test]
-async fn the_definition_fills_in_perconas_defaults() {
+async fn the_crd_sets_perconas_defaults() {
     let percona = Percona::start().await;
     let mut spec = good_spec();
     spec["proxy"]["pgBouncer"]
@@ -28,7 +28,7 @@ async fn the_definition_fills_in_perconas_defaults() {
 }
 
 #[tokio::test]
-async fn the_definition_refuses_what_perconas_refuses() {
+async fn the_crd_refuses_what_perconas_crd_refuses() {
     let percona = Percona::start().await;
     let cases: [(&str, Spoil, &str); 5] = [
         (
@@ -84,7 +84,7 @@ async fn the_definition_refuses_what_perconas_refuses() {
 }
 
 #[tokio::test]
-async fn a_removed_definition_can_be_installed_again_under_a_running_operator() {
+async fn a_removed_crd_can_be_installed_again_under_a_running_operator() {
     // Its own API server: the others share a definition.
     let control_plane = ControlPlane::start(Options::default()).await.unwrap();
     let client = control_plane.client().unwrap();

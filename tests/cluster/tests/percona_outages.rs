@@ -1,4 +1,4 @@
-//! Databases and operators that go away and come back.
+//! Outages of databases and of the simulated operator.
 
 use local_control_plane::percona::Behaviour;
 
@@ -19,7 +19,7 @@ async fn an_outage_of_a_ready_cluster_shows_and_ends() {
 }
 
 #[tokio::test]
-async fn a_stopped_operator_serves_nobody_and_its_successor_takes_over() {
+async fn a_stopped_operator_reconciles_nothing_and_its_successor_continues() {
     let percona = Percona::start().await;
     percona.create("old", &good_spec()).await;
     percona.until_state("old", "ready").await;
@@ -36,7 +36,7 @@ async fn a_stopped_operator_serves_nobody_and_its_successor_takes_over() {
         namespace,
         clusters,
     };
-    // Served by nobody: the simulator that runs has another namespace.
+    // No simulator reconciles this cluster: the running one has another namespace.
     let created = successor.create("new", &good_spec()).await;
     assert_eq!(state_of(&created), "");
     let here = simulator(&successor.namespace).await;

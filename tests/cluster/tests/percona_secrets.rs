@@ -13,7 +13,7 @@ fn value(secret: &Secret, key: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_secret_of_a_user_has_the_keys_and_labels_of_perconas_and_no_owner() {
+async fn the_secret_of_a_user_has_perconas_keys_and_labels_and_no_owner() {
     let percona = Percona::start().await;
     percona.create("db", &good_spec()).await;
     percona.until_state("db", "ready").await;
@@ -57,7 +57,7 @@ async fn the_secret_of_a_user_has_the_keys_and_labels_of_perconas_and_no_owner()
 }
 
 #[tokio::test]
-async fn an_existing_secret_is_kept_and_a_deleted_one_comes_back_with_another_password() {
+async fn an_existing_secret_is_kept_and_a_deleted_one_is_recreated_with_another_password() {
     let percona = Percona::start().await;
     let secrets = Api::<Secret>::namespaced(percona.client.clone(), &percona.namespace);
     let mine = json!({
@@ -90,7 +90,7 @@ async fn an_existing_secret_is_kept_and_a_deleted_one_comes_back_with_another_pa
 }
 
 #[tokio::test]
-async fn the_finalizers_take_the_secrets_of_a_deleted_cluster_along_and_without_them_they_stay() {
+async fn the_finalizers_delete_the_secrets_of_a_deleted_cluster_and_without_them_the_secrets_are_kept() {
     let percona = Percona::start().await;
     let secrets = Api::<Secret>::namespaced(percona.client.clone(), &percona.namespace);
     for (name, finalizers) in [

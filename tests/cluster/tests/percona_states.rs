@@ -14,7 +14,7 @@ use crate::support::{PATIENCE, Percona, eventually, good_spec, simulator, state_
 async fn a_cluster_goes_from_initializing_to_ready() {
     let percona = Percona::start().await;
     let mut events = watcher(percona.clusters.clone(), watcher::Config::default()).boxed();
-    // A list that comes after the create may be too late for the first state.
+    // A list after the create may miss the first state.
     while !matches!(events.next().await, Some(Ok(watcher::Event::InitDone))) {}
     let mut states = events
         .touched_objects()
@@ -71,7 +71,7 @@ async fn the_version_is_filled_in_without_a_conflict_with_server_side_apply() {
 }
 
 #[tokio::test]
-async fn the_annotation_keeps_a_cluster_from_being_ready() {
+async fn the_annotation_prevents_a_cluster_from_becoming_ready() {
     let percona = Percona::start().await;
     percona
         .create_annotated("db", &good_spec(), &[(BEHAVIOUR_ANNOTATION, "failing")])
@@ -134,7 +134,7 @@ async fn a_cluster_without_its_images_gets_an_event_and_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_cluster_without_pgbouncer_takes_the_operator_down_for_all_of_them() {
+async fn a_cluster_without_pgbouncer_stops_the_operator_for_all_clusters() {
     let percona = Percona::start().await;
     percona.simulator.check().unwrap();
     let mut spec = good_spec();
@@ -146,7 +146,7 @@ async fn a_cluster_without_pgbouncer_takes_the_operator_down_for_all_of_them() {
         (&*percona.namespace, "culprit")
     );
 
-    // Another one is not served, also by a restarted operator, as long as the culprit is there.
+    // No other cluster is reconciled, even by a restarted operator, while the faulty one exists.
     percona.create("innocent", &good_spec()).await;
     let restarted = simulator(&percona.namespace).await;
     eventually("the violation again", async || restarted.check().err()).await;

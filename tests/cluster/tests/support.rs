@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// Generous: the machine may be busy. A condition that holds ends the wait at once.
+/// Long, because the machine may be busy. The wait ends as soon as the condition holds.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 static API: OnceCell<ControlPlane> = OnceCell::const_new();
@@ -56,7 +56,7 @@ where
     found.unwrap().unwrap()
 }
 
-/// Asks again and again until there is an answer.
+/// Asks until there is an answer.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
     let ask = async {
         loop {

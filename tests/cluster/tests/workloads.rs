@@ -68,7 +68,7 @@ async fn a_statefulset_with_a_volume_becomes_ready_and_follows_its_pod() {
 }
 
 #[tokio::test]
-async fn the_kubelets_end_no_pod_that_nobody_has_deleted() {
+async fn the_kubelets_terminate_only_deleted_pods() {
     let control_plane = full().await;
     let client = control_plane.client().unwrap();
     let namespace = namespace(&client, "ends").await;
@@ -98,7 +98,7 @@ async fn the_kubelets_end_no_pod_that_nobody_has_deleted() {
 }
 
 #[tokio::test]
-async fn a_pod_whose_image_is_tagged_crash_is_in_a_crash_loop() {
+async fn a_pod_with_the_image_tag_crash_is_in_a_crash_loop() {
     let client = full().await.client().unwrap();
     let namespace = namespace(&client, "crash").await;
     let pods = Api::<Pod>::namespaced(client, &namespace);
@@ -117,7 +117,7 @@ async fn a_pod_whose_image_is_tagged_crash_is_in_a_crash_loop() {
 }
 
 #[tokio::test]
-async fn a_claim_grows_only_where_its_class_allows_it() {
+async fn a_claim_is_expanded_only_if_its_class_allows_it() {
     let client = full().await.client().unwrap();
     for (class, grows) in [("standard", true), ("fixed", false)] {
         let namespace = namespace(&client, class).await;

@@ -2,6 +2,7 @@
 
 use super::*;
 
+// invariant: 20
 #[test]
 fn a_configuration_that_waits_for_its_stateful_set_says_what_is_wrong_with_that() {
     let (observed, mut applied) = of_running("");
@@ -27,7 +28,7 @@ fn the_configuration_may_differ_from_the_spec_while_the_pod_must_not_be_changed(
         ..built(&observed)
     });
     let verdict = validate(&observed);
-    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied);
+    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied, Progress::default());
     assert_eq!(
         condition(&conditions(&inputs, &[], 3, at(0)), CONFIG_READY).status,
         "True"

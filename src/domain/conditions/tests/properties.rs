@@ -126,6 +126,7 @@ proptest! {
         prop_assert_eq!(types, expected);
     }
 
+    // invariant: 10
     #[test]
     fn a_time_moves_exactly_when_its_status_does(
         (observed, applied) in any_world(),
@@ -142,6 +143,7 @@ proptest! {
         }
     }
 
+    // invariant: 1
     #[test]
     fn the_same_inputs_give_the_same_conditions((observed, applied) in any_world()) {
         let first = judged(&observed, &applied);

@@ -34,6 +34,7 @@ fn it_is_a_sha_256_in_hex() {
     );
 }
 
+// invariant: 4
 #[test]
 fn it_is_the_same_from_release_to_release() {
     let uses = [use_of(Purpose::JwtKey, "s", "k")];
@@ -44,6 +45,7 @@ fn it_is_the_same_from_release_to_release() {
     );
 }
 
+// invariant: 4
 #[test]
 fn every_secret_that_the_server_reads_at_start_changes_it_and_no_other() {
     let mutual_tls = "controlPlane: {certSecretName: cert, clientCASecretName: ca}";

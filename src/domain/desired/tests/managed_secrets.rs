@@ -75,6 +75,7 @@ fn answered(value: &str) -> ObjectMeta {
     }
 }
 
+// invariant: 16
 #[test]
 fn if_volumes_exist_only_a_requested_key_is_generated() {
     let mut observed = testing::nothing("");

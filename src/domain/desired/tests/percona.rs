@@ -186,6 +186,7 @@ fn retention_is_in_days() {
     );
 }
 
+// invariant: 6, 9, 11
 #[test]
 fn the_cluster_has_no_owner_and_no_finalizer_while_the_server_lives() {
     for spec in ["{enabled: true}", "{enabled: true, deleteWithServer: true}"] {

@@ -144,6 +144,7 @@ fn immutable_fields_do_not_follow_the_spec() {
     }
 }
 
+// invariant: 4
 #[test]
 fn replicas_and_service_settings_do_not_touch_the_pod_template() {
     let template = |spec: &str| stateful_set(&testing::ready(spec))["spec"]["template"].take();

@@ -86,6 +86,7 @@ fn names(secrets: &[Secret]) -> Vec<&str> {
         .collect()
 }
 
+// invariant: 9
 #[test]
 fn missing_managed_secrets_are_created_with_random_values_and_without_an_owner() {
     let observed = testing::nothing("");
@@ -152,6 +153,7 @@ fn metrics_that_are_off_want_no_service() {
     assert_eq!(children(&testing::ready(""), PodGate::Open).metrics_service, None);
 }
 
+// invariant: 5
 #[test]
 fn no_child_contains_the_value_of_a_secret() {
     let observed = testing::ready(super::manifests::EVERYTHING);
@@ -162,6 +164,7 @@ fn no_child_contains_the_value_of_a_secret() {
     }
 }
 
+// invariant: 5
 #[test]
 fn a_generated_value_is_not_printed_with_the_children() {
     let observed = testing::nothing("");

@@ -34,6 +34,7 @@ fn with_volumes(claims: Vec<PersistentVolumeClaim>) -> Observed {
     observed
 }
 
+// invariant: 13
 #[test]
 fn a_claim_that_is_deleted_under_a_pod_blocks_the_pod_and_says_how_to_keep_the_data() {
     let blocked = (CLOSED, vec!["VolumeClaimTerminating Terminal Config".to_owned()]);

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use super::{Error, Progress};
 use crate::component::{Component, GoModule};
 use crate::leash::{Leash, Plan};
+use crate::release::Release;
 use crate::text::last_lines;
 
-/// How often a running build is looked at.
+/// How often a running build is checked.
 const POLL: Duration = Duration::from_millis(200);
 /// How much of a failed build's output an error quotes.
 const QUOTED_LINES: usize = 20;
@@ -23,7 +24,7 @@ pub(super) struct Target {
     /// The Go package.
     pub package: &'static str,
     pub module: &'static GoModule,
-    /// What the linker is told beside stripping symbols.
+    /// A variable that the linker sets to the version.
     pub stamp: Option<&'static str>,
 }
 
@@ -33,12 +34,13 @@ impl Target {
     }
 }
 
-impl From<Component> for Target {
-    fn from(component: Component) -> Self {
+impl Target {
+    /// The executable of a component, in the version that the release pins.
+    pub(super) fn of(component: Component, release: &'static Release) -> Self {
         Self {
             program: component.program(),
             package: component.package(),
-            module: component.module(),
+            module: component.module(release),
             // kubectl and Helm cannot parse the version that Kubernetes has by default.
             stamp: component
                 .is_kubernetes()

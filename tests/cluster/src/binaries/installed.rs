@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::{Origin, Progress};
 use crate::component::Component;
+use crate::release::{Release, VARIABLE};
 
 /// Oldest Kubernetes minor release that may serve: the tests use what 1.33 made stable or default
 /// (native sleep in `preStop`, CRD validation ratcheting).
@@ -15,17 +16,24 @@ const MIN_ETCD: (u32, u32) = (3, 5);
 /// Oldest kwok whose stages take the queries of `manifests/stages/`.
 const MIN_KWOK: (u32, u32) = (0, 7);
 
-type Found = BTreeMap<Component, (PathBuf, Origin)>;
+type Programs = BTreeMap<Component, (PathBuf, Origin)>;
 
-/// Looks through `KUBEBUILDER_ASSETS` and `PATH`.
-pub(super) fn find(components: &[Component], progress: &Progress) -> Found {
-    let mut found = Found::new();
+/// What is on the machine and fits.
+pub(super) struct Found {
+    pub programs: Programs,
+    /// The minor release of the Kubernetes servers among them.
+    pub kubernetes_minor: Option<u32>,
+}
+
+/// Looks through `KUBEBUILDER_ASSETS` and `PATH`. If a release is asked for, Kubernetes servers of another one do not fit.
+pub(super) fn find(components: &[Component], asked: Option<&Release>, progress: &Progress) -> Found {
+    let mut found = Programs::new();
     let mut releases = BTreeMap::new();
     for component in components {
         let Some((path, origin)) = candidates(component.program()).next() else {
             continue;
         };
-        match fitting_version(*component, &path) {
+        match fitting_version(*component, asked, &path) {
             Ok(version) => {
                 releases.insert(*component, version);
                 found.insert(*component, (path, origin));
@@ -37,7 +45,12 @@ pub(super) fn find(components: &[Component], progress: &Progress) -> Found {
     for (path, _) in found.values() {
         progress.say(&format!("using {}", path.display()));
     }
-    found
+    Found {
+        kubernetes_minor: found
+            .contains_key(&Component::ApiServer)
+            .then(|| releases[&Component::ApiServer].1),
+        programs: found,
+    }
 }
 
 /// The first file of that name in a directory of `PATH`.
@@ -65,7 +78,7 @@ fn candidates(program: &'static str) -> impl Iterator<Item = (PathBuf, Origin)> 
 /// than its API server: a set that is not of one release is refused as a whole.
 fn drop_mixed_kubernetes(
     components: &[Component],
-    found: &mut Found,
+    found: &mut Programs,
     releases: &BTreeMap<Component, (u32, u32)>,
     progress: &Progress,
 ) {
@@ -88,7 +101,7 @@ fn drop_mixed_kubernetes(
     }
 }
 
-fn fitting_version(component: Component, path: &Path) -> Result<(u32, u32), String> {
+fn fitting_version(component: Component, asked: Option<&Release>, path: &Path) -> Result<(u32, u32), String> {
     let output = Command::new(path)
         .arg("--version")
         .output()
@@ -104,6 +117,14 @@ fn fitting_version(component: Component, path: &Path) -> Result<(u32, u32), Stri
         return Err(format!(
             "it is version {}.{}, and at least {}.{} is needed",
             version.0, version.1, minimum.0, minimum.1
+        ));
+    }
+    let asked = asked.filter(|release| component.is_kubernetes() && version != (1, release.minor));
+    if let Some(release) = asked {
+        let (major, minor) = version;
+        return Err(format!(
+            "it is version {major}.{minor}, and {VARIABLE} asks for 1.{}",
+            release.minor
         ));
     }
     Ok(version)

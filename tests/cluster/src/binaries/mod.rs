@@ -2,6 +2,7 @@
 //!
 //! Order: `KUBEBUILDER_ASSETS`, then `PATH`, each only in a version that fits; then the cache; then a
 //! build from the pinned Go modules into the cache (`build`). What was refused, and why, is reported.
+//! `KUBERNETES_VERSION` selects the minor release of the Kubernetes servers.
 
 mod build;
 mod installed;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::component::Component;
+use crate::release::{self, Release};
 
 pub use progress::Progress;
 pub use tool::helm;
@@ -30,6 +32,9 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The environment asks for a release that is not pinned.
+    #[error(transparent)]
+    Release(#[from] release::Unknown),
     /// There is no Go toolchain.
     #[error(
         "{program} {version} is not on this machine and Go, which builds it, is not either: install Go 1.26 or newer \
@@ -70,6 +75,7 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub struct Binaries {
     programs: BTreeMap<Component, (PathBuf, Origin)>,
+    kubernetes_minor: u32,
 }
 
 impl Binaries {
@@ -81,8 +87,11 @@ impl Binaries {
     /// # Errors
     /// When an executable is missing and cannot be built: see [`Error`].
     pub fn provide(components: &[Component], progress: &Progress) -> Result<Self, Error> {
-        let mut programs = installed::find(components, progress);
-        let cache = cache_dir()?;
+        let asked = Release::asked()?;
+        let release = asked.unwrap_or(Release::newest());
+        let installed = installed::find(components, asked, progress);
+        let mut programs = installed.programs;
+        let cache = cache_dir(release)?;
         let missing: Vec<_> = components
             .iter()
             .copied()
@@ -92,13 +101,25 @@ impl Binaries {
             .iter()
             .any(|component| !cache.join(component.program()).is_file())
         {
-            let targets: Vec<_> = missing.iter().copied().map(build::Target::from).collect();
+            let targets: Vec<_> = missing
+                .iter()
+                .map(|component| build::Target::of(*component, release))
+                .collect();
             build::build_missing(&targets, &cache, progress)?;
         }
         for component in missing {
             programs.insert(component, (cache.join(component.program()), Origin::Cache));
         }
-        Ok(Self { programs })
+        Ok(Self {
+            programs,
+            kubernetes_minor: installed.kubernetes_minor.unwrap_or(release.minor),
+        })
+    }
+
+    /// The minor release of the Kubernetes servers: `33` for 1.33.
+    #[must_use]
+    pub const fn kubernetes_minor(&self) -> u32 {
+        self.kubernetes_minor
     }
 
     /// The executable of a component, and where it was found.
@@ -121,12 +142,13 @@ impl Binaries {
 ///
 /// # Errors
 /// [`Error::NoCacheDir`] when the environment names no cache directory.
-pub fn cache_dir() -> Result<PathBuf, Error> {
+fn cache_dir(release: &'static Release) -> Result<PathBuf, Error> {
+    let version = |component: Component| component.module(release).version();
     let key = format!(
         "k8s-{}_etcd-{}_kwok-{}",
-        Component::ApiServer.pinned_version(),
-        Component::Etcd.pinned_version(),
-        Component::Kwok.pinned_version()
+        version(Component::ApiServer),
+        version(Component::Etcd),
+        version(Component::Kwok)
     );
     Ok(base_dir()?.join("control-plane").join(key))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// How long a log (not a terminal) stays silent during a long step.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Where progress goes.
+/// Where progress is shown.
 #[derive(Debug)]
 pub struct Progress {
     target: Target,
@@ -75,7 +75,7 @@ impl Progress {
     }
 }
 
-/// A closed standard error is no reason to fail.
+/// A closed standard error is not a failure.
 fn emit(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes());

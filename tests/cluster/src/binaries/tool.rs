@@ -1,4 +1,4 @@
-//! Programs that are no part of the control plane, built from pinned Go modules like its parts.
+//! Programs that are not part of the control plane, built from pinned Go modules like its components.
 
 use std::path::PathBuf;
 

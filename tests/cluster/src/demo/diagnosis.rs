@@ -1,4 +1,4 @@
-//! What to tell when not everything is Ready in time.
+//! What to report when not everything is Ready in time.
 
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams};
@@ -11,7 +11,7 @@ use crate::percona::PerconaPGCluster;
 /// How many Warning events are quoted, the last ones.
 const EVENTS: usize = 10;
 
-/// Lines about what is not settled: the servers, their databases, Warning events, the operator's log.
+/// Lines about what is not ready: the servers, their databases, Warning events, the operator's log.
 /// What cannot be read is left out: this is already the report of a failure.
 pub(super) async fn of(client: &Client, rows: &[Row], operator: Option<&Operator>) -> String {
     let mut lines = Vec::new();

@@ -21,7 +21,7 @@ use operator::Operator;
 use row::Row;
 use screen::Screen;
 
-/// How often the operator process is looked at, and ages on a terminal are renewed.
+/// How often the operator process is checked, and ages on a terminal are updated.
 const TICK: Duration = Duration::from_millis(500);
 
 /// What to show.
@@ -36,7 +36,7 @@ pub struct Demo {
     pub operator: Option<PathBuf>,
     /// Its arguments.
     pub operator_args: Vec<String>,
-    /// Its log; `None` for a file that goes with the demo.
+    /// Its log; `None` for a file that is removed at the end of the demo.
     pub operator_log: Option<PathBuf>,
     /// How long a simulated database takes to start.
     pub database_delay: Duration,

@@ -17,10 +17,10 @@ const HEADER: [&str; 9] = [
     "AGE",
     "MESSAGE",
 ];
-/// Assumed when the terminal does not tell its width.
+/// Used if the terminal does not report its width.
 const WIDTH: usize = 160;
 
-/// Where the table goes.
+/// Where the table is shown.
 pub(super) struct Screen {
     terminal: bool,
     /// Lines on the terminal that the next drawing replaces.
@@ -37,7 +37,7 @@ impl Screen {
         }
     }
 
-    /// Shows the rows. A closed output is no reason to end.
+    /// Shows the rows. A closed output does not end the demo.
     pub(super) fn draw(&mut self, rows: &[Row]) {
         let text = if self.terminal {
             self.redraw(rows)

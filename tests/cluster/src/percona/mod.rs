@@ -1,4 +1,4 @@
-//! The **Percona simulator**: plays Percona's PostgreSQL operator 2.8.2 at the level of the Kubernetes API.
+//! The **Percona simulator**: behaves like Percona's PostgreSQL operator 2.8.2 at the level of the Kubernetes API.
 //!
 //! Percona's operator comes in no package registry, and nothing runs containers here. The simulator does
 //! what another operator can observe of it: it fills in `crVersion`, reports `status.state` from

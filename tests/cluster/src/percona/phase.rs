@@ -19,7 +19,7 @@ pub(super) enum Goal {
 /// Where a cluster is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It does not get anywhere.
+    /// It makes no progress.
     Down(&'static str),
     /// It is ready at that time.
     Starting(Instant),

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 
 use super::cluster::{PerconaPGCluster, PerconaPGClusterSpec};
 
-/// An object that takes Percona's operator 2.8.2 down.
+/// An object that stops Percona's operator 2.8.2.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "PerconaPGCluster {namespace}/{name} has no spec.proxy.pgBouncer: Percona's operator 2.8.2 panics on it, and \

@@ -36,7 +36,7 @@ pub struct PerconaSimulator {
 }
 
 impl PerconaSimulator {
-    /// Installs the `CustomResourceDefinition`, unless told not to, and starts to serve clusters.
+    /// Installs the `CustomResourceDefinition`, unless the options say otherwise, and starts to serve clusters.
     ///
     /// # Errors
     /// When the definition cannot be installed, or the thread cannot start.
@@ -77,7 +77,7 @@ impl PerconaSimulator {
 
     fn wish(&self, namespace: &str, name: &str, behaviour: Option<Behaviour>) {
         if let Some(wishes) = &self.wishes {
-            // After a violation nobody listens any more, which `check` tells.
+            // After a violation nothing receives any more, which `check` reports.
             let _ = wishes.send(Wish((namespace.to_owned(), name.to_owned()), behaviour));
         }
     }
@@ -110,7 +110,7 @@ impl Drop for PerconaSimulator {
     }
 }
 
-/// Serves clusters until the channel closes, or until an object takes the operator down.
+/// Reconciles clusters until the channel closes, or until an object stops the operator.
 fn run(
     runtime: &Runtime,
     config: Config,
@@ -138,7 +138,7 @@ async fn serve(
     let mut timers = FuturesUnordered::<BoxFuture<'static, Key>>::new();
     loop {
         let due = tokio::select! {
-            // A wish that came before a cluster is known when the cluster is looked at.
+            // A behaviour that is set before its cluster exists is known when the cluster is reconciled.
             biased;
             wish = wished.recv() => {
                 let Some(Wish(key, behaviour)) = wish else { return Ok(()) };
@@ -153,7 +153,7 @@ async fn serve(
             Ok(Ok(None)) => {}
             Ok(Ok(Some(again))) => timers.push(at(again, key)),
             Ok(Err(Failure::Fatal(violation))) => return Err(violation),
-            // The object may be gone, which its watch tells; else the calls are tried again.
+            // The object may be gone, which its watch reports. Otherwise the calls are retried.
             Ok(Err(Failure::Api(_) | Failure::Secret(_))) | Err(_) => {
                 timers.push(at(Instant::now() + RETRY, key));
             }

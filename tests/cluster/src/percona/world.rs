@@ -22,10 +22,10 @@ const DELETE_PVC: &str = "percona.com/delete-pvc";
 /// With this one its certificates do.
 const DELETE_SSL: &str = "percona.com/delete-ssl";
 
-/// How looking at a cluster ended, if not well.
+/// Why the reconcile of a cluster failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The whole operator falls.
+    /// The whole operator stops.
     #[error(transparent)]
     Fatal(#[from] Violation),
     /// It is tried again.
@@ -45,7 +45,7 @@ struct Known {
     warned: Option<i64>,
 }
 
-/// All clusters, and the wishes of the test.
+/// All clusters, and the behaviour that the test asks for.
 pub(super) struct World {
     client: Client,
     recorder: Recorder,
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// Takes in what a watch saw; gives the cluster to look at.
+    /// Stores what a watch observed. Returns the cluster to reconcile.
     pub(super) fn take(&mut self, seen: Seen) -> Option<Key> {
         match seen {
             Seen::Cluster(object) => Some(self.remember(*object)),
@@ -115,7 +115,7 @@ impl World {
         key
     }
 
-    /// Does what is to be done about a cluster now; gives the time at which to look again.
+    /// Reconciles a cluster. Returns when to reconcile it again.
     pub(super) async fn look_at(&mut self, key: &Key) -> Result<Option<Instant>, Failure> {
         let Some(known) = self.clusters.get(key) else {
             return Ok(None);
@@ -136,7 +136,7 @@ impl World {
         self.advance(key).await
     }
 
-    /// Deletes what the finalizers of a cluster ask for, then takes them off.
+    /// Deletes what the finalizers of a cluster ask for, then removes them.
     async fn finalize(&self, key: &Key, object: &PerconaPGCluster) -> Result<(), Failure> {
         let has = |finalizer: &str| object.finalizers().iter().any(|there| there == finalizer);
         let mut secrets = Vec::new();
@@ -289,7 +289,7 @@ fn unless_gone<T>(result: kube::Result<T>) -> kube::Result<()> {
     }
 }
 
-/// A cluster that is ready when the operator comes (back) stays so.
+/// A cluster that is ready when the operator starts stays ready.
 fn first_phase(object: &PerconaPGCluster) -> Phase {
     match object.status.as_ref().map(|status| status.state.as_str()) {
         Some("ready") => Phase::Ready,
@@ -312,7 +312,7 @@ async fn create(api: &Api<Secret>, secret: &Secret) -> Result<(), kube::Error> {
         ..PostParams::default()
     };
     match api.create(&params, secret).await {
-        // Somebody restored it in the meantime: an existing Secret is kept.
+        // It was restored in the meantime: an existing Secret is kept.
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
         other => other.map(drop),
     }

@@ -19,7 +19,7 @@ pub struct Usage {
     pub refused: BTreeMap<Right, String>,
 }
 
-/// A call that takes a right of the account.
+/// A call that needs a right of the account.
 struct Call {
     namespace: String,
     right: Right,
@@ -30,9 +30,9 @@ struct Call {
 }
 
 impl Usage {
-    /// Adds what an audit log tells of the account.
+    /// Adds the calls of the account in an audit log.
     ///
-    /// An API server that has just started, or has not yet heard of a rule, refuses what it lets through a moment later: a
+    /// An API server that has just started, or has not yet observed a rule, refuses calls that it allows a moment later: a
     /// refusal counts only where nothing of its kind was ever let through.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Usage {
 }
 
 impl Call {
-    /// What RBAC goes by, but for the name.
+    /// What RBAC checks, except the name.
     fn kind(&self) -> [&str; 4] {
         let Right {
             group,
@@ -111,7 +111,7 @@ fn calls(log: impl Read, account: &Account) -> io::Result<Vec<Call>> {
     Ok(calls)
 }
 
-/// The right that a call takes. `None` for a call that is about no resource, such as discovery.
+/// The right that a call needs. `None` for a call without a resource, such as discovery.
 fn right(event: &Value) -> Option<Right> {
     let object = &event["objectRef"];
     let text = |value: &Value| value.as_str().map(str::to_owned);

@@ -1,0 +1,62 @@
+//! Pauses between the attempts of a failing watch.
+
+use std::time::Duration;
+
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
+
+use crate::base::backoff::Exponential;
+
+/// First and longest pause between two attempts. The longest one limits how late a newly installed CRD is noticed.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// Time without a failure after which the pauses start over. Longer than the longest pause, so that they never start over for a
+/// watch that always fails.
+const RECOVERED: Duration = Duration::from_secs(60);
+
+/// The pauses of one watch.
+///
+/// A success does not reset them. A watcher returns `Init` before it lists, even if each list fails, and kube would count that as a
+/// success. Only time without a failure resets them.
+pub(super) struct WatchBackoff(ResetTimerBackoff<Exponential>);
+
+impl WatchBackoff {
+    pub(super) fn new() -> Self {
+        Self(ResetTimerBackoff::new(
+            Exponential::new(RETRY.0, RETRY.1),
+            RECOVERED,
+        ))
+    }
+
+    /// The next pause.
+    pub(super) fn pause(&mut self) -> Duration {
+        self.0.next().unwrap_or(RETRY.1)
+    }
+}
+
+impl Iterator for WatchBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next()
+    }
+}
+
+impl Backoff for WatchBackoff {
+    fn reset(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_of_a_watch_that_always_fails_grow_although_each_attempt_starts_with_an_event() {
+        let mut backoff = WatchBackoff::new();
+        let mut last = None;
+        for _ in 0..8 {
+            // As kube's `StreamBackoff` does on `Ok(Event::Init)`.
+            Backoff::reset(&mut backoff);
+            last = backoff.next();
+        }
+        assert!(last >= Some(RETRY.1 * 3 / 4), "{last:?}");
+    }
+}

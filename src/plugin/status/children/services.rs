@@ -1,0 +1,93 @@
+//! The Services.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+
+use super::cached;
+use crate::api::names;
+use crate::domain::observed::Observed;
+use crate::plugin::status::view::{ChildHealth, ChildView};
+use crate::reconcile::context::Caches;
+
+pub(super) fn services(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
+    let server = observed.server.name_any();
+    let mut wanted = vec![names::api_service(&server), names::headless_service(&server)];
+    if observed.server.spec.metrics_enabled() {
+        wanted.push(names::metrics_service(&server));
+    }
+    let of_server = |service: &Arc<Service>| {
+        service.namespace() == observed.server.namespace()
+            && service.labels().get(names::INSTANCE_LABEL) == Some(&server)
+    };
+    let others = caches.services.all().into_iter().filter(of_server);
+    let others: BTreeSet<String> = others.map(|service| service.name_any()).collect();
+    let others = others
+        .into_iter()
+        .filter(|name| !wanted.contains(name))
+        .collect::<Vec<_>>();
+    wanted.extend(others);
+    wanted
+        .iter()
+        .map(|name| cached(observed, "Service", name, &caches.services, service))
+        .collect()
+}
+
+/// A load balancer without an address cannot be reached from outside the cluster.
+fn service(service: &Service) -> (ChildHealth, String) {
+    let spec = service.spec.clone().unwrap_or_default();
+    let ports: Vec<String> = spec
+        .ports
+        .iter()
+        .flatten()
+        .map(|port| port.port.to_string())
+        .collect();
+    let kind = match spec.cluster_ip.as_deref() {
+        Some("None") => "headless".to_owned(),
+        _ => spec.type_.unwrap_or_default(),
+    };
+    let ingress = service
+        .status
+        .as_ref()
+        .and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
+    let address = ingress
+        .and_then(|ingress| ingress.first())
+        .and_then(|first| first.ip.clone().or_else(|| first.hostname.clone()));
+    let (health, at) = match (address, kind.as_str()) {
+        (Some(address), _) => (ChildHealth::Good, format!(" at {address}")),
+        (None, "LoadBalancer") => (ChildHealth::Waiting, " without an address yet".into()),
+        (None, _) => (ChildHealth::Good, String::new()),
+    };
+    (health, format!("{kind}{at}, port {}", ports.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_load_balancer_is_good_once_it_has_an_address() {
+        let described = |status: Value| {
+            let spec = json!({"type": "LoadBalancer", "ports": [{"port": 8080}]});
+            let stored = json!({"spec": spec, "status": {"loadBalancer": status}});
+            service(&serde_json::from_value(stored).unwrap())
+        };
+        let waiting = (
+            ChildHealth::Waiting,
+            "LoadBalancer without an address yet, port 8080".to_owned(),
+        );
+        assert_eq!(described(json!({})), waiting);
+        assert_eq!(described(json!({"ingress": []})), waiting);
+        assert_eq!(
+            described(json!({"ingress": [{"ip": "192.0.2.1"}]})),
+            (
+                ChildHealth::Good,
+                "LoadBalancer at 192.0.2.1, port 8080".to_owned()
+            )
+        );
+    }
+}
