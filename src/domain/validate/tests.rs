@@ -1,3 +1,4 @@
+mod agreement;
 mod database;
 
 use crate::api::names;
