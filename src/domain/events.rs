@@ -5,6 +5,7 @@
 //! conditions, or those of the Go operator if they have the same meaning (contract, section 5).
 
 mod database;
+mod settings;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
@@ -74,6 +75,7 @@ pub fn of_reconcile(
         events.extend(event.filter(|event| !events.iter().any(|earlier: &Event| earlier.note == event.note)));
     }
     events.extend(database::change(observed, applied));
+    events.extend(settings::warnings(observed, before, after));
     events
 }
 
