@@ -24,6 +24,7 @@ mod kstatus;
 mod leader;
 mod metrics;
 mod model;
+mod network;
 #[cfg(feature = "otel")]
 mod otel;
 mod packaging;

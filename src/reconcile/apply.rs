@@ -77,8 +77,13 @@ pub async fn apply(context: &Context, observed: &Observed, desired: Desired) -> 
     .await;
     let name = names::baseline_network_policy(&observed.server.name_any());
     let policies = &context.caches.network_policies;
-    let written = writer.child(policies, &name, network_policy).await;
-    record(&mut applied, "NetworkPolicy", name, written, Read::Missing);
+    let written = match network_policy {
+        Some(policy) => Some(writer.child(policies, &name, policy).await),
+        None => writer.remove(policies, &name).await,
+    };
+    if let Some(written) = written {
+        record(&mut applied, "NetworkPolicy", name, written, Read::Missing);
+    }
     apply_database(&writer, &mut applied, database, groundwork).await;
     let may_restart = refused.is_none() && groundwork.allows_restart(&workload);
     Box::pin(apply_workload(

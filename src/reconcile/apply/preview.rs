@@ -126,7 +126,9 @@ pub async fn preview(context: &Context, observed: &Observed, desired: Desired) -
     let services = [headless_service, api_service];
     previews.extend(sketch.services(&server, services, metrics_service).await);
     let name = names::baseline_network_policy(&server);
-    previews.push(sketch.child("NetworkPolicy", name, network_policy).await);
+    if let Some(policy) = network_policy {
+        previews.push(sketch.child("NetworkPolicy", name, policy).await);
+    }
     previews.extend(sketch.database(observed, database, groundwork).await);
     let may_restart = groundwork.allows_restart(&workload);
     let workload = sketch.workload(observed, workload, groundwork).await;
