@@ -24,6 +24,7 @@ mod kstatus;
 mod leader;
 mod metrics;
 mod model;
+mod namespaces;
 mod network;
 #[cfg(feature = "otel")]
 mod otel;
@@ -31,6 +32,7 @@ mod packaging;
 mod pause;
 mod plugin;
 mod proxy;
+mod reads;
 mod restarts;
 mod rollouts;
 mod rooms;

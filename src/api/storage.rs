@@ -16,7 +16,7 @@ pub enum Retention {
     Delete,
 }
 
-/// Size, StorageClass and retention of the server's volumes. Each volume is a `ReadWriteOnce` PersistentVolumeClaim.
+/// Size, StorageClass and retention of the server's volumes. Each volume is a `ReadWriteOnce` `PersistentVolumeClaim`.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::content_volume_stays())]

@@ -1,4 +1,4 @@
-//! What the operator did to each child. Data only; `reconcile/apply` writes the children.
+//! The outcome of the apply for each child. Data only; `reconcile/apply` writes the children.
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,25 +74,25 @@ pub enum Outcome {
     Created,
     /// It was changed: the spec moved on, or somebody had edited it.
     Updated,
-    /// The user asked for a new key, and it has one.
+    /// The user requested a new key, and it was generated.
     Rotated,
-    /// It no longer goes with the server: the policy does not delete it any more.
+    /// It is no longer deleted with the server: the policy has changed.
     Released,
     /// It was deleted: the spec no longer wants it.
     Deleted,
-    /// An object of this name belongs to somebody else. It was not touched. The text says whose it is.
+    /// An object of this name belongs to another owner. It was not touched. The text names the owner.
     Foreign(String),
-    /// A previous one is still being deleted; its end triggers the next try.
+    /// A former object is still being deleted; its end triggers the next reconcile.
     Terminating,
-    /// The namespace is being deleted, so it could not be made. There is nothing to try again.
+    /// The namespace is being deleted, so it could not be created. Retrying does not help.
     NamespaceTerminating,
-    /// A pod that stood in the way of a rollout was deleted, so that its StatefulSet makes a new one. The text says why.
+    /// A pod was deleted, so that its StatefulSet creates a new one. The text says why.
     Replaced(String),
-    /// The server is being deleted, so it was not made. There is nothing to try again.
+    /// The server is being deleted, so it was not created. Retrying does not help.
     ServerGone,
     /// It is not as desired, and is not written, because the user has paused the server.
     Withheld,
-    /// A Secret that is missing and is not generated: data that is there may know another value.
+    /// A Secret is missing and is not generated: existing data may use a different value.
     NotGenerated,
     /// An earlier child that it needs failed, so it was not written.
     Skipped,
@@ -101,7 +101,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether nothing is to be tried again: the child is now as desired, or is not to be.
+    /// Whether nothing is to be retried: the child is as desired, or must not be written.
     #[must_use]
     pub fn is_done(&self) -> bool {
         match self {
@@ -134,36 +134,38 @@ impl fmt::Display for Outcome {
             Self::Created => formatter.write_str("created"),
             Self::Updated => formatter.write_str("updated"),
             Self::Rotated => formatter.write_str("rotated"),
-            Self::Released => formatter.write_str("no longer goes with the server"),
+            Self::Released => formatter.write_str("no longer deleted with the server"),
             Self::Deleted => formatter.write_str("deleted"),
             Self::Foreign(whom) => write!(formatter, "belongs to {whom}"),
-            Self::Terminating => formatter.write_str("the previous one is still being deleted"),
+            Self::Terminating => formatter.write_str("a former object is still being deleted"),
             Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
             Self::ServerGone => formatter.write_str("the server is being deleted"),
             Self::Replaced(why) => formatter.write_str(why),
             Self::Withheld => formatter.write_str("not written while the server is paused"),
-            Self::NotGenerated => formatter.write_str("not generated beside data that may know another"),
+            Self::NotGenerated => {
+                formatter.write_str("not generated: existing data may use a different value")
+            }
             Self::Skipped => formatter.write_str("waits for an earlier child"),
             Self::Failed(error) => error.fmt(formatter),
         }
     }
 }
 
-/// One child and what became of it.
+/// One child and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Kind, as in `kubectl get <kind>`.
     pub kind: &'static str,
     /// Name, in the server's namespace.
     pub name: String,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
 /// The children after this step, as the API server returned them.
 #[derive(Debug)]
 pub struct Applied {
-    /// Every child that was looked at, in the order of work.
+    /// Every child that was compared or written, in this order.
     pub steps: Vec<Step>,
     /// The ConfigMap.
     pub config_map: Read<Arc<ConfigMap>>,
@@ -191,7 +193,7 @@ impl Applied {
         self.steps.iter().all(|step| step.outcome.is_done())
     }
 
-    /// What kept the first child that is not as desired from it: a label in the metrics. `None` if all are.
+    /// Why the first child is not as desired: a label in the metrics. `None` if all are.
     #[must_use]
     pub fn failure(&self) -> Option<&'static str> {
         let mut outcomes = self.steps.iter().map(|step| &step.outcome);

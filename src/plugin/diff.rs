@@ -1,15 +1,17 @@
 //! `diff`: what an apply would change, child by child, and whether the pod restarts.
 //!
-//! The steps are those of a reconcile up to the apply: observe, validate, desired; then [`preview`] in its place.
+//! The steps are those of a reconcile: observe, validate, desired, and the apply, which sends dry runs here.
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `diff/manifest.rs` | a manifest → the server that the API server would store |
+//! | `diff/previews.rs` | the outcomes of the dry runs → what would become of each child; pure |
 //! | `diff/restart.rs` | whether the pod restarts, and why; pure |
 //! | `diff/unread.rs` | what could not be read, so that it is not known; pure |
 //! | `diff/text.rs` | the text; pure |
 
 mod manifest;
+mod previews;
 mod restart;
 mod text;
 mod unread;
@@ -18,7 +20,8 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use self::restart::Fate;
+use self::previews::{Change, Preview, previews};
+use self::restart::Effect;
 use super::cluster::Cluster;
 use super::{EXIT_NO, EXIT_UNKNOWN, Error, paint};
 use crate::api::DittoServer;
@@ -27,17 +30,18 @@ use crate::domain::observed::Observed;
 use crate::domain::validate::{Severity, validate};
 use crate::domain::volumes::{self, Expansion};
 use crate::plugin::args::{ClusterArgs, DiffArgs};
-use crate::reconcile::apply::preview::{Change, Preview, preview};
+use crate::reconcile::apply::dry_run;
 use crate::reconcile::context::Context;
 use crate::reconcile::observe::observe;
 
-/// What would become of one server.
+/// What an apply would change for one server.
 struct Difference {
     server: Arc<DittoServer>,
-    /// What is wrong with it, and what else a reader must know.
+    /// What is wrong with it, and what else a user must know.
     notes: Vec<String>,
     previews: Vec<Preview>,
-    fate: Fate,
+    /// What becomes of the pod.
+    effect: Effect,
 }
 
 /// Shows what would change.
@@ -68,7 +72,7 @@ pub(super) async fn run(target: &ClusterArgs, args: &DiffArgs) -> Result<u8, Err
 fn exit_status(difference: &Difference) -> u8 {
     let previews = &difference.previews;
     let failed = |preview: &Preview| matches!(preview.change, Change::Failed(_));
-    if difference.fate.is_unknown() || previews.iter().any(failed) {
+    if difference.effect.is_unknown() || previews.iter().any(failed) {
         EXIT_UNKNOWN
     } else if previews.iter().any(|preview| preview.change.is_write()) {
         EXIT_NO
@@ -79,13 +83,13 @@ fn exit_status(difference: &Difference) -> u8 {
 
 /// The volumes that do not become what the spec asks for.
 fn stuck_volumes(observed: &Observed) -> Vec<String> {
-    let told = volumes::differences(observed)
+    let messages = volumes::differences(observed)
         .into_iter()
         .filter_map(|growth| match growth {
             Expansion::Blocked(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
             Expansion::Request { .. } | Expansion::InProgress(_) => None,
         });
-    told.collect()
+    messages.collect()
 }
 
 async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Difference, Error> {
@@ -93,7 +97,7 @@ async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Diffe
     let verdict = validate(&observed);
     let violations = verdict.all();
     let unread = unread::unread(&observed, &violations);
-    // What could not be read is told with the fate, and for whom it could not: not for the operator.
+    // What could not be read is shown with the effect on the pod: it could not be read by this user, who is not the operator.
     let known = violations
         .iter()
         .filter(|violation| violation.severity != Severity::Unknown);
@@ -108,29 +112,28 @@ async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Diffe
         });
     };
     if observed.server.is_paused() {
-        notes.push(
-            "the server is paused: the operator writes none of this until you remove the annotation".into(),
-        );
+        notes.push("the server is paused: no change is written until you resume it".into());
     }
     if observed.server.metadata.deletion_timestamp.is_some() {
-        notes.push("the server is being deleted: the operator writes none of this".into());
+        notes.push("the server is being deleted: no change is written".into());
     }
     let desired = desired(valid, &context.settings)?;
-    let mut previews = preview(context, &observed, desired).await;
+    let (applied, planned) = dry_run(context, &observed, &desired).await;
+    let mut previews = previews(&observed, &desired, &applied, planned);
     previews.iter_mut().for_each(text::forget_what_is_the_same);
     if !unread.is_empty() {
-        // Held because it was not read here. The operator, which reads it, may write them.
+        // Held because something was not read here. The operator can read it, and may write them.
         previews.retain(|preview| !matches!(preview.change, Change::Held(_)));
     }
-    let fate = if unread.is_empty() {
-        restart::fate(&observed, &previews)
+    let effect = if unread.is_empty() {
+        restart::effect(&observed, &previews)
     } else {
-        Fate::Unknown(unread)
+        Effect::Unknown(unread)
     };
     Ok(Difference {
         server: Arc::clone(&observed.server),
         notes,
         previews,
-        fate,
+        effect,
     })
 }

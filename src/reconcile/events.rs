@@ -1,4 +1,4 @@
-//! The I/O half of events: hands them to the API server.
+//! Writes events to the API server.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,10 +9,10 @@ use crate::api::DittoServer;
 use crate::cluster::client::errors::is_namespace_terminating;
 use crate::reconcile::context::Context;
 
-/// Source component of every event; the Go operator's name, so that filters on it go on working.
+/// Source component of every event; the Go operator's name, so that filters on it still work.
 const COMPONENT: &str = "dittoserver-controller";
 
-/// A recorder that writes through `client`. It folds repeats into a series.
+/// A recorder that writes through `client`. It merges repeated events into a series.
 #[must_use]
 pub fn recorder(client: &Client) -> Recorder {
     Recorder::new(
@@ -24,20 +24,20 @@ pub fn recorder(client: &Client) -> Recorder {
     )
 }
 
-/// The pod's name, which Kubernetes gives it as host name.
+/// The pod's name, which is its host name in Kubernetes.
 fn instance() -> Option<String> {
     std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty())
 }
 
-/// Publishes events about one server. An event that cannot be written is logged and dropped: it must not hold up the
-/// reconcile, and the status tells the same.
+/// Publishes events about one server. An event that cannot be written is logged and dropped: it must not block the
+/// reconcile, and the status reports the same.
 #[tracing::instrument(name = "events", level = "debug", skip_all)]
-pub async fn publish(context: &Context, server: &DittoServer, story: &[Event]) {
+pub async fn publish(context: &Context, server: &DittoServer, events: &[Event]) {
     let reference = server.object_ref(&());
-    for event in story {
+    for event in events {
         tracing::info!(reason = %event.reason, note = event.note.as_deref().unwrap_or_default(), "event");
-        if let Err(error) = context.recorder.publish(&foldable(event), &reference).await {
-            // In a namespace that is being deleted nothing can be told any more.
+        if let Err(error) = context.recorder.publish(&mergeable(event), &reference).await {
+            // In a namespace that is being deleted no event can be created.
             if is_namespace_terminating(&error) {
                 return;
             }
@@ -46,9 +46,9 @@ pub async fn publish(context: &Context, server: &DittoServer, story: &[Event]) {
     }
 }
 
-/// The recorder folds events of one reason and action, whatever their notes say, and keeps the first note. So the action,
-/// which no tool shows, also tells the notes apart: only true repeats are folded.
-fn foldable(event: &Event) -> Event {
+/// The recorder merges events of one reason and action, whatever their notes say, and keeps the first note. So a hash of the
+/// note is part of the action, which no tool shows: only identical events are merged.
+fn mergeable(event: &Event) -> Event {
     let mut hasher = DefaultHasher::new();
     event.note.hash(&mut hasher);
     Event {
@@ -77,8 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn only_true_repeats_are_folded() {
-        assert_eq!(foldable(&event("a")).action, foldable(&event("a")).action);
-        assert_ne!(foldable(&event("a")).action, foldable(&event("b")).action);
+    fn only_identical_events_are_merged() {
+        assert_eq!(mergeable(&event("a")).action, mergeable(&event("a")).action);
+        assert_ne!(mergeable(&event("a")).action, mergeable(&event("b")).action);
     }
 }

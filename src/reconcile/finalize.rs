@@ -1,20 +1,20 @@
-//! Deletion: what is to be done before a server goes.
+//! Deletion: the finalizer, and the cleanup before a server is removed.
 //!
-//! Children go by garbage collection, and what outlives the server has no owner reference. So a finalizer is needed only
-//! where the user's policy deletes data (`storage.retention: Delete`, `percona.deleteWithServer`) where something that is to
-//! stay would still follow the server, and where the pod has lost its StatefulSet; and it is the one that the Go operator set on every server; where it is not needed, it is taken off
-//! ([`guard`]).
+//! Garbage collection deletes the children, and objects that outlive the server have no owner reference. So a finalizer is
+//! needed only if the user's policy deletes data (`storage.retention: Delete`, `percona.deleteWithServer`), if something that is
+//! to be kept would still be deleted with the server, or if the pod has no StatefulSet. It is the finalizer that the Go operator
+//! set on every server; where it is not needed, it is removed ([`update_finalizer`]).
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `finalize/plan.rs` | what is cleaned up under which policy, and when it is enough; pure |
+//! | `domain/cleanup/plan.rs` | what is deleted and kept under which policy, and when the cleanup ends; pure |
+//! | `domain/cleanup/events.rs` | its events; pure |
 //! | `finalize/clean.rs` | the calls |
-//! | `finalize/database.rs` | the call by which a database stays, also that of a live server that has none any more |
-//! | `finalize/story.rs` | its events |
+//! | `finalize/database.rs` | the writes to a database cluster |
 //!
-//! A cleanup remembers nothing: each pass looks at what there is ([`clean`]), the status tells it, and only then does the
-//! server go ([`release`]). It ends in any case but one: while a database that is to stay would be collected with the
-//! server, or may be because it cannot be read, the server stays.
+//! A cleanup keeps no state: each pass reads what exists ([`clean`]), the status reports it, and only then is the finalizer
+//! removed ([`finish`]). Every cleanup ends, with one exception: the server stays while a database that is to be kept would be
+//! garbage-collected with it, or might be because it cannot be read.
 
 mod clean;
 mod database;
@@ -31,13 +31,12 @@ use serde_json::json;
 use thiserror::Error;
 
 use self::clean::Cleaner;
-pub(crate) use self::database::release as release_database;
 use super::events;
 use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::cluster::client::errors;
 use crate::cluster::client::params::patch_params;
-use crate::domain::cleanup::events as cleanup_events;
 use crate::domain::cleanup::plan::{self, Cleanup, Next, Plan};
+use crate::domain::cleanup::{Progress, events as cleanup_events};
 use crate::domain::data_home;
 use crate::domain::observed::Observed;
 use crate::reconcile::context::Context;
@@ -51,7 +50,7 @@ pub enum Error {
     /// The server could not be read.
     #[error("the server could not be read before its cleanup: {}", errors::explain(.0))]
     Read(#[source] Box<kube::Error>),
-    /// What must be done before the server goes failed.
+    /// What must be done before the finalizer is removed has failed.
     #[error("not cleaned up yet: {0}")]
     Vital(String),
 }
@@ -68,14 +67,18 @@ impl Error {
     }
 }
 
-/// Sets the finalizer on a live server if it is needed, and takes it off if not. One patch of the metadata, on change
-/// only, and only if the server is as it was observed. A paused server is not written: what it has to clean up is then
-/// decided when its pause ends.
+/// Sets the finalizer on a live server if it is needed, and removes it if not. One patch of the metadata, only on change, and
+/// only if the server is as it was observed. A paused server is not written; its finalizer is updated when it is resumed.
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time.
-#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "guard"))]
-pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> {
+#[tracing::instrument(
+    name = "finalize",
+    level = "debug",
+    skip_all,
+    fields(part = "update_finalizer")
+)]
+pub async fn update_finalizer(context: &Context, observed: &Observed) -> Result<(), Error> {
     let server = &observed.server;
     let has_it = has_finalizer(&server.metadata);
     let is_needed = plan::needs_finalizer(observed);
@@ -95,10 +98,21 @@ pub async fn guard(context: &Context, observed: &Observed) -> Result<(), Error> 
     Ok(())
 }
 
-/// Why the finalizer is not as it should be, for the status. A conflict is left out: the next pass sees what has changed.
+/// What the status reports about finalizer and cleanup.
 #[must_use]
-pub fn unguarded(guarded: &Result<(), Error>) -> Option<String> {
-    let error = guarded.as_ref().err()?;
+pub fn progress(updated: &Result<(), Error>, cleanup: &Result<Option<Cleanup>, Error>) -> Progress {
+    Progress {
+        finalizer_error: finalizer_error(updated),
+        pending: match cleanup {
+            Ok(cleanup) => cleanup.as_ref().and_then(Cleanup::pending),
+            Err(error) => Some(error.to_string()),
+        },
+    }
+}
+
+/// Why the finalizer is not as it should be. A conflict is left out: the next reconcile reads what has changed.
+fn finalizer_error(updated: &Result<(), Error>) -> Option<String> {
+    let error = updated.as_ref().err()?;
     let is_conflict = matches!(
         error,
         Error::Finalizer(source) if matches!(source.as_ref(), kube::Error::Api(status) if status.code == 409)
@@ -118,7 +132,7 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
     }
     let read = api(context, metadata).get_opt(&observed.server.name_any()).await;
     let live = read.map_err(|error| Error::Read(Box::new(error)))?;
-    // Gone, or another one of the name: then the cache is old, and the data is not this server's any more.
+    // Gone, or replaced by another one of the same name: the cache is stale, and the data no longer belongs to this server.
     let Some(live) = live.filter(|live| live.uid() == metadata.uid && has_finalizer(&live.metadata)) else {
         return Ok(None);
     };
@@ -128,27 +142,18 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
     };
     let in_own_postgres = data_home::may_be_in_own_postgres(observed);
     let cleanup = cleaner
-        .pass(|remains| Plan::of(&live, remains, in_own_postgres))
+        .pass(|database| Plan::of(&live, database, in_own_postgres))
         .await;
     events::publish(context, &live, &cleanup_events::of_pass(&cleanup)).await;
     Ok(Some(cleanup))
 }
 
-/// What is still to be done, for the status.
-#[must_use]
-pub fn left(cleanup: &Result<Option<Cleanup>, Error>) -> Option<String> {
-    match cleanup {
-        Ok(cleanup) => cleanup.as_ref().and_then(Cleanup::left),
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-/// Lets a server go whose cleanup has come to its end, or says when to look again.
+/// Removes the finalizer of a server whose cleanup has ended, or returns when to try again.
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time; and while what must be done is not.
-#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "release"))]
-pub async fn release(
+#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "finish"))]
+pub async fn finish(
     context: &Context,
     server: &DittoServer,
     cleanup: Option<Cleanup>,
@@ -158,24 +163,25 @@ pub async fn release(
     };
     let age = age(&server.metadata);
     match cleanup.next(age) {
-        Next::Again(_) if cleanup.tasks.iter().any(plan::Task::is_failed_and_vital) => {
-            return Err(Error::Vital(cleanup.left().unwrap_or_default()));
+        Next::Retry(_) if cleanup.tasks.iter().any(plan::Task::is_failed_and_vital) => {
+            return Err(Error::Vital(cleanup.pending().unwrap_or_default()));
         }
-        Next::Again(pause) => return Ok(Action::requeue(pause)),
-        Next::LetGoUnfinished(left) => {
-            events::publish(context, server, &[cleanup_events::timed_out(&left, age)]).await;
+        Next::Retry(pause) => return Ok(Action::requeue(pause)),
+        Next::GiveUp(pending) => {
+            events::publish(context, server, &[cleanup_events::timed_out(&pending, age)]).await;
         }
-        Next::LetGo => {}
+        Next::RemoveFinalizer => {}
     }
-    take_off(context, &server.metadata).await
+    remove_finalizer(context, &server.metadata).await
 }
 
-/// Lets a stored object go that is being deleted and does not parse. Its policy cannot be read, so everything stays.
+/// Removes the finalizer of a stored object that is being deleted and does not parse. Its policy cannot be read, so all data is
+/// kept.
 ///
 /// # Errors
-/// As [`release`].
-#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "release"))]
-pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> Result<Action, Error> {
+/// As [`finish`].
+#[tracing::instrument(name = "finalize", level = "debug", skip_all, fields(part = "finish"))]
+pub async fn finish_unparsable(context: &Context, invalid: &InvalidObject) -> Result<Action, Error> {
     let mut server = DittoServer::new("", DittoServerSpec::default());
     server.metadata = invalid.metadata.clone();
     if server.metadata.deletion_timestamp.is_none() || !has_finalizer(&server.metadata) {
@@ -186,17 +192,17 @@ pub async fn release_unparsable(context: &Context, invalid: &InvalidObject) -> R
         server: &server,
     };
     let cleanup = cleaner.pass(|_| Plan::keep_all(&server)).await;
-    release(context, &server, Some(cleanup)).await
+    finish(context, &server, Some(cleanup)).await
 }
 
-/// Takes the finalizer off. Metadata only: the answer may be a server that does not parse.
-pub(crate) async fn take_off(context: &Context, metadata: &ObjectMeta) -> Result<Action, Error> {
+/// Removes the finalizer. Patches the metadata, because the answer may be a server that does not parse.
+pub(crate) async fn remove_finalizer(context: &Context, metadata: &ObjectMeta) -> Result<Action, Error> {
     let mut finalizers = metadata.finalizers.iter().flatten();
     let Some(index) = finalizers.position(|finalizer| finalizer == names::FINALIZER) else {
         return Ok(Action::await_change());
     };
-    // The tests guard against another server of this name, and against a change of the list meanwhile. A resource version
-    // would do too, but this pass has just written the status.
+    // The tests guard against another server of this name, and against a concurrent change of the list. A resource version does
+    // not help, because this reconcile has just written the status.
     let path = format!("/metadata/finalizers/{index}");
     let operations = json!([
         {"op": "test", "path": "/metadata/uid", "value": metadata.uid},
@@ -216,7 +222,7 @@ pub(crate) async fn take_off(context: &Context, metadata: &ObjectMeta) -> Result
     }
 }
 
-/// The resource version guards the list against a finalizer that somebody adds meanwhile.
+/// The resource version guards the list against a finalizer that is added concurrently.
 fn finalizers_of(metadata: &ObjectMeta, finalizers: &[String]) -> serde_json::Value {
     json!({"metadata": {
         "uid": metadata.uid,
@@ -238,7 +244,7 @@ fn of_others(metadata: &ObjectMeta) -> Vec<String> {
         .collect()
 }
 
-/// Time since the deletion was asked for.
+/// Time since the deletion was requested.
 fn age(metadata: &ObjectMeta) -> Duration {
     let since = metadata.deletion_timestamp.as_ref().map(|time| time.0);
     let age = since.map(|since| Timestamp::now().duration_since(since));

@@ -1,6 +1,6 @@
 //! One reconcile, from top to bottom. [`reconcile`] is the table of contents of the operator.
 //!
-//! Each step hands the next one plain data. A failure in any step still reaches the conditions, the status is written, and only
+//! Each step returns plain data to the next. A failure in any step still reaches the conditions, the status is written, and only
 //! then is the error returned for backoff.
 //!
 //! | module | purpose |
@@ -35,6 +35,7 @@ use thiserror::Error;
 use self::context::Context;
 use self::observe::observe;
 use crate::api::DittoServer;
+use crate::base::backoff::jitter;
 use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
@@ -42,7 +43,7 @@ use crate::domain::desired::desired;
 use crate::domain::validate::validate;
 use crate::domain::{self, volumes};
 
-/// Why a reconcile is to be tried again.
+/// Why a reconcile is retried.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The children could not be built.
@@ -55,6 +56,12 @@ pub enum Error {
         summary: String,
         /// What kept the first of them from it.
         cause: &'static str,
+    },
+    /// Something could not be read. The status says what.
+    #[error("{what} could not be read")]
+    Unread {
+        /// The first of it.
+        what: String,
     },
     /// The status could not be written.
     #[error(transparent)]
@@ -70,6 +77,7 @@ impl Error {
         let (step, error) = match self {
             Self::Desired(domain::desired::Error::Yaml(_)) => ("desired", "yaml"),
             Self::Incomplete { cause, .. } => ("apply", *cause),
+            Self::Unread { .. } => ("observe", "read"),
             Self::Status(_) => ("status", "call"),
             Self::Finalize(error) => ("finalize", error.variant()),
         };
@@ -87,23 +95,22 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let desired = buildable
         .map(|valid| desired(valid, &context.settings))
         .transpose();
-    let guarded = finalize::guard(context, &observed).await;
+    let finalizer = finalize::update_finalizer(context, &observed).await;
     let cleanup = finalize::clean(context, &observed).await;
     let applied = match &desired {
-        Ok(Some(desired)) => Box::pin(apply::apply(context, &observed, desired.clone())).await,
+        Ok(Some(desired)) => Box::pin(apply::apply(context, &observed, desired)).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
     for step in &applied.steps {
         context.metrics.child(step.kind, step.outcome.label());
     }
-    let mut inputs = Inputs::new(
+    let inputs = Inputs::new(
         &observed,
         &verdict,
         desired.as_ref().map_err(ToString::to_string),
         &applied,
+        finalize::progress(&finalizer, &cleanup),
     );
-    inputs.finalizer_error = finalize::unguarded(&guarded);
-    inputs.cleanup_left = finalize::left(&cleanup);
     let before = server.status.clone().unwrap_or_default();
     let generation = server.metadata.generation.unwrap_or_default();
     let now = Timestamp::now();
@@ -114,18 +121,19 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let transitions = domain::events::of_reconcile(&observed, &before, &after, &applied);
     events::publish(context, server, &transitions).await;
     if is_deleting {
-        // It may be gone by now, and must go even if its status cannot be written.
-        return Ok(finalize::release(context, server, cleanup?).await?);
+        // The server may be gone by now. Its finalizer is removed even if its status cannot be written.
+        return Ok(finalize::finish(context, server, cleanup?).await?);
     }
     desired?;
     written?;
-    guarded?;
+    finalizer?;
     complete(&applied)?;
-    // Time that passes changes nothing in the cluster that a watch would tell.
+    observe::complete(&observed).map_err(|what| Error::Unread { what })?;
+    // No watch reports that time has passed.
     let due = [deadline, volumes::may_follow_in(&observed)]
         .into_iter()
         .flatten();
-    Ok(Action::requeue(due.fold(context.resync, Duration::min)))
+    Ok(Action::requeue(due.fold(jitter(context.resync), Duration::min)))
 }
 
 fn complete(applied: &Applied) -> Result<(), Error> {

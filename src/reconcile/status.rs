@@ -25,7 +25,7 @@ pub struct Error(#[from] Box<kube::Error>);
 
 /// Writes `after` by server-side apply, if it differs from what the server holds. Returns whether it wrote.
 ///
-/// The conditions are a list-map keyed by `type`; those of others stay. The UID is named, so that a server
+/// The conditions are a list with the key `type`; those of others are kept. The UID is named, so that a server
 /// re-created under the same name never gets its predecessor's status.
 ///
 /// # Errors
@@ -68,7 +68,7 @@ pub async fn write(
 }
 
 /// Server-side apply cannot remove what another field manager wrote, such as conditions and fields that the Go operator
-/// left behind. This does, and keeps the conditions of third parties. The resource version guards against their changes.
+/// left. This does, and keeps the conditions of others. The resource version guards against concurrent changes.
 async fn drop_stale(
     api: &Api<DittoServer>,
     written: &DittoServer,

@@ -38,6 +38,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::audit::AuditLog;
+use self::process::POLL;
 use self::recorder::recorded;
 
 /// A namespaced kind that tests can read and write.
@@ -216,7 +217,7 @@ impl World {
     }
 
     /// Waits until the pod of the server `files` is as old as the operator requires before it re-creates the StatefulSet
-    /// (`volumes/settled.rs`). The garbage collector may delete a younger pod that it has not yet observed.
+    /// (`volumes/stable.rs`). The garbage collector may delete a younger pod that it has not yet observed.
     pub async fn old_pod(&self) {
         const OLD: SignedDuration = SignedDuration::from_secs(10);
         let made = self.get::<Pod>("files-0").await.metadata.creation_timestamp;
@@ -273,7 +274,7 @@ impl World {
                 return note;
             }
             assert!(Instant::now() < deadline, "no event {reason}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL).await;
         }
     }
 

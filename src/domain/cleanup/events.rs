@@ -4,35 +4,35 @@ use std::time::Duration;
 
 use kube::runtime::events::{Event, EventType};
 
-use super::plan::{Cleanup, Fate};
+use super::plan::{Cleanup, TaskState};
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::events::{database_kept, event};
 
-/// Data was asked to go, as the policy says.
+/// Volumes and Secrets are deleted, as the policy says.
 pub const DATA_DELETED: &str = "DataDeleted";
-/// The database was asked to go, as the policy says.
+/// The database is deleted, as the policy says.
 pub const PERCONA_DELETED: &str = "PerconaDeleted";
-/// The server goes although not everything is done.
+/// The finalizer was removed although the cleanup is not complete.
 pub const CLEANUP_TIMEOUT: &str = "CleanupTimeout";
 
-/// What one pass did.
+/// The events of one pass.
 #[must_use]
 pub fn of_pass(cleanup: &Cleanup) -> Vec<Event> {
-    let tell = |type_, reason, names: Vec<String>, why: &str| {
+    let of = |type_, reason, names: Vec<String>, why: &str| {
         (!names.is_empty()).then(|| event(type_, reason, "Delete", format!("{}: {why}", names.join(", "))))
     };
-    let mut data = cleanup.named("PersistentVolumeClaim", &Fate::Asked);
-    data.extend(cleanup.named("Secret", &Fate::Asked));
-    let kept = cleanup.named(PerconaPGCluster::KIND, &Fate::Released);
+    let mut data = cleanup.in_state("PersistentVolumeClaim", &TaskState::Requested);
+    data.extend(cleanup.in_state("Secret", &TaskState::Requested));
+    let kept = cleanup.in_state(PerconaPGCluster::KIND, &TaskState::Kept);
     let events = [
-        tell(
+        of(
             EventType::Warning,
             PERCONA_DELETED,
-            cleanup.named(PerconaPGCluster::KIND, &Fate::Asked),
+            cleanup.in_state(PerconaPGCluster::KIND, &TaskState::Requested),
             "deleted with its data, as spec.percona.deleteWithServer asks",
         ),
         kept.first().map(|cluster| database_kept(cluster)),
-        tell(
+        of(
             EventType::Warning,
             DATA_DELETED,
             data,
@@ -42,11 +42,11 @@ pub fn of_pass(cleanup: &Cleanup) -> Vec<Event> {
     events.into_iter().flatten().collect()
 }
 
-/// The server goes, and this is left.
+/// The finalizer is removed, and this is not done.
 #[must_use]
-pub fn timed_out(left: &str, age: Duration) -> Event {
+pub fn timed_out(pending: &str, age: Duration) -> Event {
     let note = format!(
-        "The DittoServer goes after {} s although this is not done: {left}. Look after it by hand",
+        "The finalizer was removed after {} s, although this is not done: {pending}. Delete it manually",
         age.as_secs()
     );
     event(EventType::Warning, CLEANUP_TIMEOUT, "Delete", note)

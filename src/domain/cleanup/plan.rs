@@ -1,4 +1,4 @@
-//! What is to be cleaned up, and when it is enough. Pure.
+//! What a cleanup deletes and keeps, and when it ends. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::domain::observed::{Observed, Read};
 use crate::domain::ownership::{Owner, is_bound, owner};
 use crate::domain::secrets::{self, SecretData};
 
-/// How long a deleted server stays for the end of what was asked to go, and for what the API server refuses to delete.
-pub const LONGEST: Duration = Duration::from_secs(60);
-/// How long it stays for an API server that does not answer.
-pub const LONGEST_UNANSWERED: Duration = Duration::from_secs(600);
-/// Longest pause between two looks meanwhile. The end of a database cluster is watched and needs none.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long a deleted server waits for objects that are being deleted, or that the API server refuses to delete.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it waits for an API server that does not answer.
+pub const TIMEOUT_UNANSWERED: Duration = Duration::from_secs(600);
+/// Longest pause between two tries. The end of a database cluster is watched and needs none.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What a deletion does outside owner references.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,44 +28,44 @@ pub struct Plan {
     pub claims: Vec<String>,
     /// Managed Secrets to delete, by name.
     pub secrets: Vec<String>,
-    /// Managed Secrets that stay, by name. One that the Go operator made has the server as owner, and would go with it.
+    /// Managed Secrets to keep, by name. One that the Go operator made has the server as owner, and would be deleted with it.
     pub kept_secrets: Vec<String>,
-    /// Whether those must say themselves that they stay: the signs that tell it go in the same cleanup.
-    pub secrets_say_so: bool,
-    /// Whether the database is to go. Otherwise nothing of this server may hold on to it.
+    /// Whether these need an annotation that says that they are kept: the objects that show it are deleted by the same cleanup.
+    pub annotate_kept_secrets: bool,
+    /// Whether to delete the database. Otherwise it must not keep a reference to this server.
     pub delete_database: bool,
 }
 
-/// What there is of a server's database, whatever the spec says by now. What cannot be read is taken to be there.
+/// What exists of a server's database, whatever the spec says by now. What cannot be read counts as existing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remains {
+pub enum DatabaseState {
     /// Nothing.
-    Nothing,
-    /// The Secret of its user, which outlives a cluster that was deleted by hand. So do its volumes, and nobody deletes those.
-    User,
+    Gone,
+    /// The Secret of its user. It outlives a cluster that was deleted manually, and so do the volumes.
+    UserSecret,
     /// The cluster.
     Cluster,
 }
 
 impl Plan {
-    /// Nothing is deleted. So it is for a spec that cannot be read.
+    /// Nothing is deleted. Used for a spec that cannot be read.
     #[must_use]
     pub fn keep_all(server: &DittoServer) -> Self {
         Self {
             claims: Vec::new(),
             secrets: Vec::new(),
             kept_secrets: secrets::kept(server).into(),
-            secrets_say_so: false,
+            annotate_kept_secrets: false,
             delete_database: false,
         }
     }
 
-    /// The plan for a server. `in_own_postgres` says whether its data is in a PostgreSQL that the user runs, whatever the spec
-    /// asks for by now.
+    /// The plan for a server. `in_own_postgres` says whether its data is in a PostgreSQL that the user runs, whatever the
+    /// spec asks for by now.
     ///
-    /// A managed Secret goes with the last data that knows its value, so it stays beside a database that stays.
+    /// A managed Secret is deleted with the last data that uses its value. So it is kept if a database is kept.
     #[must_use]
-    pub fn of(server: &DittoServer, database: Remains, in_own_postgres: bool) -> Self {
+    pub fn of(server: &DittoServer, database: DatabaseState, in_own_postgres: bool) -> Self {
         let (spec, name) = (&server.spec, server.name_any());
         let delete_database = deletes_database(spec);
         if spec.retention() == Retention::Retain {
@@ -77,9 +77,9 @@ impl Plan {
         let database_stays = in_own_postgres
             || spec.postgres_secret_ref().is_some()
             || match database {
-                Remains::Nothing => false,
-                Remains::User => true,
-                Remains::Cluster => !delete_database,
+                DatabaseState::Gone => false,
+                DatabaseState::UserSecret => true,
+                DatabaseState::Cluster => !delete_database,
             };
         let managed = Vec::from(secrets::kept(server));
         let (kept_secrets, secrets) = if database_stays {
@@ -91,7 +91,7 @@ impl Plan {
             claims: names::claims(&name).into(),
             secrets,
             kept_secrets,
-            secrets_say_so: in_own_postgres && spec.postgres_secret_ref().is_none(),
+            annotate_kept_secrets: in_own_postgres && spec.postgres_secret_ref().is_none(),
             delete_database,
         }
     }
@@ -103,9 +103,9 @@ fn deletes_database(spec: &DittoServerSpec) -> bool {
 
 /// Whether a live server needs the finalizer.
 ///
-/// It does while its policy deletes anything, and while something that is to stay would still follow it: the database,
-/// after a change of policy; the Secrets that the Go operator made. And while its pod has lost the StatefulSet, for nothing
-/// else would take that along.
+/// It does while its policy deletes anything, and while something that is to be kept would still be deleted with it: the
+/// database, after a change of policy; the Secrets that the Go operator made. And while its pod has no StatefulSet, because then
+/// garbage collection does not delete the pod.
 #[must_use]
 pub fn needs_finalizer(observed: &Observed) -> bool {
     let server = &observed.server;
@@ -125,22 +125,22 @@ pub fn needs_finalizer(observed: &Observed) -> bool {
     cluster || kept.any(|read| binds(read, bound, has_it())) || leaves_pod(observed, has_it())
 }
 
-/// Whether a pod would outlive the server. While volumes grow, the StatefulSet is missing within one reconcile only.
+/// Whether a pod would outlive the server. When volumes are expanded, the StatefulSet is missing within one reconcile only.
 fn leaves_pod(observed: &Observed, as_it_is: bool) -> bool {
     let name = observed.server.name_any();
     let is_left =
-        |pod: &Arc<Pod>| pod.metadata.deletion_timestamp.is_none() && is_lost_pod(pod.as_ref(), &name);
+        |pod: &Arc<Pod>| pod.metadata.deletion_timestamp.is_none() && is_orphaned_pod(pod.as_ref(), &name);
     matches!(observed.stateful_set, Read::Missing)
         && binds(&observed.pods, |pods| pods.iter().any(is_left), as_it_is)
 }
 
-/// Whether an object is the server's pod, and no StatefulSet has it any more.
+/// Whether an object is the server's pod, and no StatefulSet owns it any more.
 #[must_use]
-pub fn is_lost_pod<K: Resource>(pod: &K, server: &str) -> bool {
+pub fn is_orphaned_pod<K: Resource>(pod: &K, server: &str) -> bool {
     pod.name_any() == names::pod(server) && is_labelled_for(pod, server) && pod.owner_references().is_empty()
 }
 
-/// Whether what was read is bound to the server. What cannot be read may be: then nothing changes.
+/// Whether what was read is bound to the server. What cannot be read may be; then the present state stays.
 fn binds<T>(read: &Read<T>, is_bound: impl FnOnce(&T) -> bool, as_it_is: bool) -> bool {
     match read {
         Read::Found(object) => is_bound(object),
@@ -149,17 +149,17 @@ fn binds<T>(read: &Read<T>, is_bound: impl FnOnce(&T) -> bool, as_it_is: bool) -
     }
 }
 
-/// Whether a Secret was kept in an earlier pass of the cleanup of this server.
+/// Whether an earlier pass of this server's cleanup has annotated a Secret as kept.
 #[must_use]
-pub fn says_that_it_stays<K: Resource>(secret: &K, server: &DittoServer) -> bool {
+pub fn is_annotated_as_kept<K: Resource>(secret: &K, server: &DittoServer) -> bool {
     let kept_for = secret.annotations().get(names::KEPT_FOR_ANNOTATION);
     kept_for.is_some() && kept_for == server.uid().as_ref()
 }
 
-/// Metadata of a cluster that is to stay: without the server as owner, and without the finalizers that would take its data
-/// along. One that the server controlled, whoever made it, is labelled as ours: so a server of that name takes it up again.
+/// Metadata of a cluster that is kept: without the server as owner, and without the finalizers that would delete its data.
+/// One that the server controlled, whoever made it, gets our labels, so that a server of that name uses it again.
 #[must_use]
-pub fn metadata_of_kept(cluster: &ObjectMeta, server: &DittoServer) -> Value {
+pub fn kept_cluster_metadata(cluster: &ObjectMeta, server: &DittoServer) -> Value {
     let uid = server.uid();
     let owners = cluster.owner_references.iter().flatten();
     let owners: Vec<_> = owners.filter(|owner| Some(&owner.uid) != uid.as_ref()).collect();
@@ -174,9 +174,9 @@ pub fn metadata_of_kept(cluster: &ObjectMeta, server: &DittoServer) -> Value {
     metadata
 }
 
-/// Metadata of a cluster that is to go with everything that belongs to it: its finalizers. `None` if it has them.
+/// The finalizers of a cluster that is to be deleted with everything that belongs to it. `None` if it has them already.
 #[must_use]
-pub fn finalizers_for_removal(cluster: &ObjectMeta) -> Option<Vec<String>> {
+pub fn missing_removal_finalizers(cluster: &ObjectMeta) -> Option<Vec<String>> {
     let there = cluster.finalizers.as_deref().unwrap_or_default();
     let mut finalizers = there.to_vec();
     for ours in percona::REMOVAL_FINALIZERS {
@@ -187,128 +187,130 @@ pub fn finalizers_for_removal(cluster: &ObjectMeta) -> Option<Vec<String>> {
     (finalizers.len() > there.len()).then_some(finalizers)
 }
 
-/// What became of one thing.
+/// The state of one object in a cleanup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It was asked to go, in this pass.
-    Asked,
-    /// It is going.
-    Going,
-    /// It no longer follows the server; changed in this pass.
-    Released,
+pub enum TaskState {
+    /// This pass has requested its deletion.
+    Requested,
+    /// It is being deleted.
+    Terminating,
+    /// It is kept, and this pass has removed its reference to the server.
+    Kept,
     /// The API server refuses. The text is its answer.
     Refused(String),
-    /// The API server did not answer, or not well.
+    /// The API server did not answer, or with an error of its own.
     Unanswered(String),
 }
 
-/// One thing that was looked at. What is not there, or belongs to somebody else, is none.
+/// One object of a cleanup. An object that does not exist, or belongs to another owner, has no task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// Kind, as in `kubectl get <kind>`.
     pub kind: &'static str,
     /// Name, in the server's namespace.
     pub name: String,
-    /// What became of it.
-    pub fate: Fate,
-    /// Whether the server stays until this is done, whatever it takes: data would be lost otherwise.
+    /// Its state.
+    pub state: TaskState,
+    /// Whether the server waits until this is done, without a time limit: otherwise data would be lost.
     pub is_vital: bool,
 }
 
 /// What one pass of a cleanup did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleanup {
-    /// Everything that was looked at.
+    /// Every object with something to do or to report.
     pub tasks: Vec<Task>,
 }
 
-/// What comes after a pass.
+/// What follows a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The server may go.
-    LetGo,
-    /// The server may go; this is left.
-    LetGoUnfinished(String),
+    /// The cleanup is complete: remove the finalizer.
+    RemoveFinalizer,
+    /// The time is up: remove the finalizer, although this is not done.
+    GiveUp(String),
     /// Another pass after this time.
-    Again(Duration),
+    Retry(Duration),
 }
 
 impl Task {
-    /// Claims and Secrets that were asked to go do so by themselves: a claim once its pod has gone, which is only after
-    /// the server. A database cluster has a finalizer of its own, so its end is waited for.
+    /// Claims and Secrets need no waiting: a claim is deleted once its pod is gone, which is only after the server. A
+    /// database cluster has a finalizer of its own, so the cleanup waits for its end.
     fn is_done(&self) -> bool {
-        match self.fate {
-            Fate::Released => true,
-            Fate::Asked | Fate::Going => self.kind != PerconaPGCluster::KIND,
-            Fate::Refused(_) | Fate::Unanswered(_) => false,
+        match self.state {
+            TaskState::Kept => true,
+            TaskState::Requested | TaskState::Terminating => self.kind != PerconaPGCluster::KIND,
+            TaskState::Refused(_) | TaskState::Unanswered(_) => false,
         }
     }
 
-    /// Whether the server stays because of it, and there is more to it than time.
+    /// Whether the server waits for it, and it has failed.
     pub(crate) fn is_failed_and_vital(&self) -> bool {
-        self.is_vital && matches!(self.fate, Fate::Refused(_) | Fate::Unanswered(_))
+        self.is_vital && matches!(self.state, TaskState::Refused(_) | TaskState::Unanswered(_))
     }
 
-    fn longest(&self) -> Duration {
-        match self.fate {
-            Fate::Unanswered(_) => LONGEST_UNANSWERED,
-            _ => LONGEST,
+    fn timeout(&self) -> Duration {
+        match self.state {
+            TaskState::Unanswered(_) => TIMEOUT_UNANSWERED,
+            _ => TIMEOUT,
         }
     }
 
-    fn told(&self) -> String {
-        let Self { kind, name, fate, .. } = self;
-        match fate {
-            Fate::Asked | Fate::Going => format!("{kind} {name} (is being deleted)"),
-            Fate::Released => format!("{kind} {name} (stays)"),
-            Fate::Refused(text) | Fate::Unanswered(text) => format!("{kind} {name} ({text})"),
+    fn text(&self) -> String {
+        let Self {
+            kind, name, state, ..
+        } = self;
+        match state {
+            TaskState::Requested | TaskState::Terminating => format!("{kind} {name} (is being deleted)"),
+            TaskState::Kept => format!("{kind} {name} (kept)"),
+            TaskState::Refused(text) | TaskState::Unanswered(text) => format!("{kind} {name} ({text})"),
         }
     }
 }
 
 impl Cleanup {
-    /// What comes next, `age` after the deletion.
+    /// What follows this pass, `age` after the deletion.
     #[must_use]
     pub fn next(&self, age: Duration) -> Next {
         let open: Vec<&Task> = self.tasks.iter().filter(|task| !task.is_done()).collect();
-        let waits = |task: &&&Task| task.is_vital || age < task.longest();
+        let waits = |task: &&&Task| task.is_vital || age < task.timeout();
         if open.is_empty() {
-            return Next::LetGo;
+            return Next::RemoveFinalizer;
         }
-        let Some(patience) = open.iter().filter(waits).map(|task| task.longest()).max() else {
-            return Next::LetGoUnfinished(list(open));
+        let Some(patience) = open.iter().filter(waits).map(|task| task.timeout()).max() else {
+            return Next::GiveUp(list(open));
         };
         let left = patience.saturating_sub(age);
-        Next::Again(if left.is_zero() {
-            LOOK_AGAIN
+        Next::Retry(if left.is_zero() {
+            RETRY_AFTER
         } else {
-            left.min(LOOK_AGAIN)
+            left.min(RETRY_AFTER)
         })
     }
 
     /// What is still to be done, for the status. `None` if nothing is.
     #[must_use]
-    pub fn left(&self) -> Option<String> {
+    pub fn pending(&self) -> Option<String> {
         let open: Vec<&Task> = self.tasks.iter().filter(|task| !task.is_done()).collect();
         (!open.is_empty()).then(|| list(open))
     }
 
-    /// The names of what had this fate in this pass, of one kind or of all but it.
-    pub(super) fn named(&self, kind: &str, fate: &Fate) -> Vec<String> {
+    /// The objects of one kind in this state.
+    pub(super) fn in_state(&self, kind: &str, state: &TaskState) -> Vec<String> {
         let tasks = self.tasks.iter();
         tasks
-            .filter(|task| task.kind == kind && task.fate == *fate)
+            .filter(|task| task.kind == kind && task.state == *state)
             .map(|task| format!("{} {}", task.kind, task.name))
             .collect()
     }
 }
 
 fn list(tasks: Vec<&Task>) -> String {
-    let told: Vec<String> = tasks.into_iter().map(Task::told).collect();
-    told.join(", ")
+    let texts: Vec<String> = tasks.into_iter().map(Task::text).collect();
+    texts.join(", ")
 }
 
-/// Whether a claim or a pod is of this server: the StatefulSet's controller gives both the selector's labels.
+/// Whether a claim or a pod belongs to this server: the StatefulSet's controller gives both the selector's labels.
 #[must_use]
 pub fn is_labelled_for<K: Resource>(object: &K, server: &str) -> bool {
     let labels = object.labels();

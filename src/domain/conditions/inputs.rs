@@ -11,6 +11,7 @@ use super::child::{Child, Conflict, conflicts};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::domain::applied::{Applied, Outcome, Step};
+use crate::domain::cleanup;
 use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::data_home;
 use crate::domain::desired::Desired;
@@ -49,10 +50,8 @@ pub struct Inputs<'a> {
     pub pods: &'a Read<Vec<Arc<Pod>>>,
     /// Volumes that are not as the spec asks.
     pub expansions: Vec<Expansion>,
-    /// Why the finalizer of the server is not as its policy needs it.
-    pub finalizer_error: Option<String>,
-    /// What a server that is being deleted waits for.
-    pub cleanup_left: Option<String>,
+    /// The finalizer, and the cleanup of a deleted server.
+    pub cleanup: cleanup::Progress,
     /// Whether the user has paused the server. A deletion continues all the same.
     pub is_paused: bool,
     /// Why the pod does not serve.
@@ -96,6 +95,7 @@ impl<'a> Inputs<'a> {
         verdict: &Verdict<'_>,
         desired: Result<&'a Option<Desired>, String>,
         applied: &'a Applied,
+        cleanup: cleanup::Progress,
     ) -> Self {
         let server = observed.server.as_ref();
         let (desired, build_error) = match desired {
@@ -121,8 +121,7 @@ impl<'a> Inputs<'a> {
             steps: &applied.steps,
             pods: &observed.pods,
             expansions: volumes::differences(observed),
-            finalizer_error: None,
-            cleanup_left: None,
+            cleanup,
             is_paused: server.is_paused(),
             pod_cause: pod_cause(observed),
             rollout_waits: applied

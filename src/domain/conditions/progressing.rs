@@ -82,7 +82,7 @@ fn is_terminal(violation: &Violation) -> bool {
 }
 
 fn deleting(inputs: &Inputs<'_>) -> Option<Judgement> {
-    let message = match &inputs.cleanup_left {
+    let message = match &inputs.cleanup.pending {
         Some(left) => format!("DittoServer is being deleted and waits for {left}"),
         None => "DittoServer is being deleted".into(),
     };
@@ -116,7 +116,7 @@ fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
 
 /// Without its finalizer a server could be deleted without the cleanup that its policy asks for.
 fn finalizer_failure(inputs: &Inputs<'_>) -> Option<String> {
-    let error = inputs.finalizer_error.as_ref()?;
+    let error = inputs.cleanup.finalizer_error.as_ref()?;
     let name = inputs.server.metadata.name.as_deref().unwrap_or_default();
     Some(format!("{}{error}", failed("DittoServer", name)))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::applied::{Applied, Outcome};
+use crate::domain::cleanup::Progress;
 use crate::domain::desired::Desired;
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::validate::fixtures::{
@@ -232,7 +233,13 @@ fn children_that_cannot_be_built_are_reported() {
     let observed = world("");
     let verdict = validate(&observed);
     let applied = applied(&observed, None);
-    let inputs = Inputs::new(&observed, &verdict, Err("no YAML".into()), &applied);
+    let inputs = Inputs::new(
+        &observed,
+        &verdict,
+        Err("no YAML".into()),
+        &applied,
+        Progress::default(),
+    );
     let summary = summary(&conditions(&inputs, &[], 3, at(0)));
     assert_eq!(
         summary[2..],

@@ -16,7 +16,7 @@ use crate::domain::validate::Valid;
 use crate::domain::volumes;
 
 /// Builds the StatefulSet. `serviceName`, the selector and the claim templates are immutable in Kubernetes; for other
-/// claim templates it is re-created (`apply/storage.rs`).
+/// claim templates it is re-created (`apply/stateful_set/recreate.rs`).
 pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
     let server = &valid.observed.server;
     let name = server.name_any();

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::api::percona::{PerconaPGCluster, PerconaPGClusterSpec, PerconaPGClusterStatus};
 use crate::api::{DittoServer, names};
 use crate::domain::applied::{Applied, FailureClass, Outcome, Step, WriteFailure};
+use crate::domain::cleanup::Progress;
 use crate::domain::conditions::{Inputs, conditions};
 use crate::domain::desired::{DatabaseChange, Desired, Workload};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
@@ -284,5 +285,11 @@ pub(crate) fn with_inputs<T>(
 ) -> T {
     let verdict = validate(observed);
     let desired = verdict.valid.is_some().then(|| built(observed));
-    then(&mut Inputs::new(observed, &verdict, Ok(&desired), applied))
+    then(&mut Inputs::new(
+        observed,
+        &verdict,
+        Ok(&desired),
+        applied,
+        Progress::default(),
+    ))
 }

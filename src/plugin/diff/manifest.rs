@@ -11,7 +11,7 @@ use http::Uri;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::Request;
 use kube::{Resource, ResourceExt};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::api::DittoServer;
 use crate::api::names::FIELD_MANAGER;
@@ -19,6 +19,7 @@ use crate::plugin::cluster::{self, Cluster, failed};
 use crate::plugin::render;
 use crate::plugin::render::input::{self, Document};
 use crate::plugin::{Error, stored};
+use crate::reconcile::apply::dry_run::merge_patch;
 
 /// Annotation in which `kubectl apply` keeps the last manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -108,7 +109,7 @@ async fn laid_over(
         field_manager: Some(NEW_MANAGER.into()),
         ..PatchParams::default()
     };
-    let patch = three_way(last_applied(live), annotated(manifest));
+    let patch = merge_patch::between(&last_applied(live), &annotated(manifest));
     api.patch(&name, &params.validation_strict(), &Patch::Merge(&patch))
         .await
 }
@@ -141,22 +142,6 @@ fn annotated(mut manifest: Value) -> Value {
     manifest
 }
 
-/// A merge patch to the new manifest: what the old one had and the new one lacks becomes null.
-fn three_way(old: Value, new: Value) -> Value {
-    match (old, new) {
-        (Value::Object(old), Value::Object(mut new)) => {
-            let mut patch = Map::new();
-            for (key, before) in old {
-                let after = new.remove(&key).unwrap_or(Value::Null);
-                patch.insert(key, three_way(before, after));
-            }
-            patch.extend(new);
-            Value::Object(patch)
-        }
-        (_, new) => new,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +156,6 @@ mod tests {
             "metrics": null,
             "replicas": 0,
         }});
-        assert_eq!(three_way(old, new), patch);
+        assert_eq!(merge_patch::between(&old, &new), patch);
     }
 }

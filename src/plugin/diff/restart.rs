@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
+use super::previews::{Change, Preview};
 use crate::api::names;
 use crate::domain::observed::Observed;
-use crate::reconcile::apply::preview::{Change, Preview};
+use crate::domain::volumes;
+use crate::reconcile::apply::dry_run;
 
 /// Reasons beyond this many are counted only.
 const MOST_REASONS: usize = 6;
@@ -13,10 +15,10 @@ const LONGEST_VALUE: usize = 80;
 
 /// What becomes of the pod.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It runs on.
+pub(super) enum Effect {
+    /// It keeps running.
     RunsOn,
-    /// There is none, and none comes.
+    /// There is none, and none is started.
     StaysAway,
     /// It is started.
     Starts,
@@ -24,65 +26,80 @@ pub(super) enum Fate {
     Stops,
     /// It is replaced, for these reasons.
     Restarts(Vec<String>),
-    /// The API server did not say. The texts say what could not be read, and what that takes.
+    /// It is unknown. The texts say what could not be read, and which permission that needs.
     Unknown(Vec<String>),
 }
 
-impl Fate {
+impl Effect {
     pub(super) fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown(_))
     }
 }
 
 /// Judges by the pod templates before and after. All that matters must have been read.
-pub(super) fn fate(observed: &Observed, previews: &[Preview]) -> Fate {
+pub(super) fn effect(observed: &Observed, previews: &[Preview]) -> Effect {
     let mut stateful_sets = previews.iter().filter(|preview| preview.kind == "StatefulSet");
     let Some(stateful_set) = stateful_sets.next() else {
-        return Fate::RunsOn;
+        return Effect::RunsOn;
     };
-    let pod_goes = previews
+    let is_deleted = previews
         .iter()
-        .any(|preview| preview.kind == "Pod" && matches!(preview.change, Change::Delete));
+        .any(|preview| preview.kind == "Pod" && preview.change.is_delete());
+    let pod_deleted = is_deleted.then(|| why_deleted(observed));
     let has_pod = observed.pods.found().is_some_and(|pods| !pods.is_empty());
     match &stateful_set.change {
-        Change::Create(created) if replicas(created) == 0 => Fate::StaysAway,
-        Change::Create(_) => Fate::Starts,
-        Change::Update { before, after, .. } => match (replicas(before), replicas(after)) {
-            (0, 0) => Fate::StaysAway,
-            (0, _) => Fate::Starts,
-            (_, 0) => Fate::Stops,
-            _ => running(before, after, pod_goes, previews),
+        Change::Write(dry_run::Change::Create(created)) if replicas(created) == 0 => Effect::StaysAway,
+        Change::Write(dry_run::Change::Create(_)) => Effect::Starts,
+        Change::Write(dry_run::Change::Update { before, after, .. }) => {
+            match (replicas(before), replicas(after)) {
+                (0, 0) => Effect::StaysAway,
+                (0, _) => Effect::Starts,
+                (_, 0) => Effect::Stops,
+                _ => running(before, after, pod_deleted, previews),
+            }
+        }
+        Change::Failed(_) => Effect::Unknown(Vec::new()),
+        _ => match pod_deleted {
+            Some(why) => Effect::Restarts(vec![why.into()]),
+            None if has_pod => Effect::RunsOn,
+            None => Effect::StaysAway,
         },
-        Change::Failed(_) => Fate::Unknown(Vec::new()),
-        _ if pod_goes => Fate::Restarts(vec!["a volume was added that the running pod lacks".into()]),
-        _ if has_pod => Fate::RunsOn,
-        _ => Fate::StaysAway,
+    }
+}
+
+/// Why the operator would delete the pod itself.
+fn why_deleted(observed: &Observed) -> &'static str {
+    let live = observed.stateful_set.found();
+    if live.is_some_and(|live| volumes::pod_without_volume(observed, live).is_some()) {
+        "a volume was added that the running pod lacks"
+    } else {
+        "the pod is not ready, and it blocks the rollout of a new revision"
     }
 }
 
 /// Of a server that runs before and after.
-fn running(before: &Value, after: &Value, pod_goes: bool, previews: &[Preview]) -> Fate {
+fn running(before: &Value, after: &Value, pod_deleted: Option<&str>, previews: &[Preview]) -> Effect {
     let template = "/spec/template";
     let empty = Value::Null;
     let one = before.pointer(template).unwrap_or(&empty);
     let other = after.pointer(template).unwrap_or(&empty);
     let mut reasons = Vec::new();
     differences(one, other, "", &mut reasons);
-    if reasons.is_empty() && !pod_goes {
-        return Fate::RunsOn;
+    if reasons.is_empty() && pod_deleted.is_none() {
+        return Effect::RunsOn;
     }
     let mut reasons: Vec<String> = reasons
         .into_iter()
-        .map(|difference| difference.told(previews))
+        .map(|difference| difference.text(previews))
         .collect();
     if reasons.is_empty() {
-        reasons.push("a volume was added that the running pod lacks".into());
+        reasons.extend(pod_deleted.map(str::to_owned));
     }
     if reasons.len() > MOST_REASONS {
         let more = reasons.split_off(MOST_REASONS).len();
         reasons.push(format!("and {more} more in the pod template"));
     }
-    Fate::Restarts(reasons)
+    Effect::Restarts(reasons)
 }
 
 fn replicas(stateful_set: &Value) -> i64 {
@@ -97,7 +114,7 @@ struct Difference {
 }
 
 impl Difference {
-    fn told(&self, previews: &[Preview]) -> String {
+    fn text(&self, previews: &[Preview]) -> String {
         if self.path.ends_with(names::CONFIG_HASH_ANNOTATION) {
             return hash(previews);
         }
@@ -196,14 +213,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_are_told_by_path_and_items_by_name() {
+    fn differences_are_shown_by_path_and_items_by_name() {
         let before = json!({"spec": {"containers": [{"name": "a", "image": "x:1", "env": [{"name": "E", "value": "1"}]}]}});
         let after = json!({"spec": {"containers": [{"name": "sidecar", "image": "s"}, {"name": "a", "image": "x:2", "env": []}]}});
         let mut found = Vec::new();
         differences(&before, &after, "", &mut found);
-        let told: Vec<String> = found.iter().map(|difference| difference.told(&[])).collect();
+        let texts: Vec<String> = found.iter().map(|difference| difference.text(&[])).collect();
         assert_eq!(
-            told,
+            texts,
             [
                 r#"spec.containers[a].env[E]: {"name":"E","value":"1"} is removed"#,
                 "spec.containers[a].image: x:1 → x:2",

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use similar::TextDiff;
 
 use super::Difference;
-use super::restart::Fate;
+use super::previews::{Change, Preview};
+use super::restart::Effect;
 use crate::api::names;
 use crate::plugin::Error;
 use crate::plugin::paint::{BAD, FAINT, GOOD, PLACE, REMOVED, TITLE, WAITING, styled};
 use crate::plugin::plain::{self, line};
-use crate::reconcile::apply::preview::{Change, Preview};
+use crate::reconcile::apply::dry_run;
 
 /// What the API server writes into every object, and no apply changes.
 const VOLATILE: [&str; 5] = [
@@ -23,20 +24,21 @@ const VOLATILE: [&str; 5] = [
     "uid",
 ];
 
-/// An update after which the operator's fields stand as before is none.
+/// An update that leaves the operator's fields as they are counts as no change.
 pub(super) fn forget_what_is_the_same(preview: &mut Preview) {
-    if let Change::Update {
+    if let Change::Write(dry_run::Change::Update {
         before,
         after,
         desired,
-    } = &preview.change
+    }) = &preview.change
     {
-        let mark = |object: &Value| object["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION].clone();
-        let is_marked_anew = mark(before) != mark(after);
+        let hash = |object: &Value| object["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION].clone();
+        let has_new_hash = hash(before) != hash(after);
         let (before, after) = shown(before, after, desired);
         if before == after {
-            preview.change = if is_marked_anew {
-                Change::Other("would only get a new applied-hash annotation".into())
+            preview.change = if has_new_hash {
+                let only_hash = "would get a new hash of the operator's last write, and no other change";
+                Change::Write(dry_run::Change::Other(only_hash.into()))
             } else {
                 Change::None
             };
@@ -67,28 +69,34 @@ fn child(preview: &Preview) -> Result<String, Error> {
     let title = line(&format!("{} {}", preview.kind, preview.name));
     Ok(match &preview.change {
         Change::None => String::new(),
-        Change::Create(object) => format!(
+        Change::Write(write) => written(&title, write)?,
+        Change::Held(why) => held(&title, why),
+        Change::Refused(outcome) => held(&title, &outcome.to_string()),
+        Change::Failed(failure) => format!(
+            "\n{} {title}: {}\n",
+            styled(BAD, "error:"),
+            line(&failure.to_string())
+        ),
+    })
+}
+
+fn written(title: &str, write: &dry_run::Change) -> Result<String, Error> {
+    Ok(match write {
+        dry_run::Change::Create(object) => format!(
             "\n{}\n{}",
             styled(GOOD, format!("{title} would be created")),
             added(object)?
         ),
-        Change::Update {
+        dry_run::Change::Update {
             before,
             after,
             desired,
         } => {
             let (before, after) = shown(before, after, desired);
-            format!("\n{}", unified(&title, &yaml(&before)?, &yaml(&after)?))
+            format!("\n{}", unified(title, &yaml(&before)?, &yaml(&after)?))
         }
-        Change::Delete => format!("\n{}\n", styled(REMOVED, format!("{title} would be deleted"))),
-        Change::Other(how) => format!("\n{title} {}\n", line(how)),
-        Change::Held(why) => held(&title, why),
-        Change::Refused(outcome) => held(&title, &outcome.to_string()),
-        Change::Failed(error) => format!(
-            "\n{} {title}: {}\n",
-            styled(BAD, "error:"),
-            line(&error.to_string())
-        ),
+        dry_run::Change::Delete => format!("\n{}\n", styled(REMOVED, format!("{title} would be deleted"))),
+        dry_run::Change::Other(how) => format!("\n{title} {}\n", line(how)),
     })
 }
 
@@ -96,7 +104,7 @@ fn held(title: &str, why: &str) -> String {
     format!("\n{}\n", styled(FAINT, format!("{title}: {}", line(why))))
 }
 
-/// A new object, without what nobody knows yet.
+/// A new object, without the owner references, whose UID is not known yet.
 fn added(object: &Value) -> Result<String, Error> {
     let mut object = object.clone();
     if let Some(metadata) = object["metadata"].as_object_mut() {
@@ -139,7 +147,7 @@ fn summary(difference: &Difference) -> String {
     let previews = &difference.previews;
     let count = |is: fn(&Change) -> bool| previews.iter().filter(|preview| is(&preview.change)).count();
     let failures = count(|change| matches!(change, Change::Failed(_)));
-    let is_partial = failures > 0 || difference.fate.is_unknown();
+    let is_partial = failures > 0 || difference.effect.is_unknown();
     let mut text = String::from("\n");
     if failures > 0 {
         let _ = writeln!(text, "{} could not be compared.", children(failures));
@@ -150,29 +158,28 @@ fn summary(difference: &Difference) -> String {
         (1, _) => format!("{} changes.", children(1)),
         (changes, _) => format!("{} change.", children(changes)),
     };
-    let _ = writeln!(text, "{changes} {}", fate(&difference.fate));
-    if let Fate::Restarts(reasons) | Fate::Unknown(reasons) = &difference.fate {
+    let _ = writeln!(text, "{changes} {}", effect(&difference.effect));
+    if let Effect::Restarts(reasons) | Effect::Unknown(reasons) = &difference.effect {
         for reason in reasons {
             let _ = writeln!(text, "  - {}", line(reason));
         }
     }
-    if matches!(&difference.fate, Fate::Unknown(unread) if !unread.is_empty()) {
-        let remedy =
-            "Ask an administrator of the cluster for the missing permissions, or use another --context.";
+    if matches!(&difference.effect, Effect::Unknown(unread) if !unread.is_empty()) {
+        let remedy = "Ask an administrator of the cluster for what you may not do, or use another --context.";
         let _ = writeln!(text, "{remedy}");
     }
     text
 }
 
-fn fate(fate: &Fate) -> String {
-    match fate {
-        Fate::RunsOn => styled(GOOD, "The pod does not restart."),
-        Fate::StaysAway => "There is no pod, and none will be started.".into(),
-        Fate::Starts => styled(WAITING, "A pod will be started."),
-        Fate::Stops => styled(WAITING, "The pod will be stopped."),
-        Fate::Restarts(_) => styled(BAD, "The pod restarts:"),
-        Fate::Unknown(unread) if unread.is_empty() => styled(BAD, "It is unknown whether the pod restarts."),
-        Fate::Unknown(_) => styled(
+fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::RunsOn => styled(GOOD, "The pod does not restart."),
+        Effect::StaysAway => "There is no pod, and none is started.".into(),
+        Effect::Starts => styled(WAITING, "A pod is started."),
+        Effect::Stops => styled(WAITING, "The pod is stopped."),
+        Effect::Restarts(_) => styled(BAD, "The pod restarts:"),
+        Effect::Unknown(unread) if unread.is_empty() => styled(BAD, "Whether the pod restarts is not known."),
+        Effect::Unknown(_) => styled(
             BAD,
             "It is unknown whether the pod restarts, because these could not be read:",
         ),
@@ -183,8 +190,8 @@ fn yaml(value: &Value) -> Result<String, Error> {
     serde_yaml::to_string(value).map_err(|error| Error::Encode(error.to_string()))
 }
 
-/// Both objects, cut to the fields that the operator sends or that its apply changes. What others have set, and what the
-/// API server keeps for itself, is left out.
+/// Both objects, cut to the fields that the operator sends or that its apply changes. Fields that others set, and those that
+/// the API server maintains, are left out.
 fn shown(before: &Value, after: &Value, desired: &Value) -> (Value, Value) {
     let (mut before, mut after) = (tidy(before), tidy(after));
     let mut desired = desired.clone();
@@ -259,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_from_the_cluster_reaches_the_terminal_as_a_command() {
+    fn no_text_from_the_cluster_is_a_command_to_the_terminal() {
         let hostile = "\u{1b}[2J\r\u{9b}1m\u{7}";
         let preview = |change: Change| Preview {
             kind: "Service",
@@ -268,14 +275,14 @@ mod tests {
         };
         let object = |value: &str| json!({"metadata": {"name": "a", "annotations": {hostile: format!("{hostile}\n{value}")}}});
         let previews = vec![
-            preview(Change::Create(object("x"))),
-            preview(Change::Update {
+            preview(Change::Write(dry_run::Change::Create(object("x")))),
+            preview(Change::Write(dry_run::Change::Update {
                 before: object("x"),
                 after: object("y"),
                 desired: object("y"),
-            }),
-            preview(Change::Delete),
-            preview(Change::Other(hostile.into())),
+            })),
+            preview(Change::Write(dry_run::Change::Delete)),
+            preview(Change::Write(dry_run::Change::Other(hostile.into()))),
             preview(Change::Held(hostile.into())),
             preview(Change::Refused(crate::domain::applied::Outcome::Foreign(
                 hostile.into(),
@@ -285,7 +292,7 @@ mod tests {
             server: crate::domain::testing::nothing("").server,
             notes: vec![hostile.into()],
             previews,
-            fate: Fate::Restarts(vec![hostile.into()]),
+            effect: Effect::Restarts(vec![hostile.into()]),
         })
         .unwrap();
         let plain = anstream::adapter::strip_str(&text).to_string();
@@ -298,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_set_is_not_shown_and_what_goes_is() {
+    fn fields_of_others_are_not_shown_and_removed_fields_are() {
         let before = json!({
             "metadata": {"name": "a", "uid": "u", "annotations": {"mesh": "on", "ours": "1"}},
             "spec": {"clusterIP": "10.0.0.1", "ports": [{"name": "api", "port": 1, "nodePort": 3}], "old": true},

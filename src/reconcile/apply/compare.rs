@@ -1,9 +1,9 @@
-//! Does the cluster already hold what is desired?
+//! Whether the cluster already holds what is desired. Pure.
 //!
-//! Applying is not free, and a fixpoint writes nothing. So a child is compared first: every field that is desired must
-//! stand in the live object with the same value. Fields that only the live object has belong to others (defaults, an
-//! autoscaler, a mesh) and do not count. That a field *left* the desired object cannot be seen this way; the
-//! `dittofs.io/applied-hash` annotation shows it.
+//! A child is compared before it is applied, so that nothing is written without a change. Every desired field must have the
+//! same value in the live object. Fields that only the live object has belong to others (defaults, an autoscaler, a mesh) and
+//! do not count. A field that *left* the desired object cannot be seen this way; the annotation `dittofs.io/applied-hash`
+//! shows it.
 
 use serde_json::{Map, Value};
 
@@ -29,7 +29,7 @@ fn holds_at(live: &Value, desired: &Value, key: &str) -> bool {
     }
 }
 
-/// `key` names the map itself, so that the children of `requests` and `limits` are known to be quantities.
+/// `parent` is the name of the map itself: the values in `requests` and `limits` are quantities.
 fn holds_object(live: &Map<String, Value>, desired: &Map<String, Value>, parent: &str) -> bool {
     desired.iter().all(|(key, wanted)| {
         let context = if is_quantity_map(parent) {
@@ -42,7 +42,7 @@ fn holds_object(live: &Map<String, Value>, desired: &Map<String, Value>, parent:
 }
 
 fn holds_list(live: &[Value], desired: &[Value], key: &str) -> bool {
-    // A set: others add theirs.
+    // A set: others may add items.
     if key == "finalizers" {
         return desired.iter().all(|finalizer| live.contains(finalizer));
     }

@@ -1,13 +1,12 @@
-//! Field ownership of a child that was created with a plain POST, by this operator or by the Go operator.
+//! Field ownership of a child that was not created by server-side apply.
 //!
-//! A POST is the only call that can create an object and never touch one that exists, so children are created with it.
-//! The API server then records our fields under operation `Update`, while server-side apply records under `Apply`, and
-//! a field that leaves the desired object would stay, owned by the `Update` entry. So before the first apply the entry
-//! is renamed, as client-go's `csaupgrade` does. See the Kubernetes documentation of server-side apply, "Upgrading from
-//! client-side apply".
+//! Only a plain POST can create an object and never touch an existing one, so children are created with it. The API server
+//! then records our fields under operation `Update`, while server-side apply records them under `Apply`. A field that leaves
+//! the desired object would stay, owned by the `Update` entry. So before the first apply the entry is renamed, as client-go's
+//! `csaupgrade` does. See the Kubernetes documentation of server-side apply, "Upgrading from client-side apply".
 //!
-//! The Go operator wrote with PUT, as manager `manager`. Its fields become ours in the same way: what it set and we do not
-//! want (a variable, an init container, ports) then goes with the first apply. Should it come back and write again, so does that.
+//! The Go operator wrote with PUT, as field manager `manager`. Its fields become ours in the same way: the next apply removes
+//! what it set and we do not want (a variable, an init container, ports). The same happens if it comes back and writes again.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
@@ -16,24 +15,24 @@ use crate::api::DittoServer;
 use crate::api::names::{self, FIELD_MANAGER};
 use crate::domain::ownership::{Owner, owner};
 
-/// Fields that stay with the Go operator's entry, and so stay as they are. A PerconaPGCluster keeps its `crVersion`: Percona's
-/// operator fills in its own where there is none, and would move the running database to it.
-const LEFT: [[&str; 2]; 1] = [["f:spec", "f:crVersion"]];
+/// Fields that stay in the Go operator's entry, and so keep their value. A PerconaPGCluster keeps its `crVersion`: without one,
+/// Percona's operator sets its own version, and upgrades the running database to it.
+const NOT_MOVED: [[&str; 2]; 1] = [["f:spec", "f:crVersion"]];
 
 /// Whose fields are moved.
 #[derive(Clone, Copy, Debug)]
 pub struct Managers<'a> {
-    /// The manager that applies.
+    /// The field manager of our applies.
     pub ours: &'a str,
-    /// Another one, whose fields under operation `Update` become ours too.
+    /// Another field manager whose fields under operation `Update` become ours.
     pub predecessor: Option<&'a str>,
 }
 
 impl Managers<'static> {
     /// Whose fields are moved on this child of `server`.
     ///
-    /// What the Go operator wrote is ours now, so that what it left behind goes; but only on a child of this server, and only
-    /// once for each time that it was there: many a program writes as that manager.
+    /// What the Go operator wrote becomes ours, so that its leftovers are removed. But only on a child of this server, and only
+    /// once each time that it has written: other programs write under this name too.
     #[must_use]
     pub fn of(live: &ObjectMeta, server: &DittoServer) -> Self {
         let annotations = live.annotations.as_ref();
@@ -47,8 +46,8 @@ impl Managers<'static> {
     }
 }
 
-/// Whether the Go operator has written the pod template since our last apply: then the hash in it is of its making. It always
-/// sets that, and nobody else does; by our next apply it is ours again.
+/// Whether the Go operator has written the pod template since our last apply: then it owns the hash in it. It always sets the
+/// hash, and no other program does; after our next apply we own it again.
 fn has_returned(live: &ObjectMeta) -> bool {
     let hash = format!("f:{}", names::CONFIG_HASH_ANNOTATION);
     let path = ["f:spec", "f:template", "f:metadata", "f:annotations", &hash];
@@ -65,7 +64,7 @@ fn has_returned(live: &ObjectMeta) -> bool {
 
 /// The entries with those of operation `Update` moved into our `Apply` entry, or `None` if there is nothing to move.
 ///
-/// Where we have an `Apply` entry, ours of operation `Update` is older and is dropped; the predecessor's is joined with it.
+/// If we have an `Apply` entry, our `Update` entry is older and is dropped; the predecessor's is merged into it.
 #[must_use]
 pub fn upgraded(entries: &[ManagedFieldsEntry], managers: &Managers<'_>) -> Option<Vec<ManagedFieldsEntry>> {
     let updated_by = |entry: &ManagedFieldsEntry, manager: &str| is(entry, manager, "Update");
@@ -73,7 +72,7 @@ pub fn upgraded(entries: &[ManagedFieldsEntry], managers: &Managers<'_>) -> Opti
     let theirs = |entry: &ManagedFieldsEntry| {
         managers
             .predecessor
-            .is_some_and(|manager| updated_by(entry, manager) && !is_left(entry))
+            .is_some_and(|manager| updated_by(entry, manager) && !has_nothing_to_move(entry))
     };
     if !entries.iter().any(|entry| ours(entry) || theirs(entry)) {
         return None;
@@ -90,9 +89,9 @@ pub fn upgraded(entries: &[ManagedFieldsEntry], managers: &Managers<'_>) -> Opti
                 join(&mut applied, entry, managers.ours);
             }
         } else if theirs(entry) {
-            let (moved, left) = split(entry);
+            let (moved, remaining) = split(entry);
             join(&mut applied, &moved, managers.ours);
-            kept.extend(left);
+            kept.extend(remaining);
         } else if !is(entry, managers.ours, "Apply") {
             kept.push(entry.clone());
         }
@@ -139,11 +138,11 @@ fn unite(fields: &mut Value, more: &Value) {
     }
 }
 
-/// An entry as the part that moves and the part that is left, if any.
+/// Splits an entry into the part that moves and the part that stays, if any.
 fn split(entry: &ManagedFieldsEntry) -> (ManagedFieldsEntry, Option<ManagedFieldsEntry>) {
     let mut moved = entry.clone();
-    let mut left = Value::Object(serde_json::Map::new());
-    for [parent, field] in LEFT {
+    let mut remaining = Value::Object(serde_json::Map::new());
+    for [parent, field] in NOT_MOVED {
         let fields = moved
             .fields_v1
             .as_mut()
@@ -152,21 +151,21 @@ fn split(entry: &ManagedFieldsEntry) -> (ManagedFieldsEntry, Option<ManagedField
             .and_then(Value::as_object_mut)
             .and_then(|fields| fields.remove(field));
         if let Some(taken) = taken {
-            left[parent][field] = taken;
+            remaining[parent][field] = taken;
         }
     }
-    let is_empty = left.as_object().is_none_or(serde_json::Map::is_empty);
-    let left = (!is_empty).then(|| ManagedFieldsEntry {
-        fields_v1: Some(FieldsV1(left)),
+    let is_empty = remaining.as_object().is_none_or(serde_json::Map::is_empty);
+    let remaining = (!is_empty).then(|| ManagedFieldsEntry {
+        fields_v1: Some(FieldsV1(remaining)),
         ..entry.clone()
     });
-    (moved, left)
+    (moved, remaining)
 }
 
-/// Whether nothing of the entry would move.
-fn is_left(entry: &ManagedFieldsEntry) -> bool {
-    let (_, left) = split(entry);
-    left.is_some_and(|left| left.fields_v1 == entry.fields_v1)
+/// Whether no field of the entry would move.
+fn has_nothing_to_move(entry: &ManagedFieldsEntry) -> bool {
+    let (_, remaining) = split(entry);
+    remaining.is_some_and(|remaining| remaining.fields_v1 == entry.fields_v1)
 }
 
 #[cfg(test)]
@@ -193,7 +192,7 @@ mod tests {
         }
     }
 
-    /// A StatefulSet of the server, which we have applied; then somebody wrote these fields of it with PUT, as `manager`.
+    /// A StatefulSet of the server, which we have applied; then these fields of it were written with PUT, as `manager`.
     fn known(fields: Value) -> (ObjectMeta, DittoServer) {
         let server = testing::server("");
         let live = ObjectMeta {
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_writes_under_that_name_on_a_known_child_stays_theirs() {
+    fn fields_of_another_program_of_that_name_on_a_known_child_stay_theirs() {
         let restarted = template_annotation("kubectl.kubernetes.io/restartedAt");
         let labelled = json!({"f:metadata": {"f:labels": {"f:mesh": {}}}});
         let hash_of_another_kind = json!({"f:metadata": {"f:annotations": {"f:dittofs.io/config-hash": {}}}});
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_go_operator_wrote_on_its_return_becomes_ours_once() {
+    fn fields_that_the_go_operator_wrote_again_become_ours_once() {
         let (live, server) = known(template_annotation(names::CONFIG_HASH_ANNOTATION));
         let managers = Managers::of(&live, &server);
         assert_eq!(managers.predecessor, Some(names::GO_FIELD_MANAGER));
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_that_somebody_wrote_under_that_name_is_no_return() {
+    fn a_status_written_under_that_name_moves_nothing() {
         let (mut live, server) = known(template_annotation(names::CONFIG_HASH_ANNOTATION));
         for entry in live.managed_fields.iter_mut().flatten() {
             entry.subresource = Some("status".into());
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_predecessor_updated_becomes_ours() {
+    fn fields_that_a_predecessor_updated_become_ours() {
         let theirs = with_fields(
             entry("manager", "Update", None),
             json!({"f:spec": {"f:replicas": {}}}),
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_predecessor_updated_after_our_apply_is_joined_with_it() {
+    fn fields_that_a_predecessor_updated_after_our_apply_are_merged_with_ours() {
         let ours = with_fields(
             entry("us", "Apply", None),
             json!({"f:spec": {"f:a": {}, "f:b": {"f:c": {}}}}),
@@ -322,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_entry_beside_an_apply_entry_is_dropped() {
+    fn an_older_entry_next_to_an_apply_entry_is_dropped() {
         let entries = [entry("us", "Apply", None), entry("us", "Update", None)];
         assert_eq!(upgraded(&entries, &US), Some(vec![entries[0].clone()]));
     }

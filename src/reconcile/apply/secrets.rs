@@ -1,55 +1,100 @@
-//! Changes of Secrets that exist: a new signing key, an owner reference that goes, a copied predecessor that goes.
+//! The managed Secrets: those that are created, and changes of those that exist (a new signing key, an owner reference that is
+//! removed, a copied predecessor that is deleted).
 //!
-//! Each is one guarded call. A new key and the note of the request that it answers are written together, so a kill leaves
-//! both or neither, and no request is answered twice.
+//! Each change is one guarded call. A new key and the note of the request that it answers are written together. So if the
+//! operator is killed, both are written or neither, and no request is answered twice.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::api::{ObjectMeta, Patch};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::write::Writer;
-use super::{Error, Outcome};
+use super::child::Child;
+use super::error::Error;
+use super::writer::{Preview, Write, Writer};
+use super::{Applied, Outcome, Step};
 use crate::api::names;
-use crate::cluster::client::params::{delete_unchanged, patch_params};
-use crate::domain::desired::{SecretAction, SecretChange};
+use crate::cluster::cache::{Lookup, WatchState};
+use crate::cluster::client::params::delete_unchanged;
+use crate::domain::desired::{Desired, SecretAction, SecretChange};
+use crate::reconcile::context::Context;
 
-impl Writer<'_> {
-    /// Makes one change.
-    pub(super) async fn change_secret(&self, change: &SecretChange) -> Outcome {
-        if self.is_paused {
-            return Outcome::Withheld;
-        }
-        let api = self.api::<Secret>();
-        match &change.action {
-            SecretAction::Patch { rotated_for, .. } => {
-                let is_rotation = rotated_for.is_some();
-                self.patch_secret(&api, change, is_rotation).await
-            }
-            SecretAction::Delete => delete(&api, change).await,
-        }
+impl Child for Secret {
+    const KIND: &'static str = "Secret";
+    const IS_CONFIDENTIAL: bool = true;
+
+    /// Only the metadata of Secrets is watched.
+    fn lookup(_: &Context, _: &str, _: &str) -> Lookup<Self> {
+        Lookup::Unknown(WatchState::Starting)
     }
 
-    async fn patch_secret(&self, api: &Api<Secret>, change: &SecretChange, is_rotation: bool) -> Outcome {
-        let params = patch_params();
-        match api
-            .patch(&change.name, &params, &Patch::Merge(body(change)))
-            .await
-        {
-            Ok(patched) => {
-                self.context.secrets.wrote(&patched);
-                if is_rotation {
-                    Outcome::Rotated
-                } else {
-                    Outcome::Updated
-                }
-            }
-            Err(error) => failed("update", error),
-        }
+    fn remember(self, context: &Context) {
+        context.secrets.wrote(&self);
     }
 }
 
-/// The merge patch. UID and version are the guard.
+/// Creates and changes the Secrets.
+pub(super) async fn apply(writer: &Writer<'_>, applied: &mut Applied, desired: &Desired) {
+    for secret in &desired.secrets {
+        let outcome = create(writer, secret).await.unwrap_or_else(Outcome::from);
+        push(applied, secret.name_any(), outcome);
+    }
+    for change in &desired.secret_changes {
+        let outcome = write(writer, change).await.unwrap_or_else(Outcome::from);
+        push(applied, change.name.clone(), outcome);
+    }
+    for name in &desired.not_generated {
+        push(applied, name.clone(), Outcome::NotGenerated);
+    }
+}
+
+fn push(applied: &mut Applied, name: String, outcome: Outcome) {
+    applied.steps.push(Step {
+        kind: Secret::KIND,
+        name,
+        outcome,
+    });
+}
+
+/// One that exists by now is never overwritten: the next reconcile reads it.
+async fn create(writer: &Writer<'_>, secret: &Secret) -> Result<Outcome, Error> {
+    let desired = serde_json::to_value(secret)?;
+    let write = Write::Create { desired: &desired };
+    writer.send::<Secret>(&secret.name_any(), write).await?;
+    Ok(Outcome::Created)
+}
+
+async fn write(writer: &Writer<'_>, change: &SecretChange) -> Result<Outcome, Error> {
+    let (write, outcome) = match &change.action {
+        SecretAction::Delete => return delete(writer, change).await,
+        SecretAction::Patch {
+            rotated_for: Some(_), ..
+        } => (patch(change), Outcome::Rotated),
+        SecretAction::Patch { .. } => (patch(change), Outcome::Updated),
+    };
+    writer.send::<Secret>(&change.name, write).await?;
+    Ok(outcome)
+}
+
+fn patch(change: &SecretChange) -> Write<'static, Secret> {
+    Write::Patch {
+        verb: "update",
+        body: body(change),
+        preview: Preview::Words(preview(change)),
+    }
+}
+
+fn preview(change: &SecretChange) -> String {
+    match &change.action {
+        SecretAction::Patch { data, .. } if !data.is_empty() => {
+            let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+            format!("would get new values of: {}", keys.join(", "))
+        }
+        _ => "would get other labels or owners; its values are kept".into(),
+    }
+}
+
+/// The merge patch. UID and version are its preconditions.
 fn body(change: &SecretChange) -> Value {
     let SecretAction::Patch {
         owner_references,
@@ -77,24 +122,18 @@ fn body(change: &SecretChange) -> Value {
     body
 }
 
-async fn delete(api: &Api<Secret>, change: &SecretChange) -> Outcome {
-    let seen = ObjectMeta {
+async fn delete(writer: &Writer<'_>, change: &SecretChange) -> Result<Outcome, Error> {
+    let params = delete_unchanged(&ObjectMeta {
         uid: change.uid.clone(),
         resource_version: change.resource_version.clone(),
         ..ObjectMeta::default()
-    };
-    match api.delete(&change.name, &delete_unchanged(&seen)).await {
-        Ok(_) => Outcome::Deleted,
-        Err(kube::Error::Api(status)) if status.code == 404 => Outcome::Unchanged,
-        Err(error) => failed("delete", error),
+    });
+    match writer
+        .send::<Secret>(&change.name, Write::Delete { params: &params })
+        .await
+    {
+        Ok(_) => Ok(Outcome::Deleted),
+        Err(error) if error.code() == Some(404) => Ok(Outcome::Unchanged),
+        Err(error) => Err(error),
     }
-}
-
-/// The API server's text is left out, since it may quote the object.
-fn failed(verb: &'static str, error: kube::Error) -> Outcome {
-    let (reason, code) = match error {
-        kube::Error::Api(status) => (status.reason, status.code),
-        _ => ("no answer".into(), 0),
-    };
-    Error::Secret { verb, reason, code }.into()
 }

@@ -1,7 +1,7 @@
-//! The calls of a cleanup. Each pass starts from what the API server holds, so a restart forgets nothing.
+//! The calls of a cleanup. Each pass starts from what the API server holds, so nothing is lost by a restart.
 //!
-//! Every delete names the UID that was just read, and the server itself is read first: an operator whose cache is old
-//! does nothing to a new server's data.
+//! Every delete names the UID that was just read, and the server itself is read first. So an operator with a stale cache does
+//! not touch the data of a new server.
 
 use std::fmt::Debug;
 
@@ -19,42 +19,42 @@ use crate::api::{DittoServer, names};
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{delete_exactly, patch_params};
 use crate::domain::cleanup::plan::{
-    Cleanup, Fate, Plan, Remains, Task, finalizers_for_removal, is_labelled_for, is_lost_pod,
-    says_that_it_stays,
+    Cleanup, DatabaseState, Plan, Task, TaskState, is_annotated_as_kept, is_labelled_for, is_orphaned_pod,
+    missing_removal_finalizers,
 };
 use crate::domain::ownership::{Owner, is_bound, owner};
 
 /// One server's cleanup.
 pub(super) struct Cleaner<'a> {
     pub(super) client: Client,
-    /// The server that is being deleted, as just read. Of one whose spec cannot be read, only the metadata counts.
+    /// The server that is being deleted, as just read. If its spec does not parse, only the metadata is used.
     pub(super) server: &'a DittoServer,
 }
 
 impl Cleaner<'_> {
-    /// One pass. `plan` gets what there is of a database.
-    pub(super) async fn pass(&self, plan: impl FnOnce(Remains) -> Plan) -> Cleanup {
+    /// One pass. `plan` gets what exists of a database.
+    pub(super) async fn pass(&self, plan: impl FnOnce(DatabaseState) -> Plan) -> Cleanup {
         let mut cleanup = Cleanup::default();
-        let (cluster, remains) = match self.read_cluster().await {
-            Ok(Some(cluster)) => (Some(cluster), Remains::Cluster),
-            Ok(None) => (None, self.remains_of_cluster().await),
+        let (cluster, database) = match self.read_cluster().await {
+            Ok(Some(cluster)) => (Some(cluster), DatabaseState::Cluster),
+            Ok(None) => (None, self.state_without_cluster().await),
             Err(error) => {
-                // Unread, it may be bound to the server, also to one that has no database by now: that must be known
-                // before the server goes.
-                cleanup.tasks.push(self.cluster_task(fate_of(&error), true));
-                (None, Remains::Cluster)
+                // It may be bound to the server, even if the server has no database by now. That must be known before the
+                // finalizer is removed.
+                cleanup.tasks.push(self.cluster_task(state_of(&error), true));
+                (None, DatabaseState::Cluster)
             }
         };
-        let plan = plan(remains);
+        let plan = plan(database);
         if let Some(cluster) = cluster {
             cleanup.tasks.extend(self.clean_database(&cluster, &plan).await);
         }
         for name in plan.kept_secrets {
-            let kept = self.keep_secret(name, plan.secrets_say_so).await;
+            let kept = self.keep_secret(name, plan.annotate_kept_secrets).await;
             cleanup.tasks.extend(kept);
         }
-        if plan.secrets_say_so && cleanup.tasks.iter().any(Task::is_failed_and_vital) {
-            // The claims would take the sign along.
+        if plan.annotate_kept_secrets && cleanup.tasks.iter().any(Task::is_failed_and_vital) {
+            // The annotation on the claims would be deleted with them.
             return cleanup;
         }
         for name in plan.secrets {
@@ -79,26 +79,26 @@ impl Cleaner<'_> {
         let name = names::percona_cluster(&self.server.name_any());
         match self.api::<PerconaPGCluster>().get_metadata(&name).await {
             Ok(cluster) => Ok(Some(cluster)),
-            // For a kind that is not served the answer is no Status object, so `get_opt` would not take it for a miss.
+            // For a kind that is not served the answer is not a Status object, so `get_opt` would return an error.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// What there is of a database whose cluster is gone.
-    async fn remains_of_cluster(&self) -> Remains {
+    /// What exists of a database whose cluster is gone.
+    async fn state_without_cluster(&self) -> DatabaseState {
         let name = names::percona_user_secret(&self.server.name_any());
         match self.api::<Secret>().get_metadata_opt(&name).await {
-            Ok(None) => Remains::Nothing,
-            Ok(Some(_)) | Err(_) => Remains::User,
+            Ok(None) => DatabaseState::Gone,
+            Ok(Some(_)) | Err(_) => DatabaseState::UserSecret,
         }
     }
 
-    fn cluster_task(&self, fate: Fate, is_vital: bool) -> Task {
+    fn cluster_task(&self, state: TaskState, is_vital: bool) -> Task {
         Task {
             kind: PerconaPGCluster::KIND,
             name: names::percona_cluster(&self.server.name_any()),
-            fate,
+            state,
             is_vital,
         }
     }
@@ -121,22 +121,22 @@ impl Cleaner<'_> {
             return None;
         }
         if cluster.metadata.deletion_timestamp.is_some() {
-            return Some(self.cluster_task(Fate::Going, false));
+            return Some(self.cluster_task(TaskState::Terminating, false));
         }
-        if let Some(finalizers) = finalizers_for_removal(&cluster.metadata)
+        if let Some(finalizers) = missing_removal_finalizers(&cluster.metadata)
             && let Err(error) =
                 database::write(&self.client, &cluster.metadata, json!({"finalizers": finalizers})).await
         {
-            return Some(self.cluster_task(fate_of(&error), false));
+            return Some(self.cluster_task(state_of(&error), false));
         }
-        let fate = delete(&self.api::<PerconaPGCluster>(), cluster).await?;
-        Some(self.cluster_task(fate, false))
+        let state = delete(&self.api::<PerconaPGCluster>(), cluster).await?;
+        Some(self.cluster_task(state, false))
     }
 
     async fn release(&self, cluster: &PartialObjectMeta<PerconaPGCluster>) -> Task {
         match database::release(&self.client, self.server, &cluster.metadata).await {
-            Ok(_) => self.cluster_task(Fate::Released, true),
-            Err(error) => self.cluster_task(fate_of(&error), true),
+            Ok(_) => self.cluster_task(TaskState::Kept, true),
+            Err(error) => self.cluster_task(state_of(&error), true),
         }
     }
 
@@ -151,41 +151,41 @@ impl Cleaner<'_> {
     async fn delete_secret(&self, name: String) -> Option<Task> {
         self.delete_if::<Secret>("Secret", name, |secret| {
             let is_ours = matches!(owner(&secret.metadata, self.server), Owner::Us | Owner::Orphan);
-            is_ours && !says_that_it_stays(secret, self.server)
+            is_ours && !is_annotated_as_kept(secret, self.server)
         })
         .await
     }
 
-    /// Takes the owner reference off a Secret that stays, and writes onto it that it does if it `must_say_so`. `None` where
-    /// there is nothing to write.
-    async fn keep_secret(&self, name: String, must_say_so: bool) -> Option<Task> {
+    /// Removes the owner reference of a Secret that is kept, and annotates it as kept if `must_annotate`. `None` if there is
+    /// nothing to write.
+    async fn keep_secret(&self, name: String, must_annotate: bool) -> Option<Task> {
         let (api, uid) = (self.api::<Secret>(), self.server.uid());
-        let fate = match api.get_metadata_opt(&name).await {
+        let state = match api.get_metadata_opt(&name).await {
             Ok(Some(secret)) => {
-                let lacks_word = must_say_so && !says_that_it_stays(&secret, self.server);
-                if !lacks_word && !is_bound(&secret.metadata, uid.as_deref()) {
+                let lacks_annotation = must_annotate && !is_annotated_as_kept(&secret, self.server);
+                if !lacks_annotation && !is_bound(&secret.metadata, uid.as_deref()) {
                     return None;
                 }
-                let body = Patch::Merge(self.kept(&secret, must_say_so));
+                let body = Patch::Merge(self.kept(&secret, must_annotate));
                 match api.patch_metadata(&name, &patch_params(), &body).await {
-                    Ok(_) => Fate::Released,
+                    Ok(_) => TaskState::Kept,
                     Err(kube::Error::Api(status)) if status.code == 404 => return None,
-                    Err(error) => fate_of(&error),
+                    Err(error) => state_of(&error),
                 }
             }
             Ok(None) => return None,
-            Err(error) => fate_of(&error),
+            Err(error) => state_of(&error),
         };
         Some(Task {
             kind: "Secret",
             name,
-            fate,
+            state,
             is_vital: true,
         })
     }
 
-    /// The metadata of a Secret, if it is still as it was read, without the server as owner.
-    fn kept(&self, secret: &PartialObjectMeta<Secret>, must_say_so: bool) -> serde_json::Value {
+    /// The metadata of a kept Secret, without the server as owner. Names UID and version that were read.
+    fn kept(&self, secret: &PartialObjectMeta<Secret>, must_annotate: bool) -> serde_json::Value {
         let uid = self.server.uid().unwrap_or_default();
         let owners = secret.metadata.owner_references.iter().flatten();
         let others: Vec<_> = owners.filter(|owner| owner.uid != uid).collect();
@@ -194,21 +194,23 @@ impl Cleaner<'_> {
             "resourceVersion": secret.metadata.resource_version,
             "ownerReferences": others,
         });
-        if must_say_so {
+        if must_annotate {
             metadata["annotations"] = json!({names::KEPT_FOR_ANNOTATION: uid});
         }
         json!({"metadata": metadata})
     }
 
-    /// Deletes the pod if no StatefulSet has it any more: the operator was killed while it made the StatefulSet anew, and
-    /// nobody else would. Its claims could not go either.
+    /// Deletes the pod if no StatefulSet owns it any more: the operator was killed while it re-created the StatefulSet. Nothing
+    /// else deletes the pod, and its claims could not be deleted either.
     async fn delete_orphan(&self) -> Option<Task> {
         let own_name = self.server.name_any();
-        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| is_lost_pod(pod, &own_name))
-            .await
+        self.delete_if::<Pod>("Pod", names::pod(&own_name), |pod| {
+            is_orphaned_pod(pod, &own_name)
+        })
+        .await
     }
 
-    /// Deletes an object of this name if it is ours. Reads its metadata only: a Secret's value is nobody's business here.
+    /// Deletes an object of this name if it is ours. Reads only its metadata, because it may be a Secret.
     async fn delete_if<K>(
         &self,
         kind: &'static str,
@@ -219,44 +221,44 @@ impl Cleaner<'_> {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
         let api = self.api::<K>();
-        let fate = match api.get_metadata_opt(&name).await {
+        let state = match api.get_metadata_opt(&name).await {
             Ok(Some(object)) if !is_ours(&object) => None,
-            Ok(Some(object)) if object.metadata.deletion_timestamp.is_some() => Some(Fate::Going),
+            Ok(Some(object)) if object.metadata.deletion_timestamp.is_some() => Some(TaskState::Terminating),
             Ok(Some(object)) => delete(&api, &object).await,
             Ok(None) => None,
-            Err(error) => Some(fate_of(&error)),
+            Err(error) => Some(state_of(&error)),
         };
-        fate.map(|fate| Task {
+        state.map(|state| Task {
             kind,
             name,
-            fate,
+            state,
             is_vital: false,
         })
     }
 }
 
-/// Deletes what was just read, and nothing else of its name. `None` if it is gone.
-async fn delete<K, M>(api: &Api<K>, object: &M) -> Option<Fate>
+/// Deletes the object that was just read, and no other one of its name. `None` if it is gone.
+async fn delete<K, M>(api: &Api<K>, object: &M) -> Option<TaskState>
 where
     K: Clone + Debug + DeserializeOwned,
     M: Resource,
 {
     let params = delete_exactly(object.meta());
     match api.delete(&object.name_any(), &params).await {
-        Ok(_) => Some(Fate::Asked),
-        // Gone, or another object by now, which is none of ours.
+        Ok(_) => Some(TaskState::Requested),
+        // Gone, or replaced by another object, which is not ours.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => None,
-        Err(error) => Some(fate_of(&error)),
+        Err(error) => Some(state_of(&error)),
     }
 }
 
-/// A conflict (the object has changed since it was read) and an overload pass; a refusal does not.
-fn fate_of(error: &kube::Error) -> Fate {
+/// A conflict (the object has changed since it was read) and an overload are temporary; a refusal is not.
+fn state_of(error: &kube::Error) -> TaskState {
     match error {
         kube::Error::Api(status) if matches!(status.code, 400..=499) && !matches!(status.code, 409 | 429) => {
-            Fate::Refused(format!("{} (HTTP {})", status.message, status.code))
+            TaskState::Refused(format!("{} (HTTP {})", status.message, status.code))
         }
-        _ => Fate::Unanswered(errors::explain(error)),
+        _ => TaskState::Unanswered(errors::explain(error)),
     }
 }
 
@@ -298,10 +300,12 @@ mod tests {
                 client: refused(code),
                 server: &server,
             };
-            let mut cleanup = cleaner.pass(|_| Plan::of(&server, Remains::Cluster, false)).await;
+            let mut cleanup = cleaner
+                .pass(|_| Plan::of(&server, DatabaseState::Cluster, false))
+                .await;
             cleanup.tasks.retain(|task| task.kind == PerconaPGCluster::KIND);
             let next = cleanup.next(Duration::from_secs(10_000));
-            assert!(matches!(next, Next::Again(_)), "{spec}, {code}: {next:?}");
+            assert!(matches!(next, Next::Retry(_)), "{spec}, {code}: {next:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a deletion writes to a database cluster, and what a live server's policy writes to it too: its metadata.
+//! The writes of a deletion to a database cluster: its metadata.
 
 use kube::api::{ObjectMeta, Patch};
 use kube::{Api, Client};
@@ -9,20 +9,17 @@ use crate::api::percona::PerconaPGCluster;
 use crate::cluster::client::params::patch_params;
 use crate::domain::cleanup::plan;
 
-/// Lets a cluster stay when its server goes, with its data, if it is still as it was read. Gives its metadata; `None` if
-/// it is gone.
-///
-/// # Errors
-/// When the API server refuses, or does not answer in time.
-pub(crate) async fn release(
+/// Keeps a cluster with its data when its server is deleted. The write fails if the cluster has changed since it was read.
+/// `None` if it is gone.
+pub(super) async fn release(
     client: &Client,
     server: &DittoServer,
     cluster: &ObjectMeta,
 ) -> kube::Result<Option<ObjectMeta>> {
-    write(client, cluster, plan::metadata_of_kept(cluster, server)).await
+    write(client, cluster, plan::kept_cluster_metadata(cluster, server)).await
 }
 
-/// Changes a cluster's metadata, if it is still as it was read. Gives what it is now; `None` if it is gone.
+/// Changes a cluster's metadata, if it is still as it was read. Returns the new metadata; `None` if it is gone.
 pub(super) async fn write(
     client: &Client,
     cluster: &ObjectMeta,

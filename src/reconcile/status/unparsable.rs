@@ -1,7 +1,7 @@
 //! The status of a stored DittoServer that does not parse.
 //!
-//! The schema keeps such objects out, but one stored under an older, looser schema stays. It cannot be reconciled and must
-//! not be silent.
+//! The schema refuses such objects, but one that was stored under an older schema stays. It cannot be reconciled, and its status
+//! must say so.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -17,7 +17,7 @@ use crate::api::{DittoServer, Phase};
 use crate::domain::conditions;
 use crate::reconcile::context::Context;
 
-/// Says in the status that the stored object does not parse, once for each generation.
+/// Reports in the status that the stored object does not parse, once for each generation.
 ///
 /// # Errors
 /// When the API server refuses, or does not answer in time.

@@ -7,7 +7,7 @@ use crate::domain::testing;
 
 const DELETE: &str = "storage: {metadataSize: 1Gi, retention: Delete}";
 
-fn plan(spec: &str, database: Remains) -> Plan {
+fn plan(spec: &str, database: DatabaseState) -> Plan {
     Plan::of(&testing::server(&format!("{{{spec}}}")), database, false)
 }
 
@@ -15,7 +15,7 @@ fn plan(spec: &str, database: Remains) -> Plan {
 #[test]
 fn without_a_policy_nothing_is_deleted() {
     let server = testing::server("{percona: {enabled: true}}");
-    let plan = Plan::of(&server, Remains::Cluster, false);
+    let plan = Plan::of(&server, DatabaseState::Cluster, false);
     assert_eq!(plan, Plan::keep_all(&server));
     assert_eq!(
         (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
@@ -24,8 +24,8 @@ fn without_a_policy_nothing_is_deleted() {
 }
 
 #[test]
-fn volumes_go_with_the_secrets_that_only_they_know() {
-    let plan = plan(DELETE, Remains::Nothing);
+fn volumes_are_deleted_with_the_secrets_that_only_they_use() {
+    let plan = plan(DELETE, DatabaseState::Gone);
     assert_eq!(
         plan.claims,
         ["metadata-files-0", "content-files-0", "controlplane-files-0"]
@@ -35,13 +35,16 @@ fn volumes_go_with_the_secrets_that_only_they_know() {
 }
 
 #[test]
-fn secrets_stay_beside_a_database_that_stays() {
+fn secrets_are_kept_with_a_database_that_is_kept() {
     let own = "database: {type: postgres, postgresSecretRef: {name: db, key: x}}";
     for (spec, database) in [
-        (format!("{DELETE}, percona: {{enabled: true}}"), Remains::Cluster),
-        // Switched off by now; the cluster is there.
-        (DELETE.to_owned(), Remains::Cluster),
-        (format!("{DELETE}, {own}"), Remains::Nothing),
+        (
+            format!("{DELETE}, percona: {{enabled: true}}"),
+            DatabaseState::Cluster,
+        ),
+        // Switched off by now; the cluster exists.
+        (DELETE.to_owned(), DatabaseState::Cluster),
+        (format!("{DELETE}, {own}"), DatabaseState::Gone),
     ] {
         let plan = plan(&spec, database);
         assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{spec}");
@@ -49,35 +52,38 @@ fn secrets_stay_beside_a_database_that_stays() {
     }
     let all = plan(
         &format!("{DELETE}, percona: {{enabled: true, deleteWithServer: true}}"),
-        Remains::Cluster,
+        DatabaseState::Cluster,
     );
     assert_eq!((all.secrets.len(), all.delete_database), (4, true));
 }
 
 #[test]
-fn secrets_stay_beside_the_postgresql_that_a_server_has_not_left_yet() {
+fn secrets_are_kept_while_a_server_still_uses_its_own_postgresql() {
     let server = testing::server(&format!(
         "{{{DELETE}, percona: {{enabled: true, deleteWithServer: true}}}}"
     ));
-    let plan = Plan::of(&server, Remains::Cluster, true);
+    let plan = Plan::of(&server, DatabaseState::Cluster, true);
     assert_eq!(
         (plan.claims.len(), plan.secrets.len(), plan.kept_secrets.len()),
         (3, 0, 4)
     );
     assert!(plan.delete_database, "it is empty");
-    assert!(plan.secrets_say_so, "the claims take the sign along");
+    assert!(
+        plan.annotate_kept_secrets,
+        "the annotation on the claims is deleted with them"
+    );
     let own = "database: {type: postgres, postgresSecretRef: {name: db, key: x}}";
     let server = testing::server(&format!("{{{DELETE}, {own}}}"));
     assert!(
-        !Plan::of(&server, Remains::Nothing, true).secrets_say_so,
+        !Plan::of(&server, DatabaseState::Gone, true).annotate_kept_secrets,
         "the spec says it"
     );
 }
 
 #[test]
-fn secrets_stay_beside_the_volumes_of_a_cluster_that_was_deleted_by_hand() {
+fn secrets_are_kept_with_the_volumes_of_a_cluster_that_was_deleted_manually() {
     for percona in ["", ", percona: {enabled: true, deleteWithServer: true}"] {
-        let plan = plan(&format!("{DELETE}{percona}"), Remains::User);
+        let plan = plan(&format!("{DELETE}{percona}"), DatabaseState::UserSecret);
         assert_eq!((plan.claims.len(), plan.secrets.len()), (3, 0), "{percona}");
         assert_eq!(plan.kept_secrets.len(), 4, "{percona}");
     }
@@ -89,7 +95,7 @@ fn a_database_that_is_switched_off_is_not_deleted() {
     assert!(
         !plan(
             "percona: {enabled: false, deleteWithServer: true}",
-            Remains::Cluster
+            DatabaseState::Cluster
         )
         .delete_database
     );
@@ -111,14 +117,14 @@ fn the_finalizer_is_needed_where_a_policy_deletes_and_while_the_database_is_boun
     observed.database.cluster = Read::Found(Arc::new(cluster));
     assert!(
         needs_finalizer(&observed),
-        "the policy has changed, and the cluster does not know yet"
+        "the policy has changed, and the cluster is still bound"
     );
     observed.database.cluster = Read::Unreadable("timed out".into());
     assert!(!needs_finalizer(&observed), "as it is");
 }
 
 #[test]
-fn the_finalizer_stays_while_a_secret_that_is_to_stay_would_go_with_the_server() {
+fn the_finalizer_stays_while_a_secret_that_is_to_be_kept_would_be_deleted_with_the_server() {
     let mut observed = testing::ready("{}");
     let owner = json!([{"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
         "uid": observed.server.uid(), "controller": true}]);
@@ -162,11 +168,11 @@ fn the_finalizer_is_needed_while_a_pod_has_lost_its_stateful_set() {
     assert!(!needs_finalizer(&observed), "as it is");
 }
 
-fn task(kind: &'static str, fate: Fate) -> Task {
+fn task(kind: &'static str, state: TaskState) -> Task {
     Task {
         kind,
         name: "x".into(),
-        fate,
+        state,
         is_vital: false,
     }
 }
@@ -176,46 +182,49 @@ fn next(tasks: Vec<Task>, seconds: u64) -> Next {
 }
 
 #[test]
-fn a_claim_that_is_going_is_not_waited_for() {
-    let claim = task("PersistentVolumeClaim", Fate::Going);
-    assert_eq!(next(vec![claim, task("Secret", Fate::Asked)], 0), Next::LetGo);
-    assert_eq!(next(Vec::new(), 0), Next::LetGo);
+fn a_claim_that_is_being_deleted_is_not_waited_for() {
+    let claim = task("PersistentVolumeClaim", TaskState::Terminating);
+    assert_eq!(
+        next(vec![claim, task("Secret", TaskState::Requested)], 0),
+        Next::RemoveFinalizer
+    );
+    assert_eq!(next(Vec::new(), 0), Next::RemoveFinalizer);
 }
 
 #[test]
-fn a_database_is_waited_for_and_not_for_ever() {
-    let database = || vec![task(PerconaPGCluster::KIND, Fate::Going)];
-    assert!(matches!(next(database(), 0), Next::Again(_)));
-    assert_eq!(next(database(), 58), Next::Again(Duration::from_secs(2)));
+fn the_end_of_a_database_is_waited_for_with_a_limit() {
+    let database = || vec![task(PerconaPGCluster::KIND, TaskState::Terminating)];
+    assert!(matches!(next(database(), 0), Next::Retry(_)));
+    assert_eq!(next(database(), 58), Next::Retry(Duration::from_secs(2)));
     let end = next(database(), 60);
-    assert!(matches!(end, Next::LetGoUnfinished(left) if left.contains("PerconaPGCluster x")));
+    assert!(matches!(end, Next::GiveUp(left) if left.contains("PerconaPGCluster x")));
 }
 
 #[test]
 fn an_api_server_that_does_not_answer_gets_more_time_than_one_that_refuses() {
-    let refused = || vec![task("Secret", Fate::Refused("no".into()))];
-    let unanswered = || vec![task("Secret", Fate::Unanswered("timed out".into()))];
-    assert!(matches!(next(refused(), 61), Next::LetGoUnfinished(_)));
-    assert!(matches!(next(unanswered(), 61), Next::Again(_)));
-    assert!(matches!(next(unanswered(), 601), Next::LetGoUnfinished(_)));
+    let refused = || vec![task("Secret", TaskState::Refused("no".into()))];
+    let unanswered = || vec![task("Secret", TaskState::Unanswered("timed out".into()))];
+    assert!(matches!(next(refused(), 61), Next::GiveUp(_)));
+    assert!(matches!(next(unanswered(), 61), Next::Retry(_)));
+    assert!(matches!(next(unanswered(), 601), Next::GiveUp(_)));
 }
 
 #[test]
-fn a_database_that_must_stay_and_is_still_bound_keeps_the_server() {
+fn a_database_that_must_be_kept_and_is_still_bound_keeps_the_server() {
     let bound = Task {
         is_vital: true,
-        ..task(PerconaPGCluster::KIND, Fate::Refused("no".into()))
+        ..task(PerconaPGCluster::KIND, TaskState::Refused("no".into()))
     };
-    assert!(matches!(next(vec![bound.clone()], 10_000), Next::Again(pause) if !pause.is_zero()));
+    assert!(matches!(next(vec![bound.clone()], 10_000), Next::Retry(pause) if !pause.is_zero()));
     let released = Task {
-        fate: Fate::Released,
+        state: TaskState::Kept,
         ..bound
     };
-    assert_eq!(next(vec![released], 0), Next::LetGo);
+    assert_eq!(next(vec![released], 0), Next::RemoveFinalizer);
 }
 
 #[test]
-fn a_cluster_that_stays_loses_what_binds_it_and_nothing_else() {
+fn a_cluster_that_is_kept_loses_only_what_binds_it_to_the_server() {
     let server = testing::server("{}");
     let ours = json!({"apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files",
         "uid": server.uid(), "controller": true});
@@ -228,7 +237,7 @@ fn a_cluster_that_stays_loses_what_binds_it_and_nothing_else() {
         ];
         serde_json::from_value(json!({"ownerReferences": owners, "finalizers": finalizers})).unwrap()
     };
-    let kept = metadata_of_kept(&metadata(json!([other, ours])), &server);
+    let kept = kept_cluster_metadata(&metadata(json!([other, ours])), &server);
     assert_eq!(
         (&kept["ownerReferences"], &kept["finalizers"]),
         (&json!([other]), &json!(["theirs"]))
@@ -237,25 +246,25 @@ fn a_cluster_that_stays_loses_what_binds_it_and_nothing_else() {
     assert_eq!(
         owner(&labelled, &server),
         Owner::Orphan,
-        "it can be taken up again"
+        "a server of the same name can use it again"
     );
 
     let mut bound = ours.clone();
     bound["controller"] = json!(false);
-    let kept = metadata_of_kept(&metadata(json!([bound])), &server);
+    let kept = kept_cluster_metadata(&metadata(json!([bound])), &server);
     assert_eq!(kept["ownerReferences"], json!([]));
     assert_eq!(
         kept.get("labels"),
         None,
-        "what we never controlled is not ours now"
+        "a cluster that we never controlled does not become ours"
     );
 }
 
 #[test]
-fn the_finalizers_of_percona_are_added_to_those_that_are_there() {
+fn the_finalizers_of_percona_are_added_to_the_existing_ones() {
     let mut cluster = testing::percona("{postgresVersion: 17}", &json!({}));
     cluster.metadata.finalizers = Some(vec!["theirs".into(), percona::REMOVAL_FINALIZERS[0].into()]);
-    let finalizers = finalizers_for_removal(&cluster.metadata).unwrap();
+    let finalizers = missing_removal_finalizers(&cluster.metadata).unwrap();
     assert_eq!(
         finalizers,
         [
@@ -265,5 +274,5 @@ fn the_finalizers_of_percona_are_added_to_those_that_are_there() {
         ]
     );
     cluster.metadata.finalizers = Some(finalizers);
-    assert_eq!(finalizers_for_removal(&cluster.metadata), None);
+    assert_eq!(missing_removal_finalizers(&cluster.metadata), None);
 }

@@ -28,7 +28,7 @@ fn the_configuration_may_differ_from_the_spec_while_the_pod_must_not_be_changed(
         ..built(&observed)
     });
     let verdict = validate(&observed);
-    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied);
+    let inputs = Inputs::new(&observed, &verdict, Ok(&desired), &applied, Progress::default());
     assert_eq!(
         condition(&conditions(&inputs, &[], 3, at(0)), CONFIG_READY).status,
         "True"

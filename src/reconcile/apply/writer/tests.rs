@@ -1,4 +1,4 @@
-//! What the writes say to the API server, seen by a client that records them.
+//! The calls to the API server, seen by a client that records them.
 
 use std::convert::Infallible;
 use std::sync::Mutex;
@@ -14,12 +14,14 @@ use kube::{Client, Resource};
 use tower::Service as Transport;
 
 use super::*;
+use crate::api::names;
 use crate::base::backoff::PerObject;
+use crate::cluster::cache::{Cache, Cached};
 use crate::cluster::secret_reader::SecretReader;
 use crate::domain::desired::{Settings, Workload};
 use crate::domain::testing;
 use crate::domain::validate::fixtures;
-use crate::reconcile::apply::configuration;
+use crate::reconcile::apply::{config_map, stateful_set, unwanted};
 use crate::reconcile::context::Caches;
 use crate::reconcile::events;
 use crate::reconcile::finalize;
@@ -116,7 +118,10 @@ async fn a_delete_names_the_uid_that_was_looked_at() {
     let cache = &context.caches.services;
     cache.wrote(serde_json::from_value(object).expect("a Service"));
     let writer = Writer::new(&context, &server);
-    assert!(writer.remove::<Service>(cache, "files-metrics").await.is_some());
+    let deleted = unwanted::delete::<Service>(&writer, "files-metrics")
+        .await
+        .expect("an answer");
+    assert!(deleted.is_some());
     assert_eq!(only(&calls, &Method::DELETE)["preconditions"]["uid"], "looked-at");
 }
 
@@ -136,10 +141,8 @@ async fn an_apply_names_the_uid_that_was_looked_at() {
         },
         ..desired
     };
-    let cache = &context.caches.config_maps;
-    let written = Writer::new(&context, &server)
-        .child(cache, "files-config", desired)
-        .await;
+    let writer = Writer::new(&context, &server);
+    let written = writer.child("files-config", &desired).await;
     assert!(
         matches!(written.outcome, Outcome::Updated),
         "{:?}",
@@ -150,7 +153,7 @@ async fn an_apply_names_the_uid_that_was_looked_at() {
 
 // invariant: 20
 #[tokio::test]
-async fn a_configuration_whose_secrets_failed_stays_beside_the_pod_that_waits_for_them() {
+async fn a_configuration_is_not_written_while_its_pod_waits_for_secrets_that_failed() {
     let observed = fixtures::world("");
     let (context, calls) = context(live(&observed.server, "ConfigMap", "files-config"));
     let writer = Writer::new(&context, &observed.server);
@@ -163,7 +166,7 @@ async fn a_configuration_whose_secrets_failed_stays_beside_the_pod_that_waits_fo
         config_hash: String::new(),
     };
     let newer = fixtures::config_map(&observed.server, "newer");
-    configuration::apply(&writer, &mut applied, newer, &workload)
+    config_map::apply(&writer, &mut applied, &newer, &workload)
         .await
         .expect("nothing is asked");
     assert!(calls.lock().unwrap().is_empty());
@@ -178,7 +181,7 @@ async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
     server.metadata.uid = Some("looked-at".into());
     server.metadata.finalizers = Some(vec!["example.org/other".into(), names::FINALIZER.into()]);
     let (context, calls) = context(live(&server, "DittoServer", "files"));
-    finalize::take_off(&context, &server.metadata)
+    finalize::remove_finalizer(&context, &server.metadata)
         .await
         .expect("an answer");
     let path = "/metadata/finalizers/1";
@@ -192,7 +195,7 @@ async fn a_finalizer_is_removed_from_the_uid_that_was_looked_at() {
     );
 }
 
-/// A server of which something has been told: it has had children.
+/// A server whose status has conditions: it has had children.
 fn seen() -> DittoServer {
     let condition = json!({
         "type": "Ready", "status": "True", "reason": "r", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -203,29 +206,26 @@ fn seen() -> DittoServer {
 }
 
 #[tokio::test]
-async fn the_stateful_set_of_a_server_that_is_gone_is_not_deleted_to_be_made_anew() {
+async fn the_stateful_set_of_a_server_that_is_gone_is_not_deleted_to_be_recreated() {
     let server = seen();
     let another = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"uid": "another"}});
     let (context, calls) = context(another);
     let writer = Writer::new(&context, &server);
-    let written = writer.replace("files", StatefulSet::default()).await;
-    assert!(
-        matches!(written.outcome, Outcome::ServerGone),
-        "{:?}",
-        written.outcome
-    );
+    let written = stateful_set::replace(&writer, "files", &StatefulSet::default()).await;
+    let outcome = written.map_or_else(Outcome::from, |written| written.outcome);
+    assert_eq!(outcome, Outcome::ServerGone);
     let calls = calls.lock().unwrap();
     assert!(calls.iter().all(|(method, _)| method == Method::GET), "{calls:?}");
 }
 
 #[tokio::test]
-async fn a_child_that_was_collected_with_its_server_is_not_made_anew() {
+async fn a_child_that_was_collected_with_its_server_is_not_created_again() {
     let (seen, new) = (seen(), testing::server(""));
     let there = json!({"name": "files", "uid": seen.metadata.uid});
     let going =
         json!({"name": "files", "uid": seen.metadata.uid, "deletionTimestamp": "2026-01-01T00:00:00Z"});
     let another = json!({"name": "files", "uid": "another"});
-    for (server, live, is_made) in [
+    for (server, live, is_created) in [
         (&seen, &there, true),
         (&seen, &going, false),
         (&seen, &another, false),
@@ -236,14 +236,15 @@ async fn a_child_that_was_collected_with_its_server_is_not_made_anew() {
         let (context, calls) = context(metadata);
         let writer = Writer::new(&context, server);
         let config_map = json!({"metadata": {"name": "files-config", "namespace": "storage"}});
-        let made = writer.create(&empty::<ConfigMap>(), &config_map).await;
+        let created = writer.create::<ConfigMap>("files-config", &config_map).await;
         let posts = calls
             .lock()
             .unwrap()
             .iter()
             .filter(|(method, _)| method == Method::POST)
             .count();
-        assert_eq!(posts, usize::from(is_made), "{live}");
-        assert_eq!(matches!(made, Err(Error::ServerGone)), !is_made, "{live}");
+        assert_eq!(posts, usize::from(is_created), "{live}");
+        let is_gone = matches!(created, Err(Error::Stopped(Outcome::ServerGone)));
+        assert_eq!(is_gone, !is_created, "{live}");
     }
 }

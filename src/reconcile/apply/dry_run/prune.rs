@@ -1,4 +1,4 @@
-//! Takes out of an object the fields that are ours and no longer desired. Pure.
+//! Removes the fields of an object that are ours and no longer desired. Pure.
 //!
 //! Field sets have the form of `managedFields`: `f:<name>` is a field, `k:<keys>` an item of a list with keys, `v:<value>`
 //! one of a set, `.` the node itself. See the Kubernetes documentation of server-side apply.
@@ -6,13 +6,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use crate::api::names::FIELD_MANAGER;
-
-/// Takes out of `object` what our entry among `entries` owns, nobody else does, and `desired` lacks.
-pub(super) fn prune(object: &mut Value, entries: &[ManagedFieldsEntry], desired: &Value) {
+/// Takes out of `object` what the entry of `manager` owns, no other entry owns, and `desired` lacks.
+pub(super) fn prune(object: &mut Value, entries: &[ManagedFieldsEntry], desired: &Value, manager: &str) {
     let fields = |entry: &ManagedFieldsEntry| entry.fields_v1.as_ref().map(|fields| fields.0.clone());
     let is_ours = |entry: &&ManagedFieldsEntry| {
-        entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.subresource.is_none()
+        entry.manager.as_deref() == Some(manager) && entry.subresource.is_none()
     };
     let ours: Vec<Value> = entries.iter().filter(is_ours).filter_map(fields).collect();
     let others = entries.iter().filter(|entry| !is_ours(entry));
@@ -103,8 +101,8 @@ mod tests {
         });
         let theirs = json!({"f:metadata": {"f:annotations": {"f:mesh": {}, "f:shared": {}}}});
         let desired = json!({"metadata": {"annotations": {"kept": "2"}}, "spec": {"ports": [{"port": 2}]}});
-        let entries = [entry(FIELD_MANAGER, &ours), entry("mesh", &theirs)];
-        prune(&mut object, &entries, &desired);
+        let entries = [entry("us", &ours), entry("mesh", &theirs)];
+        prune(&mut object, &entries, &desired, "us");
         assert_eq!(
             object,
             json!({

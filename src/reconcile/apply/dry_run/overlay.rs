@@ -1,4 +1,4 @@
-//! Lays what is desired over an object, as an apply does, where the API server cannot be asked. Pure.
+//! Merges what is desired into an object, as server-side apply does, where the API server cannot be asked. Pure.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn overlay(object: &mut Value, desired: &Value) {
     }
 }
 
-/// What an item of a list is known by: a mount by its path, the rest by a name. An item without is of a list that is replaced.
+/// The key of a list item: the path of a mount, otherwise a name. A list with an item that has no key is replaced.
 fn key(item: &Value) -> Option<&str> {
     item.get("mountPath").or_else(|| item.get("name"))?.as_str()
 }

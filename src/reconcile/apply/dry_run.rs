@@ -1,0 +1,224 @@
+//! What an apply would do: its writes as dry runs, for `kubectl dittofs diff`.
+//!
+//! Defaults, fields of others, quotas and webhooks are in the API server's answers. Two things are computed here instead. An
+//! apply first takes over fields (`managed_fields.rs`), which no dry run can do; so these are taken out of the object here
+//! (`dry_run/prune.rs`), and the API server is asked about the result. And a patch or a delete is not sent: what it does is known.
+
+pub mod merge_patch;
+mod overlay;
+mod prune;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::ResourceExt;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::child::{Child, Live};
+use super::error::Error;
+use super::managed_fields::{self, Managers};
+use super::stateful_set::recreate;
+use super::writer::{Preview, Write, Writer};
+use crate::api::names::FIELD_MANAGER;
+use crate::cluster::client::params::{patch_params, post};
+
+/// One write, and what it would do.
+#[derive(Debug)]
+pub struct Planned {
+    /// Kind, as in `kubectl get <kind>`.
+    pub kind: &'static str,
+    /// Name, in the server's namespace.
+    pub name: String,
+    /// What would become of the object.
+    pub change: Change,
+}
+
+/// What a write would do. Objects are JSON; no Secret is among them.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The object would be created.
+    Create(Value),
+    /// It would be changed.
+    Update {
+        /// The object as it is.
+        before: Value,
+        /// The object as the API server says it would be.
+        after: Value,
+        /// What the operator would send.
+        desired: Value,
+    },
+    /// It would be deleted.
+    Delete,
+    /// It would be changed in this way. There is no text to compare, or it must not be shown.
+    Other(String),
+}
+
+/// The writes of one dry run.
+#[derive(Default)]
+pub(super) struct Plan(Mutex<Vec<Planned>>);
+
+/// The object that a write would leave, and how that is shown.
+type WouldBe = (Option<Value>, Option<Change>);
+
+impl Plan {
+    pub(super) fn into_planned(self) -> Vec<Planned> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks what a write would do, and keeps the answer. Returns the object that would exist afterwards, if that is known.
+    pub(super) async fn add<K: Child>(
+        &self,
+        writer: &Writer<'_>,
+        name: &str,
+        write: Write<'_, K>,
+    ) -> Result<Option<Arc<K>>, Error> {
+        let (object, change) = would_be(writer, name, write).await?;
+        if let Some(change) = change {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Planned {
+                    kind: K::KIND,
+                    name: name.to_owned(),
+                    change,
+                });
+        }
+        let parsed = object.map(Live::<K>::parse).transpose()?;
+        Ok(parsed.map(|live| live.object))
+    }
+}
+
+async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>) -> Result<WouldBe, Error> {
+    Ok(match write {
+        // Nothing is asked about Secrets: their values must not leave this process.
+        Write::Create { .. } if K::IS_CONFIDENTIAL => (
+            None,
+            Some(Change::Other(
+                "would be generated; its values are not shown".into(),
+            )),
+        ),
+        Write::Create { desired } => {
+            let created = create::<K>(writer, desired).await?;
+            (Some(created), Some(Change::Create(desired.clone())))
+        }
+        Write::Apply { live, desired } => {
+            let after = apply(writer, name, live, desired).await?;
+            updated(live, after, desired.clone())
+        }
+        Write::Patch {
+            preview: Preview::Words(words),
+            ..
+        } => (None, Some(Change::Other(words))),
+        Write::Patch {
+            body,
+            preview: Preview::Object(live),
+            ..
+        } => {
+            let mut after = live.fields.clone();
+            merge_patch::merge(&mut after, &body);
+            updated(live, after, body)
+        }
+        Write::Delete { .. } => (None, Some(Change::Delete)),
+        Write::Ask { live, desired } => {
+            ask(writer, name, live, desired).await?;
+            (None, None)
+        }
+        Write::Recreate { desired } => recreate(writer, name, desired).await?,
+    })
+}
+
+fn updated<K>(live: &Live<K>, after: Value, desired: Value) -> WouldBe {
+    let change = Change::Update {
+        before: live.fields.clone(),
+        after: after.clone(),
+        desired,
+    };
+    (Some(after), Some(change))
+}
+
+/// Whether the API server would accept a new child: a quota or a webhook may refuse it.
+async fn create<K: Child>(writer: &Writer<'_>, desired: &Value) -> Result<Value, Error> {
+    let object: DynamicObject = serde_json::from_value(desired.clone())?;
+    let params = PostParams {
+        dry_run: true,
+        ..post()
+    };
+    let created = writer.api::<K>().create(&params, &object).await;
+    Ok(serde_json::to_value(created.map_err(Error::call("create"))?)?)
+}
+
+/// The object after an apply. If the API server refuses what is desired next to fields that the apply takes over first, the
+/// object is put together here.
+async fn apply<K: Child>(
+    writer: &Writer<'_>,
+    name: &str,
+    live: &Live<K>,
+    desired: &Value,
+) -> Result<Value, Error> {
+    let mut body = desired.clone();
+    body["metadata"]["uid"] = json!(live.meta().uid);
+    let applied = writer.try_apply::<K>(name, &body).await;
+    let managers = Managers::of(live.meta(), writer.server);
+    let Some(entries) = managed_fields::upgraded(live.object.managed_fields(), &managers) else {
+        return applied;
+    };
+    let mut pruned = match &applied {
+        Ok(applied) => applied.clone(),
+        Err(_) => overlay::overlaid(&live.fields, desired),
+    };
+    prune::prune(&mut pruned, &entries, desired, FIELD_MANAGER);
+    match applied {
+        Ok(applied) if applied == pruned => Ok(applied),
+        _ => replace(writer, name, live, pruned).await,
+    }
+}
+
+/// The object as the API server would store it: with its defaults in place of the fields that were taken out.
+async fn replace<K: Child>(
+    writer: &Writer<'_>,
+    name: &str,
+    live: &Live<K>,
+    after: Value,
+) -> Result<Value, Error> {
+    let mut body = merge_patch::between(&live.fields, &after);
+    body["metadata"] = merge_patch::between(&live.fields["metadata"], &after["metadata"]);
+    if let Some(metadata) = body["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    body["metadata"]["uid"] = json!(live.meta().uid);
+    body["metadata"]["resourceVersion"] = json!(live.meta().resource_version);
+    let params = PatchParams {
+        dry_run: true,
+        ..patch_params()
+    };
+    let patched = writer.api::<K>().patch(name, &params, &Patch::Merge(&body)).await;
+    Ok(serde_json::to_value(patched.map_err(Error::call("apply"))?)?)
+}
+
+async fn ask(
+    writer: &Writer<'_>,
+    name: &str,
+    live: &Live<StatefulSet>,
+    desired: &Value,
+) -> Result<(), Error> {
+    let Err(refused) = recreate::merged(writer, name, live, desired).await else {
+        return Ok(());
+    };
+    let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
+    if writer.check(&live).is_err() {
+        return Err(refused);
+    }
+    let body = recreate::with_live_templates(&live, desired);
+    apply(writer, name, &live, &body.desired).await.map(drop)
+}
+
+/// Claim templates are immutable: a StatefulSet with others is created again, and its pod keeps running.
+async fn recreate(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<WouldBe, Error> {
+    let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
+    writer.check(&live)?;
+    let body = recreate::with_live_templates(&live, desired);
+    let mut after = body.without_stand_ins(apply(writer, name, &live, &body.desired).await?);
+    after["spec"]["volumeClaimTemplates"] = recreate::templates(&live.fields, desired);
+    Ok(updated(&live, after, desired.clone()))
+}

@@ -1,0 +1,222 @@
+//! Other claim templates for a StatefulSet.
+//!
+//! Claim templates are immutable. So the StatefulSet is deleted without its pod (orphaning), and created again with the new
+//! templates and otherwise as it was. The new StatefulSet adopts the pod, which keeps running.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use super::super::child::Live;
+use super::super::error::Error;
+use super::super::writer::Writer;
+use super::super::{Outcome, compare};
+use crate::cluster::client::params::{delete_unchanged, patch_params, post};
+
+/// How long a reconcile waits until the garbage collector has orphaned the pod. It takes a moment; if it takes longer, the end
+/// of the StatefulSet triggers the next reconcile, which creates the new one.
+const ORPHANED_WITHIN: Duration = Duration::from_secs(10);
+/// How often a StatefulSet is read again that changes before it can be deleted.
+const ATTEMPTS: u8 = 5;
+/// Pause between two reads of it.
+const READ_AGAIN: Duration = Duration::from_millis(50);
+
+/// Whether a StatefulSet has other claim templates than it should.
+pub(in super::super) fn templates_differ(
+    live: &StatefulSet,
+    desired: &StatefulSet,
+) -> Result<bool, serde_json::Error> {
+    let templates = |set: &StatefulSet| {
+        let spec = set.spec.as_ref();
+        serde_json::to_value(spec.and_then(|spec| spec.volume_claim_templates.as_ref()))
+    };
+    Ok(!compare::holds(&templates(live)?, &templates(desired)?))
+}
+
+/// Deletes a StatefulSet without its pod, and creates it with the desired claim templates.
+pub(in super::super) async fn recreate(
+    writer: &Writer<'_>,
+    name: &str,
+    desired: &Value,
+) -> Result<DynamicObject, Error> {
+    let api = writer.api::<StatefulSet>();
+    let merged = orphan_merged(writer, name, desired).await?;
+    if !is_gone(&api, name).await? {
+        return Err(Error::Stopped(Outcome::Terminating));
+    }
+    let made = api.create(&post(), &like(&merged, desired)?).await;
+    let made = made.map_err(Error::call("create"))?;
+    keep_field_owners(&api, &made, &merged).await
+}
+
+/// Deletes the StatefulSet without its pod. Returns what it would have become by an apply. It may change between the two, and
+/// that change would be lost; then it is read again.
+async fn orphan_merged(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<Value, Error> {
+    for _ in 0..ATTEMPTS {
+        let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
+        writer.check(&live)?;
+        writer.take_over_fields(name, &live).await?;
+        let merged = merged(writer, name, &live, desired).await?;
+        if orphan(&writer.api::<StatefulSet>(), name, &merged).await? {
+            return Ok(merged);
+        }
+    }
+    Err(Error::Raced)
+}
+
+/// What the live StatefulSet would be after an apply that leaves its claim templates. Fields that others set stay (a restart by
+/// `kubectl rollout restart`, a mesh), or its pod would restart.
+pub(in super::super) async fn merged(
+    writer: &Writer<'_>,
+    name: &str,
+    live: &Live<StatefulSet>,
+    desired: &Value,
+) -> Result<Value, Error> {
+    let body = with_live_templates(live, desired);
+    let merged = writer.try_apply::<StatefulSet>(name, &body.desired).await?;
+    Ok(body.without_stand_ins(merged))
+}
+
+/// A desired StatefulSet that a dry run can apply.
+pub(in super::super) struct Body {
+    pub(in super::super) desired: Value,
+    /// Volumes that the live claim templates lack. The API server refuses a mount without a volume, so each has an empty volume
+    /// in its place.
+    stand_ins: Vec<String>,
+}
+
+/// The desired StatefulSet with the claim templates of the live one.
+pub(in super::super) fn with_live_templates(live: &Live<StatefulSet>, desired: &Value) -> Body {
+    let templates = &live.fields["spec"]["volumeClaimTemplates"];
+    let stand_ins = added(templates, &desired["spec"]["volumeClaimTemplates"]);
+    let mut body = desired.clone();
+    body["metadata"]["uid"] = json!(live.meta().uid);
+    body["spec"]["volumeClaimTemplates"] = templates.clone();
+    if let Some(volumes) = body["spec"]["template"]["spec"]["volumes"].as_array_mut() {
+        volumes.extend(stand_ins.iter().map(|name| json!({"name": name, "emptyDir": {}})));
+    }
+    Body {
+        desired: body,
+        stand_ins,
+    }
+}
+
+impl Body {
+    pub(in super::super) fn without_stand_ins(&self, mut merged: Value) -> Value {
+        let is_stand_in = |volume: &Value| {
+            let name = volume["name"].as_str();
+            name.is_some_and(|name| self.stand_ins.iter().any(|stand_in| stand_in == name))
+        };
+        if let Some(volumes) = merged["spec"]["template"]["spec"]["volumes"].as_array_mut() {
+            volumes.retain(|volume| !is_stand_in(volume));
+        }
+        merged
+    }
+}
+
+/// The names of the desired claim templates that are not among the live ones.
+fn added(live: &Value, desired: &Value) -> Vec<String> {
+    let names = |templates: &Value| -> Vec<String> {
+        let templates = templates.as_array().into_iter().flatten();
+        templates
+            .filter_map(|template| template["metadata"]["name"].as_str().map(str::to_owned))
+            .collect()
+    };
+    let live = names(live);
+    let mut desired = names(desired);
+    desired.retain(|name| !live.contains(name));
+    desired
+}
+
+/// The desired claim templates. One that is live already is returned as the API server has it, with its defaults.
+pub(in super::super) fn templates(live: &Value, desired: &Value) -> Value {
+    let of = |set: &Value| {
+        let templates = set["spec"]["volumeClaimTemplates"].as_array();
+        templates.cloned().unwrap_or_default()
+    };
+    let live = of(live);
+    let kept = |wanted: Value| {
+        let mut held = live.iter().filter(|template| compare::holds(template, &wanted));
+        held.next().cloned().unwrap_or(wanted)
+    };
+    of(desired).into_iter().map(kept).collect()
+}
+
+/// Deletes it without its pod, if it is as it was when it was merged. Whether it was.
+async fn orphan(api: &Api<DynamicObject>, name: &str, merged: &Value) -> Result<bool, Error> {
+    let metadata = serde_json::from_value(merged["metadata"].clone())?;
+    let params = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Orphan),
+        ..delete_unchanged(&metadata)
+    };
+    match api.delete(name, &params).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) => Err(Error::call("delete")(error)),
+    }
+}
+
+async fn is_gone(api: &Api<DynamicObject>, name: &str) -> Result<bool, Error> {
+    let gone = async {
+        loop {
+            let live = api.get_metadata_opt(name).await.map_err(Error::call("read"))?;
+            if live.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(READ_AGAIN).await;
+        }
+    };
+    match tokio::time::timeout(ORPHANED_WITHIN, gone).await {
+        Ok(result) => result.map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Metadata that a StatefulSet keeps when it is created again.
+const KEPT_METADATA: [&str; 5] = ["name", "namespace", "labels", "annotations", "ownerReferences"];
+
+/// A new StatefulSet like the merged one, with the desired templates.
+fn like(merged: &Value, desired: &Value) -> Result<DynamicObject, Error> {
+    let mut set = merged.clone();
+    if let Some(fields) = set.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = set["metadata"].as_object_mut() {
+        metadata.retain(|key, _| KEPT_METADATA.contains(&key.as_str()));
+    }
+    set["metadata"]["managedFields"] = owners_of_spec(merged);
+    set["spec"]["volumeClaimTemplates"] = desired["spec"]["volumeClaimTemplates"].clone();
+    Ok(serde_json::from_value(set)?)
+}
+
+/// The create made us the owner of every field. What others had set becomes theirs again.
+async fn keep_field_owners(
+    api: &Api<DynamicObject>,
+    made: &DynamicObject,
+    merged: &Value,
+) -> Result<DynamicObject, Error> {
+    let body = json!({"metadata": {
+        "uid": made.metadata.uid,
+        "managedFields": owners_of_spec(merged),
+    }});
+    let patched = api
+        .patch(&made.name_any(), &patch_params(), &Patch::Merge(&body))
+        .await;
+    patched.map_err(Error::call("apply"))
+}
+
+/// Who owns which field, without the status. Sent with the create as well: if the operator is killed before the patch, not
+/// every field must become ours, or our next apply would remove what others had set.
+fn owners_of_spec(merged: &Value) -> Value {
+    let entries = merged["metadata"]["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    entries
+        .filter(|entry| entry["subresource"].is_null())
+        .cloned()
+        .collect()
+}
