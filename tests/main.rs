@@ -26,6 +26,7 @@ mod lost_data;
 mod metrics;
 mod model;
 mod namespaces;
+mod network;
 #[cfg(feature = "otel")]
 mod otel;
 mod packaging;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::SecretKeySelector;
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 
 use super::defaults::{
     API_PORT, IMAGE, LOG_OUTPUT, METRICS_PATH, METRICS_PORT, PROGRESS_DEADLINE_SECONDS, REPLICAS,
@@ -145,6 +146,20 @@ impl DittoServerSpec {
         self.service
             .as_ref()
             .map_or(&NO_ENTRIES, |service| &service.annotations)
+    }
+
+    /// Whether the operator creates the baseline NetworkPolicy.
+    #[must_use]
+    pub fn network_policy_enabled(&self) -> bool {
+        let policy = self.network_policy.as_ref();
+        policy.and_then(|policy| policy.enabled).unwrap_or(true)
+    }
+
+    /// Sources that may connect to the API and the metrics. `None`: all sources.
+    #[must_use]
+    pub fn allowed_sources(&self) -> Option<&[NetworkPolicyPeer]> {
+        let sources = self.network_policy.as_ref().map(|policy| policy.from.as_slice());
+        sources.filter(|sources| !sources.is_empty())
     }
 
     /// Type of the adapter Services.

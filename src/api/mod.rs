@@ -48,7 +48,10 @@ pub use database::{
 pub use identity::{
     AdminSpec, IdentitySpec, IdentityType, Idmap, JwtSpec, KerberosSpec, LdapSpec, MachineAccountSpec,
 };
-pub use network::{AdapterDiscoverySpec, AdapterServicesSpec, ControlPlaneSpec, ServiceSpec, ServiceType};
+pub use network::{
+    AdapterDiscoverySpec, AdapterServicesSpec, ControlPlaneSpec, ServerNetworkPolicySpec, ServiceSpec,
+    ServiceType,
+};
 pub use observability::{LogFormat, LogLevel, LoggingSpec, MetricsSpec, ServiceMonitorSpec};
 pub use percona::{PerconaPGCluster, PerconaPGClusterSpec, PerconaPGClusterStatus};
 pub use reference::reference;

@@ -1,7 +1,9 @@
-//! `spec.controlPlane`, `spec.service`, `spec.adapterServices`, `spec.adapterDiscovery`: how clients reach the server.
+//! `spec.controlPlane`, `spec.service`, `spec.networkPolicy`, `spec.adapterServices`, `spec.adapterDiscovery`: how clients reach
+//! the server.
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,4 +100,21 @@ pub struct ServiceSpec {
     /// Annotations of the Service.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// The NetworkPolicy of the server. It allows connections to the API and, if they are enabled, to the metrics.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerNetworkPolicySpec {
+    /// Create the NetworkPolicy `<name>-baseline`. If false, the operator deletes it, and your own policies decide who may
+    /// connect. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
+    pub enabled: Option<bool>,
+
+    /// Sources that may connect to the API and the metrics, as in a NetworkPolicy. NetworkPolicies add up: in a namespace that
+    /// denies all traffic by default, this policy opens both ports to these sources. Absent or empty: all sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub from: Vec<NetworkPolicyPeer>,
 }

@@ -17,9 +17,7 @@ pub mod percona;
 use kube::core::{Message, Rule};
 
 use super::defaults::{API_PORT, METRICS_PORT, SQLITE_PATH};
-use formats::{
-    ABOVE_ZERO, ABSOLUTE_FILE, CHEAP_QUANTITY, COUNTABLE, GO_DURATION, IMAGE, SERVER_PORTS, SUBDOMAIN,
-};
+use formats::{ABOVE_ZERO, ABSOLUTE_FILE, COUNTABLE, GO_DURATION, IMAGE, SERVER_PORTS, SIZE, SUBDOMAIN};
 
 use super::names::{CONTENT_MOUNT, CONTROL_PLANE_MOUNT, METADATA_MOUNT};
 
@@ -105,15 +103,15 @@ pub fn volume_size() -> Rule {
 /// Any size above zero.
 pub fn positive_quantity() -> Rule {
     field(
-        format!("self == '' || (self.matches('{CHEAP_QUANTITY}') && {COUNTABLE})"),
+        format!("self == '' || (self.matches('{SIZE}') && {COUNTABLE})"),
         "must be a size above zero and below 8Ei, for example 10Gi",
     )
 }
 
-/// `new` is not a smaller quantity than `old`. Text that is not a quantity, or is expensive to parse, is not compared.
+/// `new` is not a smaller size than `old`. Text that does not match [`SIZE`] is not compared.
 fn not_smaller(new: &str, old: &str) -> String {
     format!(
-        "!{new}.matches('{CHEAP_QUANTITY}') || !{old}.matches('{CHEAP_QUANTITY}') || quantity({new}).compareTo(quantity({old})) >= 0"
+        "!{new}.matches('{SIZE}') || !{old}.matches('{SIZE}') || quantity({new}).compareTo(quantity({old})) >= 0"
     )
 }
 

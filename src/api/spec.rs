@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     AdapterDiscoverySpec, AdapterServicesSpec, ControlPlaneSpec, DatabaseSpec, IdentitySpec, LoggingSpec,
-    MetricsSpec, PerconaSpec, ServiceSpec, SnapshotPolicySpec, StorageSpec, defaults, rules, schema,
+    MetricsSpec, PerconaSpec, ServerNetworkPolicySpec, ServiceSpec, SnapshotPolicySpec, StorageSpec,
+    defaults, rules, schema,
 };
 
 /// Desired state of the DittoFS server: image, storage, database, identity and network.
@@ -115,6 +116,10 @@ pub struct DittoServerSpec {
     /// The Service `<name>-api`, which exposes the REST API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceSpec>,
+
+    /// The NetworkPolicy `<name>-baseline`: who may connect to the API and the metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<ServerNetworkPolicySpec>,
 
     /// Prometheus metrics of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,6 +242,7 @@ mod tests {
             "adapterDiscovery": {"pollingInterval": "1m"},
             "adapterServices": {"type": "NodePort", "annotations": {"a": "b"}},
             "service": {"type": "LoadBalancer", "annotations": {"a": "b"}},
+            "networkPolicy": {"enabled": false, "from": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]},
             "metrics": {
                 "enabled": true, "port": 9100, "path": "/m", "bearerTokenSecret": {"name": "t", "key": "token"},
                 "serviceMonitor": {"enabled": true, "interval": "30s", "labels": {"a": "b"}},

@@ -76,8 +76,8 @@ pub struct Desired {
     pub api_service: Service,
     /// Service of the metrics endpoint, if metrics are enabled; otherwise an existing one of ours is removed.
     pub metrics_service: Option<Service>,
-    /// Baseline NetworkPolicy.
-    pub network_policy: NetworkPolicy,
+    /// Baseline NetworkPolicy. `None` if the spec disables it: an existing one of ours is deleted.
+    pub network_policy: Option<NetworkPolicy>,
     /// Database cluster.
     pub database: DatabaseChange,
     /// Volumes that are smaller than the spec.

@@ -5,6 +5,7 @@
 //! conditions, or those of the Go operator if they have the same meaning (contract, section 5).
 
 mod database;
+mod settings;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
@@ -82,6 +83,7 @@ pub fn of_reconcile(
     events.extend(database::change(observed, applied));
     events.extend(database::not_encrypted(observed, applied));
     events.extend(replaced_volumes(observed, before));
+    events.extend(settings::warnings(observed, before, after));
     events
 }
 

@@ -217,7 +217,9 @@ fn render(
     if let Some(service) = metrics_service {
         append(output, None, &service)?;
     }
-    append(output, None, &network_policy)?;
+    if let Some(policy) = network_policy {
+        append(output, None, &policy)?;
+    }
     if let DatabaseChange::Apply(cluster) = database {
         append(output, None, &cluster)?;
     }

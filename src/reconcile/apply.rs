@@ -29,6 +29,7 @@ mod prerequisites;
 mod secrets;
 mod services;
 mod stateful_set;
+mod unwanted;
 mod writer;
 
 use std::sync::Arc;
@@ -70,7 +71,7 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
     // Neither waits for the other: a pod may start on a small volume, and a volume is expanded under any pod.
     claims::expand(writer, &mut applied, &desired.expansions).await;
     services::apply(writer, &mut applied, desired).await;
-    network_policy::apply(writer, &mut applied, &desired.network_policy).await;
+    network_policy::apply(writer, &mut applied, desired.network_policy.as_ref()).await;
     database::apply(writer, &mut applied, &desired.database, prerequisites).await;
     let may_restart = refused.is_none() && prerequisites.allow_restart(workload);
     Box::pin(stateful_set::apply(

@@ -59,11 +59,13 @@ async fn a_field_that_does_not_exist_is_an_error_in_a_new_manifest_and_over_a_st
     let output = diff_of_text(&world, mistyped().to_string()).await;
     assert_eq!(output.code, Some(2), "new: {}", output.text);
     assert!(output.error.contains("spec.imag"), "{}", output.error);
+    assert!(output.error.contains("Correct the manifest"), "{}", output.error);
 
     applied(&world, json!({})).await;
     let output = diff_of_text(&world, mistyped().to_string()).await;
     assert_eq!(output.code, Some(2), "by kubectl apply: {}", output.text);
     assert!(output.error.contains("spec.imag"), "{}", output.error);
+    assert!(output.error.contains("Correct the manifest"), "{}", output.error);
 
     // Like the writes of Argo CD and Flux.
     let resource = ApiResource::erase::<DittoServer>(&());
@@ -76,4 +78,28 @@ async fn a_field_that_does_not_exist_is_an_error_in_a_new_manifest_and_over_a_st
     let output = diff_of_text(&world, mistyped().to_string()).await;
     assert_eq!(output.code, Some(2), "by server-side apply: {}", output.text);
     assert!(output.error.contains("spec.imag"), "{}", output.error);
+    assert!(output.error.contains("Correct the manifest"), "{}", output.error);
+
+    let mut wrong: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
+    wrong["spec"]["replicas"] = json!("one");
+    let output = diff_of_text(&world, wrong.to_string()).await;
+    assert_eq!(output.code, Some(2), "a wrong type: {}", output.text);
+    assert!(output.error.contains("spec.replicas"), "{}", output.error);
+    assert!(output.error.contains("Correct the manifest"), "{}", output.error);
+}
+
+#[tokio::test]
+async fn metadata_that_is_not_an_object_is_an_error_and_not_a_panic() {
+    let world = World::without_operator("manifest").await;
+    for metadata in [json!("text"), json!(["files"]), json!(null), json!(5)] {
+        let mut wrong: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
+        wrong["metadata"] = metadata;
+        let output = diff_of_text(&world, wrong.to_string()).await;
+        assert_eq!(output.code, Some(2), "{}", output.text);
+        assert!(
+            output.error.contains("metadata must be an object"),
+            "{}",
+            output.error
+        );
+    }
 }

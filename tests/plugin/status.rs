@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Event;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{CommandOutput, command, plugin, run};
+use super::{CommandOutput, LimitedUser, command, plugin, run, run_with_input};
 use crate::support::{World, fixtures, wait};
 
 /// The tree and the conditions, with everything replaced that differs between runs. Events are left out.
@@ -262,4 +262,110 @@ async fn terminal_commands_in_an_event_are_escaped() {
         message.contains("\u{1b}[2J"),
         "programs get it as it is: {printed}"
     );
+}
+
+#[tokio::test]
+async fn a_namespace_that_does_not_exist_is_an_error() {
+    let world = World::without_operator("status").await;
+    for args in [vec!["status"], vec!["status", "files"], vec!["report", "files"]] {
+        let mut command = command(&world.control_plane().kubeconfig());
+        command.args(&args).args(["-n", "no-such-namespace"]);
+        let output = run(command).await;
+        assert_eq!(output.code, Some(3), "{args:?}: {}", output.error);
+        assert!(
+            output
+                .error
+                .contains("the namespace no-such-namespace does not exist"),
+            "{args:?}: {}",
+            output.error
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_another_owner_is_not_shown_as_missing() {
+    let world = World::without_operator("status").await;
+    for (kind, name) in [
+        ("ConfigMap", "files-config"),
+        ("Service", "files-api"),
+        ("NetworkPolicy", "files-baseline"),
+    ] {
+        let group = if kind == "NetworkPolicy" {
+            "networking.k8s.io/v1"
+        } else {
+            "v1"
+        };
+        let mut object = json!({"apiVersion": group, "kind": kind, "metadata": {"name": name}});
+        match kind {
+            "Service" => object["spec"] = json!({"ports": [{"port": 1}]}),
+            "NetworkPolicy" => object["spec"] = json!({"podSelector": {}}),
+            _ => {}
+        }
+        let mut kubectl = world.control_plane().kubectl();
+        kubectl.args(["-n", &world.namespace, "create", "-f", "-"]);
+        let created = run_with_input(kubectl, object.to_string()).await;
+        assert_eq!(created.code, Some(0), "{}", created.error);
+    }
+    world.create(&fixtures::minimal("files")).await;
+    let output = plugin(&world, &["status", "files"]).await;
+    assert_eq!(output.code, Some(1), "{}", output.error);
+    for name in [
+        "ConfigMap files-config",
+        "Service files-api",
+        "NetworkPolicy files-baseline",
+    ] {
+        let mut lines = output.text.lines();
+        let line = lines.find(|line| line.contains(name)).unwrap_or_default();
+        assert!(
+            line.contains("belongs to an unknown owner"),
+            "{name}: {}",
+            output.text
+        );
+    }
+    let mut lines = output.text.lines();
+    let headless = lines
+        .find(|line| line.contains("files-headless"))
+        .unwrap_or_default();
+    assert!(headless.contains("does not exist"), "{headless}");
+}
+
+#[tokio::test]
+async fn a_user_who_may_only_read_is_not_told_that_a_volume_cannot_be_expanded() {
+    let mut world = World::new("status").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    world.stop_operator().await;
+    let larger = json!({"spec": {"storage": {"metadataSize": "2Gi"}}});
+    world.merge::<DittoServer>("files", larger).await;
+    let reader = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]);
+    let user = LimitedUser::new(&world, reader).await;
+    let mut command = user.command(&world);
+    command.args(["status", "files"]);
+    let output = run(command).await;
+    let mut lines = output.text.lines();
+    let claim = lines
+        .find(|line| line.contains("metadata-files-0"))
+        .unwrap_or_default();
+    assert!(
+        claim.contains("? PersistentVolumeClaim") && claim.contains("unknown whether it can be expanded"),
+        "{}",
+        output.text
+    );
+}
+
+#[tokio::test]
+async fn settings_without_effect_are_noted() {
+    let world = World::without_operator("status").await;
+    let mut server = fixtures::server("files", json!({"controlPlane": {"tls": true}}));
+    let annotations = [
+        ("dittofs.dittofs.com/paused", "yes"),
+        ("dittofs.dittofs.com/deletion-protection", "enabled"),
+    ];
+    let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    server.metadata.annotations = Some(annotations.into());
+    world.create::<DittoServer>(&server).await;
+    let output = plugin(&world, &["status", "files"]).await;
+    for expected in ["unknown value \"yes\"", "certSecretName", "paused"] {
+        assert!(output.text.contains(expected), "{expected}: {}", output.text);
+    }
 }

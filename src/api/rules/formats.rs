@@ -6,14 +6,15 @@ pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9](
 /// Durations that Go's `time.ParseDuration` accepts, without `-`.
 pub(super) const GO_DURATION: &str = r"^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
 
-/// A Go duration above zero. Micro signs are replaced, because not every CEL evaluator knows them.
-pub(super) const ABOVE_ZERO: &str = "duration(self.replace('µs', 'us').replace('μs', 'us')) > duration('0s')";
+/// A Go duration above zero and within Go's range. Micro signs are replaced, because not every CEL evaluator knows them, and some
+/// have a larger range.
+pub(super) const ABOVE_ZERO: &str = "duration(self.replace('µs', 'us').replace('μs', 'us')) > duration('0s') && duration(self.replace('µs', 'us').replace('μs', 'us')) <= duration('2562047h')";
 
-/// A Kubernetes quantity that is cheap to parse. `quantity()` and `isQuantity()` compute ten to the power of the exponent: for
-/// `1e2147483647` the API server would compute for half a minute. So every rule must match this pattern before it calls them.
-/// `api::quantity` parses everything that matches.
-pub(super) const CHEAP_QUANTITY: &str =
-    r"^[-+]?([0-9]{1,20}(\\.[0-9]{0,12})?|\\.[0-9]{1,12})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
+/// The size of a volume, as a Kubernetes quantity that is cheap to compute with. `quantity()` and `isQuantity()` compute ten to the
+/// power of the exponent: for `1e2147483647` the API server would compute for half a minute. So every rule must match this pattern
+/// before it calls them. The digits are limited so that no evaluator overflows an `i128`.
+pub(super) const SIZE: &str =
+    r"^\\+?([0-9]{1,15}(\\.[0-9]{0,4})?|\\.[0-9]{1,4})([KMGTPE]i|[kMGTPE]|[eE]\\+?(1[0-8]|[0-9]))?$";
 
 /// A size above zero that fits an `int64` in bytes. Kubernetes caps a larger one.
 pub(super) const COUNTABLE: &str =

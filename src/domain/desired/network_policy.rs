@@ -10,8 +10,14 @@ use kube::ResourceExt;
 use super::meta;
 use crate::api::{DittoServer, names};
 
-/// Builds the policy. It limits ports, not sources: who may reach the server is the user's own policy to say.
-pub(super) fn build(server: &DittoServer) -> NetworkPolicy {
+/// Builds the policy. `None` if the spec disables it: an existing one of ours is then deleted.
+///
+/// Policies add up, so in a namespace that denies traffic by default this one opens its ports. By default it opens them to all
+/// sources, as the Go operator does; `spec.networkPolicy.from` limits them.
+pub(super) fn build(server: &DittoServer) -> Option<NetworkPolicy> {
+    if !server.spec.network_policy_enabled() {
+        return None;
+    }
     let name = server.name_any();
     let metadata = meta::owned(server, names::baseline_network_policy(&name));
     let metrics = server.spec.metrics_enabled().then(|| server.spec.metrics_port());
@@ -20,7 +26,7 @@ pub(super) fn build(server: &DittoServer) -> NetworkPolicy {
         .chain(metrics)
         .map(tcp)
         .collect();
-    NetworkPolicy {
+    Some(NetworkPolicy {
         metadata: meta::with_label(metadata, names::BASELINE_NETWORK_POLICY_LABEL),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
@@ -30,11 +36,11 @@ pub(super) fn build(server: &DittoServer) -> NetworkPolicy {
             policy_types: Some(vec!["Ingress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
                 ports: Some(ports),
-                ..NetworkPolicyIngressRule::default()
+                from: server.spec.allowed_sources().map(<[_]>::to_vec),
             }]),
             ..NetworkPolicySpec::default()
         }),
-    }
+    })
 }
 
 fn tcp(port: i32) -> NetworkPolicyPort {
@@ -42,5 +48,46 @@ fn tcp(port: i32) -> NetworkPolicyPort {
         port: Some(IntOrString::Int(port)),
         protocol: Some("TCP".to_owned()),
         ..NetworkPolicyPort::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::testing;
+
+    fn built(spec: &str) -> Option<serde_json::Value> {
+        let policy = build(&testing::server(spec))?;
+        Some(serde_json::to_value(policy.spec).unwrap())
+    }
+
+    #[test]
+    fn the_policy_can_be_disabled_and_its_sources_limited() {
+        assert_eq!(built("networkPolicy: {enabled: false}"), None);
+        assert_eq!(
+            built("networkPolicy: {enabled: false, from: [{podSelector: {}}]}"),
+            None
+        );
+        let limited =
+            built("networkPolicy: {from: [{ipBlock: {cidr: 192.0.2.0/24}}, {podSelector: {}}]}").unwrap();
+        assert_eq!(
+            limited["ingress"][0]["from"],
+            json!([{"ipBlock": {"cidr": "192.0.2.0/24"}}, {"podSelector": {}}])
+        );
+    }
+
+    #[test]
+    fn without_sources_the_policy_is_the_same_as_without_the_field() {
+        let unlimited = built("").unwrap();
+        assert!(unlimited["ingress"][0].get("from").is_none(), "{unlimited}");
+        for spec in [
+            "networkPolicy: {}",
+            "networkPolicy: {enabled: true}",
+            "networkPolicy: {from: []}",
+        ] {
+            assert_eq!(built(spec).as_ref(), Some(&unlimited), "{spec}");
+        }
     }
 }

@@ -261,7 +261,7 @@ pub(crate) fn built(observed: &Observed) -> Desired {
         headless_service: Service::default(),
         api_service: Service::default(),
         metrics_service: None,
-        network_policy: NetworkPolicy::default(),
+        network_policy: Some(NetworkPolicy::default()),
         database: DatabaseChange::Leave,
         workload: Workload::Await,
     }

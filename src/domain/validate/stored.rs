@@ -108,8 +108,10 @@ fn ldap_problem(spec: &DittoServerSpec, ldap: &LdapSpec) -> Option<String> {
     if spec.ldap_bind_password_ref().is_none() {
         return Some("spec.identity.ldap is enabled without bindPasswordSecretRef: name the Secret with the bind password".into());
     }
-    let encrypted = ldap.url.starts_with("ldaps://");
-    if !encrypted && !ldap.url.starts_with("ldap://") {
+    // As in URLs, capitals of the scheme do not matter.
+    let url = ldap.url.to_ascii_lowercase();
+    let encrypted = url.starts_with("ldaps://");
+    if !encrypted && !url.starts_with("ldap://") {
         return Some("spec.identity.ldap.url must start with ldaps:// or ldap://".into());
     }
     let allowed = encrypted || ldap.start_tls || ldap.allow_plaintext;

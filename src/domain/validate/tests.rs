@@ -1,3 +1,4 @@
+mod agreement;
 mod database;
 mod stored;
 mod volumes;

@@ -14,6 +14,7 @@ mod secrets;
 mod services;
 mod workload;
 
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
@@ -31,14 +32,7 @@ pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
     nodes.extend(claims::claims(observed));
     nodes.extend(database::database(observed));
     nodes.extend(services::services(observed, caches));
-    let name = names::baseline_network_policy(&observed.server.name_any());
-    nodes.push(cached(
-        observed,
-        "NetworkPolicy",
-        &name,
-        &caches.network_policies,
-        |_| (ChildHealth::Good, "baseline".into()),
-    ));
+    nodes.extend(network_policy(observed, caches));
     nodes.push(config_map(observed));
     nodes.extend(secrets::secrets(observed));
     for node in &mut nodes {
@@ -107,6 +101,22 @@ fn cached<K: Cached>(
         Lookup::Missing => missing(kind, name),
         Lookup::Unknown(feed) => unreadable(kind, name, feed.why()),
     }
+}
+
+/// `None` if the spec disables it.
+fn network_policy(observed: &Observed, caches: &Caches) -> Option<ChildView> {
+    let name = names::baseline_network_policy(&observed.server.name_any());
+    let describe = |_: &NetworkPolicy| (ChildHealth::Good, "baseline".into());
+    let is_enabled = observed.server.spec.network_policy_enabled();
+    is_enabled.then(|| {
+        cached(
+            observed,
+            "NetworkPolicy",
+            &name,
+            &caches.network_policies,
+            describe,
+        )
+    })
 }
 
 fn config_map(observed: &Observed) -> ChildView {

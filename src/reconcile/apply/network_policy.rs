@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use super::child::Child;
 use super::writer::Writer;
-use super::{Applied, record};
+use super::{Applied, record, unwanted};
 use crate::api::names;
 use crate::cluster::cache::Lookup;
 use crate::domain::observed::Read;
@@ -23,9 +23,14 @@ impl Child for NetworkPolicy {
     }
 }
 
-/// Writes the NetworkPolicy.
-pub(super) async fn apply(writer: &Writer<'_>, applied: &mut Applied, desired: &NetworkPolicy) {
+/// Writes the NetworkPolicy, or deletes it if the spec disables it.
+pub(super) async fn apply(writer: &Writer<'_>, applied: &mut Applied, desired: Option<&NetworkPolicy>) {
     let name = names::baseline_network_policy(&writer.server.name_any());
-    let written = writer.child(&name, desired).await;
-    record(applied, name, written, Read::Missing);
+    match desired {
+        Some(desired) => {
+            let written = writer.child(&name, desired).await;
+            record(applied, name, written, Read::Missing);
+        }
+        None => unwanted::apply::<NetworkPolicy>(writer, applied, name).await,
+    }
 }

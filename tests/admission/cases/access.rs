@@ -126,6 +126,21 @@ pub const NETWORK: &[Case] = &[
         Accepted,
     ),
     create(
+        "a NetworkPolicy with sources is accepted",
+        "{storage: {metadataSize: 10Gi}, networkPolicy: {from: [{ipBlock: {cidr: 192.0.2.0/24}}, {namespaceSelector: {matchLabels: {a: b}}}]}}",
+        Accepted,
+    ),
+    create(
+        "a disabled NetworkPolicy is accepted",
+        "{storage: {metadataSize: 10Gi}, networkPolicy: {enabled: false}}",
+        Accepted,
+    ),
+    create(
+        "a NetworkPolicy with one source that is not in a list is refused",
+        "{storage: {metadataSize: 10Gi}, networkPolicy: {from: {podSelector: {}}}}",
+        RefusedBySchema("spec.networkPolicy.from", "must be of type array"),
+    ),
+    create(
         "an unknown Service type is refused",
         "{storage: {metadataSize: 10Gi}, service: {type: Ingress}}",
         RefusedBySchema(

@@ -23,7 +23,7 @@ fn each_kind_of_error_names_its_field_and_the_remedy() {
         ),
         (
             "terminationGracePeriodSeconds: 9",
-            "spec.terminationGracePeriodSeconds: 9 is out of range: write a number of 36 or more",
+            "spec.terminationGracePeriodSeconds: 9 is out of range: write a number from 36 to 86400",
         ),
         (
             "replica: 1",

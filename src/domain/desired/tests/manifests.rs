@@ -30,7 +30,7 @@ fn manifests(observed: &Observed) -> String {
     documents.extend(config_map.iter().map(document));
     documents.extend([document(&headless_service), document(&api_service)]);
     documents.extend(metrics_service.iter().map(document));
-    documents.push(document(&network_policy));
+    documents.extend(network_policy.iter().map(document));
     if let DatabaseChange::Apply(cluster) = &database {
         documents.push(document(cluster));
     }

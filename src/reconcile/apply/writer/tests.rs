@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::client::Body;
 use kube::runtime::reflector;
 use kube::{Client, Resource};
@@ -21,7 +21,7 @@ use crate::cluster::secret_reader::SecretReader;
 use crate::domain::desired::{Settings, Workload};
 use crate::domain::testing;
 use crate::domain::validate::fixtures;
-use crate::reconcile::apply::{config_map, services, stateful_set};
+use crate::reconcile::apply::{config_map, stateful_set, unwanted};
 use crate::reconcile::context::Caches;
 use crate::reconcile::events;
 use crate::reconcile::finalize;
@@ -118,7 +118,7 @@ async fn a_delete_names_the_uid_that_was_looked_at() {
     let cache = &context.caches.services;
     cache.wrote(serde_json::from_value(object).expect("a Service"));
     let writer = Writer::new(&context, &server);
-    let deleted = services::delete(&writer, "files-metrics")
+    let deleted = unwanted::delete::<Service>(&writer, "files-metrics")
         .await
         .expect("an answer");
     assert!(deleted.is_some());
