@@ -30,6 +30,7 @@ mod packaging;
 mod pause;
 mod plugin;
 mod proxy;
+mod reclaim;
 mod restarts;
 mod rollouts;
 mod rooms;

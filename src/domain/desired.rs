@@ -10,6 +10,7 @@ mod database_tls;
 mod env;
 mod hash;
 mod hibernation;
+pub mod made_here;
 mod meta;
 mod network_policy;
 mod paths;

@@ -14,6 +14,7 @@ use std::fmt;
 use k8s_openapi::api::core::v1::{Secret, SecretKeySelector};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
+use strum::EnumIter;
 
 use crate::api::{DatabaseBackend, DittoServer, names};
 
@@ -29,7 +30,7 @@ pub const VERIFY_FULL: &str = "verify-full";
 pub const CA_KEY: &str = "ca.crt";
 
 /// What the server does with a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter)]
 pub enum Purpose {
     /// Signs access tokens. Read at start; at least 32 characters.
     JwtKey,

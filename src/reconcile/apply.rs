@@ -22,7 +22,7 @@ mod config_map;
 mod database;
 pub mod dry_run;
 mod error;
-pub mod managed_fields;
+mod managed_fields;
 mod network_policy;
 mod pod;
 mod prerequisites;

@@ -7,7 +7,7 @@ use super::paths;
 use crate::domain::secrets::{CA_KEY, SSL_MODE_VARIABLE, SecretUse};
 
 /// File with the CA of the database's certificate.
-const SSL_ROOT_CERT: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
+pub(super) const SSL_ROOT_CERT: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
 
 /// The variables, in the order of the uses. `ssl_mode` is that of a Percona database.
 pub(super) fn build(uses: &[SecretUse], ssl_mode: Option<SslMode>) -> Vec<EnvVar> {

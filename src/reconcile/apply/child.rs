@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
+use super::managed_fields::{self, Reach};
 use super::writer::{Write, Writer};
 use super::{Outcome, compare};
 use crate::api::{DittoServer, names};
@@ -58,6 +60,16 @@ impl<K: Child> Live<K> {
 
     pub(super) fn meta(&self) -> &ObjectMeta {
         self.object.meta()
+    }
+
+    /// The field owners with everything that is ours in our `Apply` entry; `None` if nothing is to be moved.
+    pub(super) fn taken_over(&self, server: &DittoServer, reach: Reach) -> Option<Vec<ManagedFieldsEntry>> {
+        let child = managed_fields::Child {
+            kind: K::KIND,
+            metadata: self.meta(),
+            fields: &self.fields,
+        };
+        managed_fields::taken_over(&child, server, reach)
     }
 
     /// The UID and the version that a write may name as its precondition.

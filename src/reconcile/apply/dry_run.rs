@@ -11,13 +11,12 @@ mod prune;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::ResourceExt;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::child::{Child, Live};
 use super::error::Error;
-use super::managed_fields::{self, Managers};
+use super::managed_fields::Reach;
 use super::stateful_set::recreate;
 use super::writer::{Preview, Write, Writer};
 use crate::api::names::FIELD_MANAGER;
@@ -121,7 +120,7 @@ async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>
         }
         Write::Delete { .. } => (None, Some(Change::Delete)),
         Write::Ask { live, desired } => {
-            ask(writer, name, live, desired).await?;
+            writer.ask(name, live, desired).await?;
             (None, None)
         }
         Write::Recreate { desired } => recreate(writer, name, desired).await?,
@@ -148,9 +147,9 @@ async fn create<K: Child>(writer: &Writer<'_>, desired: &Value) -> Result<Value,
     Ok(serde_json::to_value(created.map_err(Error::call("create"))?)?)
 }
 
-/// The object after an apply. If the API server refuses what is desired next to fields that the apply takes over first, the
-/// object is put together here.
-async fn apply<K: Child>(
+/// The object after an apply. Fields that the apply takes over first are taken out here. If the API server refuses what is desired
+/// next to them, the object is put together here.
+pub(super) async fn apply<K: Child>(
     writer: &Writer<'_>,
     name: &str,
     live: &Live<K>,
@@ -159,8 +158,13 @@ async fn apply<K: Child>(
     let mut body = desired.clone();
     body["metadata"]["uid"] = json!(live.meta().uid);
     let applied = writer.try_apply::<K>(name, &body).await;
-    let managers = Managers::of(live.meta(), writer.server);
-    let Some(entries) = managed_fields::upgraded(live.object.managed_fields(), &managers) else {
+    let is_refused = matches!(&applied, Err(error) if error.is_invalid());
+    let reach = if is_refused {
+        Reach::Everyone
+    } else {
+        Reach::Copies
+    };
+    let Some(entries) = live.taken_over(writer.server, reach) else {
         return applied;
     };
     let mut pruned = match &applied {
@@ -170,7 +174,11 @@ async fn apply<K: Child>(
     prune::prune(&mut pruned, &entries, desired, FIELD_MANAGER);
     match applied {
         Ok(applied) if applied == pruned => Ok(applied),
-        _ => replace(writer, name, live, pruned).await,
+        applied => match replace(writer, name, live, pruned).await {
+            // What is desired is refused by itself: that answer is the right one.
+            Err(error) if error.is_invalid() => applied,
+            replaced => replaced,
+        },
     }
 }
 
@@ -194,23 +202,6 @@ async fn replace<K: Child>(
     };
     let patched = writer.api::<K>().patch(name, &params, &Patch::Merge(&body)).await;
     Ok(serde_json::to_value(patched.map_err(Error::call("apply"))?)?)
-}
-
-async fn ask(
-    writer: &Writer<'_>,
-    name: &str,
-    live: &Live<StatefulSet>,
-    desired: &Value,
-) -> Result<(), Error> {
-    let Err(refused) = recreate::merged(writer, name, live, desired).await else {
-        return Ok(());
-    };
-    let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
-    if writer.check(&live).is_err() {
-        return Err(refused);
-    }
-    let body = recreate::with_live_templates(&live, desired);
-    apply(writer, name, &live, &body.desired).await.map(drop)
 }
 
 /// Claim templates are immutable: a StatefulSet with others is created again, and its pod keeps running.

@@ -56,7 +56,9 @@ pub(super) async fn delete(writer: &Writer<'_>, name: &str) -> Result<Option<Wri
     let Some(live) = live else {
         return Ok(None);
     };
-    if owner(&live.metadata, writer.server) != Owner::Us || live.metadata.deletion_timestamp.is_some() {
+    // One without owner was made by this operator too, and restored from a backup, for example.
+    let is_ours = matches!(owner(&live.metadata, writer.server), Owner::Us | Owner::Orphan);
+    if !is_ours || live.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
     let params = delete_exactly(&live.metadata);

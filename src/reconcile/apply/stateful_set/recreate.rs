@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::child::Live;
 use super::super::error::Error;
+use super::super::managed_fields::Reach;
 use super::super::writer::Writer;
 use super::super::{Outcome, compare};
 use crate::cluster::client::params::{delete_unchanged, patch_params, post};
@@ -55,11 +56,18 @@ pub(in super::super) async fn recreate(
 /// Deletes the StatefulSet without its pod. Returns what it would have become by an apply. It may change between the two, and
 /// that change would be lost; then it is read again.
 async fn orphan_merged(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<Value, Error> {
+    let mut reach = Reach::Copies;
     for _ in 0..ATTEMPTS {
         let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
         writer.check(&live)?;
-        writer.take_over_fields(name, &live).await?;
-        let merged = merged(writer, name, &live, desired).await?;
+        writer.take_over_fields(name, &live, reach).await?;
+        let merged = match merged(writer, name, &live, desired).await {
+            Err(error) if error.is_invalid() && reach == Reach::Copies => {
+                reach = Reach::Everyone;
+                continue;
+            }
+            merged => merged?,
+        };
         if orphan(&writer.api::<StatefulSet>(), name, &merged).await? {
             return Ok(merged);
         }
