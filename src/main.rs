@@ -11,9 +11,9 @@ use dittofs_operator::plugin::args::{self, Plugin};
 use dittofs_operator::plugin::render;
 use dittofs_operator::{api, plugin};
 
-/// The name under which kubectl finds its plugin.
+/// Name under which kubectl finds the plugin.
 const PLUGIN: &str = "kubectl-dittofs";
-/// The name under which kubectl finds what completes it.
+/// Name under which kubectl finds the completion of the plugin.
 const COMPLETION: &str = "kubectl_complete-dittofs";
 
 fn main() -> ExitCode {
@@ -60,12 +60,12 @@ type AnyError = Box<dyn std::error::Error>;
 fn start(args: &RunArgs) -> Result<(), AnyError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(run::run(args));
-    // A lookup of a name may hang, and cannot be ended: it is left behind.
+    // A DNS lookup may hang and cannot be cancelled, so do not wait for it.
     runtime.shutdown_background();
     Ok(ended?)
 }
 
-/// A reader that has had enough (`| head`) is no error.
+/// A closed pipe (`| head`) is not an error.
 fn print(text: &str) -> Result<(), AnyError> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

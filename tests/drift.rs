@@ -187,7 +187,7 @@ async fn until_warned_of(world: &World, child: &str) {
         }
         assert!(
             Instant::now() < deadline,
-            "nobody is warned of {child}: {warnings:#?}"
+            "no warning about {child}: {warnings:#?}"
         );
         tokio::time::sleep(POLL).await;
     }

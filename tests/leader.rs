@@ -285,10 +285,7 @@ async fn a_leader_that_is_stopped_hands_over_within_three_seconds() {
     old.signal("TERM");
     let new_identity = leader_other_than(&world, &old_identity).await;
     let handed_over = stopped.elapsed();
-    assert!(
-        old.ended().await.success(),
-        "a stop that was asked for is no failure"
-    );
+    assert!(old.ended().await.success(), "a requested stop is not a failure");
     world.create(&fixtures::minimal("after")).await;
     world.ready("after").await;
     eprintln!("hand-over on SIGTERM: {handed_over:?}");

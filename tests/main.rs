@@ -29,6 +29,7 @@ mod otel;
 mod packaging;
 mod pause;
 mod plugin;
+mod policies;
 mod proxy;
 mod reclaim;
 mod restarts;

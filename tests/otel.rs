@@ -73,7 +73,11 @@ async fn life(world: &World, collector: &Collector) -> Vec<String> {
     world.server_until("files", "refusing the key", refused).await;
     operator.signal("TERM");
     assert!(operator.ended().await.success());
-    assert!(operator.log().contains("traces are sent"), "{}", operator.log());
+    assert!(
+        operator.log().contains("traces are exported"),
+        "{}",
+        operator.log()
+    );
     canaries
 }
 
@@ -165,7 +169,11 @@ async fn a_collector_that_never_answers_is_reported_once() {
     operator.signal("TERM");
     assert!(operator.ended().await.success());
     let log = operator.log();
-    assert_eq!(log.matches("the collector takes no traces").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("the collector does not accept traces").count(),
+        1,
+        "{log}"
+    );
 }
 
 #[tokio::test]

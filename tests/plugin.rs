@@ -20,13 +20,13 @@ use serde_json::{Value, json};
 use crate::support::{World, account, fixtures};
 
 /// The output of a command.
-struct Said {
+struct CommandOutput {
     text: String,
     error: String,
     code: Option<i32>,
 }
 
-impl From<Output> for Said {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             text: String::from_utf8(output.stdout).expect("UTF-8"),
@@ -47,20 +47,20 @@ fn command(kubeconfig: &Path) -> Command {
 }
 
 /// Runs a command of the plugin in the world's namespace.
-async fn plugin(world: &World, args: &[&str]) -> Said {
+async fn plugin(world: &World, args: &[&str]) -> CommandOutput {
     let mut command = command(&world.control_plane().kubeconfig());
     command.args(["-n", &world.namespace]).args(args);
     run(command).await
 }
 
 /// Not on the threads of the runtime, where the operator of the test runs.
-async fn run(mut command: Command) -> Said {
+async fn run(mut command: Command) -> CommandOutput {
     let output = tokio::task::spawn_blocking(move || command.output());
     output.await.expect("no panic").expect("the command runs").into()
 }
 
 /// Runs a command whose standard input is this text.
-async fn fed(mut command: Command, input: String) -> Said {
+async fn run_with_input(mut command: Command, input: String) -> CommandOutput {
     use std::io::Write;
     command
         .stdin(Stdio::piped())
@@ -85,16 +85,16 @@ fn manifest(spec: Value) -> String {
 async fn applied(world: &World, spec: Value) {
     let mut kubectl = world.control_plane().kubectl();
     kubectl.args(["-n", &world.namespace, "apply", "-f", "-"]);
-    let said = fed(kubectl, manifest(spec)).await;
-    assert_eq!(said.code, Some(0), "{}", said.error);
+    let output = run_with_input(kubectl, manifest(spec)).await;
+    assert_eq!(output.code, Some(0), "{}", output.error);
     world.ready("files").await;
 }
 
 /// The output of `diff -f -` for a manifest.
-async fn against(world: &World, spec: Value) -> Said {
+async fn diff_of(world: &World, spec: Value) -> CommandOutput {
     let mut command = command(&world.control_plane().kubeconfig());
     command.args(["-n", &world.namespace, "diff", "-f", "-"]);
-    fed(command, manifest(spec)).await
+    run_with_input(command, manifest(spec)).await
 }
 
 /// A folder for one test, removed at its end.
@@ -119,12 +119,12 @@ impl Drop for Folder {
 }
 
 /// A user who has the rights of these rules in the world's namespace, and no others.
-struct Limited {
+struct LimitedUser {
     kubeconfig: PathBuf,
     _folder: Folder,
 }
 
-impl Limited {
+impl LimitedUser {
     async fn new(world: &World, rules: Value) -> Self {
         let user = format!("limited-{}", world.namespace);
         let api = "rbac.authorization.k8s.io";

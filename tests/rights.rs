@@ -7,7 +7,7 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a failed test panics, and the shared helpers are no `#[test]`"
+    reason = "a failed test panics, and the shared helpers are not marked `#[test]`"
 )]
 
 #[path = "support/chart.rs"]

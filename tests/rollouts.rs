@@ -138,7 +138,7 @@ async fn a_server_whose_first_image_is_bad_starts_once_the_image_is_corrected() 
         .await;
     world
         .server_until("files", "stuck", |server| {
-            message(server, "Available").ends_with("pod files-0: container dittofs runs and is not ready")
+            message(server, "Available").ends_with("pod files-0: container dittofs runs but is not ready")
         })
         .await;
     let restarts = Restarts::of(&world);

@@ -1,8 +1,8 @@
 //! The validation rules, evaluated without a cluster.
 //!
-//! The API server is the judge; this is the same CEL on the same schema, for `render` and for tests. It covers
-//! the plain schema ([`structural`]), the rules (`x-kubernetes-validations`) and what Kubernetes does around them: null reads
-//! as absent, defaults come first, and an error about an unchanged value is dropped.
+//! The API server has the last word. This evaluates the same CEL on the same schema, for `render` and for tests. It covers
+//! the schema without CEL ([`structural`]), the rules (`x-kubernetes-validations`), and what Kubernetes does around them: null
+//! means absent, defaults are set first, and an error about an unchanged value is dropped (ratcheting).
 
 mod structural;
 
@@ -14,16 +14,16 @@ use serde_json::Value;
 
 use super::crd;
 
-/// A field that breaks a rule.
+/// A field of a manifest that the schema or one of its rules refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct SchemaViolation {
     /// Path of the field, for example `spec.metrics.port`.
     pub field: String,
-    /// What is wanted, and what to do.
+    /// What is required, and what to do.
     pub message: String,
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for SchemaViolation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.field.is_empty() {
             return formatter.write_str(&self.message);
@@ -35,6 +35,8 @@ impl fmt::Display for Violation {
 /// The compiled rules of the `CustomResourceDefinition`.
 pub struct Admission {
     schema: Value,
+    /// `schema`, with the parts that Kubernetes adds to it.
+    whole_schema: Value,
     compiled: CompiledSchema,
     /// `fieldPath` of each rule that has one.
     field_paths: BTreeMap<String, String>,
@@ -47,7 +49,7 @@ impl Default for Admission {
 }
 
 impl Admission {
-    /// Compiles the rules. Takes some milliseconds: keep the value.
+    /// Compiles the rules. This takes some milliseconds, so keep the value.
     #[must_use]
     pub fn new() -> Self {
         let schema = crd()
@@ -63,28 +65,29 @@ impl Admission {
         collect_field_paths(&bridged, &mut field_paths);
         Self {
             compiled: compile_schema(&bridged),
+            whole_schema: structural::complete(&schema),
             schema,
             field_paths,
         }
     }
 
-    /// What is wrong with `new`: as a new object, or as an update of `old`.
+    /// What is wrong with `new`, as a new object or as an update of `old`.
     ///
-    /// Both are whole objects, with `metadata`. The rules are evaluated only on what the plain schema accepts. A rule that
-    /// cannot be evaluated counts as broken.
+    /// Both are whole objects, with `metadata`. The rules are evaluated only if the schema accepts the object. A rule that
+    /// cannot be evaluated counts as violated.
     #[must_use]
-    pub fn violations(&self, new: &Value, old: Option<&Value>) -> Vec<Violation> {
+    pub fn violations(&self, new: &Value, old: Option<&Value>) -> Vec<SchemaViolation> {
         let new = self.with_defaults(new);
         let old = old.map(|old| self.with_defaults(old));
-        let plain = structural::violations(&self.schema, &new, old.as_ref());
-        if plain.is_empty() {
-            self.broken_rules(&new, old.as_ref())
+        let found = structural::violations(&self.whole_schema, &new, old.as_ref());
+        if found.is_empty() {
+            self.violated_rules(&new, old.as_ref())
         } else {
-            plain
+            found
         }
     }
 
-    fn broken_rules(&self, new: &Value, old: Option<&Value>) -> Vec<Violation> {
+    fn violated_rules(&self, new: &Value, old: Option<&Value>) -> Vec<SchemaViolation> {
         let Err(errors) = Validator::new().validate_compiled(&self.compiled, new, old) else {
             return Vec::new();
         };
@@ -92,31 +95,32 @@ impl Admission {
             .into_vec()
             .into_iter()
             .filter(|error| {
-                let ratchets = error.kind == ErrorKind::ValidationFailure && !error.rule.contains("oldSelf");
+                let is_ratcheting =
+                    error.kind == ErrorKind::ValidationFailure && !error.rule.contains("oldSelf");
                 let node = self.node(&error.rule, &error.field_path);
-                !(ratchets && old.is_some_and(|old| unchanged(node, new, old)))
+                !(is_ratcheting && old.is_some_and(|old| unchanged(node, new, old)))
             })
-            .map(|error| Violation {
+            .map(|error| SchemaViolation {
                 field: error.field_path.trim_start_matches('.').to_owned(),
                 message: error.message,
             })
             .collect()
     }
 
-    /// `object` as the API server stores it: with the defaults of the schema.
+    /// `object` with the defaults of the schema, as the API server stores it.
     #[must_use]
     pub fn with_defaults(&self, object: &Value) -> Value {
         apply_defaults(&self.schema, &without_nulls(object))
     }
 
-    /// Path of the value that `rule` sees as `self`.
+    /// Path of the value that is `self` in `rule`.
     fn node<'p>(&self, rule: &str, path: &'p str) -> &'p str {
         let suffix = self.field_paths.get(rule).map_or("", String::as_str);
         path.strip_suffix(suffix).unwrap_or(path)
     }
 }
 
-/// `object` without the fields that are null, as the API server reads it: no field of the schema is nullable.
+/// `object` without fields that are null. The API server reads it so, because no field of the schema is nullable.
 #[must_use]
 pub fn without_nulls(object: &Value) -> Value {
     match object {
@@ -165,8 +169,8 @@ fn children(schema: &Value) -> impl Iterator<Item = &Value> {
         .chain(schema.get("additionalProperties"))
 }
 
-/// With `optionalOldSelf` the API server binds an optional to `oldSelf`; kube's evaluator, which knows no
-/// optionals, binds the plain value or null. This rewrites the rules from one to the other.
+/// Rewrites rules with `optionalOldSelf` for kube's evaluator. There `oldSelf` is a plain value or null; the API server binds an
+/// optional.
 fn bridge_old_self(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -212,33 +216,33 @@ mod tests {
         static ADMISSION: Admission = Admission::new();
     }
 
-    fn judge(new: &Value, old: Option<&Value>) -> Vec<Violation> {
+    fn violations(new: &Value, old: Option<&Value>) -> Vec<SchemaViolation> {
         ADMISSION.with(|admission| admission.violations(new, old))
     }
 
-    fn complaint(case: &Case) -> Option<String> {
+    fn mismatch(case: &Case) -> Option<String> {
         let new = manifest(case, case.spec);
         let old = case.before.map(|spec| manifest(case, spec));
-        let found = judge(&new, old.as_ref());
-        let good = match case.expect {
-            // The API server has its own words for it.
+        let found = violations(&new, old.as_ref());
+        let is_expected = match case.expect {
+            // The API server words it differently.
             Expect::RefusedBySchema(field, _) => matches!(found.as_slice(), [one] if one.field == field),
             Expect::Accepted => found.is_empty(),
             Expect::Refused(field, message) => {
                 matches!(found.as_slice(), [one] if one.field == field && one.message.contains(message))
             }
         };
-        (!good).then(|| format!("{}: wanted {:?}, found {found:?}", case.sentence, case.expect))
+        (!is_expected).then(|| format!("{}: expected {:?}, found {found:?}", case.sentence, case.expect))
     }
 
     #[test]
-    fn every_case_of_the_table_is_judged_as_it_says() {
-        let complaints: Vec<String> = cases::all().iter().filter_map(complaint).collect();
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    fn every_case_of_the_table_has_the_expected_result() {
+        let mismatches: Vec<String> = cases::all().iter().filter_map(mismatch).collect();
+        assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
     }
 
     #[test]
-    fn the_table_is_large_and_says_nothing_twice() {
+    fn the_table_is_large_and_has_no_duplicate() {
         let all = cases::all();
         for case in &all {
             if let Expect::RefusedBySchema(field, message) = case.expect {
@@ -308,22 +312,22 @@ mod tests {
 
         #[test]
         fn every_positive_go_duration_is_accepted_and_parsed(text in positive_go_duration()) {
-            let found = judge(&with_interval(&text), None);
+            let found = violations(&with_interval(&text), None);
             prop_assert!(found.is_empty(), "{text}: {found:?}");
             prop_assert!(crate::api::duration::parse_go(&text).is_some_and(|parsed| !parsed.is_zero()), "{text}");
         }
 
         #[test]
-        fn what_the_rule_accepts_the_parser_reads(text in "[-+]?[0-9.]{0,3}[smhdnu]{0,2}[0-9]{0,2}[smh]?") {
-            let accepted = judge(&with_interval(&text), None).is_empty();
+        fn the_rule_accepts_a_duration_exactly_if_the_parser_reads_it(text in "[-+]?[0-9.]{0,3}[smhdnu]{0,2}[0-9]{0,2}[smh]?") {
+            let accepted = violations(&with_interval(&text), None).is_empty();
             let parsed = crate::api::duration::parse_go(&text).is_some_and(|parsed| !parsed.is_zero());
             prop_assert!(text.is_empty() || accepted == parsed, "{text}: accepted {accepted}, parsed {parsed}");
         }
 
         #[test]
-        fn a_volume_may_change_exactly_if_it_does_not_shrink(old in volume_size(), new in volume_size()) {
+        fn a_volume_size_may_change_exactly_if_it_does_not_shrink(old in volume_size(), new in volume_size()) {
             let object = |size: &str| json!({"metadata": {"name": "files"}, "spec": {"storage": {"metadataSize": size}}});
-            let found = judge(&object(&new.1), Some(&object(&old.1)));
+            let found = violations(&object(&new.1), Some(&object(&old.1)));
             prop_assert_eq!(found.is_empty(), new.0 >= old.0, "{} -> {}: {:?}", old.1, new.1, found);
         }
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{DittoServer, defaults};
 
-/// What stands above the generated file.
+/// First line of the generated file.
 const HEADER: &str = "# Generated from src/api by `make generate`. Do not edit.\n";
 
 /// The `CustomResourceDefinition` of `DittoServer`.
@@ -27,21 +27,21 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// [`crd`] as YAML, with a header that says where it comes from.
+/// [`crd`] as YAML, with a header that names its source.
 ///
 /// # Errors
 ///
-/// If the YAML serialiser fails, which no `CustomResourceDefinition` is known to make it do.
+/// If the YAML serialiser fails. No `CustomResourceDefinition` is known to cause that.
 pub fn crd_yaml() -> Result<String, serde_yaml::ser::Error> {
     Ok(format!("{HEADER}{}", serde_yaml::to_string(&crd())?))
 }
 
-/// What cannot be said in attributes of the Rust types.
+/// Adds what attributes of the Rust types cannot express.
 fn finish(root: &mut JSONSchemaProps) {
     tidy(root);
-    // A rule says this instead, and lets stored objects without spec pass: `rules::spec_present`.
+    // The rule `rules::spec_present` requires it instead, and accepts stored objects without a spec.
     root.required = None;
-    // Rules can point to a field only if the schema has it.
+    // A rule can have a `fieldPath` only to a field in the schema.
     let name = JSONSchemaProps {
         type_: Some("string".to_owned()),
         ..JSONSchemaProps::default()
@@ -63,9 +63,8 @@ fn finish(root: &mut JSONSchemaProps) {
     }
 }
 
-/// Removes `nullable` everywhere, which the derive gives every `Option`. Without it the API server takes `null` as
-/// absent, and fills in the default, as it does for the Go operator's definition. Joins the lines of paragraphs,
-/// because `kubectl explain` wraps them at its own width.
+/// Removes `nullable`, which the derive sets on every `Option`. Without it the API server treats `null` as absent and sets the
+/// default, as with the Go operator's definition. Joins the lines of paragraphs, because `kubectl explain` wraps them itself.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if let Some(description) = &mut schema.description {
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_yaml_says_the_same_as_the_definition() {
+    fn the_yaml_equals_the_definition() {
         let read: Value = serde_yaml::from_str(&crd_yaml().unwrap()).unwrap();
         assert_eq!(read, serde_json::to_value(crd()).unwrap());
     }
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_explains_itself() {
+    fn every_field_has_a_description() {
         walk(&root(), "", &mut |path, schema| {
             let own =
                 path.starts_with("spec.") && !path.contains("ecurityContext") && !path.ends_with(['*', ']']);

@@ -1,4 +1,4 @@
-//! `spec.database` and `spec.percona`: where the control-plane database lives.
+//! `spec.database` and `spec.percona`: the control-plane database.
 
 use k8s_openapi::api::core::v1::{LocalObjectReference, SecretKeySelector};
 use kube::KubeSchema;
@@ -19,7 +19,7 @@ pub enum DatabaseType {
     Postgres,
 }
 
-/// The control-plane database. Without `postgresSecretRef` and without `spec.percona` it is SQLite.
+/// The control-plane database. It is SQLite, unless `postgresSecretRef` or `spec.percona` is set.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseSpec {
@@ -32,9 +32,9 @@ pub struct DatabaseSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqlite: Option<SqliteSpec>,
 
-    /// Your own PostgreSQL: a Secret with the keys `host`, `database`, `user` and `password`, and if needed `port`
-    /// (default 5432) and `sslmode`. The server then uses PostgreSQL, whatever `type` says. `key` is not used,
-    /// but must be there: write `key: host`. Excludes `spec.percona`.
+    /// Your own PostgreSQL: a Secret with the keys `host`, `database`, `user` and `password`, and optionally `port`
+    /// (default 5432) and `sslmode`. If it is set, the server uses PostgreSQL, whatever the value of `type`. `key` is
+    /// not used, but required: write `key: host`. Cannot be used together with `spec.percona`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::postgres_secret_ref")]
     pub postgres_secret_ref: Option<SecretKeySelector>,
@@ -44,7 +44,7 @@ pub struct DatabaseSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqliteSpec {
-    /// File of the database, on a mounted volume: below `/data/controlplane/`, `/data/store/metadata/`, or with
+    /// Path of the database file. It must be on a mounted volume: below `/data/controlplane/`, `/data/store/metadata/`, or with
     /// `storage.contentSize` `/data/store/block/`. Default: `/data/controlplane/controlplane.db`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::SQLITE_PATH))]
@@ -53,7 +53,7 @@ pub struct SqliteSpec {
     pub path: Option<String>,
 }
 
-/// The database that the server is to use, after all of `spec.database` and `spec.percona` is weighed.
+/// The database that the spec asks for, from all of `spec.database` and `spec.percona`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DatabaseBackend<'a> {
     /// A SQLite file at this path.
@@ -63,11 +63,11 @@ pub enum DatabaseBackend<'a> {
     },
     /// The user's own PostgreSQL, described by this Secret.
     OwnPostgres(&'a SecretKeySelector),
-    /// The PostgreSQL cluster that the operator makes.
+    /// The PostgreSQL cluster that the operator creates.
     Percona(&'a PerconaSpec),
 }
 
-/// A PostgreSQL cluster made with the Percona Operator for PostgreSQL, which must be installed.
+/// A PostgreSQL cluster of the Percona Operator for PostgreSQL, which must be installed.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::percona::backup_bucket())]
@@ -77,22 +77,22 @@ pub enum DatabaseBackend<'a> {
 #[x_kube(validation = rules::percona::storage_never_shrinks())]
 #[x_kube(validation = rules::percona::database_stays())]
 pub struct PerconaSpec {
-    /// Make the PerconaPGCluster `<name>-postgres` and use it as the control-plane database. Default: false.
+    /// Create the PerconaPGCluster `<name>-postgres` and use it as the control-plane database. Default: false.
     #[serde(default)]
     pub enabled: bool,
 
-    /// Delete the cluster, with its data, together with the DittoServer. Default: false, the cluster stays.
+    /// Delete the cluster and its data when the DittoServer is deleted. Default: false, the cluster is kept.
     #[serde(default)]
     pub delete_with_server: bool,
 
-    /// Use a PerconaPGCluster `<name>-postgres` that exists already and that this operator did not make. It then follows
-    /// this block, but keeps its standbys, and what the block does not speak of (images, backups).
-    /// Default: false, such a cluster is left alone and a condition says so.
+    /// Adopt an existing PerconaPGCluster `<name>-postgres` that this operator did not create. It is then changed to
+    /// match this block, but keeps its standbys and everything that the block does not set (images, backups).
+    /// Default: false, such a cluster is not changed, and a condition reports it.
     #[serde(default)]
     pub adopt_existing: bool,
 
-    /// Whether the database stops with the server: `never`, or `whenStopped`, which pauses the cluster while
-    /// `spec.replicas` is 0 and starts it before the server. Default: `never`.
+    /// Whether the database stops with the server. `never`: it keeps running. `whenStopped`: it is paused while
+    /// `spec.replicas` is 0, and started before the server. Default: `never`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "never"))]
     pub hibernate: Option<Hibernate>,
@@ -102,51 +102,51 @@ pub struct PerconaSpec {
     #[schemars(extend("default" = defaults::PERCONA_REPLICAS), range(min = 1, max = 5))]
     pub replicas: Option<i32>,
 
-    /// Size of each instance's data volume, for example `20Gi`. Default: `10Gi`. Can grow, never shrink.
+    /// Size of the data volume of each instance, for example `20Gi`. Default: `10Gi`. Can be increased, not decreased.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::PERCONA_STORAGE_SIZE))]
     #[schemars(length(max = 32))]
     #[x_kube(validation = rules::positive_quantity())]
     pub storage_size: Option<String>,
 
-    /// StorageClass of the data volumes. Absent: the cluster's default class.
+    /// StorageClass of the data volumes. Absent: the default StorageClass of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::storage_class_name())]
     pub storage_class_name: Option<String>,
 
-    /// Name of the database in the cluster. Cannot change while Percona is on. Default: `dittofs`.
+    /// Name of the database in the cluster. Cannot change while `enabled` is true. Default: `dittofs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::PERCONA_DATABASE_NAME))]
     #[schemars(length(max = 63))]
     #[x_kube(validation = rules::database_name())]
     pub database_name: Option<String>,
 
-    /// Backups of the cluster to S3 with pgBackRest.
+    /// Backups of the cluster to S3, with pgBackRest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<PerconaBackupSpec>,
 
-    /// Major version of PostgreSQL. Default: 17 for a new cluster; an existing cluster keeps its own. Another
-    /// version needs `images.postgres`, because the default image holds PostgreSQL 17.
+    /// Major version of PostgreSQL. Default: 17 for a new cluster; an existing cluster keeps its version. Another
+    /// version needs `images.postgres`, because the default image contains PostgreSQL 17.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 12, max = 18))]
     pub postgres_version: Option<i32>,
 
-    /// Version of the PerconaPGCluster resource, for example `2.8.2`. Absent: Percona's operator fills in its own.
+    /// Version of the PerconaPGCluster resource, for example `2.8.2`. Absent: Percona's operator sets its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cr_version: Option<String>,
 
-    /// Images of the cluster. Absent: those that Percona ships with release 2.8.2.
+    /// Images of the cluster. Absent: the images of Percona's release 2.8.2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PerconaImages>,
 }
 
-/// When the database stops.
+/// Whether the database stops with the server.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Hibernate {
-    /// It runs on while the server is stopped.
+    /// It keeps running while the server is stopped.
     #[default]
     Never,
     /// It is paused while the server is stopped.
@@ -180,7 +180,7 @@ pub struct PerconaImages {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PerconaBackupSpec {
-    /// Make backups. Needs `bucket`, `endpoint` and `credentialsSecretRef`. Default: false.
+    /// Create backups. Needs `bucket`, `endpoint` and `credentialsSecretRef`. Default: false.
     #[serde(default)]
     pub enabled: bool,
 
@@ -205,21 +205,21 @@ pub struct PerconaBackupSpec {
     #[schemars(extend("default" = defaults::BACKUP_REGION))]
     pub region: Option<String>,
 
-    /// When full backups are made, in cron notation, UTC. Default: `0 2 * * *`, every night at two.
+    /// Schedule of full backups, in cron notation, UTC. Default: `0 2 * * *`, every day at 02:00.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::BACKUP_FULL_SCHEDULE))]
     #[schemars(length(max = 256))]
     #[x_kube(validation = rules::cron_schedule())]
     pub full_schedule: Option<String>,
 
-    /// When incremental backups are made, in cron notation, UTC. Default: `0 * * * *`, every hour.
+    /// Schedule of incremental backups, in cron notation, UTC. Default: `0 * * * *`, every hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::BACKUP_INCR_SCHEDULE))]
     #[schemars(length(max = 256))]
     #[x_kube(validation = rules::cron_schedule())]
     pub incr_schedule: Option<String>,
 
-    /// Days that full backups are kept. Default: 7.
+    /// Number of days for which full backups are kept. Default: 7.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::BACKUP_RETENTION_DAYS), range(min = 1))]
     pub retention_days: Option<i32>,

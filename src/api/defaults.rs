@@ -51,9 +51,9 @@ pub const BACKUP_RETENTION_DAYS: i32 = 7;
 /// `status.observedGeneration` before the operator has seen the object: kstatus then reads "in progress".
 pub const OBSERVED_GENERATION: i64 = -1;
 
-/// Seconds that the pod sleeps before the server is told to stop, while endpoints forget it.
+/// Seconds that the pod sleeps before the server is asked to stop, so that clients stop using its endpoint.
 pub const PRE_STOP_SECONDS: i64 = 5;
-/// `shutdown_timeout` of the server, in seconds. It exits by itself at three times this.
+/// `shutdown_timeout` of the server, in seconds. The server exits by itself after three times this duration.
 pub const SHUTDOWN_TIMEOUT_SECONDS: i64 = 30;
-/// `spec.terminationGracePeriodSeconds`: the sleep, the server's own longest stop, and ten seconds of margin.
+/// `spec.terminationGracePeriodSeconds`: the sleep, the maximum duration of the server's own shutdown, and ten seconds of margin.
 pub const TERMINATION_GRACE_PERIOD_SECONDS: i64 = PRE_STOP_SECONDS + 3 * SHUTDOWN_TIMEOUT_SECONDS + 10;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Nanoseconds in each unit. Longer names first, so that `ms` is not read as `m`.
+/// Nanoseconds in each unit. Longer names come first, so that `ms` is not read as `m`.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -14,12 +14,12 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Go keeps nanoseconds in a signed 64-bit integer.
+/// Go stores nanoseconds in a signed 64-bit integer.
 const LONGEST: u128 = i64::MAX as u128;
 
 /// Parses a non-negative Go duration such as `1h30m`, `1.5s`, `+250ms` or `0`.
 ///
-/// `None` for everything that Go refuses, for durations beyond Go's range (about 292 years), and for negative ones.
+/// `None` if Go refuses the text, if the duration is negative, or if it is beyond Go's range (about 292 years).
 #[must_use]
 pub fn parse_go(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
@@ -38,7 +38,7 @@ pub fn parse_go(text: &str) -> Option<Duration> {
     u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
 }
 
-/// One number with its unit, in nanoseconds, and what follows it.
+/// One number with its unit, in nanoseconds, and the rest of the text.
 fn parse_term(text: &str) -> Option<(u128, &str)> {
     let (whole, rest) = split_digits(text);
     let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), split_digits);

@@ -1,8 +1,8 @@
 //! The effective value of each field.
 //!
-//! The API server fills defaults in only where the parent object exists, and not at all for a manifest that
-//! `render` reads from a file. The methods here give the same answer in both cases, so the rest of the program
-//! asks them and never reads an optional field itself.
+//! The API server sets defaults only where the parent object exists, and not at all in a manifest that `render` reads from a
+//! file. The methods here return the same value in both cases. So the rest of the program uses them, and never reads an optional
+//! field directly.
 
 mod database;
 mod identity;
@@ -18,7 +18,7 @@ use super::defaults::{
 };
 use super::{DittoServerSpec, LogFormat, LogLevel, ServiceMonitorSpec, ServiceType, duration};
 
-/// A text field that is absent or empty has no value. The Go operator does not tell the two apart.
+/// An empty text means absent, as in the Go operator.
 fn present(value: Option<&String>) -> Option<&str> {
     value.map(String::as_str).filter(|text| !text.is_empty())
 }
@@ -27,7 +27,7 @@ fn text<'a>(value: Option<&'a String>, default: &'a str) -> &'a str {
     present(value).unwrap_or(default)
 }
 
-/// A port that is absent or 0 has its default. Objects stored before the schema had a minimum may hold 0.
+/// The default applies to a port that is absent or 0. Objects stored before the schema had a minimum may contain 0.
 fn port(value: Option<i32>, default: i32) -> i32 {
     value.filter(|port| *port != 0).unwrap_or(default)
 }
@@ -37,7 +37,7 @@ fn named(reference: Option<&SecretKeySelector>) -> Option<&SecretKeySelector> {
     reference.filter(|selector| !selector.name.is_empty())
 }
 
-/// What absent maps of annotations and labels read as.
+/// Stands for absent maps of annotations and labels.
 static NO_ENTRIES: BTreeMap<String, String> = BTreeMap::new();
 
 /// The server and its pod.
@@ -48,20 +48,20 @@ impl DittoServerSpec {
         text(self.image.as_ref(), IMAGE)
     }
 
-    /// Number of pods that are wanted: 0 or 1.
+    /// Desired number of pods: 0 or 1.
     #[must_use]
     pub fn desired_replicas(&self) -> i32 {
         self.replicas.unwrap_or(REPLICAS)
     }
 
-    /// Seconds that the pod gets to stop.
+    /// Seconds that the pod has to stop.
     #[must_use]
     pub fn termination_grace_period_seconds(&self) -> i64 {
         self.termination_grace_period_seconds
             .unwrap_or(TERMINATION_GRACE_PERIOD_SECONDS)
     }
 
-    /// Lowest level that is logged.
+    /// Minimum level of log messages.
     #[must_use]
     pub fn log_level(&self) -> LogLevel {
         self.logging
@@ -70,7 +70,7 @@ impl DittoServerSpec {
             .unwrap_or_default()
     }
 
-    /// Form of a log line.
+    /// Format of log lines.
     #[must_use]
     pub fn log_format(&self) -> LogFormat {
         self.logging
@@ -88,7 +88,7 @@ impl DittoServerSpec {
         )
     }
 
-    /// Seconds within which a rollout must finish.
+    /// Maximum duration of a rollout, in seconds.
     #[must_use]
     pub fn progress_deadline_seconds(&self) -> i32 {
         self.progress_deadline_seconds
@@ -104,27 +104,27 @@ impl DittoServerSpec {
         port(self.control_plane.as_ref().and_then(|api| api.port), API_PORT)
     }
 
-    /// Secret with the server's certificate, if the server itself speaks https.
+    /// Secret with the certificate of the server, if the server itself serves https.
     #[must_use]
     pub fn cert_secret_name(&self) -> Option<&str> {
         present(self.control_plane.as_ref()?.cert_secret_name.as_ref())
     }
 
-    /// Secret with the CA of client certificates. Honoured only together with [`Self::cert_secret_name`].
+    /// Secret with the CA of client certificates. Used only together with [`Self::cert_secret_name`].
     #[must_use]
     pub fn client_ca_secret_name(&self) -> Option<&str> {
         self.cert_secret_name()?;
         present(self.control_plane.as_ref()?.client_ca_secret_name.as_ref())
     }
 
-    /// Whether clients, the operator among them, reach the REST API over https.
+    /// Whether clients, including the operator, reach the REST API over https.
     #[must_use]
     pub fn api_over_https(&self) -> bool {
         self.cert_secret_name().is_some() || self.control_plane.as_ref().is_some_and(|api| api.tls)
     }
 
-    /// Type of the Service `<cr>-api`. The Go operator's code falls back to `LoadBalancer`, but its own first
-    /// write always made the API server fill in `ClusterIP`.
+    /// Type of the Service `<cr>-api`. The Go operator's code has the fallback `LoadBalancer`, but the API server has always set
+    /// the default `ClusterIP` at its first write.
     #[must_use]
     pub fn service_type(&self) -> ServiceType {
         self.service
@@ -158,7 +158,7 @@ impl DittoServerSpec {
             .map_or(&NO_ENTRIES, |services| &services.annotations)
     }
 
-    /// Time between two questions for adapters. Invalid and non-positive values read as the default.
+    /// Time between two queries for adapters. The default applies to invalid values and to zero.
     #[must_use]
     pub fn polling_interval(&self) -> Duration {
         self.adapter_discovery
@@ -195,14 +195,14 @@ impl DittoServerSpec {
         )
     }
 
-    /// Secret and key of the scrapers' token. Honoured only while metrics are enabled.
+    /// Secret and key of the token of scrapers. Used only while metrics are enabled.
     #[must_use]
     pub fn metrics_token_ref(&self) -> Option<&SecretKeySelector> {
         let metrics = self.metrics.as_ref().filter(|metrics| metrics.enabled)?;
         named(metrics.bearer_token_secret.as_ref())
     }
 
-    /// The ServiceMonitor, if one is wanted and there are metrics to scrape.
+    /// The ServiceMonitor, if it and the metrics are enabled.
     #[must_use]
     pub fn service_monitor(&self) -> Option<&ServiceMonitorSpec> {
         let metrics = self.metrics.as_ref().filter(|metrics| metrics.enabled)?;

@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{defaults, rules, schema};
 
-/// Where the server keeps identities.
+/// Where the server stores identities.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[schemars(transform = schema::without_description)]
 pub enum IdentityType {
-    /// In the control-plane database. The name is historical; nothing is lost at a restart.
+    /// In the control-plane database. The name is historical: identities survive a restart.
     #[default]
     Memory,
 }
 
-/// Who may log in, and how.
+/// Authentication: tokens, the admin user, LDAP and Kerberos.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentitySpec {
-    /// Only `memory`. Default: `memory`.
+    /// Must be `memory`, which means the control-plane database. Default: `memory`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "memory"))]
     pub r#type: Option<IdentityType>,
@@ -38,8 +38,8 @@ pub struct IdentitySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<AdminSpec>,
 
-    /// Users and groups from an LDAP directory. The server stores this configuration in its database at its
-    /// first start; later changes are made in the server.
+    /// Users and groups from an LDAP directory. The server copies this configuration to its database at its first
+    /// start. Make later changes in the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ldap: Option<LdapSpec>,
 
@@ -52,19 +52,19 @@ pub struct IdentitySpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JwtSpec {
-    /// Secret and key that hold the signing key, at least 32 characters. With `name: ""` the operator generates
-    /// one in the Secret `<name>-jwt-secret`.
+    /// Secret and key with the signing key, at least 32 characters. With `name: ""` the operator generates one in the
+    /// Secret `<name>-jwt-secret`.
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub secret_ref: SecretKeySelector,
 
-    /// Life of an access token, as a Go duration, for example `15m`. Default: `15m`.
+    /// Lifetime of an access token, as a Go duration, for example `15m`. Default: `15m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::ACCESS_TOKEN_DURATION))]
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::positive_go_duration())]
     pub access_token_duration: Option<String>,
 
-    /// Life of a refresh token, as a Go duration, for example `168h`. Default: `168h` (a week).
+    /// Lifetime of a refresh token, as a Go duration, for example `168h`. Default: `168h` (a week).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::REFRESH_TOKEN_DURATION))]
     #[schemars(length(max = 64))]
@@ -76,20 +76,20 @@ pub struct JwtSpec {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminSpec {
-    /// Name of the admin user in the configuration file. The server names it `admin` whatever is written here.
+    /// Name of the admin user in the configuration file. The server ignores it: the user is always `admin`.
     /// Default: `admin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::ADMIN_USERNAME))]
     pub username: Option<String>,
 
-    /// Secret and key that hold the initial password, in clear text, 8 to 72 bytes. Read at the first start only.
-    /// Absent: the operator generates one in the Secret `<name>-admin-bootstrap-credentials`.
+    /// Secret and key with the initial password, in clear text, 8 to 72 bytes. The server reads it at its first start
+    /// only. Absent: the operator generates one in the Secret `<name>-admin-bootstrap-credentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::named_secret_key_selector")]
     pub password_secret_ref: Option<SecretKeySelector>,
 }
 
-/// How Windows identities become POSIX ones.
+/// How Windows identities are mapped to POSIX identities.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[schemars(transform = schema::without_description)]
@@ -104,16 +104,16 @@ pub enum Idmap {
 /// Users and groups from an LDAP directory.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::ldap_has_password())]
-#[x_kube(validation = rules::ldap_url())]
-#[x_kube(validation = rules::ldap_encrypted())]
-#[x_kube(validation = rules::ldap_names())]
+#[x_kube(validation = rules::identity::ldap_has_password())]
+#[x_kube(validation = rules::identity::ldap_url())]
+#[x_kube(validation = rules::identity::ldap_encrypted())]
+#[x_kube(validation = rules::identity::ldap_names())]
 pub struct LdapSpec {
-    /// Use the directory. Needs `bindPasswordSecretRef`. Default: false.
+    /// Enable LDAP. Needs `bindPasswordSecretRef`. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub enabled: bool,
 
-    /// URL of the directory: `ldaps://host:636`, or `ldap://host:389` together with `startTLS` or `allowPlaintext`.
+    /// URL of the directory: `ldaps://host:636`, or `ldap://host:389` with `startTLS` or `allowPlaintext`.
     #[schemars(length(max = 2048))]
     pub url: String,
 
@@ -125,22 +125,22 @@ pub struct LdapSpec {
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_plaintext: bool,
 
-    /// Where searches start, for example `dc=example,dc=com`.
+    /// Base DN of searches, for example `dc=example,dc=com`.
     #[serde(rename = "baseDN")]
     #[schemars(length(max = 4096))]
     pub base_dn: String,
 
-    /// Who searches, for example `cn=dittofs,ou=services,dc=example,dc=com`.
+    /// DN of the user that searches, for example `cn=dittofs,ou=services,dc=example,dc=com`.
     #[serde(rename = "bindDN")]
     #[schemars(length(max = 4096))]
     pub bind_dn: String,
 
-    /// Secret and key that hold the password of `bindDN`.
+    /// Secret and key with the password of `bindDN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::named_secret_key_selector")]
     pub bind_password_secret_ref: Option<SecretKeySelector>,
 
-    /// Attribute that holds the login name. Server default: `sAMAccountName`.
+    /// Attribute with the login name. Server default: `sAMAccountName`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_attr: Option<String>,
 
@@ -148,19 +148,20 @@ pub struct LdapSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
 
-    /// Source of POSIX identities: `rfc2307` or `rid`. Server default: `rfc2307`.
+    /// Source of POSIX identities. `rfc2307`: the attributes `uidNumber` and `gidNumber` of the directory. `rid`: computed
+    /// from the relative identifier. Server default: `rfc2307`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idmap: Option<Idmap>,
 
-    /// Follow groups in groups. Default: false.
+    /// Resolve nested groups. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub nested_groups: bool,
 
-    /// Path of a CA file that the image itself contains; nothing is mounted for it.
+    /// Path of a CA file in the image. The operator does not mount one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_cert_file: Option<String>,
 
-    /// Accept any certificate of the directory. For tests only. Default: false.
+    /// Do not verify the certificate of the directory. For tests only. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub insecure_skip_verify: bool,
 }
@@ -168,13 +169,14 @@ pub struct LdapSpec {
 /// Kerberos for NFS and SMB.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::kerberos_principal())]
-#[x_kube(validation = rules::kerberos_keytab())]
-#[x_kube(validation = rules::kerberos_domains())]
-#[x_kube(validation = rules::machine_account_named())]
-#[x_kube(validation = rules::machine_account_has_credentials())]
+#[x_kube(validation = rules::identity::kerberos_principal())]
+#[x_kube(validation = rules::identity::kerberos_keytab())]
+#[x_kube(validation = rules::identity::kerberos_domains())]
+#[x_kube(validation = rules::identity::machine_account_named())]
+#[x_kube(validation = rules::identity::machine_account_has_credentials())]
 pub struct KerberosSpec {
-    /// Use Kerberos. Needs `servicePrincipal` and `keytabSecretRef`. Default: false, the rest is then ignored.
+    /// Enable Kerberos. Needs `servicePrincipal` and `keytabSecretRef`. If false, the other fields are ignored. Default:
+    /// false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub enabled: bool,
 
@@ -183,7 +185,7 @@ pub struct KerberosSpec {
     #[schemars(length(max = 2048))]
     pub service_principal: Option<String>,
 
-    /// Realm. Absent: the part of `servicePrincipal` after `@`.
+    /// Kerberos realm. Absent: the part of `servicePrincipal` after `@`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub realm: Option<String>,
@@ -198,16 +200,16 @@ pub struct KerberosSpec {
     #[schemars(length(max = 1024))]
     pub dns_domain: Option<String>,
 
-    /// Path of a `krb5.conf` that the image itself contains. Ignored with `krb5ConfSecretRef`.
+    /// Path of a `krb5.conf` in the image. Ignored if `krb5ConfSecretRef` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub krb5_conf: Option<String>,
 
-    /// Secret and key that hold the keytab of `servicePrincipal`.
+    /// Secret and key with the keytab of `servicePrincipal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub keytab_secret_ref: Option<SecretKeySelector>,
 
-    /// Secret and key that hold a `krb5.conf`.
+    /// Secret and key with a `krb5.conf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub krb5_conf_secret_ref: Option<SecretKeySelector>,
@@ -221,7 +223,7 @@ pub struct KerberosSpec {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineAccountSpec {
-    /// Use the account. Needs `kerberos.enabled`, `accountName`, and `secretRef` or `keytabSecretRef`.
+    /// Enable the account. Needs `kerberos.enabled`, `accountName`, and `secretRef` or `keytabSecretRef`.
     /// Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub enabled: bool,
@@ -231,17 +233,17 @@ pub struct MachineAccountSpec {
     #[schemars(length(max = 1024))]
     pub account_name: Option<String>,
 
-    /// Secret and key that hold the account's password.
+    /// Secret and key with the password of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub secret_ref: Option<SecretKeySelector>,
 
-    /// Secret and key that hold the account's keytab.
+    /// Secret and key with the keytab of the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub keytab_secret_ref: Option<SecretKeySelector>,
 
-    /// Domain controllers, as `host` or `host:port`, in the order in which they are tried.
+    /// Domain controllers, as `host` or `host:port`. The server tries them in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dc_address: Vec<String>,
 }

@@ -1,19 +1,19 @@
 //! The `DittoServer` API, version `dittofs.dittofs.com/v1alpha1`, and the subset of `PerconaPGCluster` in use.
 //!
-//! The Rust types are the source: `crds/dittoservers.yaml` is generated from them. The fields, their JSON names
-//! and their defaults are those of the Go operator, so that its manifests work unchanged.
+//! `crds/dittoservers.yaml` is generated from these Rust types. The fields, their JSON names and their defaults are those of the
+//! Go operator, so that its manifests work unchanged.
 //!
-//! | module | holds |
+//! | module | content |
 //! |---|---|
 //! | [`spec`], [`storage`], [`database`], [`identity`], [`network`], [`observability`], [`snapshots`] | the spec |
 //! | [`status`] | the status |
 //! | [`defaults`], [`effective`] | every default, and the effective value of each field |
 //! | [`names`] | names of children, label and annotation keys |
-//! | [`percona`] | the part of `PerconaPGCluster` that is written and read |
-//! | [`duration`] | durations in the notation of Go |
-//! | `schema`, `rules` | schemas of Kubernetes' own types, validation rules |
+//! | [`percona`] | the part of `PerconaPGCluster` that the operator writes and reads |
+//! | [`duration`] | durations in Go's notation |
+//! | `schema`, `rules` | schemas of Kubernetes types, validation rules |
 //! | [`mod@crd`] | the `CustomResourceDefinition` |
-//! | [`admission`] | the validation rules, evaluated without a cluster |
+//! | [`admission`] | evaluates the validation rules without a cluster |
 
 pub mod admission;
 pub mod crd;
@@ -36,7 +36,7 @@ pub mod spec;
 pub mod status;
 pub mod storage;
 
-pub use admission::{Admission, Violation};
+pub use admission::{Admission, SchemaViolation};
 pub use crd::{crd, crd_yaml};
 pub use database::{
     DatabaseBackend, DatabaseSpec, DatabaseType, Hibernate, PerconaBackupSpec, PerconaImages, PerconaSpec,

@@ -1,5 +1,5 @@
-//! Names of children, label and annotation keys. They must not change: a running server's children are found by
-//! them, and those that the Go operator made are taken over by them.
+//! Names of children, label and annotation keys. They must not change: the operator finds the children of a running server by
+//! these names, and adopts those that the Go operator created.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 pub const GROUP: &str = "dittofs.dittofs.com";
 /// Finalizer on a `DittoServer`.
 pub const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
-/// Annotation by which a user protects a server, with the value [`PROTECTED`]: the API server then refuses its deletion.
+/// Annotation with which a user protects a server, with the value [`PROTECTED`]. The API server then refuses its deletion.
 pub const DELETION_PROTECTION_ANNOTATION: &str = "dittofs.dittofs.com/deletion-protection";
 /// Value of [`DELETION_PROTECTION_ANNOTATION`].
 pub const PROTECTED: &str = "enabled";
-/// Annotation by which a user pauses the operator's work on a server, with the value `true`. Only the status is written.
+/// Annotation with which a user pauses a server, with the value `true`. The operator then only writes the status.
 pub const PAUSED_ANNOTATION: &str = "dittofs.dittofs.com/paused";
-/// Annotation by which a user asks for new generated Secrets: any value that was not there before.
+/// Annotation with which a user requests new generated Secrets: each new value is one request.
 pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets";
-/// Annotation by which a user says, with the value `true`, that a server's control-plane data has moved from SQLite to
-/// the Percona database that its spec asks for, or that there is none to move.
+/// Annotation with which a user confirms, with the value `true`, that the control-plane data of a server has been moved to the
+/// Percona database in its spec, or that there is no data to move.
 pub const DATABASE_MIGRATED_ANNOTATION: &str = "dittofs.dittofs.com/database-migrated";
-/// Annotation in which the Go operator counted failed logins. Ours never writes it.
+/// Annotation in which the Go operator counted failed logins. This operator never writes it.
 pub const AUTH_RETRY_COUNT_ANNOTATION: &str = "dittofs.dittofs.com/auth-retry-count";
 
 /// Label on every pod and Service; its value is [`APP`].
@@ -27,42 +27,42 @@ pub const APP_LABEL: &str = "app";
 pub const APP: &str = "dittofs-server";
 /// Label on every pod and Service; its value is the name of the `DittoServer`.
 pub const INSTANCE_LABEL: &str = "instance";
-/// Label on every child: the tool that keeps it (a Kubernetes recommended label); its value is [`MANAGED_BY`].
+/// Label on every child: the tool that manages it (a recommended label of Kubernetes). Its value is [`MANAGED_BY`].
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].
 pub const MANAGED_BY: &str = "dittofs-operator";
-/// Marks the baseline NetworkPolicy; its value is `true`.
+/// Label of the baseline NetworkPolicy. Its value is `true`.
 pub const BASELINE_NETWORK_POLICY_LABEL: &str = "dittofs.io/baseline-networkpolicy";
-/// Marks the metrics Service; its value is `true`.
+/// Label of the metrics Service. Its value is `true`.
 pub const METRICS_SERVICE_LABEL: &str = "dittofs.io/metrics-service";
 /// Pod template annotation that restarts the pod when the configuration changes.
 pub const CONFIG_HASH_ANNOTATION: &str = "dittofs.io/config-hash";
-/// Annotation of adapter Services in which the Go operator kept the annotation keys it had set.
+/// Annotation of adapter Services in which the Go operator recorded the annotation keys that it had set.
 pub const MANAGED_ANNOTATIONS_ANNOTATION: &str = "dittofs.io/managed-annotations";
 
-/// Annotation of every child: hash of what was last applied, so that a field that left the spec is noticed.
+/// Annotation of every child: hash of what was last applied. It shows when a field was removed from the spec.
 pub const APPLIED_HASH_ANNOTATION: &str = "dittofs.io/applied-hash";
 /// Annotation of a generated Secret: the value of [`ROTATE_SECRETS_ANNOTATION`] for which it was last generated.
 pub const ROTATED_FOR_ANNOTATION: &str = "dittofs.io/rotated-for";
-/// Annotation of a generated Secret that stays after a deletion by [`crate::api::Retention::Delete`]: the UID of the server that was
-/// deleted.
+/// Annotation of a generated Secret that is kept after a deletion with [`crate::api::Retention::Delete`]: the UID of the deleted
+/// server.
 pub const KEPT_FOR_ANNOTATION: &str = "dittofs.io/kept-for";
-/// Annotation of the claim `controlplane`: where its server keeps its control-plane data. Without it, the volume may hold the
-/// SQLite file.
+/// Annotation of the claim `controlplane`: where the control-plane data of its server is. Without the annotation, the SQLite file
+/// may be on the volume.
 pub const CONTROL_PLANE_DATABASE_ANNOTATION: &str = "dittofs.io/control-plane-database";
 /// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in the server's PerconaPGCluster.
 pub const IN_PERCONA: &str = "percona";
-/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in a PostgreSQL that the user runs.
+/// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in the user's own PostgreSQL.
 pub const IN_OWN_POSTGRES: &str = "postgres";
 /// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: as [`IN_OWN_POSTGRES`], although the server has
-/// [`DATABASE_MIGRATED_ANNOTATION`], which speaks of an earlier move.
+/// [`DATABASE_MIGRATED_ANNOTATION`], which belongs to an earlier move.
 pub const BACK_IN_OWN_POSTGRES: &str = "postgres-again";
 /// Value of [`CONTROL_PLANE_DATABASE_ANNOTATION`]: in the SQLite file, although the server has
-/// [`DATABASE_MIGRATED_ANNOTATION`], which speaks of an earlier move.
+/// [`DATABASE_MIGRATED_ANNOTATION`], which belongs to an earlier move.
 pub const BACK_IN_SQLITE: &str = "sqlite";
-/// Field manager of this operator: it names it in every object that it writes (`managedFields`).
+/// Field manager of this operator in the objects that it writes (`managedFields`).
 pub const FIELD_MANAGER: &str = "dittofs-operator";
-/// Field manager under which the Go operator wrote, always with operation `Update`.
+/// Field manager of the Go operator, always with the operation `Update`.
 pub const GO_FIELD_MANAGER: &str = "manager";
 
 /// Key of the configuration in the ConfigMap.
@@ -78,25 +78,25 @@ pub const PASSWORD_KEY: &str = "password";
 pub const CONTAINER: &str = "dittofs";
 /// Volume claim template of file metadata.
 pub const METADATA_VOLUME: &str = "metadata";
-/// Where the server finds that volume.
+/// Mount path of that volume.
 pub const METADATA_MOUNT: &str = "/data/store/metadata";
 /// Volume claim template of file content.
 pub const CONTENT_VOLUME: &str = "content";
-/// Where the server finds that volume.
+/// Mount path of that volume.
 pub const CONTENT_MOUNT: &str = "/data/store/block";
 /// Volume claim template of the control-plane database.
 pub const CONTROL_PLANE_VOLUME: &str = "controlplane";
-/// Where the server finds that volume.
+/// Mount path of that volume.
 pub const CONTROL_PLANE_MOUNT: &str = "/data/controlplane";
 
-/// PostgreSQL user, and its place in the name of its Secret.
+/// PostgreSQL user. The name of its Secret contains it.
 pub const PERCONA_USER: &str = "dittofs";
 /// Name of the only instance set.
 pub const PERCONA_INSTANCE_SET: &str = "instance1";
-/// Label by which Percona's operator marks everything that belongs to a cluster.
+/// Label that Percona's operator sets on every object of a cluster.
 pub const PERCONA_CLUSTER_LABEL: &str = "postgres-operator.crunchydata.com/cluster";
 
-/// Labels by which pods are selected, everywhere and for ever: a StatefulSet's selector is immutable.
+/// Labels that select the pods. They can never change: the selector of a StatefulSet is immutable.
 #[must_use]
 pub fn selector_labels(server: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
@@ -105,7 +105,7 @@ pub fn selector_labels(server: &str) -> BTreeMap<String, String> {
     ])
 }
 
-/// Labels of every object that this operator makes for a server.
+/// Labels of every object that this operator creates for a server.
 #[must_use]
 pub fn labels(server: &str) -> BTreeMap<String, String> {
     let mut labels = selector_labels(server);
@@ -119,7 +119,7 @@ pub fn selector(server: &str) -> String {
     format!("{APP_LABEL}={APP},{INSTANCE_LABEL}={server}")
 }
 
-/// The StatefulSet, named like the server.
+/// The StatefulSet. It has the name of the server.
 #[must_use]
 pub fn stateful_set(server: &str) -> String {
     server.to_owned()
@@ -173,7 +173,7 @@ pub fn adapter(server: &str, adapter_type: &str) -> String {
     format!("{server}-adapter-{adapter_type}")
 }
 
-/// The NetworkPolicy that is always there.
+/// The baseline NetworkPolicy.
 #[must_use]
 pub fn baseline_network_policy(server: &str) -> String {
     format!("{server}-baseline")
@@ -191,13 +191,13 @@ pub fn admin_bootstrap_secret(server: &str) -> String {
     format!("{server}-admin-bootstrap-credentials")
 }
 
-/// The Secret of [`admin_bootstrap_secret`] under its former name. Adopted if it is found.
+/// The former name of the Secret [`admin_bootstrap_secret`]. Such a Secret is adopted.
 #[must_use]
 pub fn legacy_admin_secret(server: &str) -> String {
     format!("{server}-admin-credentials")
 }
 
-/// The Secret with the operator's own account on the server.
+/// The Secret with the account of the operator on the server.
 #[must_use]
 pub fn operator_credentials_secret(server: &str) -> String {
     format!("{server}-operator-credentials")
@@ -209,13 +209,13 @@ pub fn percona_cluster(server: &str) -> String {
     format!("{server}-postgres")
 }
 
-/// The Secret that Percona's operator makes for our user of the cluster.
+/// The Secret that Percona's operator creates for the user of the server.
 #[must_use]
 pub fn percona_user_secret(server: &str) -> String {
     format!("{}-pguser-{PERCONA_USER}", percona_cluster(server))
 }
 
-/// The Secret that Percona's operator makes with the cluster's CA in `ca.crt`.
+/// The Secret that Percona's operator creates with the CA of the cluster in `ca.crt`.
 #[must_use]
 pub fn percona_cert_secret(server: &str) -> String {
     format!("{}-cluster-cert", percona_cluster(server))
@@ -232,7 +232,7 @@ mod tests {
     const HASH: &str = "0123456789";
 
     #[test]
-    fn the_longest_name_fits_every_service_and_label() {
+    fn the_longest_name_is_valid_for_every_service_and_label() {
         let server = "x".repeat(NAME_MAX);
         let names = [
             stateful_set(&server),
@@ -249,11 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_name_with_percona_fits_the_pods_of_the_cluster() {
+    fn the_longest_name_with_percona_is_valid_for_the_pods_of_the_cluster() {
         let cluster = percona_cluster(&"x".repeat(NAME_MAX_WITH_PERCONA));
         let instance = format!("{cluster}-{PERCONA_INSTANCE_SET}-abcd");
         assert_eq!(format!("{instance}-{HASH}").len(), LABEL_MAX);
-        // CronJob names have at most 52 characters.
+        // A CronJob name has at most 52 characters.
         assert!(format!("{cluster}-repo1-full").len() <= 52);
     }
 

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{defaults, rules, schema};
 
@@ -15,7 +16,7 @@ use super::{defaults, rules, schema};
 #[x_kube(validation = rules::metrics_token_named())]
 #[x_kube(validation = rules::metrics_port())]
 pub struct MetricsSpec {
-    /// Serve metrics, behind the Service `<name>-metrics`. Default: false.
+    /// Serve metrics, exposed by the Service `<name>-metrics`. Default: false.
     #[serde(default)]
     pub enabled: bool,
 
@@ -31,7 +32,7 @@ pub struct MetricsSpec {
     #[x_kube(validation = rules::metrics_path())]
     pub path: Option<String>,
 
-    /// Secret and key that hold the token that a scraper must show. Absent: no authentication.
+    /// Secret and key with the bearer token that a scraper must send. Absent: no authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub bearer_token_secret: Option<SecretKeySelector>,
@@ -45,54 +46,51 @@ pub struct MetricsSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceMonitorSpec {
-    /// Make the ServiceMonitor. Needs `metrics.enabled` and the Prometheus Operator. Default: false.
+    /// Create the ServiceMonitor. Needs `metrics.enabled` and the Prometheus Operator. Default: false.
     #[serde(default)]
     pub enabled: bool,
 
-    /// Time between two scrapes, as a Prometheus duration, for example `30s`. Absent: Prometheus' own.
+    /// Time between two scrapes, as a Prometheus duration, for example `30s`. Absent: the default of Prometheus.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::prometheus_duration())]
     pub interval: Option<String>,
 
-    /// Labels of the ServiceMonitor, for example those that your Prometheus selects by.
+    /// Labels of the ServiceMonitor, for example those that your Prometheus selects.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
 
-/// The least important messages that are logged.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Minimum level of log messages.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(transform = schema::without_description)]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum LogLevel {
     /// Everything.
     Debug,
     /// Normal operation.
     #[default]
     Info,
-    /// Trouble that the server copes with.
+    /// Problems that the server handles.
     Warn,
-    /// Trouble only.
+    /// Failures only.
     Error,
 }
 
 impl LogLevel {
-    /// The name as the server's configuration writes it.
+    /// The value in the server's configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
+        self.into()
     }
 }
 
-/// Form of a log line.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Format of a log line.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 #[schemars(transform = schema::without_description)]
+#[strum(serialize_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -102,13 +100,10 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// The name as the server's configuration writes it.
+    /// The value in the server's configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        }
+        self.into()
     }
 }
 
@@ -116,15 +111,15 @@ impl LogFormat {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggingSpec {
-    /// `DEBUG`, `INFO`, `WARN` or `ERROR`. Absent: `INFO`.
+    /// Minimum level of log messages: `DEBUG`, `INFO`, `WARN` or `ERROR`. Absent: `INFO`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<LogLevel>,
 
-    /// `text` or `json`. Absent: `json`.
+    /// Format of log lines: `text` or `json`. Absent: `json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<LogFormat>,
 
-    /// `stdout`, `stderr`, or a file path on a mounted volume. Absent: `stdout`.
+    /// Destination of the log: `stdout`, `stderr`, or a file path on a mounted volume. Absent: `stdout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! The part of `PerconaPGCluster` (`pgv2.percona.com/v2`) that the operator writes and reads.
 //!
-//! Every field is optional and absent unless set, so that a value of these types is a server-side apply of
-//! exactly the fields in it. Fields that are not here are ignored when read.
+//! Every field is optional, and absent unless set, so that a server-side apply of these types owns exactly the fields that are
+//! set. Other fields are ignored when read.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaimSpec, VolumeProjection};
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
-/// State of a cluster that serves.
+/// State of a cluster that accepts connections.
 pub const STATE_READY: &str = "ready";
-/// State of a cluster that is paused: its pods are gone, its volumes stay.
+/// State of a paused cluster: it has no pods, and its volumes are kept.
 pub const STATE_PAUSED: &str = "paused";
 
-/// Finalizers of Percona's operator by which a cluster's volumes, user Secrets and certificates go with it.
+/// Finalizers with which Percona's operator deletes the volumes, user Secrets and certificates of a cluster together with it.
 pub const REMOVAL_FINALIZERS: [&str; 2] = ["percona.com/delete-pvc", "percona.com/delete-ssl"];
 
-/// The wanted cluster.
+/// Desired state of the cluster.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -33,7 +33,7 @@ pub const REMOVAL_FINALIZERS: [&str; 2] = ["percona.com/delete-pvc", "percona.co
     derive = "Default"
 )]
 pub struct PerconaPGClusterSpec {
-    /// Version of the resource's meaning. Percona's operator fills in its own if it is absent.
+    /// Version of the resource. Percona's operator sets its own if it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cr_version: Option<String>,
     /// Image of PostgreSQL.
@@ -48,10 +48,10 @@ pub struct PerconaPGClusterSpec {
     /// Stops the cluster and keeps its volumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<bool>,
-    /// Sets of equal instances. Required by Percona's schema, and never empty.
+    /// Instance sets. Required by Percona's schema, and never empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<InstanceSet>,
-    /// Users, each with its databases and its Secret.
+    /// Users with their databases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
     /// Connection pooler. Percona's operator 2.8.2 panics on a cluster without it.
@@ -62,7 +62,7 @@ pub struct PerconaPGClusterSpec {
     pub backups: Option<Backups>,
 }
 
-/// A set of equal instances.
+/// A set of instances with the same settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceSet {
@@ -114,7 +114,7 @@ pub struct PgBouncer {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backups {
-    /// Make backups.
+    /// Create backups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// pgBackRest.
@@ -135,12 +135,12 @@ pub struct PgBackRest {
     /// Secrets with further configuration files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub configuration: Vec<VolumeProjection>,
-    /// Where backups go.
+    /// Destination of backups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repos: Vec<BackupRepo>,
 }
 
-/// Where backups go.
+/// Destination of backups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupRepo {
@@ -150,7 +150,7 @@ pub struct BackupRepo {
     /// An S3 bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3Repo>,
-    /// When backups are made.
+    /// Schedules of backups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedules: Option<BackupSchedules>,
 }
@@ -170,7 +170,7 @@ pub struct S3Repo {
     pub region: Option<String>,
 }
 
-/// When backups are made, in cron notation.
+/// Schedules of backups, in cron notation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupSchedules {
@@ -189,7 +189,7 @@ pub struct PerconaPGClusterStatus {
     /// `initializing`, `ready`, `paused`, `stopping` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Host under which clients reach the cluster.
+    /// Host name of the cluster for clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }
@@ -198,19 +198,19 @@ impl PerconaPGCluster {
     /// The kind's name.
     pub const KIND: &'static str = "PerconaPGCluster";
 
-    /// Whether Percona's operator says that the cluster serves.
+    /// Whether Percona's operator reports the cluster as ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.state() == Some(STATE_READY)
     }
 
-    /// Whether the cluster is asked to stop, be it by `percona.hibernate` or by somebody's hand.
+    /// Whether the spec of the cluster asks for a pause, by `percona.hibernate` or by a manual edit.
     #[must_use]
     pub fn is_to_pause(&self) -> bool {
         self.spec.pause == Some(true)
     }
 
-    /// What Percona's operator says of the cluster. `None` before it has seen it.
+    /// The state that Percona's operator reports. `None` before its first report.
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.status
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_set_is_not_applied() {
+    fn a_field_that_is_not_set_is_not_applied() {
         let spec = PerconaPGClusterSpec {
             instances: vec![InstanceSet {
                 name: Some("instance1".into()),

@@ -1,9 +1,9 @@
 //! Kubernetes resource quantities, read as numbers.
 //!
-//! Grammar: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>. The crate that offers this
-//! (`kube_quantity`) follows k8s-openapi releases late, and two in one tree do not mix.
+//! Grammar: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>. The crate for
+//! this (`kube_quantity`) follows k8s-openapi releases late, and types of two k8s-openapi versions do not mix.
 
-/// The value in billionths (10⁻⁹ of a byte, a core, …), or `None` if `text` is no quantity.
+/// The value in billionths (10⁻⁹ of a byte, a core, …), or `None` if `text` is not a quantity.
 ///
 /// A fraction below one billionth is rounded up, as the API server does.
 #[must_use]
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quantity_is_refused() {
+    fn text_that_is_not_a_quantity_is_refused() {
         for text in ["", "Gi", "1GB", "1 Gi", "1.2.3", "--1", "e", "1e", "one"] {
             assert_eq!(nanos(text), None, "{text}");
         }

@@ -9,7 +9,7 @@ use super::{crd, names};
 /// Path of the generated file, below the repository.
 #[cfg(test)]
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");
-/// What stands above the generated text.
+/// First line of the generated text.
 const HEADER: &str = "<!-- Generated from src/api by `make generate`. Do not edit. -->\n";
 
 /// Annotations that a user writes: on which kind, key, value, meaning.
@@ -18,73 +18,73 @@ const FOR_USERS: [[&str; 4]; 4] = [
         "DittoServer",
         names::PAUSED_ANNOTATION,
         "`true`",
-        "The operator writes the status only, and lists there what it would do. See [upgrades](upgrades.md).",
+        "The operator only writes the status, and lists there what it would change. See [upgrades](upgrades.md).",
     ],
     [
         "DittoServer",
         names::DELETION_PROTECTION_ANNOTATION,
         "`enabled`",
-        "The API server refuses to delete the server, where the policy in `config/admission` is installed. See [lifecycle](lifecycle.md).",
+        "The API server refuses to delete the server. This needs the policy in `config/admission`. See [lifecycle](lifecycle.md).",
     ],
     [
         "DittoServer",
         names::ROTATE_SECRETS_ANNOTATION,
         "any new value",
-        "The generated signing key is made anew, once for each value. The pod restarts.",
+        "The operator generates a new signing key, once for each value. The pod restarts.",
     ],
     [
         "DittoServer",
         names::DATABASE_MIGRATED_ANNOTATION,
         "`true`",
-        "The control-plane data has moved from SQLite to the Percona database, or there is none to move. See [migrate](migrate.md).",
+        "Confirms that the control-plane data has been moved from SQLite to the Percona database, or that there is no data to move. See [migrate](migrate.md).",
     ],
 ];
-/// Annotations that the operator writes, or that one of the Go operator's are.
+/// Annotations of the operator, or of the Go operator.
 const FOR_THE_OPERATOR: [[&str; 4]; 7] = [
     [
         "pod template",
         names::CONFIG_HASH_ANNOTATION,
         "SHA-256",
-        "Over what the server reads at start. The pod restarts when it changes.",
+        "Hash of everything that the server reads when it starts. The pod restarts when the hash changes.",
     ],
     [
         "every child",
         names::APPLIED_HASH_ANNOTATION,
         "hash",
-        "Over what was last applied, so that a field that left the spec is noticed.",
+        "Hash of what was last applied. It shows when a field was removed from the spec.",
     ],
     [
         "generated Secret",
         names::ROTATED_FOR_ANNOTATION,
         "value",
-        "The request for which it was last made anew.",
+        "The request for which it was last generated.",
     ],
     [
         "generated Secret",
         names::KEPT_FOR_ANNOTATION,
         "UID",
-        "The deleted server whose `retention: Delete` leaves it: a PostgreSQL of yours, which that server had not left yet, knows it.",
+        "The deleted server for which it is kept despite `retention: Delete`, because your own PostgreSQL, which that server used, depends on it.",
     ],
     [
         "claim `controlplane`",
         names::CONTROL_PLANE_DATABASE_ANNOTATION,
         "`percona`, `postgres`, `postgres-again`, `sqlite`",
-        "Where the server keeps its control-plane data: in its PerconaPGCluster, in a PostgreSQL of yours, or on this volume (`sqlite`) or in yours (`postgres-again`) while the word that it has moved is used up. Absent: on this volume, as far as is known.",
+        "Where the control-plane data of the server is: in its PerconaPGCluster, in your own PostgreSQL, or, after a move back, on this volume (`sqlite`) or in your own PostgreSQL (`postgres-again`). The last two mean that `database-migrated` was set for an earlier move and does not confirm another one. Absent: probably on this volume.",
     ],
     [
         "DittoServer",
         names::AUTH_RETRY_COUNT_ANNOTATION,
         "number",
-        "Of the Go operator. Not read and not written.",
+        "Belongs to the Go operator. Not used.",
     ],
     [
         "adapter Service",
         names::MANAGED_ANNOTATIONS_ANNOTATION,
         "keys",
-        "Of the Go operator. Not read and not written.",
+        "Belongs to the Go operator. Not used.",
     ],
 ];
-/// Keywords of the schema that bound a value, and how they are written.
+/// Keywords of the schema that limit a value, and their words.
 const BOUNDS: [(&str, &str); 10] = [
     ("minimum", "at least "),
     ("maximum", "at most "),
@@ -114,7 +114,7 @@ pub fn reference() -> String {
         text(&short["kind"]),
         list(&short["shortNames"])
     );
-    page.push_str("A field whose default is empty has none. A default stands even where the object around it is not written, unless its description says otherwise.\n");
+    page.push_str("If the default of a field is empty, it has none. A default applies even if the parent object is absent, unless the description says otherwise.\n");
     rules(&root["x-kubernetes-validations"], &mut page);
     for part in ["spec", "status"] {
         object(&root["properties"][part], part, &mut page);
@@ -123,7 +123,7 @@ pub fn reference() -> String {
     page
 }
 
-/// One object: what it is, its fields, its rules; then the objects in it.
+/// One object: its description, fields and rules, and then the objects in it.
 fn object(schema: &Value, path: &str, page: &mut String) {
     let _ = writeln!(page, "\n## `{path}`\n");
     if let Some(description) = schema["description"].as_str() {
@@ -158,7 +158,7 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema["properties"].as_object().into_iter().flatten()
 }
 
-/// The object that a field holds, be it in a list or in a map, and how its path goes on.
+/// The object in a field, possibly in a list or a map, and the suffix of its path.
 fn nested(field: &Value) -> Option<(&Value, &'static str)> {
     let places = [
         (field, ""),
@@ -170,7 +170,7 @@ fn nested(field: &Value) -> Option<(&Value, &'static str)> {
         .find(|(schema, _)| schema["properties"].is_object())
 }
 
-/// The name of a field, with a link to the object that it holds.
+/// The name of a field, with a link to the object in it.
 fn label(name: &str, path: &str, field: &Value) -> String {
     let Some((_, suffix)) = nested(field) else {
         return format!("`{name}`");
@@ -178,7 +178,7 @@ fn label(name: &str, path: &str, field: &Value) -> String {
     format!("[`{name}`](#{})", anchor(&format!("{path}{suffix}")))
 }
 
-/// The anchor that a Markdown renderer gives a heading.
+/// The anchor of a heading in Markdown.
 fn anchor(heading: &str) -> String {
     heading
         .chars()
@@ -209,38 +209,38 @@ fn default(field: &Value) -> String {
 }
 
 fn constraints(field: &Value, is_required: bool) -> String {
-    let mut told = Vec::new();
+    let mut all = Vec::new();
     if is_required {
-        told.push("required".to_owned());
+        all.push("required".to_owned());
     }
     if field["enum"].is_array() {
-        told.push(format!("one of {}", list(&field["enum"])));
+        all.push(format!("one of {}", list(&field["enum"])));
     }
     for (key, words) in BOUNDS {
         match &field[key] {
             Value::Null => {}
-            Value::String(text) => told.push(format!("{words}`{}`", cell(text))),
-            number => told.push(format!("{words}{}", whole(number))),
+            Value::String(text) => all.push(format!("{words}`{}`", cell(text))),
+            number => all.push(format!("{words}{}", whole(number))),
         }
     }
     if field["x-kubernetes-list-type"] == "map" {
-        told.push(format!(
+        all.push(format!(
             "unique by {}",
             list(&field["x-kubernetes-list-map-keys"])
         ));
     }
     if field["x-kubernetes-list-type"] == "set" {
-        told.push("unique".into());
+        all.push("unique".into());
     }
-    // The rules of an object stand below its own table.
+    // The rules of an object are below its own table.
     if nested(field).is_none() {
         let rules = field["x-kubernetes-validations"].as_array().into_iter().flatten();
-        told.extend(rules.map(|rule| cell(rule_text(rule))));
+        all.extend(rules.map(|rule| cell(rule_text(rule))));
     }
-    told.join("; ")
+    all.join("; ")
 }
 
-/// Schemas hold bounds as floating point numbers.
+/// Limits in schemas are floating point numbers.
 fn whole(number: &Value) -> String {
     let text = number.to_string();
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
@@ -256,7 +256,7 @@ fn rules(rules: &Value, page: &mut String) {
     }
 }
 
-/// What a rule says to a person; the rule itself where it says nothing, or builds its message.
+/// The message of a rule, or the rule itself if it has no fixed message.
 fn rule_text(rule: &Value) -> &str {
     rule["message"].as_str().unwrap_or_else(|| text(&rule["rule"]))
 }
@@ -290,7 +290,7 @@ fn list(values: &Value) -> String {
     values.join(", ")
 }
 
-/// A text that fits into a cell of a table.
+/// A text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace("\n\n", " ").replace('\n', " ").replace('|', "\\|")
 }
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn every_annotation_of_the_operator_is_told() {
+    fn every_annotation_of_the_operator_is_in_the_reference() {
         let page = reference();
         let source = include_str!("names.rs");
         let mut annotations = 0;

@@ -1,16 +1,17 @@
 //! Validation rules in CEL, which the API server evaluates at every write.
 //!
-//! Three kinds, by what becomes of objects that were stored before a rule existed:
+//! There are three kinds. They differ in how they treat objects that were stored before the rule existed:
 //!
-//! - Rules on one field are plain. Kubernetes ignores them while the field does not change ("ratcheting").
-//! - Rules across fields sit on a parent, which changes with every edit inside it. [`ratcheted`] lets a
-//!   violation pass if it was there before, so that an unrelated edit of a stored object is never refused.
-//! - Transition rules name `oldSelf` and see updates only.
+//! - Rules on one field. Kubernetes does not evaluate them while the field does not change ("ratcheting").
+//! - Rules across fields belong to a parent object, which changes with every edit inside it. [`ratcheted`] accepts a
+//!   violation that was there before, so that an unrelated edit of a stored object is never refused.
+//! - Transition rules use `oldSelf`. Kubernetes evaluates them on updates only.
 //!
 //! A message completes the sentence "`<field>`: …", because the API server puts the field in front of it. It says
-//! what is wanted and what to do. Rules across fields name every field in full.
+//! what is required and what to do. Rules across fields give the full path of every field.
 
 mod formats;
+pub mod identity;
 pub mod percona;
 
 use kube::core::{Message, Rule};
@@ -31,10 +32,10 @@ pub const NAME_MAX: usize = 63 - "-adapter-nfs".len();
 /// 46 characters.
 pub const NAME_MAX_WITH_PERCONA: usize = 46 - "instance1".len() - "-postgres".len();
 
-/// A rule across fields, which must hold for new objects and for edits that would newly break it.
+/// A rule across fields. It refuses new objects that violate it, and edits after which it is violated for the first time.
 ///
-/// `rule` reads fields as `self.<field>`. It must not fail on any object that the schema accepts: the second half
-/// evaluates it on the old object. Needs Kubernetes 1.30 for `optionalOldSelf`.
+/// `rule` reads fields as `self.<field>`. It must not fail on any object that the schema accepts, because the second half
+/// evaluates it on the old object. `optionalOldSelf` needs Kubernetes 1.30.
 fn ratcheted(rule: &str, field: &str, message: &str) -> Rule {
     let before = rule.replace("self.", "oldSelf.value().");
     Rule::new(format!("({rule}) || (oldSelf.hasValue() && !({before}))"))
@@ -55,7 +56,7 @@ fn transition(rule: &str, message_expression: &str) -> Rule {
 
 // The object
 
-/// The name fits every child. Names cannot change, so only creation is judged.
+/// The name is valid for every child. Names cannot change, so the rule applies to creation only.
 pub fn name() -> Rule {
     Rule::new(format!(
         "oldSelf.hasValue() || (size(self.metadata.name) <= {NAME_MAX} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$'))"
@@ -70,7 +71,7 @@ pub fn name() -> Rule {
     )
 }
 
-/// The name fits the children of a PostgreSQL cluster.
+/// The name is valid for the children of a PostgreSQL cluster.
 pub fn name_with_percona() -> Rule {
     let rule = format!(
         "!has(self.spec) || !has(self.spec.percona) || !self.spec.percona.enabled || size(self.metadata.name) <= {NAME_MAX_WITH_PERCONA}"
@@ -81,21 +82,21 @@ pub fn name_with_percona() -> Rule {
     ratcheted(&rule, ".metadata.name", &message)
 }
 
-/// The Go operator's schema accepted an object without a spec, although nothing could be done for it. A plain
-/// `required` would make such a stored object impossible to edit, even to remove a finalizer.
+/// A spec is required. The Go operator's schema accepted an object without one. With `required` in the schema, such a stored
+/// object could not be edited any more, not even to remove a finalizer.
 pub fn spec_present() -> Rule {
     Rule::new("has(self.spec) || (oldSelf.hasValue() && !has(oldSelf.value().spec))")
         .optional_old_self(true)
         .message("spec is missing: set at least spec.storage.metadataSize, for example 10Gi")
 }
 
-// Fields of several places
+// Fields that occur in several places
 
-/// Size of a volume of the server, in the units that the Go operator takes.
+/// Size of a volume of the server, in the units that the Go operator accepts.
 pub fn volume_size() -> Rule {
     field(
         format!("self.matches('^[0-9]{{1,15}}(Gi|Mi|Ti)$') && {COUNTABLE}"),
-        "must be a size above zero in Mi, Gi or Ti, for example 10Gi, and below 8Ei, the end of what Kubernetes counts",
+        "must be a size above zero and below 8Ei, in Mi, Gi or Ti, for example 10Gi",
     )
 }
 
@@ -103,23 +104,23 @@ pub fn volume_size() -> Rule {
 pub fn positive_quantity() -> Rule {
     field(
         format!("self == '' || (isQuantity(self) && {COUNTABLE})"),
-        "must be a size above zero, for example 10Gi, and below 8Ei, the end of what Kubernetes counts",
+        "must be a size above zero and below 8Ei, for example 10Gi",
     )
 }
 
-/// A volume grows or stays. Compared as quantities: 1024Mi for 1Gi is no change.
+/// A volume cannot shrink. Sizes are compared as quantities: 1024Mi equals 1Gi.
 pub fn never_shrinks() -> Rule {
     transition(
         "!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",
-        "'cannot shrink from ' + oldSelf + ' to ' + self + ', because volumes only grow: set it to ' + oldSelf + ' or more'",
+        "'cannot shrink from ' + oldSelf + ' to ' + self + ', because volumes can only grow: set it to ' + oldSelf + ' or more'",
     )
 }
 
-/// Name of a StorageClass. Empty stays allowed: to Kubernetes it means a volume without class.
+/// Name of a StorageClass. The empty string is allowed: in Kubernetes it means a volume without class.
 pub fn storage_class_name() -> Rule {
     field(
         format!("self == '' || self.matches('{SUBDOMAIN}')"),
-        "must be the name of a StorageClass: lower-case letters, digits, '-' and '.', see kubectl get storageclass",
+        "must be the name of a StorageClass: lower-case letters, digits, '-' and '.' (kubectl get storageclass lists them)",
     )
 }
 
@@ -131,14 +132,14 @@ pub fn secret_name() -> Rule {
     )
 }
 
-/// A reference that names a Secret names a key of it, too.
+/// A reference with the name of a Secret has a valid key.
 pub fn secret_key() -> Rule {
     Rule::new("!has(self.name) || self.name == '' || self.key.matches('^[-._a-zA-Z0-9]+$')")
         .field_path(".key")
         .message("must be a key of the Secret: letters, digits, '-', '_' and '.'")
 }
 
-/// A reference that is there names a Secret.
+/// If there is a reference, it has the name of a Secret.
 pub fn secret_named() -> Rule {
     Rule::new("has(self.name) && self.name != ''")
         .field_path(".name")
@@ -161,8 +162,8 @@ pub fn go_duration() -> Rule {
     )
 }
 
-/// A cron schedule as a `CronJob` takes it. Each number is in its range; that a range does not run backwards is left to
-/// Percona's operator.
+/// A cron schedule as a `CronJob` accepts it. Each number must be in its range. Percona's operator refuses a range that runs
+/// backwards.
 pub fn cron_schedule() -> Rule {
     field(
         format!(
@@ -175,7 +176,7 @@ pub fn cron_schedule() -> Rule {
 
 // Single fields
 
-/// An image reference that a container runtime can read. Empty reads as absent.
+/// An image reference that a container runtime can parse. Empty means absent.
 pub fn image() -> Rule {
     field(
         format!("self == '' || self.matches('{IMAGE}')"),
@@ -191,7 +192,7 @@ pub fn metrics_path() -> Rule {
     )
 }
 
-/// A duration as Prometheus writes it.
+/// A Prometheus duration.
 pub fn prometheus_duration() -> Rule {
     field(
         "self.matches('^(0|(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?)$')",
@@ -209,12 +210,12 @@ pub fn snapshot_interval() -> Rule {
     )
 }
 
-/// A snapshot policy is for a share.
+/// A snapshot policy names a share.
 pub fn share() -> Rule {
     field("self != ''", "must name a share, for example /archive")
 }
 
-/// What the server accepts at the start of a snapshot's name.
+/// Prefix of a snapshot's name, as the server accepts it.
 pub fn name_prefix() -> Rule {
     field(
         "self.matches('^[A-Za-z0-9_-]{0,64}$')",
@@ -222,8 +223,8 @@ pub fn name_prefix() -> Rule {
     )
 }
 
-/// Name of a database that needs no quoting in a connection string. Percona's operator quotes it in SQL, so capitals and
-/// `-` work. Empty reads as absent.
+/// Name of a database that needs no quotes in a connection string. Percona's operator quotes it in SQL, so capitals and
+/// `-` work. Empty means absent.
 pub fn database_name() -> Rule {
     field(
         "self == '' || self.matches('^[A-Za-z0-9_][-A-Za-z0-9_]*$')",
@@ -231,7 +232,7 @@ pub fn database_name() -> Rule {
     )
 }
 
-/// Path of a file. Empty reads as absent.
+/// Path of a file. Empty means absent.
 pub fn sqlite_path() -> Rule {
     field(
         format!("self == '' || self.matches('{ABSOLUTE_FILE}')"),
@@ -241,7 +242,7 @@ pub fn sqlite_path() -> Rule {
     )
 }
 
-/// The API cannot take a port of the server's own protocols.
+/// The API cannot use a port of the server's own protocols.
 pub fn api_port() -> Rule {
     field(
         format!("!(self in {SERVER_PORTS})"),
@@ -251,10 +252,10 @@ pub fn api_port() -> Rule {
 
 // Across fields of spec
 
-/// The SQLite file lies on a volume, or each restart would lose it. A path that is not used is not judged.
+/// The SQLite file is on a volume. Otherwise each restart would lose it. A path that is not used is not checked.
 ///
-/// Without regular expressions: the API server cannot bound the length of a text that lies this deep in the old object, and
-/// so refuses a rule whose cost depends on it.
+/// The rule has no regular expression. The API server estimates the cost of a rule from the length of the text, cannot bound
+/// that length this deep in the old object, and would refuse the rule.
 pub fn sqlite_on_volume() -> Rule {
     let not_used = "!has(self.database) || !has(self.database.sqlite) || !has(self.database.sqlite.path) || !self.database.sqlite.path.startsWith('/') || has(self.database.postgresSecretRef) || (has(self.percona) && self.percona.enabled)";
     let below = |mount: &str| format!("self.database.sqlite.path.startsWith('{mount}/')");
@@ -287,31 +288,33 @@ pub fn ports_distinct() -> Rule {
     )
 }
 
-/// `type: postgres` says where PostgreSQL is.
+/// `type: postgres` needs a PostgreSQL.
 pub fn postgres_has_a_source() -> Rule {
     ratcheted(
         "!has(self.database) || !has(self.database.type) || self.database.type != 'postgres' || has(self.database.postgresSecretRef) || (has(self.percona) && self.percona.enabled)",
         ".database.postgresSecretRef",
-        "spec.database.type is postgres, but no database is named: set spec.database.postgresSecretRef, or spec.percona.enabled: true",
+        "spec.database.type is postgres, but the spec has no database server: set spec.database.postgresSecretRef, or spec.percona.enabled: true",
     )
 }
 
-/// Two databases at once.
+/// A server has one database.
 pub fn one_database() -> Rule {
     ratcheted(
         "!has(self.percona) || !self.percona.enabled || !has(self.database) || !has(self.database.postgresSecretRef)",
         ".database.postgresSecretRef",
-        "spec.percona.enabled and spec.database.postgresSecretRef exclude each other, because a server has one database: remove one of them",
+        "spec.percona.enabled and spec.database.postgresSecretRef cannot be used together, because a server has one database: remove one of them",
     )
 }
 
 // Across fields of spec.storage
 
-/// Removing `contentSize` would leave the volume's data behind, out of the server's sight.
+/// `contentSize` cannot be removed. The server could not reach the data on the volume any more.
 pub fn content_volume_stays() -> Rule {
-    Rule::new("!has(oldSelf.contentSize) || has(self.contentSize)").field_path(".contentSize").message(
-        "cannot be removed once it is set, because the volume holds file content: keep the size that it had",
-    )
+    Rule::new("!has(oldSelf.contentSize) || has(self.contentSize)")
+        .field_path(".contentSize")
+        .message(
+            "cannot be removed once it is set, because the volume contains file data: keep the previous size",
+        )
 }
 
 // Across fields of spec.controlPlane
@@ -327,7 +330,7 @@ pub fn client_ca_needs_certificate() -> Rule {
 
 // Across fields of spec.metrics
 
-/// Nor can the metrics.
+/// The metrics cannot use a port of the server's own protocols.
 pub fn metrics_port() -> Rule {
     ratcheted(
         &format!("!self.enabled || !has(self.port) || !(self.port in {SERVER_PORTS})"),
@@ -338,96 +341,11 @@ pub fn metrics_port() -> Rule {
     )
 }
 
-/// A token in use names its Secret.
+/// A token reference names its Secret.
 pub fn metrics_token_named() -> Rule {
     ratcheted(
         "!self.enabled || !has(self.bearerTokenSecret) || (has(self.bearerTokenSecret.name) && self.bearerTokenSecret.name != '')",
         ".bearerTokenSecret.name",
         "spec.metrics.bearerTokenSecret.name must name a Secret: set it, or remove spec.metrics.bearerTokenSecret",
-    )
-}
-
-// Across fields of spec.identity.ldap
-
-/// The server refuses to start with LDAP and no password.
-pub fn ldap_has_password() -> Rule {
-    ratcheted(
-        "!has(self.enabled) || !self.enabled || has(self.bindPasswordSecretRef)",
-        ".bindPasswordSecretRef",
-        "spec.identity.ldap.enabled needs spec.identity.ldap.bindPasswordSecretRef with the password of bindDN: set it, or disable LDAP",
-    )
-}
-
-/// The server refuses to start with an URL that is not LDAP.
-pub fn ldap_url() -> Rule {
-    ratcheted(
-        r"!has(self.enabled) || !self.enabled || self.url.matches('^(?i:ldaps?)://[^/\\s]+(/\\S*)?$')",
-        ".url",
-        "spec.identity.ldap.url must be ldaps://<host> or ldap://<host>, for example ldaps://ad.example.com:636",
-    )
-}
-
-/// The server refuses to start if the password would cross the network in clear text.
-pub fn ldap_encrypted() -> Rule {
-    ratcheted(
-        "!has(self.enabled) || !self.enabled || !self.url.matches('^(?i:ldap)://') || (has(self.startTLS) && self.startTLS) || (has(self.allowPlaintext) && self.allowPlaintext)",
-        ".url",
-        "spec.identity.ldap.url is ldap://, which sends passwords in clear text: use ldaps://, or set spec.identity.ldap.startTLS: true (or allowPlaintext: true if that is what you want)",
-    )
-}
-
-/// The server refuses to start without either.
-pub fn ldap_names() -> Rule {
-    ratcheted(
-        "!has(self.enabled) || !self.enabled || (self.baseDN != '' && self.bindDN != '')",
-        ".baseDN",
-        "spec.identity.ldap.baseDN and spec.identity.ldap.bindDN must not be empty, for example dc=example,dc=com",
-    )
-}
-
-// Across fields of spec.identity.kerberos
-
-/// Kerberos needs a principal.
-pub fn kerberos_principal() -> Rule {
-    ratcheted(
-        "!has(self.enabled) || !self.enabled || (has(self.servicePrincipal) && self.servicePrincipal != '')",
-        ".servicePrincipal",
-        "spec.identity.kerberos.enabled needs spec.identity.kerberos.servicePrincipal, for example nfs/files.example.com@EXAMPLE.COM",
-    )
-}
-
-/// Kerberos needs a keytab.
-pub fn kerberos_keytab() -> Rule {
-    ratcheted(
-        "!has(self.enabled) || !self.enabled || (has(self.keytabSecretRef) && has(self.keytabSecretRef.name) && self.keytabSecretRef.name != '')",
-        ".keytabSecretRef",
-        "spec.identity.kerberos.enabled needs spec.identity.kerberos.keytabSecretRef with the keytab of servicePrincipal: set its name and key",
-    )
-}
-
-/// The server refuses names with separators of other names in them.
-pub fn kerberos_domains() -> Rule {
-    ratcheted(
-        r"!has(self.enabled) || !self.enabled || ((!has(self.realm) || !self.realm.matches('[@/\\s]')) && (!has(self.dnsDomain) || !self.dnsDomain.matches('[@/\\s]')) && (!has(self.netbiosDomain) || !self.netbiosDomain.matches('[@/.\\s]')))",
-        ".realm",
-        "spec.identity.kerberos.realm, dnsDomain and netbiosDomain must not contain '@', '/' or spaces, and netbiosDomain no '.': for example EXAMPLE.COM, example.com and EXAMPLE",
-    )
-}
-
-/// A machine account in use has a name.
-pub fn machine_account_named() -> Rule {
-    ratcheted(
-        "!has(self.enabled) || !self.enabled || !has(self.machineAccount) || !has(self.machineAccount.enabled) || !self.machineAccount.enabled || (has(self.machineAccount.accountName) && self.machineAccount.accountName != '')",
-        ".machineAccount.accountName",
-        "spec.identity.kerberos.machineAccount.enabled needs spec.identity.kerberos.machineAccount.accountName, for example FILES$",
-    )
-}
-
-/// A machine account in use can log in.
-pub fn machine_account_has_credentials() -> Rule {
-    ratcheted(
-        "!has(self.enabled) || !self.enabled || !has(self.machineAccount) || !has(self.machineAccount.enabled) || !self.machineAccount.enabled || (has(self.machineAccount.secretRef) && has(self.machineAccount.secretRef.name) && self.machineAccount.secretRef.name != '') || (has(self.machineAccount.keytabSecretRef) && has(self.machineAccount.keytabSecretRef.name) && self.machineAccount.keytabSecretRef.name != '')",
-        ".machineAccount.secretRef",
-        "spec.identity.kerberos.machineAccount.enabled needs spec.identity.kerberos.machineAccount.secretRef or keytabSecretRef, with the account's password or keytab",
     )
 }

@@ -1,21 +1,21 @@
-//! Schemas of Kubernetes' own types with the markers and validations that k8s-openapi leaves out.
+//! Schemas of Kubernetes types, with the markers and validations that k8s-openapi does not have.
 
 use kube::core::Rule;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::rules;
 
-/// Drops the description of an enum, which would replace that of every optional field of its type.
+/// Removes the description of an enum. It would replace the description of every optional field of that type.
 pub fn without_description(schema: &mut Schema) {
     schema.remove("description");
 }
 
-/// `SecretKeySelector` that may have no name: it then refers to nothing.
+/// `SecretKeySelector` whose name may be empty. Then it refers to nothing.
 pub fn secret_key_selector(_generator: &mut SchemaGenerator) -> Schema {
     selector("Key in the Secret.", &[rules::secret_key()])
 }
 
-/// `SecretKeySelector` that refers to a Secret if it is there at all.
+/// `SecretKeySelector` that must have a name.
 pub fn named_secret_key_selector(_generator: &mut SchemaGenerator) -> Schema {
     selector(
         "Key in the Secret.",
@@ -23,7 +23,7 @@ pub fn named_secret_key_selector(_generator: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// `SecretKeySelector` of a Secret of which several fixed keys are read.
+/// `SecretKeySelector` of a Secret with several fixed keys. `key` is not used.
 pub fn postgres_secret_ref(_generator: &mut SchemaGenerator) -> Schema {
     selector("Not used, but required: write `host`.", &[rules::secret_named()])
 }
@@ -36,7 +36,7 @@ fn selector(key_description: &str, rules: &[Rule]) -> Schema {
         "properties": {
             "name": secret_name(),
             "key": {"type": "string", "maxLength": 253, "description": key_description},
-            "optional": {"type": "boolean", "description": "Without effect: the Secret and its key must exist."},
+            "optional": {"type": "boolean", "description": "No effect: the Secret and its key must exist."},
         },
         "x-kubernetes-map-type": "atomic",
         "x-kubernetes-validations": rules,
@@ -72,12 +72,12 @@ pub fn resource_requirements(_generator: &mut SchemaGenerator) -> Schema {
             "limits": {
                 "type": "object",
                 "additionalProperties": quantity(),
-                "description": "The most of each resource, for example `memory: 1Gi`.",
+                "description": "Maximum amount of each resource, for example `memory: 1Gi`.",
             },
             "requests": {
                 "type": "object",
                 "additionalProperties": quantity(),
-                "description": "What the scheduler sets aside of each resource. Absent: equal to `limits`.",
+                "description": "Amount of each resource that the scheduler reserves. Absent: equal to `limits`.",
             },
             "claims": {
                 "type": "array",
@@ -97,7 +97,7 @@ pub fn resource_requirements(_generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A quantity as Kubernetes' own generators describe it.
+/// A quantity, as the generators of Kubernetes describe it.
 fn quantity() -> Schema {
     json_schema!({
         "anyOf": [{"type": "integer"}, {"type": "string"}],
@@ -121,30 +121,30 @@ pub fn conditions(_generator: &mut SchemaGenerator) -> Schema {
                     "type": "string",
                     "maxLength": 316,
                     "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
-                    "description": "What the condition is about.",
+                    "description": "Name of the condition.",
                 },
                 "status": {
                     "type": "string",
                     "enum": ["True", "False", "Unknown"],
-                    "description": "`True`, `False`, or `Unknown` where the operator cannot tell.",
+                    "description": "`True`, `False`, or `Unknown` if the operator cannot determine it.",
                 },
                 "reason": {
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024,
                     "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
-                    "description": "Why, in one word for programs.",
+                    "description": "Reason for the status, in one word for programs.",
                 },
                 "message": {
                     "type": "string",
                     "maxLength": 32768,
-                    "description": "Why, and what to do, for people.",
+                    "description": "What is wrong, why, and what to do.",
                 },
                 "observedGeneration": {
                     "type": "integer",
                     "format": "int64",
                     "minimum": 0,
-                    "description": "Generation of the spec that the condition is about.",
+                    "description": "Generation of the spec for which the condition was computed.",
                 },
                 "lastTransitionTime": {
                     "type": "string",

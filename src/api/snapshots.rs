@@ -19,24 +19,24 @@ pub struct SnapshotPolicySpec {
     #[x_kube(validation = rules::snapshot_interval())]
     pub interval: String,
 
-    /// Number of snapshots that are kept. 0 or absent: no limit by number.
+    /// Maximum number of snapshots that are kept. 0 or absent: no maximum number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub keep_last: Option<i32>,
 
-    /// Age at which a snapshot is deleted, as a Go duration, for example `720h`. Absent: no limit by age.
+    /// Age at which a snapshot is deleted, as a Go duration, for example `720h`. Absent: no maximum age.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = rules::go_duration())]
     pub ttl: Option<String>,
 
-    /// Start of the snapshots' names: up to 64 letters, digits, `-` and `_`.
+    /// Prefix of the names of the snapshots: up to 64 letters, digits, `-` and `_`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     #[x_kube(validation = rules::name_prefix())]
     pub name_prefix: Option<String>,
 
-    /// Make snapshots. Absent: true.
+    /// Create snapshots. Absent: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }

@@ -1,7 +1,7 @@
 //! `DittoServer` and its spec.
 #![allow(
     dead_code,
-    reason = "KubeSchema derives from a copy of the struct, whose fields nobody reads"
+    reason = "KubeSchema derives from a copy of the struct, and nothing reads its fields"
 )]
 
 use k8s_openapi::api::core::v1::{PodSecurityContext, ResourceRequirements, SecurityContext};
@@ -14,9 +14,9 @@ use super::{
     MetricsSpec, PerconaSpec, ServiceSpec, SnapshotPolicySpec, StorageSpec, defaults, rules, schema,
 };
 
-/// The DittoFS server that the user wants: image, storage, database, identity and how it is reached.
+/// Desired state of the DittoFS server: image, storage, database, identity and network.
 ///
-/// Only `storage` is required. A field that is absent has the default that its text names.
+/// Only `storage` is required. If a field is absent, the default in its description applies.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", remote = "Self")]
 #[kube(
@@ -27,7 +27,7 @@ use super::{
     singular = "dittoserver",
     shortname = "ditto",
     shortname = "dittofs",
-    // Not `all`: that is for workloads, and a server's StatefulSet, pod and Services are in it already.
+    // Not `all`: that category is for workloads, and already contains the StatefulSet, pod and Services of a server.
     category = "dittofs",
     namespaced,
     validation = rules::spec_present(),
@@ -36,7 +36,7 @@ use super::{
     status = "crate::api::DittoServerStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "DittoServer runs one DittoFS file server: a StatefulSet with its volumes, configuration, Services, and on request a PostgreSQL cluster. Its name has at most 51 characters (28 with spec.percona.enabled), because Services and pod labels are named after it.",
+    doc = "DittoServer runs one DittoFS file server: a StatefulSet with its volumes, configuration and Services, and optionally a PostgreSQL cluster. Its name can have at most 51 characters (28 with spec.percona.enabled), because names of Services and values of pod labels contain it.",
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -77,42 +77,42 @@ pub struct DittoServerSpec {
     #[x_kube(validation = rules::image())]
     pub image: Option<String>,
 
-    /// Number of server pods: 1 runs the server, 0 stops it and keeps its volumes. A DittoFS server owns its
-    /// volumes alone, so there is never more than one. Default: 1.
+    /// Number of server pods: 1 runs the server, 0 stops it and keeps its volumes. More than one is not possible,
+    /// because a DittoFS server needs exclusive access to its volumes. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::REPLICAS), range(min = 0, max = 1))]
     pub replicas: Option<i32>,
 
-    /// Volumes of the server. Sizes can grow, never shrink.
+    /// Volumes of the server. They can be expanded, but not shrunk.
     pub storage: StorageSpec,
 
-    /// Control-plane database: users, shares, permissions. File data and metadata are not in it.
+    /// Control-plane database: users, shares, permissions. It contains no file data and no file metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSpec>,
 
-    /// Seconds within which a rollout must finish before `Progressing` says that it is stuck, and why. The rollout goes
-    /// on all the same. Default: 600.
+    /// Maximum duration of a rollout, in seconds. After that time, the condition `Progressing` is False and shows the
+    /// cause. The rollout continues. Default: 600.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::PROGRESS_DEADLINE_SECONDS), range(min = 1, max = 86400))]
     pub progress_deadline_seconds: Option<i32>,
 
-    /// The server's REST API: port and TLS.
+    /// REST API of the server: port and TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_plane: Option<ControlPlaneSpec>,
 
-    /// Who may log in: tokens, the admin user, LDAP and Kerberos.
+    /// Authentication: tokens, the admin user, LDAP and Kerberos.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentitySpec>,
 
-    /// No effect yet. How often the operator asks the server for its protocol adapters (NFS, SMB).
+    /// No effect yet. How often the operator queries the server for its protocol adapters (NFS, SMB).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_discovery: Option<AdapterDiscoverySpec>,
 
-    /// No effect yet. The Services that expose the protocol adapters (NFS, SMB), one for each adapter that runs.
+    /// No effect yet. Services that expose the protocol adapters (NFS, SMB), one for each running adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_services: Option<AdapterServicesSpec>,
 
-    /// The Service `<name>-api` in front of the REST API.
+    /// The Service `<name>-api`, which exposes the REST API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceSpec>,
 
@@ -124,8 +124,8 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logging: Option<LoggingSpec>,
 
-    /// A PostgreSQL cluster that the operator makes with the Percona Operator for PostgreSQL, and that the server
-    /// uses as its control-plane database. Excludes `database.postgresSecretRef`.
+    /// A PostgreSQL cluster that this operator creates through the Percona Operator for PostgreSQL. The server uses it
+    /// as its control-plane database. Cannot be used together with `database.postgresSecretRef`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percona: Option<PerconaSpec>,
 
@@ -139,18 +139,18 @@ pub struct DittoServerSpec {
     #[schemars(schema_with = "schema::resource_requirements")]
     pub resources: Option<ResourceRequirements>,
 
-    /// Seconds that the pod gets to stop, at least 36: five of them pass before the server is told, and it
-    /// needs thirty to drain. Default: 105.
+    /// Seconds that the pod has to stop, at least 36: the server is asked to stop after five seconds, and needs thirty
+    /// to drain its connections. Default: 105.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 36))]
     pub termination_grace_period_seconds: Option<i64>,
 
-    /// Security context of the server container. Fields that are absent keep the restricted defaults:
-    /// `runAsNonRoot`, no privilege escalation, all capabilities dropped, seccomp `RuntimeDefault`.
+    /// Security context of the server container. Absent fields have the defaults of the Pod Security level
+    /// `restricted`: `runAsNonRoot`, no privilege escalation, all capabilities dropped, seccomp `RuntimeDefault`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub security_context: Option<SecurityContext>,
 
-    /// Security context of the pod, merged over the default `fsGroup: 65532`.
+    /// Security context of the pod. It is merged into the default `fsGroup: 65532`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_security_context: Option<PodSecurityContext>,
 }
@@ -161,8 +161,8 @@ impl Serialize for DittoServerSpec {
     }
 }
 
-/// An absent spec reads as an empty one. The Go operator's schema did not require it, so such objects may be
-/// stored, and one that cannot be read would stop the watch of all.
+/// An absent spec is parsed as an empty one. The Go operator's schema did not require it, so such objects may be stored. An
+/// object that does not parse would end the watch of all.
 impl<'de> Deserialize<'de> for DittoServerSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -173,9 +173,9 @@ impl<'de> Deserialize<'de> for DittoServerSpec {
     }
 }
 
-/// The metadata that the operator obeys.
+/// Settings in the metadata.
 impl DittoServer {
-    /// Whether a user has paused the operator's work on the server. Its deletion is not held up by that.
+    /// Whether the server is paused. A pause does not block its deletion.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         let annotations = self.metadata.annotations.as_ref();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_spec_can_be_read() {
+    fn an_object_without_spec_parses() {
         let mut stored = manifest(&json!(null));
         stored.as_object_mut().unwrap().remove("spec");
         let server: DittoServer = serde_json::from_value(stored).unwrap();

@@ -1,20 +1,21 @@
-//! `DittoServerStatus`: what the operator has seen and done.
+//! `DittoServerStatus`: the observed state.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{defaults, schema};
 
-/// One word for the state of a server.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// State of a server, in one word.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[schemars(transform = schema::without_description)]
 pub enum Phase {
-    /// Not all of the wanted pods are ready yet.
+    /// Not all desired pods are ready yet.
     Pending,
-    /// All of the wanted pods are ready.
+    /// All desired pods are ready.
     Running,
-    /// It will not become ready without a person's help; the conditions say why.
+    /// It needs manual action to become ready. The conditions show the cause.
     Failed,
     /// `spec.replicas` is 0.
     Stopped,
@@ -23,49 +24,43 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The name as the API writes it.
+    /// The value in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Running => "Running",
-            Self::Failed => "Failed",
-            Self::Stopped => "Stopped",
-            Self::Deleting => "Deleting",
-        }
+        self.into()
     }
 }
 
-/// What the operator has seen and done.
+/// Observed state of the server.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DittoServerStatus {
-    /// Generation of the spec that this status is about; -1 until the operator has seen the DittoServer.
+    /// Generation of the spec for which this status was computed. -1 until the operator has reconciled the DittoServer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::OBSERVED_GENERATION))]
     pub observed_generation: Option<i64>,
 
-    /// Number of pods that are wanted.
+    /// Desired number of pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
 
-    /// Number of pods that are ready.
+    /// Number of ready pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
 
-    /// Number of pods that serve; equal to `readyReplicas`.
+    /// Number of available pods, equal to `readyReplicas`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_replicas: Option<i32>,
 
-    /// Label selector of the pods, as text, for the scale subresource.
+    /// Label selector of the pods, for the scale subresource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
 
-    /// One word for the state: `Pending`, `Running`, `Failed`, `Stopped` or `Deleting`.
+    /// State of the server, in one word: `Pending`, `Running`, `Failed`, `Stopped` or `Deleting`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 
-    /// SHA-256 of what the server reads when it starts. The pod restarts when it changes.
+    /// SHA-256 of everything that the server reads when it starts. The pod restarts when the hash changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_hash: Option<String>,
 

@@ -15,7 +15,7 @@ use super::traces::args::TracesArgs;
 use crate::api::duration::parse_go;
 use crate::cluster::leader;
 use crate::cluster::leader::timing::Timing;
-use crate::command::telemetry::LogFormat;
+use crate::command::telemetry::LogLineFormat;
 use crate::plugin::args::{self, PluginArgs, RenderArgs};
 
 const EXAMPLES: &str = "\
@@ -24,7 +24,7 @@ Examples:
   dittofs-operator run --watch-namespace team-a --watch-namespace team-b
   dittofs-operator crd | kubectl apply --server-side -f -
   dittofs-operator render -f server.yaml            print the children of a manifest
-  dittofs-operator kubectl status files             what `kubectl dittofs status files` says
+  dittofs-operator kubectl status files             the same as `kubectl dittofs status files`
   source <(dittofs-operator completion bash)";
 
 const RUN_EXAMPLES: &str = "\
@@ -54,20 +54,20 @@ Examples:
 
 /// Runs DittoFS file servers on Kubernetes.
 ///
-/// Watches DittoServers and keeps, for each of them, a StatefulSet with its volumes, configuration, Secrets, Services,
-/// a NetworkPolicy and, on request, a PostgreSQL cluster (Percona).
+/// Watches DittoServers. For each of them, creates and updates a StatefulSet with its volumes, configuration, Secrets, Services,
+/// a NetworkPolicy and, optionally, a PostgreSQL cluster (Percona).
 #[derive(Debug, Parser)]
 #[command(name = "dittofs-operator", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do; `run` if nothing is given.
+    /// The command. Default: `run`.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Options of `run`, which may be given without naming it.
+    /// Options of `run`. They also work without the word `run`.
     #[command(flatten)]
     pub run: RunArgs,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the operator (the default).
@@ -78,18 +78,18 @@ pub enum Command {
     Crd,
     /// Print the children of a manifest, without a cluster.
     ///
-    /// Needs no cluster, and never prints a Secret's value. Secrets in the input are used for the config hash only.
+    /// Needs no cluster. Secrets in the input are used only for the config hash. Their values are never printed.
     #[command(after_help = RENDER_EXAMPLES)]
     Render(RenderArgs),
-    /// The commands of the kubectl plugin: status, report, render, diff.
+    /// Run a command of the kubectl plugin: status, report, render, diff.
     ///
-    /// The same as `kubectl dittofs`, which needs this binary on the PATH under the name kubectl-dittofs.
+    /// The same as `kubectl dittofs`, for which this binary must be on the PATH under the name kubectl-dittofs.
     #[command(after_help = args::EXAMPLES)]
     Kubectl(Box<PluginArgs>),
-    /// Print the reference of the API, in Markdown.
+    /// Print the API reference, in Markdown.
     #[command(hide = true)]
     Reference,
-    /// Print a shell's completion script.
+    /// Print the completion script of a shell.
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion {
         /// The shell.
@@ -100,7 +100,7 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// Namespace to watch; repeat it for several. All namespaces if not given.
+    /// Namespace to watch. Can be repeated. Default: all namespaces.
     #[arg(
         long,
         value_name = "NAMESPACE",
@@ -108,37 +108,37 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     watch_namespace: Vec<String>,
-    /// How many DittoServers are reconciled at once.
+    /// Maximum number of DittoServers that are reconciled at the same time.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
-    /// File with cluster and credentials; $KUBECONFIG, ~/.kube/config or the pod's service account if not given.
+    /// Path of the kubeconfig file. Default: $KUBECONFIG, ~/.kube/config, or the service account of the pod.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Address of the admin server (/healthz, /readyz); 0 for none.
+    /// Address of the admin server (/healthz, /readyz). 0 disables it.
     #[arg(long, value_name = "ADDRESS", default_value = ":8081", value_parser = bind_address, visible_alias = "health-probe-bind-address")]
     pub bind_address: BindAddress,
-    /// How the metrics are served.
+    /// Metrics.
     #[command(flatten)]
     pub metrics: MetricsArgs,
-    /// Of several operators, let one act: needed as soon as there is more than one.
+    /// Enable leader election. Needed when more than one replica runs.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub leader_elect: std::primitive::bool,
-    /// How the leader is elected.
+    /// Leader election.
     #[command(flatten)]
     pub election: ElectionArgs,
     /// Registry and path that replace `docker.io/percona` in the default database images.
     #[arg(long, value_name = "REGISTRY")]
     pub percona_registry: Option<String>,
-    /// What is logged: a level, or a filter such as `info,kube=debug`.
+    /// Log level, or a filter such as `info,kube=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log_level: String,
-    /// How a log line looks.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Auto)]
-    log_format: LogFormat,
+    /// Format of log lines.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogLineFormat::Auto)]
+    log_format: LogLineFormat,
     /// Flags of the Go operator.
     #[command(flatten)]
     pub go: GoFlags,
-    /// Where traces go.
+    /// Traces.
     #[cfg(feature = "otel")]
     #[command(flatten)]
     pub traces: TracesArgs,
@@ -148,19 +148,19 @@ pub struct RunArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Metrics")]
 pub struct MetricsArgs {
-    /// Address of /metrics; 0 for none.
+    /// Address of /metrics. 0 disables it.
     #[arg(long = "metrics-bind-address", value_name = "ADDRESS", default_value = "0", value_parser = bind_address)]
     pub address: BindAddress,
-    /// Serve it over TLS, to those whose token may `get` the path /metrics.
+    /// Serve /metrics over TLS, and only to clients whose token has the permission to `get` this path.
     #[arg(long = "metrics-secure", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
     pub secure: std::primitive::bool,
-    /// Folder with certificate and key. Changed files are taken up. Without it a certificate is made at start.
+    /// Folder with the certificate and its key. They are reloaded when they change. Default: a certificate generated at start.
     #[arg(long = "metrics-cert-path", value_name = "FOLDER")]
     pub cert_path: Option<PathBuf>,
-    /// Name of the certificate's file.
+    /// File name of the certificate.
     #[arg(long = "metrics-cert-name", value_name = "FILE", default_value = "tls.crt")]
     pub cert_name: String,
-    /// Name of the key's file.
+    /// File name of the key.
     #[arg(long = "metrics-cert-key", value_name = "FILE", default_value = "tls.key")]
     pub cert_key: String,
 }
@@ -169,37 +169,37 @@ pub struct MetricsArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Leader election")]
 pub struct ElectionArgs {
-    /// How long a candidate waits, after it saw the lease change, before it takes the lease over.
+    /// How long a candidate waits after the last change of the lease before it acquires the lease.
     #[arg(long = "leader-elect-lease-duration", value_name = "DURATION", default_value = "15s", value_parser = duration)]
     pub lease_duration: Duration,
-    /// How long the leader goes on if it cannot renew the lease. Then it stops.
+    /// How long the leader continues if it cannot renew the lease. After that it exits.
     #[arg(long = "leader-elect-renew-deadline", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub renew_deadline: Duration,
-    /// Pause between two tries to take or renew the lease.
+    /// Time between two attempts to acquire or renew the lease.
     #[arg(long = "leader-elect-retry-period", value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub retry_period: Duration,
-    /// Namespace of the lease; that of the pod, or of the kubeconfig's context, if not given.
+    /// Namespace of the lease. Default: the namespace of the pod, or of the kubeconfig's context.
     #[arg(long = "leader-election-namespace", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Name of the lease. That of the Go operator, so that the two never act at once.
+    /// Name of the lease. The default is that of the Go operator, so that both never run at the same time.
     #[arg(long = "leader-election-id", value_name = "NAME", default_value = leader::LEASE)]
     pub id: String,
 }
 
 impl RunArgs {
-    /// What is logged: a filter.
+    /// The log filter.
     #[must_use]
     pub fn log_level(&self) -> &str {
         self.go.log_level().unwrap_or(&self.log_level)
     }
 
-    /// How a log line looks.
+    /// The format of log lines.
     #[must_use]
-    pub fn log_format(&self) -> LogFormat {
+    pub fn log_format(&self) -> LogLineFormat {
         self.go.log_format().unwrap_or(self.log_format)
     }
 
-    /// The namespaces to watch; none for all of them. An empty variable means all, too: so other operators take it.
+    /// The namespaces to watch. Empty means all. As in other operators, an empty variable also means all.
     #[must_use]
     pub fn namespaces(&self) -> Vec<String> {
         let mut namespaces: Vec<String> = self
@@ -215,25 +215,25 @@ impl RunArgs {
 }
 
 impl ElectionArgs {
-    /// The times, checked against each other.
+    /// The durations of the election.
     ///
     /// # Errors
-    /// When they would allow two leaders, or a single try.
+    /// If they would allow two leaders, or only one attempt to renew.
     pub fn timing(&self) -> Result<Timing, leader::timing::Error> {
         Timing::new(self.lease_duration, self.renew_deadline, self.retry_period)
     }
 }
 
-/// Accepts Go's notation, as the flags of other operators do.
+/// Accepts Go's notation, as other operators do.
 fn duration(text: &str) -> Result<Duration, String> {
     parse_go(text).ok_or_else(|| format!("{text:?} is not a duration such as 15s, 500ms or 1m30s"))
 }
 
-/// An address to listen on, or none.
+/// An address to listen on. `None` disables the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindAddress(pub Option<SocketAddr>);
 
-/// Accepts `ip:port`, `:port` (all addresses of both families, as in Go), and `0` for none.
+/// Accepts `ip:port`, `:port` (all IPv4 and IPv6 addresses, as in Go), and `0` (disabled).
 fn bind_address(text: &str) -> Result<BindAddress, String> {
     if text == "0" {
         return Ok(BindAddress(None));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_run_work_without_naming_it() {
+    fn flags_of_run_work_without_the_word_run() {
         let args = [
             "dittofs-operator",
             "--watch-namespace",
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_are_told_apart_whatever_stands_around_them_and_an_empty_list_is_all() {
+    fn namespaces_are_trimmed_and_an_empty_list_means_all() {
         for (text, expected) in [("", vec![]), (" , ", vec![]), ("b, a,b,", vec!["a", "b"])] {
             let cli = Cli::try_parse_from(["dittofs-operator", "--watch-namespace", text]).expect("a list");
             assert_eq!(cli.run.namespaces(), expected, "{text:?}");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_election_has_the_times_of_client_go_and_takes_others_in_gos_notation() {
+    fn the_election_has_the_durations_of_client_go_and_accepts_others_in_gos_notation() {
         let cli = Cli::try_parse_from(["dittofs-operator"]).expect("no flag is required");
         let timing = cli.run.election.timing().expect("the defaults go together");
         assert_eq!(
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_admin_address_takes_the_forms_of_the_go_operator() {
+    fn the_admin_address_accepts_the_forms_of_the_go_operator() {
         for (text, expected) in [
             (":8081", Some("[::]:8081")),
             ("127.0.0.1:1", Some("127.0.0.1:1")),

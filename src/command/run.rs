@@ -80,7 +80,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
 #[cfg(feature = "otel")]
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let traces = Traces::start(&args.traces)?;
-    telemetry::init_with(args.log_level(), args.log_format(), traces.teller())?;
+    telemetry::init_with(args.log_level(), args.log_format(), traces.layer())?;
     traces.announce();
     let ended = Box::pin(operate(args)).await;
     traces.flush().await;

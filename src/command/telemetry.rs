@@ -1,4 +1,4 @@
-//! Structured logs: text on a terminal, JSON elsewhere (in a pod, where a collector reads them).
+//! Structured logs: text on a terminal, otherwise JSON (in a pod, for a log collector).
 
 use std::io::IsTerminal;
 
@@ -11,59 +11,59 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-/// One way to tell what happens: the log, or traces. Each has a filter of its own.
-pub type Teller = Box<dyn Layer<Registry> + Send + Sync>;
+/// An output for spans and events, with its own filter: the log, or traces.
+pub type OutputLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// The module of kube that logs the texts of answers, which may be Secrets: one that does not parse at level `warn`, an
-/// error, which can quote the object, at `debug`. Errors reach the log by the caller, who knows what they may say.
-const QUOTES_ANSWERS: &str = "kube_client::client";
+/// The module of kube that logs responses, which may contain Secrets: a response that does not parse at level `warn`, and an error,
+/// which may quote the object, at `debug`. The caller logs errors itself, without confidential values.
+const LOGS_RESPONSES: &str = "kube_client::client";
 
-/// What the OpenTelemetry SDK may log: that its queue is full, once, and at its end how many spans were lost.
+/// Events that the OpenTelemetry SDK may log: its queue is full (once), and the number of lost spans (when it stops).
 #[cfg(feature = "otel")]
 const SDK_MAY_LOG: [&str; 2] = [
     "BatchSpanProcessor.SpanDroppingStarted",
     "BatchSpanProcessor.SpansDropped",
 ];
 
-/// How a log line looks.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub enum LogLineFormat {
     /// Text if standard error is a terminal, JSON otherwise.
     #[default]
     Auto,
-    /// For people.
+    /// Text, for users.
     Text,
-    /// For machines: one JSON object a line.
+    /// One JSON object per line, for programs.
     Json,
 }
 
-/// Why logging could not be set up.
+/// Why logging cannot be set up.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The filter does not parse.
     #[error("--log-level {0:?} is not a filter such as `info` or `info,kube=debug`: {1}")]
     Filter(String, tracing_subscriber::filter::ParseError),
-    /// Another subscriber is in place.
-    #[error("logging is set up already: {0}")]
+    /// There is another subscriber.
+    #[error("logging is already set up: {0}")]
     Init(#[from] TryInitError),
 }
 
-/// Sends log lines to standard error.
+/// Writes log lines to standard error.
 ///
 /// # Errors
-/// When the filter does not parse, or logging is set up already.
-pub fn init(filter: &str, format: LogFormat) -> Result<(), Error> {
+/// If the filter does not parse, or logging is already set up.
+pub fn init(filter: &str, format: LogLineFormat) -> Result<(), Error> {
     init_with(filter, format, None)
 }
 
-/// As [`init`], and tells it in a second way too.
+/// As [`init`], with a second output.
 ///
 /// # Errors
 /// As [`init`].
-pub fn init_with(filter: &str, format: LogFormat, second: Option<Teller>) -> Result<(), Error> {
+pub fn init_with(filter: &str, format: LogLineFormat, second: Option<OutputLayer>) -> Result<(), Error> {
     let filter = EnvFilter::try_new(filter).map_err(|error| Error::Filter(filter.into(), error))?;
     let is_terminal = std::io::stderr().is_terminal();
-    let is_text = format == LogFormat::Text || (format == LogFormat::Auto && is_terminal);
+    let is_text = format == LogLineFormat::Text || (format == LogLineFormat::Auto && is_terminal);
     let log = if is_text {
         text(filter, std::io::stderr, is_terminal)
     } else {
@@ -72,17 +72,17 @@ pub fn init_with(filter: &str, format: LogFormat, second: Option<Teller>) -> Res
     Ok(subscriber([Some(log), second]).try_init()?)
 }
 
-pub(crate) fn subscriber(tellers: [Option<Teller>; 2]) -> impl Subscriber + Send + Sync {
-    let tellers: Vec<Teller> = tellers.into_iter().flatten().collect();
-    // Named, or it would count as the finest there is, and all that tokio and hyper trace would be looked at.
-    let finest = tellers.max_level_hint().unwrap_or(LevelFilter::TRACE);
-    let safe = move |metadata: &Metadata<'_>| *metadata.level() <= finest && may_be_told(metadata);
+pub(crate) fn subscriber(layers: [Option<OutputLayer>; 2]) -> impl Subscriber + Send + Sync {
+    let layers: Vec<OutputLayer> = layers.into_iter().flatten().collect();
+    // Without this hint the maximum level would be TRACE, and every span and event of tokio and hyper would be evaluated.
+    let max_level = layers.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let is_allowed = move |metadata: &Metadata<'_>| *metadata.level() <= max_level && may_be_logged(metadata);
     Registry::default()
-        .with(tellers)
-        .with(filter_fn(safe).with_max_level_hint(finest))
+        .with(layers)
+        .with(filter_fn(is_allowed).with_max_level_hint(max_level))
 }
 
-pub(crate) fn text<W>(filter: EnvFilter, writer: W, colours: bool) -> Teller
+pub(crate) fn text<W>(filter: EnvFilter, writer: W, colours: bool) -> OutputLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -94,11 +94,11 @@ where
         .boxed()
 }
 
-fn json<W>(filter: EnvFilter, writer: W) -> Teller
+fn json<W>(filter: EnvFilter, writer: W) -> OutputLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // The steps of a reconcile are spans of level debug. Where they are shown, the server that they work on is further out.
+    // The steps of a reconcile are spans of level debug. If they are shown, the name of the server is in an outer span.
     let has_steps = filter
         .max_level_hint()
         .is_none_or(|level| level >= LevelFilter::DEBUG);
@@ -112,18 +112,18 @@ where
         .boxed()
 }
 
-/// No level and no filter of the user brings back what quotes answers of the API server: neither in the log nor in a trace.
-fn may_be_told(metadata: &Metadata<'_>) -> bool {
+/// Responses of the API server are in no log and no trace, whatever level or filter the user sets.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     #[cfg(feature = "otel")]
-    if is_chatter(metadata) {
+    if is_sdk_internal(metadata) {
         return false;
     }
-    metadata.target() != QUOTES_ANSWERS
+    metadata.target() != LOGS_RESPONSES
 }
 
-/// What the OpenTelemetry SDK logs about itself. `traces/delivery.rs` reports its failures, and less often.
+/// Whether the OpenTelemetry SDK logs about itself. `traces/delivery.rs` reports its failures less often.
 #[cfg(feature = "otel")]
-fn is_chatter(metadata: &Metadata<'_>) -> bool {
+fn is_sdk_internal(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("opentelemetry") && !SDK_MAY_LOG.contains(&metadata.name())
 }
 
@@ -132,12 +132,12 @@ mod tests {
     use super::*;
     use crate::base::log_sink::Sink;
 
-    fn logged(log: impl FnOnce(EnvFilter, Sink) -> Teller) -> String {
+    fn logged(log: impl FnOnce(EnvFilter, Sink) -> OutputLayer) -> String {
         let sink = Sink::default();
         let filter = EnvFilter::new("trace,kube_client::client=trace");
         let log = log(filter, sink.clone());
         tracing::subscriber::with_default(subscriber([Some(log), None]), || {
-            tracing::warn!(target: "kube_client::client", "answer that quotes a Secret");
+            tracing::warn!(target: "kube_client::client", "response that quotes a Secret");
             tracing::debug!(target: "kube_client::client::builder", "requesting");
         });
         sink.text()
@@ -145,7 +145,7 @@ mod tests {
 
     // invariant: 5
     #[test]
-    fn answers_of_the_api_server_are_never_logged_and_requests_are() {
+    fn responses_of_the_api_server_are_never_logged_but_requests_are() {
         let outputs = [
             logged(|filter, sink| text(filter, move || sink.clone(), false)),
             logged(|filter, sink| json(filter, move || sink.clone())),
@@ -156,8 +156,8 @@ mod tests {
         }
     }
 
-    /// What one step of a reconcile logs at this level.
-    fn step_at(level: &str, log: impl FnOnce(EnvFilter, Sink) -> Teller) -> String {
+    /// The log of one step of a reconcile at this level.
+    fn step_at(level: &str, log: impl FnOnce(EnvFilter, Sink) -> OutputLayer) -> String {
         let sink = Sink::default();
         let log = log(EnvFilter::new(level), sink.clone());
         tracing::subscriber::with_default(subscriber([Some(log), None]), || {
@@ -169,18 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_finer_than_the_level_costs_nothing() {
-        for (filter, finest) in [
+    fn events_below_the_level_are_not_evaluated() {
+        for (filter, max_level) in [
             ("info", LevelFilter::INFO),
             ("info,kube=debug", LevelFilter::DEBUG),
         ] {
             let log = text(EnvFilter::new(filter), Sink::default, false);
-            assert_eq!(subscriber([Some(log), None]).max_level_hint(), Some(finest));
+            assert_eq!(subscriber([Some(log), None]).max_level_hint(), Some(max_level));
         }
     }
 
     #[test]
-    fn steps_are_in_the_log_from_debug_on_and_never_hide_their_server() {
+    fn steps_are_in_the_log_from_level_debug_and_do_not_hide_their_server() {
         let by_text = |filter, sink: Sink| text(filter, move || sink.clone(), false);
         let by_json = |filter, sink: Sink| json(filter, move || sink.clone());
         let server = r#"reconcile{object="a/b"}"#;

@@ -1,14 +1,14 @@
-//! Traces by OpenTelemetry: every reconcile is one, with a span for each of its steps and for each call in them.
+//! Traces with OpenTelemetry: each reconcile is one trace, with a span for each step and for each API call.
 //!
-//! Built in by the feature `otel`. The spans are those of `tracing`, so the code that makes them knows nothing of this.
-//! They wait in a queue of bounded length for a thread of their own, which hands them to the collector by OTLP over HTTP.
-//! Neither a slow collector nor a dead one is waited for: what does not fit the queue is dropped.
+//! Needs the cargo feature `otel`. The spans are those of `tracing`, so the code that creates them does not depend on this module.
+//! A thread takes them from a bounded queue and sends them to the collector with OTLP over HTTP. The operator never waits for a
+//! collector: if the queue is full, spans are dropped.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `traces/settings.rs` | flags and variables; pure |
-//! | `traces/filter.rs` | what belongs to a trace, and what must not; pure |
-//! | `traces/delivery.rs` | says once that nothing arrives |
+//! | `traces/settings.rs` | flags and environment variables; pure |
+//! | `traces/filter.rs` | which spans and events are in a trace; pure |
+//! | `traces/delivery.rs` | logs once that the collector is not reachable |
 //! | `traces/collector.rs` | the HTTP client |
 
 pub mod args;
@@ -30,64 +30,64 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tracing_subscriber::Layer;
 
-use self::collector::{Collector, Trouble};
+use self::collector::{Collector, LastFailure};
 use self::delivery::Delivery;
-use self::settings::Settings;
-use crate::command::telemetry::Teller;
+use self::settings::TracesSettings;
+use crate::command::telemetry::OutputLayer;
 use crate::command::traces::args::TracesArgs;
 
-/// How long the operator waits, when it stops, for the collector to take the last spans. Its lease is given back by then.
-const FLUSH: Duration = Duration::from_secs(3);
+/// How long the operator waits for the collector to accept the last spans when it stops. The lease is already released then.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why traces cannot be sent.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The collector's address cannot be used. It is not quoted: it may hold a password.
-    #[error("{0} is no URL such as http://collector:4318")]
+    /// The URL of the collector is not valid. It is not quoted, because it may contain a password.
+    #[error("{0} is not a valid URL such as http://collector:4318")]
     Endpoint(&'static str),
-    /// Another protocol is asked for.
+    /// The protocol is not supported.
     #[error(
-        "OTEL_EXPORTER_OTLP_PROTOCOL is {0:?}, but traces are sent by http/protobuf only (port 4318 as a rule)"
+        "OTEL_EXPORTER_OTLP_PROTOCOL is {0:?}, but only http/protobuf is supported (usually on port 4318)"
     )]
     Protocol(String),
-    /// Another sampler is asked for.
-    #[error("OTEL_TRACES_SAMPLER is {0:?}, but has to be one of {known}", known = settings::SAMPLERS.join(", "))]
+    /// The sampler is not supported.
+    #[error("OTEL_TRACES_SAMPLER is {0:?}, but must be one of {known}", known = settings::SAMPLERS.join(", "))]
     Sampler(String),
-    /// The sampler's argument is no share.
-    #[error("OTEL_TRACES_SAMPLER_ARG is {0:?}, but has to be a number from 0 to 1")]
+    /// The argument of the sampler is not valid.
+    #[error("OTEL_TRACES_SAMPLER_ARG is {0:?}, but must be a number from 0 to 1")]
     SamplerArgument(String),
-    /// The certificate that the collector's is checked against cannot be read.
-    #[error("OTEL_EXPORTER_OTLP_CERTIFICATE: {0} holds no usable certificate: {1}")]
+    /// The CA certificate for the collector cannot be read.
+    #[error("OTEL_EXPORTER_OTLP_CERTIFICATE: {0} contains no valid certificate: {1}")]
     Certificate(PathBuf, String),
-    /// TLS could not be set up.
+    /// TLS cannot be set up.
     #[error(
-        "no TLS to the collector: {0}. OTEL_EXPORTER_OTLP_CERTIFICATE names a file with authorities to trust"
+        "TLS to the collector cannot be set up: {0}. Set OTEL_EXPORTER_OTLP_CERTIFICATE to a file with the CA certificates to trust"
     )]
     Tls(#[source] Box<kube::Error>),
-    /// The exporter refuses what a variable says.
+    /// The exporter refuses the value of a variable.
     #[error("traces cannot be sent: {0}")]
     Exporter(#[from] ExporterBuildError),
 }
 
-/// The way of traces to a collector, or nothing where none is given.
+/// The export of traces. It does nothing if no collector is configured.
 #[derive(Debug)]
 pub struct Traces(Option<Pipeline>);
 
 #[derive(Debug)]
 struct Pipeline {
     provider: SdkTracerProvider,
-    /// Without what may be secret.
+    /// URL of the collector, without secret parts.
     collector: String,
 }
 
 impl Traces {
-    /// Sets it up from flags and the standard variables. Within a runtime, which sends them later on.
+    /// Sets up the export from flags and the standard variables. Must be called in the runtime that later sends the spans.
     ///
     /// # Errors
-    /// When a flag or a variable says something that cannot be done.
+    /// If the value of a flag or a variable is not supported.
     pub fn start(args: &TracesArgs) -> Result<Self, Error> {
         let variable = |name: &str| std::env::var(name).ok();
-        let Some(settings) = Settings::new(args, variable)? else {
+        let Some(settings) = TracesSettings::new(args, variable)? else {
             return Ok(Self(None));
         };
         let provider = SdkTracerProvider::builder()
@@ -100,34 +100,35 @@ impl Traces {
         })))
     }
 
-    /// Where spans enter.
+    /// The layer that records spans.
     #[must_use]
-    pub fn teller(&self) -> Option<Teller> {
-        self.0.as_ref().map(|pipeline| teller(&pipeline.provider))
+    pub fn layer(&self) -> Option<OutputLayer> {
+        self.0.as_ref().map(|pipeline| layer(&pipeline.provider))
     }
 
-    /// Says in the log where traces go, if they do.
+    /// Logs the address of the collector, if there is one.
     pub fn announce(&self) {
         if let Some(Pipeline { collector, .. }) = &self.0 {
-            tracing::info!(%collector, "traces are sent");
+            tracing::info!(%collector, "traces are exported");
         }
     }
 
-    /// Hands the last spans over, within a bounded time. Nothing is traced any more afterwards.
+    /// Sends the last spans, with a timeout. No spans are recorded afterwards.
     pub async fn flush(self) {
         let Some(Pipeline { provider, .. }) = self.0 else {
             return;
         };
-        let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH)).await;
+        let flushed =
+            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         if !matches!(flushed, Ok(Ok(()))) {
-            tracing::warn!("the collector did not take the last traces in time");
+            tracing::warn!("the collector did not accept the last traces in time");
         }
     }
 }
 
-fn exporter(settings: &Settings) -> Result<Delivery<SpanExporter>, Error> {
-    let trouble = Trouble::default();
-    let collector = Collector::new(settings, Handle::current(), trouble.clone())?;
+fn exporter(settings: &TracesSettings) -> Result<Delivery<SpanExporter>, Error> {
+    let last_failure = LastFailure::default();
+    let collector = Collector::new(settings, Handle::current(), last_failure.clone())?;
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(collector)
@@ -135,10 +136,10 @@ fn exporter(settings: &Settings) -> Result<Delivery<SpanExporter>, Error> {
         .with_endpoint(settings.endpoint.to_string())
         .with_timeout(settings.timeout)
         .build()?;
-    Ok(Delivery::new(exporter, trouble))
+    Ok(Delivery::new(exporter, last_failure))
 }
 
-/// Who sends them. What the user's variables say goes before what the operator says of itself.
+/// The service that sends the traces. The user's variables have priority over the default name.
 fn resource(service_name: Option<&str>) -> Resource {
     let own = [
         KeyValue::new("service.name", "dittofs-operator"),
@@ -154,15 +155,15 @@ fn resource(service_name: Option<&str>) -> Resource {
     }
 }
 
-fn teller(provider: &SdkTracerProvider) -> Teller {
+fn layer(provider: &SdkTracerProvider) -> OutputLayer {
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("dittofs-operator"))
-        // Of the code's places, threads and polls a reader of traces has nothing.
+        // Source locations, threads and polls are not useful in a trace.
         .with_location(false)
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        // All spans come from `tracing`, which knows their parents.
+        // All spans come from `tracing`, which knows the parent spans.
         .with_context_activation(false)
         .with_filter(filter::filter())
         .boxed()

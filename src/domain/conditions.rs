@@ -1,55 +1,59 @@
-//! Step 5, conditions: what a person and a program may know of a server. Pure.
+//! Step 5, conditions: the state of a server, for people and programs.
 //!
-//! Five conditions of the contract, each an ordered chain of checks over one plain [`Inputs`], and `Stalled`, which follows
-//! from them. No check relies on an earlier one having passed. The first check that fails gives reason and message; one that could not be decided (`Unknown`) yields to a
-//! later one that could, because a known failure says more.
+//! Five conditions come from the contract. Each is an ordered chain of checks over one plain [`Inputs`]. `Stalled` follows from
+//! them. No check relies on an earlier one having passed. The first check that fails gives reason and message. A check that could
+//! not be decided (`Unknown`) has lower priority than a later one that could, because a known failure says more.
 //!
 //! | condition | True when | file |
 //! |---|---|---|
-//! | `Ready` | `ConfigReady` and `Available` are True, `Progressing` is False, and `DatabaseReady` is True while Percona is on | `ready.rs` |
-//! | `Available` | a pod is ready, or none is wanted | `available.rs` |
+//! | `Ready` | `ConfigReady` and `Available` are True, `Progressing` is False, and `DatabaseReady` is True while Percona is enabled | `ready.rs` |
+//! | `Available` | a pod is ready, or no pod is wanted | `available.rs` |
 //! | `ConfigReady` | the ConfigMap is what was rendered, and the Secrets that the pod uses have valid values | `config_ready.rs` |
-//! | `DatabaseReady` | the PostgreSQL cluster serves; absent while Percona is off | `database_ready.rs` |
-//! | `Progressing` | the cluster does not yet hold what the spec asks for, or the rollout is not done | `progressing.rs` |
-//! | `Stalled` | it does not go on without a person; absent otherwise | `stalled.rs` |
+//! | `DatabaseReady` | the PostgreSQL cluster serves; absent while Percona is disabled | `database_ready.rs` |
+//! | `Progressing` | the cluster does not yet have what the spec asks for, or the rollout is not complete | `progressing.rs` |
+//! | `Stalled` | it needs manual action; absent otherwise | `stalled.rs` |
 //!
-//! Why a pod does not serve is in `pod_cause.rs`, when a rollout has taken too long in `deadline.rs`.
+//! `pod_cause.rs` finds out why a pod does not serve, and `deadline.rs` whether a rollout takes too long.
 //!
-//! An object of somebody else under a child's name is told by `ConfigReady` for the ConfigMap, by `DatabaseReady` for the
-//! PerconaPGCluster, by `Available` for the StatefulSet, and for every kind by `Progressing`, which stays True: the work
-//! is not complete, and goes on by itself once the object is gone. So `Ready` is False in each case.
+//! If an object of another owner has the name of a child, `ConfigReady` reports it for the ConfigMap, `DatabaseReady` for the
+//! PerconaPGCluster, `Available` for the StatefulSet, and `Progressing` for every kind. `Progressing` stays True: the work is not
+//! complete, and continues once the object is deleted. So `Ready` is False in each case.
 
 mod available;
+mod child;
 mod config_ready;
 mod database_ready;
 mod deadline;
+mod drift;
 mod inputs;
 pub(crate) mod pod_cause;
 mod progressing;
 mod ready;
 mod stalled;
-mod storage;
+mod volumes;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use strum::IntoStaticStr;
 
+pub use self::child::Child;
 pub use self::deadline::time_left;
-pub use self::inputs::{Child, Inputs, failed};
+pub use self::inputs::{Inputs, failed};
 pub use self::pod_cause::PodCause;
 use crate::api::reasons;
 
 /// The server does all that is asked of it.
 pub const READY: &str = "Ready";
-/// Clients are served, or are not to be.
+/// The server serves clients, or is stopped.
 pub const AVAILABLE: &str = "Available";
-/// Configuration and Secrets are in order.
+/// Configuration and Secrets are valid.
 pub const CONFIG_READY: &str = "ConfigReady";
 /// The PostgreSQL cluster serves.
 pub const DATABASE_READY: &str = "DatabaseReady";
-/// The cluster is on its way to what the spec asks for.
+/// The cluster does not have what the spec asks for yet.
 pub const PROGRESSING: &str = "Progressing";
 
-/// It does not go on without a person. Only there while it is True: the name and the rule are those of kstatus.
+/// It needs manual action. The condition exists only while it is True: name and rule come from kstatus.
 pub const STALLED: &str = "Stalled";
 
 /// Every condition of this operator.
@@ -62,11 +66,11 @@ pub const OURS: [&str; 6] = [
     STALLED,
 ];
 
-/// Longest message, in bytes. The API allows 32 KiB; a status that is read by people needs less.
+/// Maximum length of a message, in bytes. The API allows 32 KiB, but people must be able to read a status.
 const MESSAGE_MAX: usize = 1000;
 
 /// `status` of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 enum Truth {
     True,
     False,
@@ -75,15 +79,11 @@ enum Truth {
 
 impl Truth {
     fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
+        self.into()
     }
 }
 
-/// What one condition says, without the times.
+/// Status, reason and message of a condition, without the times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Judgement {
     truth: Truth,
@@ -117,22 +117,22 @@ impl Judgement {
     }
 }
 
-/// One check of a chain: what it has against the condition, if anything.
+/// One check of a chain: why the condition is not met, if it is not.
 type Check = fn(&Inputs<'_>) -> Option<Judgement>;
 
-/// The first objection of a chain that is decided, else the first that is `Unknown`.
-fn objection(checks: &[Check], inputs: &Inputs<'_>) -> Option<Judgement> {
-    let objections: Vec<Judgement> = checks.iter().filter_map(|check| check(inputs)).collect();
-    let decided = objections
+/// The first check of a chain that fails, else the first that is `Unknown`.
+fn first_failure(checks: &[Check], inputs: &Inputs<'_>) -> Option<Judgement> {
+    let failures: Vec<Judgement> = checks.iter().filter_map(|check| check(inputs)).collect();
+    let decided = failures
         .iter()
-        .position(|objection| objection.truth != Truth::Unknown);
-    objections.into_iter().nth(decided.unwrap_or(0))
+        .position(|failure| failure.truth != Truth::Unknown);
+    failures.into_iter().nth(decided.unwrap_or(0))
 }
 
 /// The conditions of one server, in a fixed order.
 ///
 /// `previous` gives the times: `lastTransitionTime` is kept while `status` stays, and is `now`, in whole seconds, when
-/// it changes. `generation` is that of the server and goes on every condition.
+/// it changes. `generation` is that of the server, and is set on every condition.
 #[must_use]
 pub fn conditions(
     inputs: &Inputs<'_>,
@@ -165,7 +165,7 @@ pub fn conditions(
         database,
         progressing,
     } = judged;
-    let told = [
+    let all = [
         (READY, Some(ready)),
         (AVAILABLE, Some(available)),
         (CONFIG_READY, Some(config)),
@@ -173,17 +173,18 @@ pub fn conditions(
         (PROGRESSING, Some(progressing)),
         (STALLED, stalled),
     ];
-    let told = told
+    let present = all
         .into_iter()
         .filter_map(|(type_, judgement)| Some((type_, judgement?)));
-    told.map(|(type_, judgement)| date(type_, judgement)).collect()
+    present.map(|(type_, judgement)| date(type_, judgement)).collect()
 }
 
-/// The conditions of a stored object that does not parse as a DittoServer: nothing is known but that.
+/// The conditions of a stored object that does not parse as a DittoServer. Nothing else is known about it.
 #[must_use]
 pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Timestamp) -> Vec<Condition> {
-    let message =
-        format!("the stored DittoServer cannot be read, and is left alone until it is corrected: {error}");
+    let message = format!(
+        "the stored DittoServer cannot be parsed, and is not reconciled until it is corrected: {error}"
+    );
     let judged = ready::Judged {
         config: Judgement::no(reasons::INVALID_SPEC, message.clone()),
         available: Judgement::unknown(reasons::INVALID_SPEC, message.clone()),
@@ -191,14 +192,14 @@ pub fn unparsable(error: &str, previous: &[Condition], generation: i64, now: Tim
         progressing: Judgement::no(reasons::BLOCKED, message.clone()),
     };
     let ready = ready::judge(&judged, 1);
-    let told = [
+    let all = [
         (READY, ready),
         (AVAILABLE, judged.available),
         (CONFIG_READY, judged.config),
         (PROGRESSING, judged.progressing),
         (STALLED, Judgement::yes(reasons::INVALID_SPEC, message)),
     ];
-    told.into_iter()
+    all.into_iter()
         .map(|(type_, judgement)| dated(type_, judgement, previous, generation, now))
         .collect()
 }
@@ -214,7 +215,7 @@ fn dated(
     let kept = previous
         .iter()
         .find(|condition| condition.type_ == type_ && condition.status == status);
-    // The API has whole seconds; a finer time would differ from its own echo.
+    // The API stores whole seconds. A finer time would differ from what is read back.
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     Condition {
         type_: type_.to_owned(),

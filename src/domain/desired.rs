@@ -1,9 +1,8 @@
-//! Step 3, desired: the children as they should be. Pure.
+//! Step 3, desired: the children as they should be.
 //!
-//! One file a kind under `desired/`. Every child carries the controller owner reference, but for data that must outlive
-//! the server (managed Secrets, and the database unless `percona.deleteWithServer`).
+//! One file for each kind under `desired/`. Every child has the controller owner reference, except data that must outlive the server
+//! (managed Secrets, and the database unless `percona.deleteWithServer`).
 
-mod claims;
 mod config;
 mod config_map;
 mod database_tls;
@@ -12,6 +11,7 @@ mod hash;
 mod hibernation;
 pub mod made_here;
 mod meta;
+mod mounts;
 mod network_policy;
 mod paths;
 mod percona;
@@ -40,8 +40,8 @@ pub use self::secrets::{SecretAction, SecretChange};
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
-use crate::domain::validate::{PodGate, Valid, holds_start};
-use crate::domain::volumes::Growth;
+use crate::domain::validate::{PodGate, Valid, prevents_start};
+use crate::domain::volumes::Expansion;
 
 /// Why the children could not be built.
 #[derive(Debug, Error)]
@@ -60,29 +60,29 @@ pub struct Settings {
 
 /// Every child of one server.
 ///
-/// `apply` takes this apart without `..`, so that a forgotten child does not compile.
+/// `apply` destructures this without `..`, so that a forgotten child does not compile.
 #[derive(Clone, PartialEq)]
 pub struct Desired {
     /// Managed Secrets that do not exist yet.
     pub secrets: Vec<Secret>,
-    /// What becomes of managed Secrets that exist.
+    /// Changes of managed Secrets that exist.
     pub secret_changes: Vec<SecretChange>,
-    /// Managed Secrets that are missing and that a new server goes without, because data is there that may know others.
+    /// Managed Secrets that are missing and not generated for a new server, because existing data may use other values.
     pub not_generated: Vec<String>,
-    /// Configuration of the server. `None` where the present one must stay beside a pod that is held.
+    /// Configuration of the server. `None` if the present one must stay because the pod must not be changed.
     pub config_map: Option<ConfigMap>,
     /// Headless Service of the StatefulSet.
     pub headless_service: Service,
     /// Service of the server's API.
     pub api_service: Service,
-    /// Service of the metrics endpoint, if metrics are on; otherwise one that we made is removed.
+    /// Service of the metrics endpoint, if metrics are enabled; otherwise an existing one of ours is removed.
     pub metrics_service: Option<Service>,
     /// Baseline NetworkPolicy.
     pub network_policy: NetworkPolicy,
     /// Database cluster.
     pub database: DatabaseChange,
     /// Volumes that are smaller than the spec.
-    pub growths: Vec<Growth>,
+    pub expansions: Vec<Expansion>,
     /// The pod.
     pub workload: Workload,
 }
@@ -100,7 +100,7 @@ impl fmt::Debug for Desired {
             metrics_service,
             network_policy,
             database,
-            growths,
+            expansions,
             workload,
         } = self;
         let names: Vec<_> = secrets.iter().map(|secret| &secret.metadata.name).collect();
@@ -115,7 +115,7 @@ impl fmt::Debug for Desired {
             .field("metrics_service", metrics_service)
             .field("network_policy", network_policy)
             .field("database", database)
-            .field("growths", growths)
+            .field("expansions", expansions)
             .field("workload", workload)
             .finish()
     }
@@ -126,9 +126,9 @@ impl fmt::Debug for Desired {
 pub enum DatabaseChange {
     /// Apply it.
     Apply(Box<PerconaPGCluster>),
-    /// Let it stay when the server goes: it was to be deleted with it, and Percona is off by now.
+    /// Keep it when the server is deleted: it was to be deleted with the server, and Percona is disabled now.
     Release(Arc<PerconaPGCluster>),
-    /// Nothing: there is none, or nothing can be said of it.
+    /// Nothing: it does not exist, or its state is unknown.
     Leave,
 }
 
@@ -170,7 +170,7 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
         metrics_service: services::metrics(server),
         network_policy: network_policy::build(server),
         database: percona::build(observed, settings),
-        growths: crate::domain::volumes::growths(observed),
+        expansions: crate::domain::volumes::expansions(observed),
         secrets: secrets.create,
         secret_changes: secrets.change,
         not_generated: secrets.not_generated,
@@ -178,16 +178,16 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
     })
 }
 
-fn workload(valid: &Valid<'_>, planned: &secrets::Plan, config: &str) -> Workload {
+fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Workload {
     let observed = valid.observed;
     match (valid.pod, &observed.stateful_set) {
-        // One that cannot be read may exist: it must neither be awaited nor written.
+        // A StatefulSet that cannot be read may exist, so it must not be created or changed.
         (_, Read::Unreadable(_)) | (PodGate::Closed, Read::Found(_)) => Workload::Hold {
             replicas: held_replicas(observed),
         },
         (PodGate::Closed, Read::Missing) => Workload::Await,
         (PodGate::Open, Read::Found(_) | Read::Missing) => {
-            // A Secret that this pass writes counts with the value that it will have.
+            // A Secret that this reconcile writes counts with its new value.
             let config_hash = hash::config_hash(config, &valid.uses, |used| {
                 planned.value(used).or_else(|| observed.value(used))
             });
@@ -200,16 +200,17 @@ fn workload(valid: &Valid<'_>, planned: &secrets::Plan, config: &str) -> Workloa
     }
 }
 
-/// Scaling a held pod follows the spec, except that no server starts before its database.
+/// The replicas of a StatefulSet that is not updated follow the spec, but no server starts before its database.
 fn held_replicas(observed: &Observed) -> i32 {
-    if holds_start(observed) {
+    if prevents_start(observed) {
         0
     } else {
         observed.server.spec.desired_replicas()
     }
 }
 
-/// A held pod that restarts by itself must find the configuration that fits its environment, so that stays as it is.
+/// If the pod must not be changed but its container restarts, it must find the configuration that fits its environment. So the
+/// ConfigMap is not changed either.
 fn may_write_config(observed: &Observed, workload: &Workload) -> bool {
     !matches!(workload, Workload::Hold { .. }) || matches!(observed.config_map, Read::Missing)
 }

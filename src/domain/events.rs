@@ -1,96 +1,102 @@
-//! Step 7, events: what changed, as a story in `kubectl describe`. Pure, but for `events/publish.rs`.
+//! Step 7, events: what changed, for `kubectl describe`.
 //!
-//! An event is told when a condition's status or reason changes, and when a child is written. It is derived from the
-//! stored status, so a fixpoint tells nothing, and a restarted operator repeats nothing. The reasons are those of the
-//! conditions, and those of the Go operator where the same is meant (contract, section 5).
+//! There is an event when status or reason of a condition changes, and when a child is written. Events are derived from the
+//! stored status: a reconcile without a change has none, and a restarted operator repeats none. The reasons are those of the
+//! conditions, or those of the Go operator if they have the same meaning (contract, section 5).
 
 mod database;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
-pub use self::database::{Run, moved};
 use crate::api::{DittoServerStatus, Phase, reasons};
 use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::conditions::{AVAILABLE, CONFIG_READY, DATABASE_READY, PROGRESSING, READY, bounded};
+use crate::domain::observed::Observed;
 
-/// Longest note, in bytes: the API allows 1 KiB.
+/// Maximum length of a note, in bytes. The API allows 1 KiB.
 const NOTE_MAX: usize = 1000;
 
-/// Children were created. One event for all of one pass.
+/// Children were created. One event for each reconcile.
 pub const CREATED: &str = "Created";
-/// Children were changed: the spec moved on, or somebody had edited them. One event for all of one pass.
+/// Children were updated: the spec was edited, or another writer changed them. One event for each reconcile.
 pub const UPDATED: &str = "Updated";
-/// Children that the spec no longer wants were deleted. One event for all of one pass.
+/// Children that the spec no longer asks for were deleted. One event for each reconcile.
 pub const DELETED: &str = "Deleted";
-/// The user asked for a new signing key, and the server restarts on it.
+/// The user requested a new signing key, and the server restarts with it.
 pub const SECRETS_ROTATED: &str = "SecretsRotated";
-/// The database stays and no longer follows the server.
+/// The database is kept when the server is deleted.
 pub const PERCONA_ORPHANED: &str = "PerconaOrphaned";
-/// A new server starts without a generated first password: data of an earlier one is there.
+/// A new server starts without a generated first password, because data of an earlier server exists.
 pub const PASSWORD_NOT_GENERATED: &str = "AdminPasswordNotGenerated";
 /// The server does all that is asked of it.
 pub const SERVER_READY: &str = "Ready";
 /// The database cluster serves.
 pub const SERVER_DATABASE_READY: &str = "DatabaseReady";
-/// The pod is being replaced by one of a new revision.
+/// The pod is being replaced by a pod of a new revision.
 pub const ROLLING_OUT: &str = "RollingOut";
 /// A pod is being started or stopped.
 pub const SCALING: &str = "Scaling";
-/// No pod serves any more, and no rollout explains it.
+/// No pod serves any longer, and no rollout is the reason.
 pub const UNAVAILABLE: &str = "Unavailable";
-/// A pod that kept a rollout from going on was deleted. One event for each pod.
+/// A pod that blocked a rollout was deleted. One event for each pod.
 pub const POD_REPLACED: &str = "PodReplaced";
-/// The user has removed the annotation that paused the server.
+/// The user removed the annotation that paused the server.
 pub const RESUMED: &str = "Resumed";
-/// The server uses another database from now on. No row goes along.
+/// The server uses another database from now on. No data is copied.
 pub const DATABASE_CHANGED: &str = "DatabaseChanged";
-/// A child could not be written; the Go operator's reason for it.
+/// A child could not be written. The reason is that of the Go operator.
 pub const RECONCILE_FAILED: &str = "ReconcileFailed";
 
-/// What is to be told of one reconcile.
+/// The events of one reconcile.
 #[must_use]
-pub fn story(before: &DittoServerStatus, after: &DittoServerStatus, applied: &Applied) -> Vec<Event> {
-    let mut story = written(&applied.steps);
-    let scene = Scene { before, after };
-    let chapters = [
-        (CONFIG_READY, config_ready as Chapter),
+pub fn of_reconcile(
+    observed: &Observed,
+    before: &DittoServerStatus,
+    after: &DittoServerStatus,
+    applied: &Applied,
+) -> Vec<Event> {
+    let mut events = written(&applied.steps);
+    let statuses = Statuses { before, after };
+    let describe_transitions = [
+        (CONFIG_READY, config_ready as DescribeTransition),
         (DATABASE_READY, database_ready),
         (PROGRESSING, progressing),
         (AVAILABLE, available),
         (READY, ready),
     ];
-    for (type_, chapter) in chapters {
-        let Some(change) = scene.change(type_) else {
+    for (type_, describe) in describe_transitions {
+        let Some(transition) = statuses.transition(type_) else {
             continue;
         };
-        // One cause shows in several conditions; it is told once.
-        let told = chapter(&scene, &change);
-        story.extend(told.filter(|event| !story.iter().any(|earlier| earlier.note == event.note)));
+        // One cause may change several conditions. It has one event.
+        let event = describe(&statuses, &transition);
+        events.extend(event.filter(|event| !events.iter().any(|earlier: &Event| earlier.note == event.note)));
     }
-    story
+    events.extend(database::change(observed, applied));
+    events
 }
 
 /// The status before and after one reconcile.
-struct Scene<'a> {
+struct Statuses<'a> {
     before: &'a DittoServerStatus,
     after: &'a DittoServerStatus,
 }
 
 /// A condition whose status or reason changed.
-struct Change<'a> {
+struct Transition<'a> {
     before: Option<&'a Condition>,
     now: &'a Condition,
 }
 
-type Chapter = fn(&Scene<'_>, &Change<'_>) -> Option<Event>;
+type DescribeTransition = fn(&Statuses<'_>, &Transition<'_>) -> Option<Event>;
 
-impl<'a> Scene<'a> {
-    fn change(&self, type_: &str) -> Option<Change<'a>> {
+impl<'a> Statuses<'a> {
+    fn transition(&self, type_: &str) -> Option<Transition<'a>> {
         let now = find(self.after, type_)?;
         let before = find(self.before, type_);
         let is_same = before.is_some_and(|before| before.status == now.status && before.reason == now.reason);
-        (!is_same).then_some(Change { before, now })
+        (!is_same).then_some(Transition { before, now })
     }
 
     fn reason(&self, type_: &str) -> Option<&'a str> {
@@ -105,7 +111,7 @@ fn find<'a>(status: &'a DittoServerStatus, type_: &str) -> Option<&'a Condition>
         .find(|condition| condition.type_ == type_)
 }
 
-impl Change<'_> {
+impl Transition<'_> {
     fn is_true(&self) -> bool {
         self.now.status == "True"
     }
@@ -119,7 +125,7 @@ impl Change<'_> {
     }
 }
 
-/// Whether an outcome is of the verb that is told.
+/// Whether an outcome belongs to a verb.
 type Did = fn(&Outcome) -> bool;
 
 /// The children that were written, one event for each verb.
@@ -145,28 +151,27 @@ fn written(steps: &[Step]) -> Vec<Event> {
 
 fn rotated(step: &Step) -> Option<Event> {
     let note = format!(
-        "Secret {} has a new signing key, as asked for; the server restarts on it once, and everybody signs in anew. The first admin password is not rotated, because a server that has started once ignores it: change it through the server",
+        "Secret {} has a new signing key, as requested. The server restarts once, and all users must sign in again. The first admin password is not rotated, because a server that was started once ignores it: change it on the server",
         step.name
     );
     matches!(step.outcome, Outcome::Rotated).then(|| normal(SECRETS_ROTATED, "Rotate", note))
 }
 
 fn released(step: &Step) -> Option<Event> {
-    let told = || database_stays(&format!("{} {}", step.kind, step.name));
-    matches!(step.outcome, Outcome::Released).then(told)
+    let event = || database_kept(&format!("{} {}", step.kind, step.name));
+    matches!(step.outcome, Outcome::Released).then(event)
 }
 
-/// What becomes of a database that does not go with its server.
-pub(crate) fn database_stays(cluster: &str) -> Event {
-    let note = format!(
-        "{cluster}: stays, with its data and Secrets; a DittoServer of the same name takes it up again"
-    );
+/// The event of a database that is kept when its server is deleted.
+pub(crate) fn database_kept(cluster: &str) -> Event {
+    let note =
+        format!("{cluster} is kept, with its data and Secrets. A DittoServer of the same name uses it again");
     normal(PERCONA_ORPHANED, "Delete", note)
 }
 
 fn not_generated(step: &Step) -> Option<Event> {
     let note = format!(
-        "Secret {} is missing and is not generated: data of an earlier server is there, and it may know another password. If it is new to the server, create the Secret by hand, with the key password, before the first start (docs/adr/0007)",
+        "Secret {} is missing and is not generated: data of an earlier server exists, and it may know another password. If the data is new, create the Secret with the key password before the first start (docs/adr/0007)",
         step.name
     );
     matches!(step.outcome, Outcome::NotGenerated).then(|| normal(PASSWORD_NOT_GENERATED, "Generate", note))
@@ -188,42 +193,42 @@ fn list(steps: &[Step], reason: &str, action: &str, did: Did) -> Option<Event> {
     })
 }
 
-fn config_ready(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
-    if !change.is_true() {
-        return warning_of(change.now, "Validate");
+fn config_ready(_: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
+    if !transition.is_true() {
+        return warning_of(transition.now, "Validate");
     }
-    let is_recovery = change.before.is_some() && !change.was("True");
+    let is_recovery = transition.before.is_some() && !transition.was("True");
     is_recovery.then(|| {
         normal(
-            &change.now.reason,
+            &transition.now.reason,
             "Validate",
             "Configuration and Secrets are valid".into(),
         )
     })
 }
 
-fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
-    let name = scene.after.percona_cluster_name.as_deref().unwrap_or_default();
+fn database_ready(statuses: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
+    let name = statuses.after.percona_cluster_name.as_deref().unwrap_or_default();
     let hibernation = [reasons::PERCONA_HIBERNATING, reasons::PERCONA_PAUSING];
-    if hibernation.contains(&change.now.reason.as_str()) {
+    if hibernation.contains(&transition.now.reason.as_str()) {
         return Some(normal(
-            &change.now.reason,
+            &transition.now.reason,
             "Hibernate",
-            change.now.message.clone(),
+            transition.now.message.clone(),
         ));
     }
-    if change.now.reason == reasons::MIGRATION_PENDING {
-        return warning_of(change.now, "WaitForDatabase");
+    if transition.now.reason == reasons::MIGRATION_PENDING {
+        return warning_of(transition.now, "WaitForDatabase");
     }
-    if change.is_true() {
+    if transition.is_true() {
         return Some(normal(
             SERVER_DATABASE_READY,
             "WaitForDatabase",
             format!("PostgreSQL cluster {name} is ready"),
         ));
     }
-    if change.now.reason == reasons::PERCONA_NOT_READY {
-        let state = change.now.message.rsplit(": ").next().unwrap_or_default();
+    if transition.now.reason == reasons::PERCONA_NOT_READY {
+        let state = transition.now.message.rsplit(": ").next().unwrap_or_default();
         let note = format!("Waiting for PostgreSQL cluster {name} (state: {state})");
         return Some(event(
             EventType::Warning,
@@ -232,73 +237,76 @@ fn database_ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
             note,
         ));
     }
-    warning_of(change.now, "WaitForDatabase")
+    warning_of(transition.now, "WaitForDatabase")
 }
 
-/// Waiting and blocking have a cause in another condition, which tells it; a change of the StatefulSet that its
-/// controller has not seen lasts for a moment.
-fn progressing(_: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
-    let now = change.now;
-    let told = |reason: &str, action: &str| Some(normal(reason, action, now.message.clone()));
+/// Another condition reports why the server waits or is blocked. A change of the StatefulSet that its controller has not observed
+/// lasts only a moment.
+fn progressing(_: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
+    let now = transition.now;
+    let as_reported = |reason: &str, action: &str| Some(normal(reason, action, now.message.clone()));
     let reason = now.reason.as_str();
-    let was_paused = change.had(reasons::PAUSED);
+    let was_paused = transition.had(reasons::PAUSED);
     match reason {
         reasons::PROGRESS_DEADLINE_EXCEEDED => warning_of(now, "RollOut"),
         reasons::PAUSED if was_paused => None,
-        reasons::PAUSED => told(reason, "Pause"),
+        reasons::PAUSED => as_reported(reason, "Pause"),
         _ if was_paused && reason != reasons::DELETING => {
             let note = format!("No longer paused. {}", now.message);
             Some(normal(RESUMED, "Resume", note))
         }
-        // With most drivers it lasts for seconds.
-        reasons::FILE_SYSTEM_RESIZE_PENDING => told(reason, "GrowVolume"),
-        reason if reasons::STUCK_VOLUME.contains(&reason) => warning_of(now, "GrowVolume"),
-        _ if !change.is_true() => None,
-        reasons::VOLUME_GROWING => told(reason, "GrowVolume"),
-        reasons::ROLLOUT_IN_PROGRESS => told(ROLLING_OUT, "RollOut"),
-        reasons::SCALING_REPLICAS => told(SCALING, "Scale"),
-        reasons::DELETING => told(reason, "Delete"),
-        reasons::RESOURCE_TERMINATING => told(reason, "Reconcile"),
-        reasons::RESOURCE_CONFLICT | reasons::APPLY_FAILED => warning_of(now, "Reconcile"),
+        // With most drivers it lasts seconds.
+        reasons::FILE_SYSTEM_RESIZE_PENDING => as_reported(reason, "ExpandVolume"),
+        reason if reasons::BLOCKED_VOLUME.contains(&reason) => warning_of(now, "ExpandVolume"),
+        reasons::FIELD_OVERRIDDEN => warning_of(now, "Reconcile"),
+        _ if !transition.is_true() => None,
+        reasons::VOLUME_GROWING => as_reported(reason, "ExpandVolume"),
+        reasons::ROLLOUT_IN_PROGRESS => as_reported(ROLLING_OUT, "RollOut"),
+        reasons::SCALING_REPLICAS => as_reported(SCALING, "Scale"),
+        reasons::DELETING => as_reported(reason, "Delete"),
+        reasons::RESOURCE_TERMINATING => as_reported(reason, "Reconcile"),
+        reasons::RESOURCE_CONFLICT | reasons::APPLY_FAILED | reasons::FIELD_CONFLICT => {
+            warning_of(now, "Reconcile")
+        }
         _ => None,
     }
 }
 
-/// That a server became available is told by `Ready`; that it stopped to be is news, unless it is being replaced.
-fn available(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
-    if change.now.reason == reasons::RESOURCE_CONFLICT {
-        return warning_of(change.now, "Reconcile");
+/// `Ready` reports that a server became available. Here, only its loss is reported, unless the pod is being replaced.
+fn available(statuses: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
+    if transition.now.reason == reasons::RESOURCE_CONFLICT {
+        return warning_of(transition.now, "Reconcile");
     }
-    if change.now.status != "False" || !change.was("True") {
+    if transition.now.status != "False" || !transition.was("True") {
         return None;
     }
     let replacing = [reasons::ROLLOUT_IN_PROGRESS, reasons::STATEFUL_SET_UPDATING];
-    let is_replaced = scene
+    let is_replaced = statuses
         .reason(PROGRESSING)
         .is_some_and(|reason| replacing.contains(&reason));
-    let note = format!("No pod is ready. {}", change.now.message);
-    (!change.had(reasons::STOPPED) && !is_replaced)
+    let note = format!("No pod is ready. {}", transition.now.message);
+    (!transition.had(reasons::STOPPED) && !is_replaced)
         .then(|| event(EventType::Warning, UNAVAILABLE, "Watch", note))
 }
 
-fn ready(scene: &Scene<'_>, change: &Change<'_>) -> Option<Event> {
-    if !change.is_true() || change.was("True") {
+fn ready(statuses: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
+    if !transition.is_true() || transition.was("True") {
         return None;
     }
-    let is_stopped = scene.after.phase == Some(Phase::Stopped);
+    let is_stopped = statuses.after.phase == Some(Phase::Stopped);
     let reason = if is_stopped {
         reasons::STOPPED
     } else {
         SERVER_READY
     };
-    Some(normal(reason, "Reconcile", change.now.message.clone()))
+    Some(normal(reason, "Reconcile", transition.now.message.clone()))
 }
 
-/// A condition's own words, as a warning.
+/// The message of a condition, as a warning.
 fn warning_of(condition: &Condition, action: &str) -> Option<Event> {
     let reason = match condition.reason.as_str() {
         reasons::APPLY_FAILED => RECONCILE_FAILED,
-        // Made with the other children in the same pass, or told by what keeps them from being made.
+        // Created with the other children in the same reconcile, or reported by what prevents that.
         reasons::CONFIG_MAP_NOT_FOUND | reasons::PERCONA_NOT_FOUND => return None,
         reason => reason,
     };

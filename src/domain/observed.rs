@@ -11,14 +11,14 @@ use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::secrets::{SecretData, SecretUse};
 
-/// The outcome of reading one thing.
+/// The result of reading one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read<T> {
-    /// It is there.
+    /// It exists.
     Found(T),
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// The API server did not say. The text is its error, without object contents.
+    /// It could not be read. The text is the error, without contents of objects.
     Unreadable(String),
 }
 
@@ -35,17 +35,17 @@ impl<T> Read<T> {
 /// Whether the API server would accept a larger size for a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExpansionAnswer {
-    /// It would accept it.
+    /// It would.
     Allowed,
-    /// The StorageClass of this name does not let its volumes grow.
+    /// The StorageClass of this name does not allow expansion.
     Fixed(String),
-    /// It refuses, in these words.
+    /// It would refuse, with this message.
     Refused(String),
-    /// The API server did not answer. Then the expansion is tried.
+    /// The API server did not answer. Then the operator tries the expansion.
     Unread,
 }
 
-/// Everything that the pure steps know of the cluster.
+/// Everything that the pure steps know about the cluster.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// When this was observed, by the operator's clock.
@@ -60,13 +60,13 @@ pub struct Observed {
     pub pods: Read<Vec<Arc<Pod>>>,
     /// Its volume claims, also those that a predecessor of the same name left.
     pub claims: Read<Vec<Arc<PersistentVolumeClaim>>>,
-    /// What the API server says to the growth of those claims that are smaller than the spec, by name.
+    /// Whether the API server would expand the claims that are smaller than the spec, by name.
     pub expansion_answers: BTreeMap<String, ExpansionAnswer>,
     /// The Secrets that its pod uses, by name.
     pub secrets: BTreeMap<String, Read<SecretData>>,
     /// Its database cluster.
     pub database: Database,
-    /// Candidates for managed Secrets that are to be created.
+    /// Values for managed Secrets that may have to be created.
     pub fresh: FreshSecrets,
 }
 
@@ -79,19 +79,19 @@ pub struct Database {
     pub cluster: Read<Arc<PerconaPGCluster>>,
 }
 
-/// Whether an optional kind is there.
+/// Whether the API server serves an optional kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KindState {
     /// Its CRD is installed.
     Served,
     /// Its CRD is not installed.
     NotServed,
-    /// The API server did not say.
+    /// It is unknown; the text says why.
     Unknown(String),
 }
 
-/// Values drawn from the operating system's generator before the pure steps run. They are used only where the Secret
-/// that would hold them does not exist.
+/// Random values from the operating system, drawn before the pure steps run. They are used only if the Secret for them does not
+/// exist.
 #[derive(Clone, Default)]
 pub struct FreshSecrets {
     /// 32 random bytes in URL-safe base64: 43 characters.

@@ -1,4 +1,4 @@
-//! Whose is an object that already has a child's name? Pure.
+//! Who owns an existing object that has the name of a child?
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
@@ -11,11 +11,11 @@ use crate::api::names::{self, FIELD_MANAGER};
 pub enum Owner {
     /// This server: its UID is in the controller owner reference.
     Us,
-    /// Nobody now, but this operator made it for a server of this name. It may be adopted.
+    /// No owner now, but this operator created it for a server of this name. It may be adopted.
     Orphan,
-    /// A deleted server of the same name. Garbage collection is about to remove the object.
+    /// A deleted server of the same name. Garbage collection will remove the object.
     Predecessor,
-    /// Somebody else; the text says who. It is never taken over.
+    /// Another owner, which the text names. The operator never changes the object.
     Other(String),
 }
 
@@ -23,7 +23,7 @@ pub enum Owner {
 #[must_use]
 pub fn owner(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
     let Some(controller) = controller(metadata) else {
-        return owner_by_trace(metadata, server);
+        return owner_by_label(metadata, server);
     };
     if !is_server(controller) || controller.name != server.name_any() {
         return Owner::Other(format!("{} {}", controller.kind, controller.name));
@@ -51,24 +51,23 @@ pub fn is_server(reference: &OwnerReference) -> bool {
     reference.kind == DittoServer::kind(&()) && group == Some(names::GROUP)
 }
 
-/// Whether an object would be collected with the server of this UID.
+/// Whether garbage collection would delete an object with the server of this UID.
 #[must_use]
 pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
     let mut owners = metadata.owner_references.iter().flatten();
     owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
 }
 
-/// Whether `server` may use a database that this operator did not make: only if the user says so, and nobody else controls
-/// it.
+/// Whether `server` may use a database that this operator did not create: only if the user allows it, and it has no controller.
 #[must_use]
 pub fn may_adopt(database: &ObjectMeta, server: &DittoServer) -> bool {
     let percona = server.spec.percona.as_ref();
     percona.is_some_and(|percona| percona.adopt_existing) && controller(database).is_none()
 }
 
-/// Without a controller, the traces of our making decide: our label, or, should somebody have stripped that too, our
-/// entry among the field managers. The caches drop the latter, so then it takes a read.
-fn owner_by_trace(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
+/// Without a controller, our label decides; or, if that was removed as well, our entry among the field managers. The caches drop the
+/// latter, so it needs a read from the API server.
+fn owner_by_label(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
     let label = |key: &str| {
         metadata
             .labels
@@ -80,13 +79,13 @@ fn owner_by_trace(metadata: &ObjectMeta, server: &DittoServer) -> Owner {
     let wrote = entries
         .iter()
         .any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER));
-    let made_by_us = wrote || label(names::MANAGED_BY_LABEL) == Some(names::MANAGED_BY);
+    let is_ours = wrote || label(names::MANAGED_BY_LABEL) == Some(names::MANAGED_BY);
     let name = server.name_any();
-    if made_by_us && label(names::INSTANCE_LABEL).is_none_or(|instance| instance == name) {
+    if is_ours && label(names::INSTANCE_LABEL).is_none_or(|instance| instance == name) {
         return Owner::Orphan;
     }
     Owner::Other(
-        "nobody that this operator knows (it has no controller owner reference and not our labels)".into(),
+        "an unknown owner (it has no controller owner reference and not the labels of this operator)".into(),
     )
 }
 
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_controller_is_ours_if_it_bears_our_trace_and_no_other_name() {
+    fn an_object_without_controller_is_ours_if_it_has_our_labels_and_no_other_instance() {
         let labelled = |pairs: &[(&str, &str)]| ObjectMeta {
             labels: Some(
                 pairs
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_stripped_of_owner_and_labels_is_known_by_its_field_manager() {
+    fn an_object_without_owner_and_labels_is_recognised_by_its_field_manager() {
         let entry = |manager: &str| ManagedFieldsEntry {
             manager: Some(manager.into()),
             ..ManagedFieldsEntry::default()

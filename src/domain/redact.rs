@@ -1,8 +1,8 @@
-//! Takes out of objects and texts what must not leave Secrets: for a report, and for the last words of a container. Pure.
+//! Removes the values of Secrets from objects and texts: for a report, and for the last message of a container.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `redact/patterns.rs` | what a value is looked for by |
+//! | `redact/patterns.rs` | the forms in which a value is searched |
 //! | `redact/view.rs` | a text with its escapes undone |
 
 mod patterns;
@@ -17,24 +17,24 @@ use serde_json::{Map, Value};
 use self::patterns::Pattern;
 use self::view::View;
 
-/// What stands in the place of what was taken out.
+/// Replaces a removed value.
 pub(crate) const REDACTED: &str = "(redacted)";
-/// Annotations that hold whole objects, Secrets among them.
+/// Annotations that contain whole objects, including Secrets.
 const COPIES: [&str; 2] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     "objectset.rio.cattle.io/applied",
 ];
 
-/// Knows what must not be repeated.
+/// Knows the values that must not be shown.
 #[derive(Default)]
 pub(crate) struct Redactor {
     patterns: Vec<Pattern>,
-    /// Looks for all patterns at once. `None` without any; and if there were too many to look for, which nothing passes then.
+    /// Searches for all patterns at the same time. `None` without patterns, and also if there are too many: then every text is removed.
     search: Option<AhoCorasick>,
 }
 
 impl Redactor {
-    /// Of the values of Secrets.
+    /// Created from the values of Secrets.
     pub(crate) fn of<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> Self {
         let patterns: BTreeSet<Pattern> = values.into_iter().flat_map(patterns::of).collect();
         let patterns: Vec<Pattern> = patterns.into_iter().collect();
@@ -62,7 +62,7 @@ impl Redactor {
         without(text, found)
     }
 
-    /// An object without the values, and without the fields that may hold others.
+    /// An object without the values, and without fields that may contain other confidential values.
     pub(crate) fn object(&self, object: &Value) -> Value {
         match object {
             Value::String(text) => Value::String(self.text(text)),
@@ -88,7 +88,7 @@ impl Redactor {
         .collect()
     }
 
-    /// A variable keeps its name, and the reference that it takes its value from.
+    /// A variable keeps its name and the reference to its value.
     fn variable(&self, variable: &Value) -> Value {
         let mut variable = self.object(variable);
         if let Some(value) = variable.get_mut("value") {
@@ -98,7 +98,7 @@ impl Redactor {
     }
 }
 
-/// Whether no letter or digit stands beside it.
+/// Whether no letter or digit is next to it.
 fn stands_alone(view: &View, found: &Range<usize>) -> bool {
     let is_letter = |at: Option<usize>| {
         at.and_then(|at| view.bytes.get(at))
@@ -107,14 +107,14 @@ fn stands_alone(view: &View, found: &Range<usize>) -> bool {
     !is_letter(found.start.checked_sub(1)) && !is_letter(Some(found.end))
 }
 
-/// A value that is no text may begin in the middle of a character.
+/// A value that is not text may begin in the middle of a character.
 fn whole_characters(text: &str, found: Range<usize>) -> Range<usize> {
     let start = (0..=found.start).rev().find(|at| text.is_char_boundary(*at));
     let end = (found.end..=text.len()).find(|at| text.is_char_boundary(*at));
     start.unwrap_or_default()..end.unwrap_or(text.len())
 }
 
-/// A text without some places of it, which may overlap.
+/// A text without some ranges, which may overlap.
 fn without(text: &str, mut places: Vec<Range<usize>>) -> String {
     places.sort_unstable_by_key(|place| place.start);
     let mut kept = String::with_capacity(text.len());
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_taken_out_of_a_log_in_every_form() {
+    fn a_value_is_removed_from_a_log_in_every_form() {
         let redactor = Redactor::of([
             b"pa/ss w\"rd\n".as_slice(),
             b"first-line-of-it\nsecond-line\nshort",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_value_stays() {
+    fn the_text_around_a_value_is_kept() {
         let redactor = Redactor::of([b"canary".as_slice(), b"nary-2"]);
         assert_eq!(
             redactor.text("a canary-2 é %63anary!"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_value_is_taken_out_as_a_word_and_does_not_tear_the_text_apart() {
+    fn a_short_value_is_removed_as_a_whole_word_only() {
         let redactor = Redactor::of([b"on".as_slice(), b"", b"a&b"]);
         assert_eq!(redactor.text("one Pod"), "one Pod");
         assert_eq!(
@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_survives_whatever_it_is_and_wherever_it_stands(
+        fn every_value_is_removed_in_every_position(
             value in "[ -~é€😀\n]{4,40}",
             before in "[ -~é]{0,20}",
             after in "[ -~é]{0,20}",
@@ -216,13 +216,13 @@ mod tests {
         }
 
         #[test]
-        fn any_text_and_any_bytes_are_borne(text in ".{0,80}", value in prop::collection::vec(any::<u8>(), 0..8)) {
+        fn any_text_and_any_bytes_are_accepted(text in ".{0,80}", value in prop::collection::vec(any::<u8>(), 0..8)) {
             let _ = Redactor::of([value.as_slice()]).text(&text);
         }
     }
 
     #[test]
-    fn fields_that_hold_values_of_others_go() {
+    fn fields_that_may_contain_other_values_are_removed() {
         let redactor = Redactor::of([b"canary".as_slice()]);
         let object = json!({
             "metadata": {

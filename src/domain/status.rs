@@ -1,4 +1,4 @@
-//! Step 6, status: the status that is to be, and whether it differs from the one that is.
+//! Step 6, status: the new status, and whether it differs from the stored one.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -7,14 +7,12 @@ use kube::ResourceExt;
 use crate::api::{DittoServerStatus, Phase, names, reasons};
 use crate::domain::conditions::{Child, Inputs, OURS};
 
-/// A condition of the Go operator that ours does not have. Left on a server that was taken over, it would be stale for
-/// ever.
+/// A condition of the Go operator that this one does not have. On a migrated server it would stay outdated.
 const AUTHENTICATED: &str = "Authenticated";
 
 /// The status of a server, from what was applied or observed, never from what was merely built.
 ///
-/// Where the StatefulSet could not be read, what is known of it by numbers stays: the numbers cannot say `Unknown`, and
-/// the conditions do.
+/// If the StatefulSet could not be read, the numbers about it stay: a number cannot be `Unknown`. The conditions report it.
 #[must_use]
 pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatus {
     let server = inputs.server;
@@ -38,8 +36,7 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
     }
 }
 
-/// The first that fits, in this order: a stopped server is not failed, and a running one is not either, whatever keeps it
-/// from following its spec.
+/// The first phase that applies, in this order. A stopped server is not failed, and neither is a running one that cannot be updated.
 fn phase(inputs: &Inputs<'_>, conditions: &[Condition], ready: i32) -> Phase {
     let wanted = inputs.desired_replicas();
     if inputs.is_deleting() {
@@ -48,20 +45,20 @@ fn phase(inputs: &Inputs<'_>, conditions: &[Condition], ready: i32) -> Phase {
         Phase::Stopped
     } else if ready == wanted {
         Phase::Running
-    } else if inputs.needs_a_person() || is_overdue(conditions) {
+    } else if inputs.needs_manual_action() || is_overdue(conditions) {
         Phase::Failed
     } else {
         Phase::Pending
     }
 }
 
-/// Whether a start or a rollout ran out of time.
+/// Whether a start or a rollout exceeded its deadline.
 fn is_overdue(conditions: &[Condition]) -> bool {
     let is_overdue = |condition: &Condition| condition.reason == reasons::PROGRESS_DEADLINE_EXCEEDED;
     conditions.iter().any(is_overdue)
 }
 
-/// The hash on the pod template that the cluster holds.
+/// The hash on the pod template in the cluster.
 fn config_hash(stateful_set: &StatefulSet) -> Option<String> {
     let metadata = stateful_set.spec.as_ref()?.template.metadata.as_ref()?;
     metadata
@@ -71,14 +68,14 @@ fn config_hash(stateful_set: &StatefulSet) -> Option<String> {
         .cloned()
 }
 
-/// Whether a status is to be written. The order of the conditions says nothing, and neither do conditions that others
-/// have added; one that was ours, or the Go operator's, and is no more does.
+/// Whether a status must be written. The order of the conditions does not matter, nor do conditions of other programs. A condition
+/// of this operator or the Go operator that no longer exists does matter.
 #[must_use]
 pub fn changed(before: &DittoServerStatus, after: &DittoServerStatus) -> bool {
     own(before) != own(after)
 }
 
-/// A status with our conditions only, sorted.
+/// A status with the conditions of this operator only, sorted.
 fn own(status: &DittoServerStatus) -> DittoServerStatus {
     let mut own = status.clone();
     own.conditions.retain(|condition| is_ours(&condition.type_));
@@ -86,7 +83,7 @@ fn own(status: &DittoServerStatus) -> DittoServerStatus {
     own
 }
 
-/// Whether a condition is for this operator to write, or to remove.
+/// Whether this operator writes or removes the condition.
 #[must_use]
 pub fn is_ours(type_: &str) -> bool {
     type_ == AUTHENTICATED || OURS.contains(&type_)

@@ -1,7 +1,7 @@
 //! Observations for unit tests of the pure steps, built from the `spec` of a DittoServer.
 //!
-//! The server is `files` in the namespace `storage`. Start from [`nothing`], [`ready`] or [`running`], change what the
-//! test is about, then look at the step's answer.
+//! The server is `files` in the namespace `storage`. Start with [`nothing`], [`ready`] or [`running`], change what the test is
+//! about, then check the result of the step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) const JWT_KEY: &str = "0123456789abcdef0123456789abcdef";
 /// An initial password that the server accepts.
 pub(crate) const ADMIN_PASSWORD: &str = "correct horse";
 
-/// A server from the YAML of its `spec`. `storage` may be left out; the metadata is that of a stored object.
+/// A server from the YAML of its `spec`. `storage` may be omitted. The metadata is that of a stored object.
 pub(crate) fn server(spec: &str) -> DittoServer {
     let mut spec: Value = if spec.trim().is_empty() {
         json!({})
@@ -46,7 +46,7 @@ pub(crate) fn server(spec: &str) -> DittoServer {
     }
 }
 
-/// The server is all there is: no child exists, and no Secret.
+/// Only the server exists: no child, and no Secret.
 pub(crate) fn nothing(spec: &str) -> Observed {
     let server = server(spec);
     Observed {
@@ -72,8 +72,8 @@ pub(crate) fn nothing(spec: &str) -> Observed {
     }
 }
 
-/// Everything that the pod needs is there, with values that the server accepts: its Secrets, and a database that serves.
-/// No other child exists.
+/// Everything that the pod needs exists, with values that the server accepts: its Secrets, and a database that serves. No other child
+/// exists.
 pub(crate) fn ready(spec: &str) -> Observed {
     let mut observed = nothing(spec);
     for used in secrets::uses(&observed.server) {
@@ -91,7 +91,7 @@ pub(crate) fn ready(spec: &str) -> Observed {
     observed
 }
 
-/// [`ready`], and the ConfigMap and the StatefulSet are there as they are desired.
+/// [`ready`], and the ConfigMap and the StatefulSet exist as they are desired.
 pub(crate) fn running(spec: &str) -> Observed {
     let observed = ready(spec);
     let children = desired(&valid(&observed, PodGate::Open), &Settings::default()).expect("children");

@@ -1,7 +1,7 @@
-//! Step 2, validate: may the children be built, and may the pod start? Pure.
+//! Step 2, validate: may the children be built, and may the pod start?
 //!
-//! The schema and its CEL rules refuse nonsense at admission (`api`). This step says what admission cannot know: what is
-//! in the Secrets, what the database does, and what an object stored before today's rules holds.
+//! The schema and its CEL rules refuse invalid objects at admission (`api`). This step checks what admission cannot know: the
+//! contents of Secrets, the state of the database, and objects that were stored before today's rules.
 //!
 //! | file | judges |
 //! |---|---|
@@ -9,33 +9,33 @@
 //! | `validate/secret_uses.rs` | presence of Secrets and keys |
 //! | `validate/values.rs` | values that would crash the server |
 //! | `validate/database.rs` | the PostgreSQL cluster |
-//! | `validate/claims.rs` | whether it is known what volumes an earlier server left |
+//! | `validate/volumes.rs` | whether it is known which volumes an earlier server left |
 
-mod claims;
 mod database;
 mod secret_uses;
 mod stored;
 mod values;
+mod volumes;
 
-pub(crate) use self::database::{holds_start, problem as database_problem};
+pub(crate) use self::database::{cluster_problem, prevents_start};
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::SecretUse;
 
-/// Something that keeps a server from running as its spec says.
+/// Something that prevents a server from running as its spec says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// A constant of `conditions::reasons`.
+    /// A constant of `api::reasons`.
     pub reason: &'static str,
     /// What is wrong, with the field or the Secret and its key, and what to do. Never a Secret's value.
     pub message: String,
-    /// The condition that tells it.
+    /// The condition that reports it.
     pub concern: Concern,
-    /// Who can end it.
+    /// How it can end.
     pub severity: Severity,
 }
 
-/// Which condition tells a violation.
+/// Which condition reports a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concern {
     /// `ConfigReady`.
@@ -47,11 +47,11 @@ pub enum Concern {
 /// How a violation can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Something is not there yet and may come by itself: a Secret, a database.
+    /// Something does not exist yet and may appear without manual action: a Secret, a database.
     Waiting,
-    /// It could not be read; the condition is `Unknown`.
+    /// It could not be read. The condition is `Unknown`.
     Unknown,
-    /// Only a person can end it.
+    /// It needs manual action.
     Terminal,
 }
 
@@ -60,8 +60,27 @@ pub enum Severity {
 pub struct Verdict<'a> {
     /// What the next step builds from. `None` where no child can be built at all.
     pub valid: Option<Valid<'a>>,
-    /// Everything that is wrong, the most telling first.
+    /// Everything that is wrong except `cluster`, the most informative first.
     pub violations: Vec<Violation>,
+    /// What is wrong with the database cluster as it was observed. The apply may change that.
+    pub cluster: Option<Violation>,
+}
+
+impl Verdict<'_> {
+    /// Everything that was wrong when the cluster was observed, the most informative first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Violation> {
+        self.with_cluster(self.cluster.clone())
+    }
+
+    /// The violations with another judgement of the database cluster. It is the first of its severity: without a cluster, the
+    /// rest of the database cannot exist.
+    #[must_use]
+    pub fn with_cluster(&self, cluster: Option<Violation>) -> Vec<Violation> {
+        let mut violations: Vec<_> = cluster.into_iter().chain(self.violations.clone()).collect();
+        most_informative_first(&mut violations);
+        violations
+    }
 }
 
 /// An observation from which the children can be built.
@@ -78,33 +97,33 @@ pub struct Valid<'a> {
 /// Whether the pod template may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodGate {
-    /// All that the pod needs is there.
+    /// Everything that the pod needs exists.
     Open,
-    /// Something is missing or would crash the server. A running pod is left as it is; none is started.
+    /// Something is missing or would crash the server. A running pod is not changed, and no pod is started.
     Closed,
 }
 
-/// A violation, and whether it keeps the pod template from being written.
+/// A violation, and whether it prevents that the pod template is written.
 #[derive(Debug)]
 struct Finding {
     violation: Violation,
-    holds_pod: bool,
+    blocks_pod: bool,
 }
 
 impl Finding {
-    fn holding(violation: Violation) -> Self {
+    fn blocking(violation: Violation) -> Self {
         Self {
             violation,
-            holds_pod: true,
+            blocks_pod: true,
         }
     }
 }
 
 /// Judges an observation.
 ///
-/// The violations come in the order of what they tell a person: first what only a person can end, because waiting is
-/// vain until then; then what is known to be missing; last what could not be read, since a known failure says more than
-/// an unknown one. Within one severity they keep a fixed order: the spec, the Secrets as the pod lists them, the database.
+/// The violations are sorted by how informative they are: first what needs manual action, because waiting does not help; then what
+/// is known to be missing; last what could not be read, because a known failure says more than an unknown one. Within one severity
+/// the order is fixed: the spec, the database, the Secrets as the pod lists them.
 #[must_use]
 #[tracing::instrument(level = "debug", skip_all)]
 pub fn validate(observed: &Observed) -> Verdict<'_> {
@@ -112,27 +131,30 @@ pub fn validate(observed: &Observed) -> Verdict<'_> {
         return Verdict {
             valid: None,
             violations: vec![violation],
+            cluster: None,
         };
     }
     let uses = data_home::uses(observed);
     let mut findings = stored::findings(observed);
     findings.extend(database::findings(observed));
     findings.extend(secret_uses::findings(observed, &uses));
-    findings.extend(claims::findings(observed));
-    // Whether a server exists decides whether Secrets may be generated: unread, nothing is started.
+    findings.extend(volumes::findings(observed));
+    // Whether a server exists decides whether Secrets may be generated. While that is unknown, nothing is started.
     let unknown_server = matches!(observed.stateful_set, Read::Unreadable(_));
-    let closed = unknown_server || findings.iter().any(|finding| finding.holds_pod);
+    let cluster = database::cluster(observed);
+    let closed = unknown_server || findings.iter().chain(&cluster).any(|finding| finding.blocks_pod);
     let pod = if closed { PodGate::Closed } else { PodGate::Open };
     let mut violations: Vec<_> = findings.into_iter().map(|finding| finding.violation).collect();
-    most_telling_first(&mut violations);
+    most_informative_first(&mut violations);
     Verdict {
         valid: Some(Valid { observed, uses, pod }),
         violations,
+        cluster: cluster.map(|finding| finding.violation),
     }
 }
 
 /// Sorts by severity, as [`validate`] says. Stable.
-pub(crate) fn most_telling_first(violations: &mut [Violation]) {
+fn most_informative_first(violations: &mut [Violation]) {
     violations.sort_by_key(|violation| match violation.severity {
         Severity::Terminal => 0,
         Severity::Waiting => 1,
@@ -140,10 +162,10 @@ pub(crate) fn most_telling_first(violations: &mut [Violation]) {
     });
 }
 
-/// What to say of an object that has a child's name and belongs to `whom`.
+/// The message about an object that has the name of a child and belongs to `whom`.
 pub(crate) fn conflict_message(kind: &str, name: &str, whom: &str) -> String {
     format!(
-        "{kind} {name} exists and belongs to {whom}; it is not taken over: delete it, or choose another name for the DittoServer"
+        "{kind} {name} exists and belongs to {whom}. The operator does not change it: delete it, or choose another name for the DittoServer"
     )
 }
 

@@ -7,14 +7,14 @@ use clap_complete::Shell;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  kubectl dittofs status                    every server of the namespace
+  kubectl dittofs status                    all servers of the namespace
   kubectl dittofs status files -n storage   one server, with its children, conditions and events
   kubectl dittofs diff -f server.yaml       what a manifest would change, and whether the pod restarts
   kubectl dittofs report files              an archive for a bug report, without Secrets
   kubectl dittofs render -f server.yaml     the children of a manifest, without a cluster";
 
 const STATUS_EXAMPLES: &str = "\
-Exit status: 0 if every server shown is Ready, 1 if one is not or does not parse, 2 if the cluster cannot be read, 3 if there is none of this name.
+Exit status: 0 if every server in the output is Ready, 1 if a server is not Ready or does not parse, 2 if the cluster cannot be read, 3 if the server does not exist.
 
 Examples:
   kubectl dittofs status files
@@ -23,17 +23,17 @@ Examples:
   until kubectl dittofs status files >/dev/null; do sleep 2; done";
 
 const REPORT_EXAMPLES: &str = "\
-The archive holds the server, its children, its events and the logs of its pod and of the operator. Of Secrets it holds the metadata,
-the names of their keys and the lengths of their values; values that everybody may know (host, user name, certificate) may stand elsewhere.
-README.txt in it says what was left out and what could not be read. Look through it before you send it.
+The archive contains the server, its children, its events, and the logs of its pod and of the operator. Of Secrets it contains only the
+metadata, the key names and the lengths of the values. Values that are not secret (host, user name, certificate) can occur in other files.
+README.txt lists what was left out and what could not be read. Check the archive before you send it.
 
 Examples:
   kubectl dittofs report files
   kubectl dittofs report files -n storage -o bug-42.tar.gz";
 
 const DIFF_EXAMPLES: &str = "\
-Nothing is written: the API server is asked by dry runs, which need the permissions of the writes.
-Exit status: 0 if nothing would change, 1 if something would, 2 if there is no answer: an error, or a missing permission.
+Writes nothing: it sends dry runs to the API server, which need the permissions of the writes.
+Exit status: 0 if nothing would change, 1 if something would change, 2 if there is no answer (an error, or a missing permission).
 
 Examples:
   kubectl dittofs diff files                  what this version of the operator would change
@@ -41,24 +41,24 @@ Examples:
   kustomize build . | kubectl dittofs diff -f -";
 
 const COMPLETION_EXAMPLES: &str = "\
-Completes the command kubectl-dittofs. To complete `kubectl dittofs`, put this binary on the PATH as kubectl_complete-dittofs too: kubectl's
-own completion runs it.
+This script completes the command kubectl-dittofs. To complete `kubectl dittofs`, put this binary on the PATH under the name
+kubectl_complete-dittofs as well. The completion of kubectl runs it.
 
 Examples:
   source <(kubectl dittofs completion bash)
   kubectl dittofs completion zsh > \"${fpath[1]}/_kubectl-dittofs\"";
 
-/// Looks at DittoFS servers.
+/// Show and compare DittoFS servers.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-dittofs", version, after_help = EXAMPLES)]
 pub struct Plugin {
-    /// What to do, and where.
+    /// Command and cluster.
     #[command(flatten)]
     pub args: PluginArgs,
 }
 
 impl Plugin {
-    /// Reads the command line. Usage and errors call the command as a user of kubectl does; the completion scripts need
+    /// Parses the command line. Usage and errors show the command as a user of kubectl types it. The completion scripts need
     /// the name of the file, which has no space.
     #[must_use]
     pub fn of_command_line() -> Self {
@@ -67,32 +67,32 @@ impl Plugin {
     }
 }
 
-/// What to do, and where.
+/// Command and cluster.
 #[derive(Debug, Args)]
 pub struct PluginArgs {
-    /// Which cluster.
+    /// Cluster and namespace.
     #[command(flatten)]
-    pub access: Access,
-    /// What to do.
+    pub cluster: ClusterArgs,
+    /// The command.
     #[command(subcommand)]
     pub command: PluginCommand,
 }
 
-/// Which cluster and namespace.
+/// Cluster and namespace.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Access {
-    /// Namespace; that of the kubeconfig's context if not given.
+pub struct ClusterArgs {
+    /// Namespace. Default: the namespace of the kubeconfig's context.
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Context of the kubeconfig; the current one if not given.
+    /// Context of the kubeconfig. Default: the current context.
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub context: Option<String>,
-    /// File with clusters and credentials; $KUBECONFIG or ~/.kube/config if not given.
+    /// Path of the kubeconfig file. Default: $KUBECONFIG or ~/.kube/config.
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 }
 
-/// What the plugin can do.
+/// The commands of the plugin.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Show servers with their children, conditions and events.
@@ -101,12 +101,12 @@ pub enum PluginCommand {
     /// Write an archive for a bug report, without Secrets.
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
-    /// Show what an upgrade of the operator or a manifest would change, and whether the pod restarts.
+    /// Show what an operator upgrade or a manifest would change, and whether the pod restarts.
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArgs),
     /// Print the children of a manifest, without a cluster.
     Render(RenderArgs),
-    /// Print a shell's completion script.
+    /// Print the completion script of a shell.
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion {
         /// The shell.
@@ -117,18 +117,18 @@ pub enum PluginCommand {
 /// Options of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Name of the server; all servers of the namespace if not given.
+    /// Name of the server. Default: all servers of the namespace.
     pub name: Option<String>,
-    /// All namespaces.
+    /// Show the servers of all namespaces.
     #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
     pub all_namespaces: bool,
-    /// How it is written.
+    /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
     pub output: OutputFormat,
-    /// Whether text is coloured; `auto` colours on a terminal, unless `NO_COLOR` is set.
+    /// Whether to use colours. `auto` uses them on a terminal, unless `NO_COLOR` is set.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
-    /// How many of the last events are shown.
+    /// Number of events to show.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub events: usize,
 }
@@ -138,13 +138,13 @@ pub struct StatusArgs {
 pub struct ReportArgs {
     /// Name of the server.
     pub name: String,
-    /// The archive; dittofs-report-NAME.tar.gz if not given. A file that exists is not overwritten.
+    /// Path of the archive. Default: dittofs-report-NAME.tar.gz. An existing file is not overwritten.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Namespace of the operator; it is looked for in all of them if not given.
+    /// Namespace of the operator. Default: search in all namespaces.
     #[arg(long, value_name = "NAMESPACE")]
     pub operator_namespace: Option<String>,
-    /// How many lines of each log are taken; fewer if they are too long.
+    /// Maximum number of lines of each log. Fewer if the lines are too long.
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub log_lines: i64,
 }
@@ -153,38 +153,38 @@ pub struct ReportArgs {
 #[derive(Debug, Args)]
 #[group(id = "subject", required = true, multiple = false, args = ["name", "files"])]
 pub struct DiffArgs {
-    /// Name of a server in the cluster: what would this version of the operator change?
+    /// Name of a server in the cluster. Shows what this version of the operator would change.
     pub name: Option<String>,
-    /// File with DittoServers, `-` for standard input: what would they change? Repeat it for several.
+    /// File with DittoServers, or `-` for standard input. Shows what they would change. Can be repeated.
     #[arg(short, long = "file", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Registry and path that replace `docker.io/percona` in the default database images; as the operator runs with it.
+    /// Registry and path that replace `docker.io/percona` in the default database images. Use the same value as the operator.
     #[arg(long, value_name = "REGISTRY")]
     pub percona_registry: Option<String>,
-    /// Whether the text is coloured; `auto` colours on a terminal, unless `NO_COLOR` is set.
+    /// Whether to use colours. `auto` uses them on a terminal, unless `NO_COLOR` is set.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
 }
 
-/// How a status is written.
+/// Format of the output of `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// A tree, for people.
+    /// A tree, for users.
     Text,
-    /// For programs: one object for a named server, else a list.
+    /// For programs: an object if a name is given, otherwise a list.
     Json,
-    /// As `json`, in YAML.
+    /// The same as `json`, in YAML.
     Yaml,
 }
 
-/// Whether text is coloured.
+/// Whether to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set.
     Auto,
-    /// In any case.
+    /// Always.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_completion_script_knows_the_flags_of_each_command() {
+    fn the_completion_script_has_the_flags_of_each_command() {
         let script = completion(Shell::Bash, &mut Plugin::command(), "kubectl-dittofs");
         let script = String::from_utf8(script).expect("UTF-8");
         let assigned = script
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diff_is_of_a_name_or_of_files_and_not_of_both() {
+    fn a_diff_needs_either_a_name_or_files() {
         let parsed = |args: &[&str]| Plugin::try_parse_from(args).map(|_| ()).is_ok();
         assert!(parsed(&["kubectl-dittofs", "diff", "files"]));
         assert!(parsed(&["kubectl-dittofs", "diff", "-f", "a", "-f", "b"]));
@@ -223,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn the_namespace_may_stand_before_or_after_the_command() {
+    fn the_namespace_can_be_before_or_after_the_command() {
         for args in [["-n", "a", "status", "files"], ["status", "files", "-n", "a"]] {
             let args = ["kubectl-dittofs"].into_iter().chain(args);
             let parsed = Plugin::try_parse_from(args).expect("it parses");
-            assert_eq!(parsed.args.access.namespace.as_deref(), Some("a"));
+            assert_eq!(parsed.args.cluster.namespace.as_deref(), Some("a"));
         }
     }
 }
@@ -235,7 +235,7 @@ mod tests {
 /// Options of `render`.
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    /// File with DittoServers, and Secrets if wanted; `-` for standard input. Repeat it for several.
+    /// File with DittoServers and optionally Secrets, or `-` for standard input. Can be repeated.
     #[arg(short, long = "file", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Registry and path that replace `docker.io/percona` in the default database images.
@@ -243,17 +243,17 @@ pub struct RenderArgs {
     pub percona_registry: Option<String>,
 }
 
-/// A shell's completion script for a command of this name.
+/// The completion script of a shell, for a command with this name.
 ///
-/// `clap_complete` 4.6 writes a hyphen in the command's name in two ways in its script for bash, so that the flags of no
-/// subcommand are completed; the second way is brought in line with the first here.
+/// In its script for bash, `clap_complete` 4.6 writes a hyphen in the name of the command in two different ways. Then no flags of
+/// subcommands are completed. This function replaces the second way with the first.
 #[must_use]
 pub fn completion(shell: Shell, command: &mut clap::Command, name: &str) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, command, name, &mut script);
-    let torn = format!("{}__subcmd__", name.replace('-', "__subcmd__"));
-    let whole = format!("{}__subcmd__", name.replace('-', "__"));
+    let second = format!("{}__subcmd__", name.replace('-', "__subcmd__"));
+    let first = format!("{}__subcmd__", name.replace('-', "__"));
     String::from_utf8_lossy(&script)
-        .replace(&torn, &whole)
+        .replace(&second, &first)
         .into_bytes()
 }

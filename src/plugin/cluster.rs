@@ -1,4 +1,4 @@
-//! The way to the API server, as kubectl finds it.
+//! The connection to the API server, configured as for kubectl.
 
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
@@ -9,10 +9,10 @@ use super::{Error, paint};
 use crate::api::DittoServer;
 use crate::cluster::client::{self, errors};
 use crate::domain::desired::Settings;
-use crate::plugin::args::Access;
+use crate::plugin::args::ClusterArgs;
 use crate::reconcile::look::{Look, look};
 
-/// A cluster, and the namespace that is meant.
+/// A cluster and a namespace.
 pub(super) struct Cluster {
     config: Config,
     pub(super) client: Client,
@@ -20,14 +20,14 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Finds the cluster by flags and environment. Calls nothing.
-    pub(super) async fn find(access: &Access) -> Result<Self, Error> {
+    /// From flags and environment. Makes no API call.
+    pub(super) async fn find(target: &ClusterArgs) -> Result<Self, Error> {
         let unusable = |error: &dyn std::fmt::Display| Error::Config(error.to_string());
-        let config = client::configuration(access.kubeconfig.as_deref(), access.context.as_deref())
+        let config = client::configuration(target.kubeconfig.as_deref(), target.context.as_deref())
             .await
             .map_err(|error| unusable(&error))?;
         let client = client::for_a_command(config.clone()).map_err(|error| unusable(&error))?;
-        let namespace = access
+        let namespace = target
             .namespace
             .clone()
             .unwrap_or_else(|| config.default_namespace.clone());
@@ -38,12 +38,12 @@ impl Cluster {
         })
     }
 
-    /// Looks at the namespaces as the operator does; at all of them if none is given.
+    /// Reads the namespaces as the operator does. Reads all of them if none is given.
     pub(super) async fn look(&self, namespaces: &[String], settings: Settings) -> Result<Look, Error> {
         let look = look(self.config.clone(), namespaces, settings).await?;
         if !look.is_complete {
-            paint::tell(
-                "warning: the API server has not answered everything in time; what is not there may only be unread",
+            paint::warn(
+                "warning: the API server did not answer all requests in time. Objects that seem to be missing may exist",
             );
         }
         Ok(look)
@@ -74,7 +74,7 @@ impl Cluster {
     }
 }
 
-/// DittoServers as they are stored: not every one may parse.
+/// DittoServers as they are stored. Some may not parse.
 pub(super) fn servers(client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
     let resource = ApiResource::erase::<DittoServer>(&());
     match namespace {
@@ -83,7 +83,7 @@ pub(super) fn servers(client: &Client, namespace: Option<&str>) -> Api<DynamicOb
     }
 }
 
-/// Whether a 404 is about the object, not about its kind.
+/// Whether a 404 means that the object does not exist. It can also mean that its kind does not exist.
 fn is_of_object(status: &kube::core::Status) -> bool {
     status
         .details
@@ -100,11 +100,11 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) => (without_object(errors::explain(error)), remedy(status.code)),
         kube::Error::Auth(error) => (
             error.to_string(),
-            "The credentials in the kubeconfig do not work: log in to the cluster again",
+            "The credentials in the kubeconfig are not valid: log in to the cluster again",
         ),
         other => (
             reason(other),
-            "Is the cluster up, and the right one? `kubectl cluster-info` tells; --context chooses another",
+            "Check with `kubectl cluster-info` that the cluster is running and is the right one. To choose another, use --context",
         ),
     };
     Error::Call {
@@ -114,7 +114,7 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
     }
 }
 
-/// Where the API server finds fields that do not exist, it may quote the whole object first. What it found comes last.
+/// If the object has unknown fields, the API server may quote the whole object first. The problem is at the end.
 fn without_object(message: String) -> String {
     match message.rsplit_once("strict decoding error: ") {
         Some((_, found)) => found.to_owned(),
@@ -122,7 +122,7 @@ fn without_object(message: String) -> String {
     }
 }
 
-/// The last error of the chain says what happened: `connection refused`.
+/// The innermost error is the cause, for example `connection refused`.
 fn reason(error: &kube::Error) -> String {
     let mut deepest: &dyn std::error::Error = error;
     while let Some(source) = deepest.source() {
@@ -133,10 +133,10 @@ fn reason(error: &kube::Error) -> String {
 
 fn remedy(code: u16) -> &'static str {
     match code {
-        401 => "The credentials in the kubeconfig do not work: log in to the cluster again",
+        401 => "The credentials in the kubeconfig are not valid: log in to the cluster again",
         403 => "Ask an administrator of the cluster for this permission, or use another --context",
-        400 | 422 => "Mend the manifest",
-        409 => "Somebody changed it meanwhile: try again",
-        _ => "Try again; if it stays, the API server's log says more",
+        400 | 422 => "Correct the manifest",
+        409 => "It was changed concurrently: try again",
+        _ => "Try again. If it fails again, check the log of the API server",
     }
 }

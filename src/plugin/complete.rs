@@ -1,13 +1,13 @@
-//! Completion through kubectl's own: kubectl runs `kubectl_complete-dittofs` with the words typed so far, the last one
-//! unfinished, and reads what may stand in its place, one candidate a line, and at the end what the shell is to do.
+//! Completion through kubectl: kubectl runs `kubectl_complete-dittofs` with the words typed so far, of which the last is not
+//! finished. It reads one candidate per line, and in the last line a directive for the shell.
 //!
-//! The words go by clap's own tree of commands. `clap_complete` has an engine for this, which is unstable, takes the value of
-//! an option for a command of that name, and brings two crates.
+//! The words are matched with clap's tree of commands. The completion engine of `clap_complete` is unstable, takes the value of
+//! an option for a command of that name, and needs two more crates.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
-//! | `complete/typed.rs` | where in the command line the last word stands; pure |
-//! | `complete/names.rs` | what only the cluster knows |
+//! | `complete/typed.rs` | the position of the last word in the command line; pure |
+//! | `complete/names.rs` | names from the cluster or the kubeconfig |
 
 mod names;
 mod typed;
@@ -18,7 +18,7 @@ use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command, CommandFactory, ValueHint};
 
 use self::names::{Names, names};
-use self::typed::{Place, Typed};
+use self::typed::{Position, Typed};
 use super::paint;
 use crate::plugin::args::Plugin;
 
@@ -27,29 +27,29 @@ const FILES: u8 = 0;
 /// cobra's `ShellCompDirectiveNoFileComp`.
 const NO_FILES: u8 = 4;
 
-/// What may stand somewhere: a word, and what it means.
+/// A word that can be completed, and its description.
 type Candidate = (String, String);
 
-/// Prints what may stand in the place of the last word. Silent where it does not know: a person is typing.
+/// Prints the candidates for the last word. Prints no errors, because the user is typing.
 pub fn complete(words: &[String]) {
     let mut command = Plugin::command();
     command.build();
     let _ = paint::write(answer(&command, words, names).as_bytes());
 }
 
-/// `look_up` says what the cluster knows.
+/// `look_up` returns names from the cluster.
 fn answer(command: &Command, words: &[String], look_up: impl Fn(Names, &Typed<'_>) -> Vec<String>) -> String {
     let (last, before) = match words.split_last() {
         Some((last, before)) => (last.as_str(), before),
         None => ("", [].as_slice()),
     };
     let typed = Typed::of(command, before);
-    let (start, candidates) = match typed.place(last) {
-        Place::Command => (last, commands(typed.command)),
-        Place::Option => (last, options(&typed, last)),
-        Place::Value(arg, start) if is_file(arg) => return written(start, &[], FILES),
-        Place::Value(arg, start) => (start, values(arg, &typed, look_up)),
-        Place::Nothing => (last, Vec::new()),
+    let (start, candidates) = match typed.position(last) {
+        Position::Command => (last, commands(typed.command)),
+        Position::Option => (last, options(&typed, last)),
+        Position::Value(arg, start) if is_file(arg) => return written(start, &[], FILES),
+        Position::Value(arg, start) => (start, values(arg, &typed, look_up)),
+        Position::Unknown => (last, Vec::new()),
     };
     written(start, &candidates, NO_FILES)
 }
@@ -57,7 +57,7 @@ fn answer(command: &Command, words: &[String], look_up: impl Fn(Names, &Typed<'_
 fn written(start: &str, candidates: &[Candidate], directive: u8) -> String {
     let mut text = String::new();
     for (word, meaning) in candidates {
-        // A name that breaks the line is none that can be typed.
+        // A name with control characters cannot be typed, and would break the line.
         if word.starts_with(start) && !word.contains(char::is_control) {
             let _ = match meaning.lines().next() {
                 Some(meaning) => writeln!(text, "{word}\t{meaning}"),
@@ -80,7 +80,7 @@ fn commands(command: &Command) -> Vec<Candidate> {
         .collect()
 }
 
-/// The options that may still be given. The short ones are shown to who asks for an option of any kind.
+/// The options that can still be used. Short options are included unless `--` was typed.
 fn options(typed: &Typed<'_>, last: &str) -> Vec<Candidate> {
     let mut found = Vec::new();
     let is_open = |arg: &&Arg| {
@@ -126,8 +126,8 @@ fn values(
 mod tests {
     use super::*;
 
-    /// The candidates without their meanings, and the directive, for the words of a line that ends where the cursor is.
-    fn told(line: &str) -> String {
+    /// The candidates without their descriptions, and the directive, for a line up to the cursor.
+    fn completed(line: &str) -> String {
         let mut command = Plugin::command();
         command.build();
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_of_a_line_has_its_candidates() {
+    fn each_position_in_a_line_has_its_candidates() {
         for (line, wanted) in [
             ("", "status report diff render completion help :4"),
             ("st", "status :4"),
@@ -185,23 +185,23 @@ mod tests {
                 "--color --events --kubeconfig --help -h :4",
             ),
         ] {
-            assert_eq!(told(line), wanted, "{line:?}");
+            assert_eq!(completed(line), wanted, "{line:?}");
         }
     }
 
     #[test]
-    fn a_dash_asks_for_all_options_that_are_left() {
-        let told = told("status -A -");
+    fn a_dash_completes_to_all_remaining_options() {
+        let words = completed("status -A -");
         for wanted in ["--output", "-o", "--events", "--context", "--help", "-h"] {
-            assert!(told.split(' ').any(|word| word == wanted), "{wanted}: {told}");
+            assert!(words.split(' ').any(|word| word == wanted), "{wanted}: {words}");
         }
         for wrong in ["--all-namespaces", "-A", "--namespace", "-n"] {
-            assert!(!told.split(' ').any(|word| word == wrong), "{wrong}: {told}");
+            assert!(!words.split(' ').any(|word| word == wrong), "{wrong}: {words}");
         }
     }
 
     #[test]
-    fn a_candidate_has_its_meaning_in_one_line() {
+    fn a_candidate_has_a_description_of_one_line() {
         let mut command = Plugin::command();
         command.build();
         let answer = answer(&command, &["sta".into()], |_, _| Vec::new());

@@ -23,13 +23,13 @@ use kube::ResourceExt;
 use self::previews::{Change, Preview, previews};
 use self::restart::Effect;
 use super::cluster::Cluster;
-use super::{CANNOT_TELL, Error, NOT_SO, paint};
+use super::{EXIT_NO, EXIT_UNKNOWN, Error, paint};
 use crate::api::DittoServer;
 use crate::domain::desired::{Settings, desired};
 use crate::domain::observed::Observed;
 use crate::domain::validate::{Severity, validate};
-use crate::domain::volumes::{self, Growth};
-use crate::plugin::args::{Access, DiffArgs};
+use crate::domain::volumes::{self, Expansion};
+use crate::plugin::args::{ClusterArgs, DiffArgs};
 use crate::reconcile::apply::dry_run;
 use crate::reconcile::context::Context;
 use crate::reconcile::observe::observe;
@@ -45,8 +45,8 @@ struct Difference {
 }
 
 /// Shows what would change.
-pub(super) async fn run(access: &Access, args: &DiffArgs) -> Result<u8, Error> {
-    let cluster = Cluster::find(access).await?;
+pub(super) async fn run(target: &ClusterArgs, args: &DiffArgs) -> Result<u8, Error> {
+    let cluster = Cluster::find(target).await?;
     let servers = match &args.name {
         Some(name) => vec![cluster.server(name).await?.whole()?],
         None => manifest::servers(&cluster, &args.files).await?,
@@ -73,9 +73,9 @@ fn exit_status(difference: &Difference) -> u8 {
     let previews = &difference.previews;
     let failed = |preview: &Preview| matches!(preview.change, Change::Failed(_));
     if difference.effect.is_unknown() || previews.iter().any(failed) {
-        CANNOT_TELL
+        EXIT_UNKNOWN
     } else if previews.iter().any(|preview| preview.change.is_write()) {
-        NOT_SO
+        EXIT_NO
     } else {
         0
     }
@@ -86,8 +86,8 @@ fn stuck_volumes(observed: &Observed) -> Vec<String> {
     let messages = volumes::differences(observed)
         .into_iter()
         .filter_map(|growth| match growth {
-            Growth::Stuck(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
-            Growth::Ask { .. } | Growth::UnderWay(_) => None,
+            Expansion::Blocked(trouble) => Some(format!("{}: {}", trouble.reason, trouble.message)),
+            Expansion::Request { .. } | Expansion::InProgress(_) => None,
         });
     messages.collect()
 }
@@ -95,10 +95,10 @@ fn stuck_volumes(observed: &Observed) -> Vec<String> {
 async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Difference, Error> {
     let observed = observe(context, server).await;
     let verdict = validate(&observed);
-    let unread = unread::unread(&observed, &verdict.violations);
+    let violations = verdict.all();
+    let unread = unread::unread(&observed, &violations);
     // What could not be read is shown with the effect on the pod: it could not be read by this user, who is not the operator.
-    let known = verdict
-        .violations
+    let known = violations
         .iter()
         .filter(|violation| violation.severity != Severity::Unknown);
     let mut notes: Vec<String> = known

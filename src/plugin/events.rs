@@ -11,20 +11,20 @@ use serde::Serialize;
 /// One event, as `kubectl describe` shows it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Told {
-    /// When it was seen last.
+pub(super) struct EventView {
+    /// When it happened last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) time: Option<Timestamp>,
     /// `Normal` or `Warning`.
     pub(super) r#type: String,
     pub(super) reason: String,
-    /// Kind and name of what it is about.
+    /// Kind and name of the object.
     pub(super) object: String,
     pub(super) message: String,
     pub(super) count: i32,
 }
 
-/// All events of a namespace about these objects (`Kind/name`), the last one last.
+/// All events of a namespace about these objects (`Kind/name`), oldest first.
 pub(super) async fn about(
     client: &Client,
     namespace: &str,
@@ -38,14 +38,14 @@ pub(super) async fn about(
 }
 
 /// The last `count` of them.
-pub(super) fn last(events: &[Event], count: usize) -> Vec<Told> {
+pub(super) fn last(events: &[Event], count: usize) -> Vec<EventView> {
     let first = events.len().saturating_sub(count);
-    events[first..].iter().map(told).collect()
+    events[first..].iter().map(view).collect()
 }
 
-fn told(event: &Event) -> Told {
+fn view(event: &Event) -> EventView {
     let series = event.series.as_ref().and_then(|series| series.count);
-    Told {
+    EventView {
         time: time(event),
         r#type: event.type_.clone().unwrap_or_default(),
         reason: event.reason.clone().unwrap_or_default(),
@@ -64,7 +64,7 @@ fn object(event: &Event) -> String {
     )
 }
 
-/// Each way of writing events keeps the time elsewhere.
+/// The time of an event. Different event recorders write it to different fields.
 fn time(event: &Event) -> Option<Timestamp> {
     let series = event
         .series

@@ -1,16 +1,16 @@
-//! The kubectl plugin: commands for people who look at a server. They read, and write nothing to the cluster.
+//! The kubectl plugin: commands that show servers. They write nothing to the cluster.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
-//! | `plugin/cluster.rs` | the way to the API server, and its errors with a remedy |
-//! | `plugin/status.rs`, `plugin/status/` | `status`: a tree of what a server has, its conditions and events |
+//! | `plugin/cluster.rs` | the connection to the API server, and its errors with a remedy |
+//! | `plugin/status.rs`, `plugin/status/` | `status`: the tree of a server's children, its conditions and events |
 //! | `plugin/diff.rs`, `plugin/diff/` | `diff`: what an apply would change, and whether the pod restarts |
 //! | `plugin/report.rs`, `plugin/report/` | `report`: an archive for a bug report, without Secrets |
-//! | `plugin/complete.rs`, `plugin/complete/` | completion through kubectl's own |
-//! | `plugin/stored.rs` | a server as it is stored, whether or not it parses |
+//! | `plugin/complete.rs`, `plugin/complete/` | completion through kubectl's completion |
+//! | `plugin/stored.rs` | a stored server, which may not parse |
 //! | `plugin/events.rs` | the events about a server and its children |
-//! | `plugin/plain.rs` | text of the cluster, made harmless for a terminal |
-//! | `plugin/paint.rs` | colours, and the way to the terminal |
+//! | `plugin/plain.rs` | text from the cluster, made safe for a terminal |
+//! | `plugin/paint.rs` | colours and output |
 
 pub mod args;
 mod cluster;
@@ -36,34 +36,32 @@ use crate::domain::desired;
 use crate::plugin::args::{Plugin, PluginArgs, PluginCommand};
 use crate::reconcile::controller;
 
-/// Exit status of a server that is not Ready, and of a diff that is not empty.
-const NOT_SO: u8 = 1;
-/// Exit status where the question cannot be answered. clap uses the same for a wrong command line.
-const CANNOT_TELL: u8 = 2;
-/// Exit status of `status` and `report` where there is no such server.
-const NOT_FOUND: u8 = 3;
+/// Exit status if a server is not Ready, or a diff is not empty.
+const EXIT_NO: u8 = 1;
+/// Exit status if there is no answer. clap uses the same one for a wrong command line.
+const EXIT_UNKNOWN: u8 = 2;
+/// Exit status of `status` and `report` if the server does not exist.
+const EXIT_NOT_FOUND: u8 = 3;
 
-/// Why a command of the plugin has no answer. Each text ends with what to do.
+/// Why a command of the plugin failed. Each message ends with what to do.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// There is no way to an API server.
-    #[error(
-        "no cluster to speak to: {0}. Set KUBECONFIG, or name a file with --kubeconfig and a context with --context"
-    )]
+    /// There is no usable kubeconfig.
+    #[error("no usable cluster configuration: {0}. Set KUBECONFIG, or use --kubeconfig and --context")]
     Config(String),
     /// The API server refused a call, or did not answer.
     #[error("{what} failed: {detail}. {remedy}")]
     Call {
-        /// What was tried.
+        /// The operation.
         what: String,
         /// What went wrong.
         detail: String,
         /// What to do.
         remedy: &'static str,
     },
-    /// There is no server of this name.
+    /// The server does not exist.
     #[error(
-        "there is no DittoServer {name} in the namespace {namespace}. `kubectl get dittoservers -A` lists all of them"
+        "DittoServer {name} does not exist in the namespace {namespace}. To list all servers, run `kubectl get dittoservers -A`"
     )]
     NotFound {
         /// The namespace.
@@ -73,12 +71,12 @@ pub enum Error {
     },
     /// The CRD is not installed.
     #[error(
-        "this cluster has no DittoServers: their CRD is not installed. `dittofs-operator crd | kubectl apply --server-side -f -` installs it"
+        "the CRD of DittoServer is not installed in this cluster. To install it, run `dittofs-operator crd | kubectl apply --server-side -f -`"
     )]
     NotInstalled,
     /// A stored server does not parse.
     #[error(
-        "the DittoServer {name} does not parse: {detail}. `kubectl edit dittoserver {name} -n {namespace}` mends it"
+        "the DittoServer {name} does not parse: {detail}. Correct it with `kubectl edit dittoserver {name} -n {namespace}`"
     )]
     Unparsable {
         /// The namespace.
@@ -99,14 +97,14 @@ pub enum Error {
     /// The client configuration is unusable.
     #[error(transparent)]
     Client(#[from] controller::RunError),
-    /// The configuration cannot be written.
+    /// The desired state cannot be computed.
     #[error(transparent)]
     Desired(#[from] desired::Error),
     /// A manifest cannot be used.
     #[error(transparent)]
     Manifest(#[from] render::Error),
-    /// Something cannot be written as JSON or YAML.
-    #[error("cannot be encoded: {0}")]
+    /// The output cannot be encoded as JSON or YAML.
+    #[error("cannot encode the output: {0}")]
     Encode(String),
     /// A file cannot be written.
     #[error("cannot write {}: {error}. Choose another file with --output", file.display())]
@@ -116,7 +114,7 @@ pub enum Error {
         /// Why.
         error: io::Error,
     },
-    /// Standard output takes nothing, and not because its reader has had enough.
+    /// Standard output cannot be written, for another reason than a closed pipe.
     #[error(transparent)]
     Output(#[from] io::Error),
 }
@@ -124,8 +122,8 @@ pub enum Error {
 impl Error {
     fn exit_status(&self) -> u8 {
         match self {
-            Self::NotFound { .. } => NOT_FOUND,
-            _ => CANNOT_TELL,
+            Self::NotFound { .. } => EXIT_NOT_FOUND,
+            _ => EXIT_UNKNOWN,
         }
     }
 }
@@ -137,8 +135,12 @@ pub fn run(args: &PluginArgs) -> ExitCode {
     match answer(args) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            paint::tell(&format!("error: {error}"));
-            ExitCode::from(if is_diff { CANNOT_TELL } else { error.exit_status() })
+            paint::warn(&format!("error: {error}"));
+            ExitCode::from(if is_diff {
+                EXIT_UNKNOWN
+            } else {
+                error.exit_status()
+            })
         }
     }
 }
@@ -146,9 +148,9 @@ pub fn run(args: &PluginArgs) -> ExitCode {
 fn answer(args: &PluginArgs) -> Result<u8, Error> {
     let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match &args.command {
-        PluginCommand::Status(status) => runtime()?.block_on(status::run(&args.access, status)),
-        PluginCommand::Report(report) => runtime()?.block_on(report::run(&args.access, report)),
-        PluginCommand::Diff(diff) => runtime()?.block_on(diff::run(&args.access, diff)),
+        PluginCommand::Status(status) => runtime()?.block_on(status::run(&args.cluster, status)),
+        PluginCommand::Report(report) => runtime()?.block_on(report::run(&args.cluster, report)),
+        PluginCommand::Diff(diff) => runtime()?.block_on(diff::run(&args.cluster, diff)),
         PluginCommand::Render(args) => {
             let text = render::files(&args.files, args.percona_registry.clone())?;
             paint::write(text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Colours, and the way to the terminal. Text is written with them, and the stream takes them out where they are not wanted.
+//! Colours and output. The stream removes colours if the output is not a terminal.
 
 use std::io::{self, Write};
 
@@ -21,7 +21,7 @@ pub(super) fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Writes text to standard output. A reader that has had enough (`| head`) is no error, and changes no exit status.
+/// Writes text to standard output. A closed pipe (`| head`) is not an error and does not change the exit status.
 pub(super) fn print(text: &str, choice: ColorChoice) -> io::Result<()> {
     let choice = match choice {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -31,13 +31,13 @@ pub(super) fn print(text: &str, choice: ColorChoice) -> io::Result<()> {
     all_into(AutoStream::new(io::stdout(), choice), text.as_bytes())
 }
 
-/// As [`print`], for what has no colours.
+/// As [`print`], without colours.
 pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     all_into(io::stdout(), bytes)
 }
 
-/// Writes a message to standard error. Nobody can be told of it if that is closed.
-pub(super) fn tell(message: &str) {
+/// Writes a message to standard error. An error is ignored, because there is no other place for it.
+pub(super) fn warn(message: &str) {
     let _ = all_into(io::stderr(), format!("{}\n", plain::lines(message)).as_bytes());
 }
 

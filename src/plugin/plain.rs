@@ -1,7 +1,7 @@
-//! Text of the cluster, made harmless for a terminal. Pure.
+//! Text from the cluster, made safe for a terminal. Pure.
 //!
-//! Whoever may write an event can put anything into its message, and a terminal obeys what looks like a command
-//! (CVE-2021-25743). JSON and YAML for programs are left as they are.
+//! A user who may write events can put control characters into a message, and a terminal executes them (CVE-2021-25743). JSON and
+//! YAML for programs are not changed.
 
 /// One line: line breaks and tabs become spaces.
 pub(super) fn line(text: &str) -> String {
@@ -14,7 +14,7 @@ pub(super) fn line(text: &str) -> String {
         .collect()
 }
 
-/// Several lines, each as it stands, with its tabs.
+/// Several lines. Line breaks and tabs are kept.
 pub(super) fn lines(text: &str) -> String {
     text.chars()
         .flat_map(|char| match char {
@@ -25,7 +25,8 @@ pub(super) fn lines(text: &str) -> String {
         .collect()
 }
 
-/// As kubectl writes a control character: `^[`. What has no such form, or turns the direction of writing, is replaced.
+/// A control character as kubectl shows it: `^[`. Characters that have no such form, or change the direction of the text, are
+/// replaced.
 fn shown(char: char) -> [Option<char>; 2] {
     match char {
         '\0'..='\u{1f}' => [Some('^'), char::from_u32(u32::from(char) + 0x40)],
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_and_not_sent() {
+    fn control_characters_are_shown_as_text() {
         assert_eq!(line("a\u{1b}[2Jb\rc\nd\te\u{7f}"), "a^[[2Jb c d e^?");
         assert_eq!(line("\u{9b}31m\u{202e}x"), "\u{fffd}31m\u{fffd}x");
         assert_eq!(lines("a\n\tb\r\u{7}"), "a\n\tb^M^G");

@@ -1,7 +1,7 @@
 //! The `render` command: the pure steps, without a cluster.
 //!
 //! Prints what a first reconcile would create, so that a change of a manifest can be reviewed as a change of its
-//! children. What only the cluster knows is assumed to be in order: the Secrets exist, the database is ready.
+//! children. The state of the cluster is assumed to be good: the Secrets exist, the database is ready.
 
 pub(crate) mod input;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::api::admission::{Admission, Violation, without_nulls};
+use crate::api::admission::{Admission, SchemaViolation, without_nulls};
 use crate::api::{DittoServer, names};
 use crate::domain::desired::{self, DatabaseChange, Desired, Settings, Workload, desired};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
@@ -26,11 +26,11 @@ use crate::domain::validate::{PodGate, Valid};
 
 use self::input::Document;
 
-/// Stands for a value that only the cluster holds. It is never printed.
-const ABSENT: &[u8] = b"(in the cluster)";
-/// Printed instead of a hash that covers values which are not in the input.
+/// Placeholder for a value that is only in the cluster. It is never printed.
+const PLACEHOLDER: &[u8] = b"(in the cluster)";
+/// Printed instead of a hash over values that are not in the input.
 const UNKNOWN_HASH: &str = "(depends on Secrets that are not in the input)";
-/// The namespace of a manifest that names none.
+/// The namespace of a manifest without a namespace.
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Why a manifest could not be rendered.
@@ -39,7 +39,7 @@ pub enum Error {
     /// A file cannot be read.
     #[error("cannot read {0}: {1}")]
     Read(String, std::io::Error),
-    /// The text is no YAML, or not that of the kind it claims.
+    /// The text is not YAML, or does not match its kind.
     #[error("{input}: {detail}")]
     Parse {
         /// The file, or `standard input`.
@@ -47,7 +47,7 @@ pub enum Error {
         /// What is wrong, and where.
         detail: String,
     },
-    /// There is nothing to render.
+    /// The input has no DittoServer.
     #[error("no DittoServer in the input (apiVersion: dittofs.dittofs.com/v1alpha1, kind: DittoServer)")]
     NoServer,
     /// The API server would refuse the manifest.
@@ -76,8 +76,8 @@ pub fn files(files: &[PathBuf], percona_registry: Option<String>) -> Result<Stri
     all(&input::read(files)?, &Settings { percona_registry })
 }
 
-/// Renders the children of all DittoServers in a YAML stream. Secrets in it are used for the config hash; other kinds are
-/// passed over, and a `List` is read as its items.
+/// Renders the children of all DittoServers in a YAML stream. Secrets in it are used for the config hash. Other kinds are
+/// ignored. A `List` is replaced by its items.
 ///
 /// # Errors
 /// When the text does not parse, or the API server would refuse a manifest.
@@ -105,18 +105,18 @@ fn all(documents: &[Document], settings: &Settings) -> Result<String, Error> {
     }
 }
 
-/// The parser's own words would repeat a value, so they are left out.
+/// The error of the parser is not shown, because it would quote a value.
 fn secret(document: &Document) -> Result<Secret, Error> {
     serde_json::from_value(without_nulls(&document.value)).map_err(|_| Error::Parse {
         input: document.file.clone(),
         detail: format!(
-            "{} is no Secret: it needs apiVersion v1, base64 in each value of data, and text in each value of stringData",
+            "{} is not a valid Secret: it needs apiVersion v1, base64 in each value of data, and text in each value of stringData",
             document.title()
         ),
     })
 }
 
-/// The server, if the API server would take it.
+/// The server, if the API server would accept it.
 fn admitted(admission: &Admission, document: &Document) -> Result<DittoServer, Error> {
     let violations: Vec<String> = wrong_api_version(&document.value)
         .into_iter()
@@ -142,15 +142,15 @@ fn admitted(admission: &Admission, document: &Document) -> Result<DittoServer, E
     Ok(server)
 }
 
-fn wrong_api_version(document: &Value) -> Option<Violation> {
+fn wrong_api_version(document: &Value) -> Option<SchemaViolation> {
     let wanted = DittoServer::api_version(&());
     let found = &document["apiVersion"];
     let is = found
         .as_str()
         .map_or_else(|| "is missing".to_owned(), |found| format!("is {found}"));
-    (*found != *wanted).then(|| Violation {
+    (*found != *wanted).then(|| SchemaViolation {
         field: "apiVersion".to_owned(),
-        message: format!("{is}, and only one version is served: write {wanted}"),
+        message: format!("{is}, but the only served version is {wanted}: correct it"),
     })
 }
 
@@ -197,7 +197,7 @@ fn render(
         metrics_service,
         network_policy,
         database,
-        growths: _,
+        expansions: _,
         workload,
     } = desired(&valid, settings)?;
     for mut secret in secrets {
@@ -231,14 +231,14 @@ fn render(
     Ok(())
 }
 
-/// What a cluster would show in which everything is in order.
+/// The state of a cluster without problems.
 fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed {
     let namespace = server.namespace().unwrap_or_default();
     let mut secrets = BTreeMap::new();
     for used in uses.iter().filter(|used| used.origin != Origin::Managed) {
         let read = given
             .get(&(namespace.clone(), used.secret.clone()))
-            .map_or_else(|| stand_in(&used.secret, uses), Clone::clone);
+            .map_or_else(|| placeholder_secret(&used.secret, uses), Clone::clone);
         secrets.insert(used.secret.clone(), Read::Found(read));
     }
     for used in uses.iter().filter(|used| used.origin == Origin::Managed) {
@@ -258,19 +258,19 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
             cluster: Read::Missing,
         },
         fresh: FreshSecrets {
-            jwt_key: String::from_utf8_lossy(ABSENT).into(),
-            admin_password: String::from_utf8_lossy(ABSENT).into(),
+            jwt_key: String::from_utf8_lossy(PLACEHOLDER).into(),
+            admin_password: String::from_utf8_lossy(PLACEHOLDER).into(),
         },
     }
 }
 
-/// A Secret that the input lacks: its required keys are there, and so is the database's CA, which Percona always writes.
-fn stand_in(secret: &str, uses: &[SecretUse]) -> SecretData {
+/// A Secret that is not in the input: it has its required keys, and the CA of the database, which Percona always writes.
+fn placeholder_secret(secret: &str, uses: &[SecretUse]) -> SecretData {
     let same = uses.iter().filter(|other| other.secret == secret);
     let present = same.filter(|other| !other.optional || other.origin == Origin::Percona);
     SecretData::new(
         present
-            .map(|other| (other.key.clone(), ABSENT.to_vec()))
+            .map(|other| (other.key.clone(), PLACEHOLDER.to_vec()))
             .collect(),
     )
 }
@@ -295,7 +295,7 @@ fn hide_hash(stateful_set: &mut k8s_openapi::api::apps::v1::StatefulSet) {
 
 fn append<K: serde::Serialize>(output: &mut String, comment: Option<&str>, child: &K) -> Result<(), Error> {
     let mut value = serde_json::to_value(child).map_err(|error| Error::Encode(error.to_string()))?;
-    // An owner reference names the UID that the API server gives; there is none yet.
+    // An owner reference has the UID that the API server sets. It is not known yet.
     if let Some(metadata) = value["metadata"].as_object_mut() {
         metadata.remove("ownerReferences");
     }

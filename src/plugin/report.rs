@@ -1,13 +1,13 @@
 //! `report`: an archive for a bug report.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
-//! | `report/collect.rs` | what goes in, read from the API server |
-//! | `report/secrets.rs` | Secrets without their values, and the values that are looked for in the rest |
+//! | `report/collect.rs` | reads the content from the API server |
+//! | `report/secrets.rs` | Secrets without their values, and the values to redact elsewhere |
 //! | `report/logs.rs` | logs of the operator and of the server |
 //! | `report/archive.rs` | the tar, gzipped |
 //!
-//! Everything passes `redact::Redactor` (src/domain/redact.rs) on its way into the archive: the archive takes nothing else.
+//! Everything in the archive passes `redact::Redactor` (src/domain/redact.rs). The archive accepts nothing else.
 
 mod archive;
 mod collect;
@@ -26,12 +26,12 @@ use self::archive::Archive;
 use super::cluster::Cluster;
 use super::{Error, paint, status};
 use crate::domain::desired::Settings;
-use crate::plugin::args::{Access, ReportArgs};
+use crate::plugin::args::{ClusterArgs, ReportArgs};
 use crate::reconcile::observe::observe;
 
 /// Writes the archive.
-pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error> {
-    let cluster = Cluster::find(access).await?;
+pub(super) async fn run(target: &ClusterArgs, args: &ReportArgs) -> Result<u8, Error> {
+    let cluster = Cluster::find(target).await?;
     let stored = cluster.server(&args.name).await?;
     let namespaces = [cluster.namespace.clone()];
     let look = cluster.look(&namespaces, Settings::default()).await?;
@@ -45,7 +45,7 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
     archive.text("status.txt", &text);
     collect::server(&stored, &mut archive);
     collect::children(&cluster, &args.name, &mut archive).await;
-    secrets::told(&read.found, &mut archive);
+    secrets::add(&read.found, &mut archive);
     collect::events(&cluster, &view, &mut archive).await;
     collect::versions(&cluster, &mut archive).await;
     logs::of_server(&cluster, &observed, args.log_lines, &mut archive).await;
@@ -58,23 +58,23 @@ pub(super) async fn run(access: &Access, args: &ReportArgs) -> Result<u8, Error>
     let missed = archive.missed.len();
     let bytes = archive.finish()?;
     write(&file, &bytes)?;
-    let mut said = format!(
+    let mut summary = format!(
         "{} written ({} KiB).\n",
         file.display(),
         bytes.len().div_ceil(1024)
     );
     if missed > 0 {
         let _ = writeln!(
-            said,
-            "{missed} things could not be read; README.txt in it lists them."
+            summary,
+            "Parts that could not be read: {missed}. README.txt in the archive lists them."
         );
     }
-    said.push_str("No value of a Secret that was read is in it. Logs may hold others: look through them before you send it.\n");
-    paint::write(said.as_bytes())?;
+    summary.push_str("It contains no value of a Secret that could be read. Logs may contain other secrets: check them before you send it.\n");
+    paint::write(summary.as_bytes())?;
     Ok(0)
 }
 
-/// For the user's eyes only, and never over a file that exists.
+/// Readable only by the user. An existing file is not overwritten.
 fn write(file: &PathBuf, bytes: &[u8]) -> Result<(), Error> {
     use std::os::unix::fs::OpenOptionsExt;
     let failed = |error| Error::Write {

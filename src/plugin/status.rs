@@ -1,10 +1,10 @@
-//! `status`: a tree of what a server has, its conditions and its last events.
+//! `status`: the tree of a server's children, its conditions and its last events.
 //!
-//! | file | what is in it |
+//! | file | content |
 //! |---|---|
-//! | `status/view.rs` | what is shown, as data; it is also the JSON |
-//! | `status/children.rs` | the tree, from what was observed; pure |
-//! | `status/text.rs` | the text, from the data; pure |
+//! | `status/view.rs` | the output as data, which is also the JSON |
+//! | `status/children.rs` | the tree, computed from what was observed; pure |
+//! | `status/text.rs` | the text, computed from the data; pure |
 
 mod children;
 mod text;
@@ -16,20 +16,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub(super) use self::text::render;
-pub(super) use self::view::View;
+pub(super) use self::view::ServerView;
 use super::cluster::Cluster;
 use super::stored::Stored;
-use super::{Error, NOT_SO, events, paint};
+use super::{EXIT_NO, Error, events, paint};
 use crate::cluster::client::errors::explain;
 use crate::domain::desired::Settings;
 use crate::domain::observed::Observed;
-use crate::plugin::args::{Access, OutputFormat, StatusArgs};
+use crate::plugin::args::{ClusterArgs, OutputFormat, StatusArgs};
 use crate::reconcile::context::Context;
 use crate::reconcile::observe::observe;
 
 /// Shows one server, or all of a namespace.
-pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error> {
-    let cluster = Cluster::find(access).await?;
+pub(super) async fn run(target: &ClusterArgs, args: &StatusArgs) -> Result<u8, Error> {
+    let cluster = Cluster::find(target).await?;
     let servers = match &args.name {
         Some(name) => vec![cluster.server(name).await?],
         None => cluster.servers(args.all_namespaces).await?,
@@ -49,13 +49,18 @@ pub(super) async fn run(access: &Access, args: &StatusArgs) -> Result<u8, Error>
     }
     print(&views, &cluster, args)?;
     let all_are_ready = views.iter().all(|view| view.ready);
-    Ok(if all_are_ready { 0 } else { NOT_SO })
+    Ok(if all_are_ready { 0 } else { EXIT_NO })
 }
 
-/// All that is shown of one server. What cannot be read says so, and the rest is shown.
-pub(super) async fn view(context: &Context, stored: &Stored, observed: &Observed, count: usize) -> View {
+/// The output for one server. What cannot be read is marked, and the rest is shown.
+pub(super) async fn view(
+    context: &Context,
+    stored: &Stored,
+    observed: &Observed,
+    count: usize,
+) -> ServerView {
     let children = children::children(observed, &context.caches);
-    let mut view = View::of(stored, children);
+    let mut view = ServerView::of(stored, children);
     let mut objects = BTreeSet::from([format!("DittoServer/{}", view.name)]);
     view.names(&mut objects);
     match events::about(&context.client, &view.namespace, &objects).await {
@@ -65,7 +70,7 @@ pub(super) async fn view(context: &Context, stored: &Stored, observed: &Observed
     view
 }
 
-fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Error> {
+fn print(views: &[ServerView], cluster: &Cluster, args: &StatusArgs) -> Result<(), Error> {
     let encode = |error: &dyn std::fmt::Display| Error::Encode(error.to_string());
     let value = match (&args.name, views) {
         (Some(_), [view]) => serde_json::to_value(view),
@@ -81,7 +86,7 @@ fn print(views: &[View], cluster: &Cluster, args: &StatusArgs) -> Result<(), Err
             } else {
                 format!("the namespace {}", cluster.namespace)
             };
-            paint::tell(&format!("No DittoServer in {place}."));
+            paint::warn(&format!("No DittoServer in {place}."));
             String::new()
         }
         OutputFormat::Text => {

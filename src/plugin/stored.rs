@@ -1,7 +1,7 @@
-//! A stored server, whether or not it parses. Pure.
+//! A stored server, which may not parse. Pure.
 //!
-//! The schema keeps out what does not parse, but an object stored under an older, looser one stays. It is told of, and hides
-//! no other server.
+//! The schema refuses objects that do not parse, but one that was stored under an older schema still exists. The commands show it,
+//! and still show the other servers.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::api::{DittoServer, DittoServerSpec};
 
 /// A stored server.
 pub(super) struct Stored {
-    /// As it is stored, fields that this version does not know included.
+    /// As it is stored, including fields that this version does not know.
     pub(super) object: DynamicObject,
-    /// As this version reads it; where it does not parse, what parses of it.
+    /// As this version parses it. If it does not parse, the part that does.
     pub(super) server: Arc<DittoServer>,
-    /// Why it does not parse, in the parser's words.
+    /// The error of the parser.
     pub(super) problem: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Stored {
     pub(super) fn of(object: DynamicObject) -> Self {
         let (server, problem) = match parsed(&object) {
             Ok(server) => (server, None),
-            Err(error) => (salvaged(&object), Some(error.to_string())),
+            Err(error) => (parsed_in_part(&object), Some(error.to_string())),
         };
         Self {
             object,
@@ -55,8 +55,8 @@ pub(super) fn parsed(object: &DynamicObject) -> serde_json::Result<DittoServer> 
     serde_json::from_value(serde_json::to_value(object)?)
 }
 
-/// Of the spec, each field that parses by itself; of the status, all or nothing.
-fn salvaged(object: &DynamicObject) -> DittoServer {
+/// Each field of the spec that parses on its own, and the status if it parses.
+fn parsed_in_part(object: &DynamicObject) -> DittoServer {
     let mut kept = json!({"storage": {"metadataSize": ""}});
     for (key, value) in object.data["spec"].as_object().into_iter().flatten() {
         let mut with = kept.clone();
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_parses_of_a_server_is_kept_and_the_problem_is_told() {
+    fn the_part_of_a_server_that_parses_is_kept_with_the_error() {
         let object = json!({
             "apiVersion": "dittofs.dittofs.com/v1alpha1",
             "kind": "DittoServer",
@@ -103,12 +103,12 @@ mod tests {
             "{:?}",
             stored.problem
         );
-        let said = stored.whole().unwrap_err().to_string();
-        assert!(said.contains("`kubectl edit dittoserver odd -n d`"), "{said}");
+        let error = stored.whole().unwrap_err().to_string();
+        assert!(error.contains("`kubectl edit dittoserver odd -n d`"), "{error}");
     }
 
     #[test]
-    fn a_server_with_nonsense_in_the_place_of_its_spec_is_still_one() {
+    fn a_server_whose_spec_is_not_an_object_is_still_shown() {
         for data in [
             json!({"spec": 5}),
             json!({"spec": {"storage": "a lot"}, "status": "fine"}),

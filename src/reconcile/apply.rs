@@ -12,6 +12,7 @@
 //! | `secrets.rs` … `pod.rs` | what is peculiar to one kind |
 //! | `prerequisites.rs` | what may be written if an earlier child failed; pure |
 //! | `compare.rs` | whether an object holds what is desired; pure |
+//! | `drift.rs` | writes that did not last: a policy or another program changes a field again |
 //! | `managed_fields.rs` | which fields of other managers become ours; pure |
 //! | `dry_run.rs` | what an apply would do, for `kubectl dittofs diff` |
 
@@ -20,6 +21,7 @@ mod claims;
 pub mod compare;
 mod config_map;
 mod database;
+pub mod drift;
 pub mod dry_run;
 mod error;
 mod managed_fields;
@@ -68,7 +70,7 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
     };
     let prerequisites = Prerequisites::of(applied.is_complete());
     // Neither waits for the other: a pod may start on a small volume, and a volume is expanded under any pod.
-    claims::expand(writer, &mut applied, &desired.growths).await;
+    claims::expand(writer, &mut applied, &desired.expansions).await;
     services::apply(writer, &mut applied, desired).await;
     network_policy::apply(writer, &mut applied, &desired.network_policy).await;
     database::apply(writer, &mut applied, &desired.database, prerequisites).await;

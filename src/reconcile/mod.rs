@@ -29,9 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::runtime::events::Event;
 use thiserror::Error;
 
 use self::context::Context;
@@ -41,7 +39,6 @@ use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
-use crate::domain::observed::Observed;
 use crate::domain::validate::validate;
 use crate::domain::{self, volumes};
 
@@ -113,8 +110,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let deadline = time_left(&inputs, &conditions, now);
     let after = domain::status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
-    let mut transitions = domain::events::story(&before, &after, &applied);
-    transitions.extend(database_changed(&observed, &applied));
+    let transitions = domain::events::of_reconcile(&observed, &before, &after, &applied);
     events::publish(context, server, &transitions).await;
     if is_deleting {
         // The server may be gone by now. Its finalizer is removed even if its status cannot be written.
@@ -125,15 +121,10 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     finalizer?;
     complete(&applied)?;
     // No watch reports that time has passed.
-    let due = [deadline, volumes::follows_in(&observed)].into_iter().flatten();
+    let due = [deadline, volumes::may_follow_in(&observed), applied.retry_in()]
+        .into_iter()
+        .flatten();
     Ok(Action::requeue(due.fold(context.resync, Duration::min)))
-}
-
-/// The event of a server that uses another database from now on.
-fn database_changed(observed: &Observed, applied: &Applied) -> Option<Event> {
-    let before = domain::events::Run::of(&observed.stateful_set, &observed.config_map);
-    let after = domain::events::Run::of(&applied.stateful_set, &applied.config_map);
-    domain::events::moved(&observed.server.name_any(), before, after)
 }
 
 fn complete(applied: &Applied) -> Result<(), Error> {

@@ -106,7 +106,7 @@ impl Series {
         }
         let progressing = conditions().find(|found| found.type_ == PROGRESSING);
         let reason = progressing.and_then(|progressing| {
-            reasons::STUCK_VOLUME
+            reasons::BLOCKED_VOLUME
                 .into_iter()
                 .find(|stuck| *stuck == progressing.reason)
         });
@@ -223,7 +223,7 @@ mod tests {
             series.retain(|line| line.starts_with("volume_stuck"));
             series
         };
-        for reason in reasons::STUCK_VOLUME {
+        for reason in reasons::BLOCKED_VOLUME {
             assert_eq!(with(reason), [format!(r#"volume_stuck{{reason="{reason}"}} 1"#)]);
         }
         assert!(with("ReconcileComplete").is_empty() && with("ThirdParty").is_empty());

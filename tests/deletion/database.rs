@@ -43,7 +43,7 @@ async fn a_kept_database_keeps_the_secrets_that_it_uses() {
     let spec = json!({"percona": percona(false), "storage": storage("Delete")});
     world.create(&fixtures::server("files", spec)).await;
     world.ready("files").await;
-    delete(&world, "retention: Delete beside a database that stays").await;
+    delete(&world, "retention: Delete with a kept database").await;
     let kept: [&[&str]; 3] = [&["database/files-postgres"], &SECRETS, &DATABASE_SECRETS];
     assert_eq!(left(&world).await, kept.concat());
     simulator.check().expect("the database operator lives");

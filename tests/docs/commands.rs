@@ -217,7 +217,7 @@ async fn backup_saves_a_server_that_is_restored_after_its_loss() {
     reader.follow_without("restore", "dataSource:").await;
     let restored: Secret = reader.world.get("minimal-jwt-secret").await;
     assert_ne!(restored.uid(), key.uid());
-    assert_eq!(restored.data, key.data, "nobody has to sign in again");
+    assert_eq!(restored.data, key.data, "users need not sign in again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,7 +34,7 @@ async fn answer(address: std::net::SocketAddr, trusted: &Certificate) -> Option<
 
 async fn until_shown(operator: &Process, address: std::net::SocketAddr, trusted: &Certificate) {
     let deadline = Instant::now() + wait::LONGEST;
-    // The token belongs to nobody. That the operator asks for one shows that the handshake succeeded.
+    // The token is invalid. That the operator asks for one shows that the handshake succeeded.
     while answer(address, trusted).await != Some(StatusCode::UNAUTHORIZED) {
         assert!(Instant::now() < deadline, "never shown:\n{}", operator.log());
         tokio::time::sleep(POLL * 10).await;

@@ -2,6 +2,7 @@
 
 mod chart;
 mod chart_rights;
+mod chart_values;
 mod generated;
 mod health;
 mod install;

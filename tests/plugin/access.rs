@@ -2,27 +2,27 @@
 
 use serde_json::json;
 
-use super::{Limited, applied, fed, manifest, run};
+use super::{LimitedUser, applied, manifest, run, run_with_input};
 use crate::support::{World, fixtures};
 
 #[tokio::test]
 async fn without_the_right_to_read_secrets_diff_does_not_say_that_the_pod_keeps_running() {
     let world = World::new("access").await;
     applied(&world, json!({"image": "example.org/dittofs:1"})).await;
-    let user = Limited::without(&world, &["secrets"], json!([])).await;
+    let user = LimitedUser::without(&world, &["secrets"], json!([])).await;
     let mut command = user.command(&world);
     command.args(["diff", "-f", "-"]);
-    let said = fed(command, manifest(json!({"image": "example.org/dittofs:2"}))).await;
-    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    let output = run_with_input(command, manifest(json!({"image": "example.org/dittofs:2"}))).await;
+    assert_eq!(output.code, Some(2), "{}{}", output.text, output.error);
     for wanted in [
-        "Whether the pod restarts is not known",
+        "It is unknown whether the pod restarts",
         "files-jwt-secret",
         "`get` on secrets in the namespace",
     ] {
-        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+        assert!(output.text.contains(wanted), "{wanted}: {}", output.text);
     }
     for wrong in ["does not restart", "No change.", "the operator may get"] {
-        assert!(!said.text.contains(wrong), "{wrong}: {}", said.text);
+        assert!(!output.text.contains(wrong), "{wrong}: {}", output.text);
     }
 }
 
@@ -30,26 +30,26 @@ async fn without_the_right_to_read_secrets_diff_does_not_say_that_the_pod_keeps_
 async fn without_the_right_to_list_pods_status_does_not_say_that_there_is_none() {
     let world = World::new("access").await;
     applied(&world, json!({})).await;
-    let user = Limited::without(&world, &["pods"], json!([])).await;
+    let user = LimitedUser::without(&world, &["pods"], json!([])).await;
     let mut command = user.command(&world);
     command.args(["diff", "files"]);
-    let said = run(command).await;
-    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    let output = run(command).await;
+    assert_eq!(output.code, Some(2), "{}{}", output.text, output.error);
     assert!(
-        said.text.contains(r#"cannot list resource "pods""#),
+        output.text.contains(r#"cannot list resource "pods""#),
         "{}",
-        said.text
+        output.text
     );
-    assert!(!said.text.contains("There is no pod"), "{}", said.text);
+    assert!(!output.text.contains("There is no pod"), "{}", output.text);
 
     let mut command = user.command(&world);
     command.args(["status", "files"]);
-    let said = run(command).await;
-    assert!(said.text.contains("? Pod files-0"), "{}", said.text);
+    let output = run(command).await;
+    assert!(output.text.contains("? Pod files-0"), "{}", output.text);
     assert!(
-        said.text.contains(r#"cannot list resource "pods""#),
+        output.text.contains(r#"cannot list resource "pods""#),
         "{}",
-        said.text
+        output.text
     );
 }
 
@@ -59,17 +59,18 @@ async fn without_the_right_to_write_diff_names_the_missing_permission() {
     applied(&world, json!({"image": "example.org/dittofs:1"})).await;
     let reader = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": ["*"], "resources": ["dittoservers"], "verbs": ["patch"]}]);
-    let user = Limited::new(&world, reader).await;
+    let user = LimitedUser::new(&world, reader).await;
     let mut command = user.command(&world);
     command.args(["diff", "-f", "-"]);
     let grown = json!({"image": "example.org/dittofs:1", "storage": {"metadataSize": "2Gi"}});
-    let said = fed(command, manifest(grown)).await;
-    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    let output = run_with_input(command, manifest(grown)).await;
+    assert_eq!(output.code, Some(2), "{}{}", output.text, output.error);
     assert!(
-        said.text
+        output
+            .text
             .contains(r#"cannot patch resource "persistentvolumeclaims""#),
         "{}",
-        said.text
+        output.text
     );
 }
 
@@ -79,12 +80,12 @@ async fn a_refused_list_is_reported_with_the_missing_permission() {
     world.create(&fixtures::minimal("files")).await;
     let get =
         json!([{"apiGroups": ["dittofs.dittofs.com"], "resources": ["dittoservers"], "verbs": ["get"]}]);
-    let user = Limited::new(&world, get).await;
+    let user = LimitedUser::new(&world, get).await;
     let mut command = user.command(&world);
     command.args(["status", "files"]);
-    let said = run(command).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert_eq!(said.error, "", "nothing was slow");
+    let output = run(command).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
+    assert_eq!(output.error, "", "nothing was slow");
     for kind in [
         "pods",
         "services",
@@ -93,9 +94,9 @@ async fn a_refused_list_is_reported_with_the_missing_permission() {
         "events",
     ] {
         let wanted = format!("cannot list resource \"{kind}\"");
-        assert!(said.text.contains(&wanted), "{wanted}: {}", said.text);
+        assert!(output.text.contains(&wanted), "{wanted}: {}", output.text);
     }
-    assert!(!said.text.contains("Failing"), "{}", said.text);
+    assert!(!output.text.contains("Failing"), "{}", output.text);
 }
 
 #[tokio::test]
@@ -105,11 +106,11 @@ async fn the_rights_to_get_one_server_and_to_list_its_children_are_enough() {
     world.ready("files").await;
     let get =
         json!([{"apiGroups": ["dittofs.dittofs.com"], "resources": ["dittoservers"], "verbs": ["get"]}]);
-    let user = Limited::without(&world, &["dittoservers"], get).await;
+    let user = LimitedUser::without(&world, &["dittoservers"], get).await;
     let mut command = user.command(&world);
     command.args(["status", "files"]);
-    let said = run(command).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
-    assert_eq!(said.error, "");
-    assert!(!said.text.contains('?'), "{}", said.text);
+    let output = run(command).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
+    assert_eq!(output.error, "");
+    assert!(!output.text.contains('?'), "{}", output.text);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Folder, Limited, run};
+use super::{Folder, LimitedUser, run};
 use crate::support::{World, fixtures, wait};
 
 /// A folder for the PATH in which kubectl finds the plugin and its completion.
@@ -28,15 +28,15 @@ async fn offered(world: &World, folder: &Folder, kubeconfig: &Path, words: &[&st
         .env("KUBECONFIG", kubeconfig)
         .args(["__complete", "dittofs"])
         .args(words);
-    let said = run(kubectl).await;
-    assert_eq!(said.code, Some(0), "{}", said.error);
+    let output = run(kubectl).await;
+    assert_eq!(output.code, Some(0), "{}", output.error);
     // These texts are kubectl's own.
-    let ours = said
+    let ours = output
         .error
         .lines()
         .find(|line| !line.starts_with("[Debug] ") && !line.starts_with("Completion ended "));
     assert_eq!(ours, None, "it is silent");
-    said.text.lines().map(str::to_owned).collect()
+    output.text.lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]
@@ -60,13 +60,13 @@ async fn kubectl_completes_commands_flags_values_and_names_of_servers() {
         (
             vec!["status", "--output", "js"],
             vec![
-                "json\tFor programs: one object for a named server, else a list",
+                "json\tFor programs: an object if a name is given, otherwise a list",
                 ":4",
             ],
         ),
         (
             vec!["status", "--output=ya"],
-            vec!["yaml\tAs `json`, in YAML", ":4"],
+            vec!["yaml\tThe same as `json`, in YAML", ":4"],
         ),
         (
             vec!["status", "-n", &namespace[..namespace.len() - 1]],
@@ -76,7 +76,7 @@ async fn kubectl_completes_commands_flags_values_and_names_of_servers() {
         (
             vec!["diff", "--percona"],
             vec![
-                "--percona-registry\tRegistry and path that replace `docker.io/percona` in the default database images; as the operator runs with it",
+                "--percona-registry\tRegistry and path that replace `docker.io/percona` in the default database images. Use the same value as the operator",
                 ":4",
             ],
         ),
@@ -102,7 +102,7 @@ async fn without_a_cluster_or_the_right_to_list_servers_completion_offers_no_nam
     let world = World::without_operator("completion").await;
     world.create(&fixtures::minimal("files")).await;
     let folder = installed(&world);
-    let nobody = Limited::new(&world, json!([])).await;
+    let nobody = LimitedUser::new(&world, json!([])).await;
     let words = ["status", "-n", &world.namespace, ""];
     for kubeconfig in [
         nobody.kubeconfig.as_path(),

@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Service};
 use serde_json::json;
 
-use super::{against, applied, plugin};
+use super::{applied, diff_of, plugin};
 use crate::support::{World, fixtures, wait};
 use crate::takeover::go_operator;
 
@@ -17,16 +17,20 @@ async fn a_stable_server_has_no_difference_and_diff_writes_nothing() {
     // It would still write its last events.
     world.stop_operator().await;
     let before = world.audit().writes().len();
-    for said in [
+    for output in [
         plugin(&world, &["diff", "files"]).await,
-        against(&world, spec).await,
+        diff_of(&world, spec).await,
     ] {
-        assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
-        assert!(said.text.contains("No change. "), "{}", said.text);
-        assert!(said.text.contains("The pod does not restart."), "{}", said.text);
+        assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
+        assert!(output.text.contains("No change. "), "{}", output.text);
+        assert!(
+            output.text.contains("The pod does not restart."),
+            "{}",
+            output.text
+        );
     }
-    let said = against(&world, json!({"image": "example.org/dittofs:2"})).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = diff_of(&world, json!({"image": "example.org/dittofs:2"})).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     assert_eq!(world.audit().writes().len(), before);
 }
 
@@ -34,18 +38,18 @@ async fn a_stable_server_has_no_difference_and_diff_writes_nothing() {
 async fn a_new_image_is_shown_as_the_reason_for_a_restart() {
     let world = World::new("diff").await;
     applied(&world, json!({"image": "example.org/dittofs:1"})).await;
-    let said = against(&world, json!({"image": "example.org/dittofs:2"})).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    insta::assert_snapshot!("image", said.text.replace(&world.namespace, "NAMESPACE"));
+    let output = diff_of(&world, json!({"image": "example.org/dittofs:2"})).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
+    insta::assert_snapshot!("image", output.text.replace(&world.namespace, "NAMESPACE"));
 }
 
 #[tokio::test]
 async fn an_added_or_removed_service_annotation_restarts_nothing() {
     let world = World::new("diff").await;
     applied(&world, json!({"service": {"annotations": {"old": "1"}}})).await;
-    let said = against(&world, json!({"service": {"annotations": {"new": "2"}}})).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    insta::assert_snapshot!("annotation", said.text.replace(&world.namespace, "NAMESPACE"));
+    let output = diff_of(&world, json!({"service": {"annotations": {"new": "2"}}})).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
+    insta::assert_snapshot!("annotation", output.text.replace(&world.namespace, "NAMESPACE"));
 
     // The operator does what the diff predicted.
     world
@@ -60,38 +64,42 @@ async fn an_added_or_removed_service_annotation_restarts_nothing() {
         annotations.contains_key("new") && !annotations.contains_key("old")
     };
     wait::until(world.api::<Service>(), "files-api", "as predicted", is_done).await;
-    let said = plugin(&world, &["diff", "files"]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["diff", "files"]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
 }
 
 #[tokio::test]
 async fn a_changed_configuration_is_shown_as_the_reason_for_a_restart() {
     let world = World::new("diff").await;
     applied(&world, json!({})).await;
-    let said = against(&world, json!({"logging": {"level": "DEBUG"}})).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = diff_of(&world, json!({"logging": {"level": "DEBUG"}})).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     assert!(
-        said.text.contains("ConfigMap files-config (live)"),
+        output.text.contains("ConfigMap files-config (live)"),
         "{}",
-        said.text
+        output.text
     );
-    assert!(said.text.contains("config.yaml changes"), "{}", said.text);
+    assert!(output.text.contains("config.yaml changes"), "{}", output.text);
 }
 
 #[tokio::test]
 async fn diff_says_that_a_server_is_stopped_or_new() {
     let world = World::new("diff").await;
-    let said = against(&world, json!({})).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = diff_of(&world, json!({})).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     assert!(
-        said.text.contains("StatefulSet files would be created"),
+        output.text.contains("StatefulSet files would be created"),
         "{}",
-        said.text
+        output.text
     );
-    assert!(said.text.contains("A pod is started."), "{}", said.text);
+    assert!(output.text.contains("A pod will be started."), "{}", output.text);
     applied(&world, json!({})).await;
-    let said = against(&world, json!({"replicas": 0})).await;
-    assert!(said.text.contains("The pod is stopped."), "{}", said.text);
+    let output = diff_of(&world, json!({"replicas": 0})).await;
+    assert!(
+        output.text.contains("The pod will be stopped."),
+        "{}",
+        output.text
+    );
 }
 
 #[tokio::test]
@@ -105,14 +113,14 @@ async fn diff_shows_which_manual_edits_would_be_reverted() {
             json!({"metadata": {"labels": {"instance": "stolen", "mine": "stays"}}}),
         )
         .await;
-    let said = plugin(&world, &["diff", "files"]).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert!(said.text.contains("-    instance: stolen"), "{}", said.text);
-    assert!(said.text.contains("+    instance: files"), "{}", said.text);
+    let output = plugin(&world, &["diff", "files"]).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
+    assert!(output.text.contains("-    instance: stolen"), "{}", output.text);
+    assert!(output.text.contains("+    instance: files"), "{}", output.text);
     assert!(
-        !said.text.contains("mine"),
+        !output.text.contains("mine"),
         "a label of another writer is kept: {}",
-        said.text
+        output.text
     );
 }
 
@@ -121,34 +129,42 @@ async fn an_expanded_volume_restarts_nothing_and_an_added_volume_restarts_the_po
     let world = World::new("diff").await;
     applied(&world, json!({})).await;
     let grown = json!({"storage": {"metadataSize": "2Gi"}});
-    let said = against(&world, grown).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = diff_of(&world, grown).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     let predicted = "PersistentVolumeClaim metadata-files-0 would grow from 1Gi to 2Gi";
-    assert!(said.text.contains(predicted), "{}", said.text);
-    assert!(said.text.contains("The pod does not restart."), "{}", said.text);
+    assert!(output.text.contains(predicted), "{}", output.text);
+    assert!(
+        output.text.contains("The pod does not restart."),
+        "{}",
+        output.text
+    );
 
     let added = json!({"storage": {"metadataSize": "1Gi", "contentSize": "1Gi"}});
-    let said = against(&world, added).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert!(said.text.contains("StatefulSet files (desired)"), "{}", said.text);
-    assert!(said.text.contains("      name: content\n"), "{}", said.text);
+    let output = diff_of(&world, added).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     assert!(
-        !said.text.contains("volumeMode"),
-        "templates that stay are not shown as changed: {}",
-        said.text
+        output.text.contains("StatefulSet files (desired)"),
+        "{}",
+        output.text
     );
-    assert!(said.text.contains("The pod restarts:"), "{}", said.text);
+    assert!(output.text.contains("      name: content\n"), "{}", output.text);
+    assert!(
+        !output.text.contains("volumeMode"),
+        "templates that stay are not shown as changed: {}",
+        output.text
+    );
+    assert!(output.text.contains("The pod restarts:"), "{}", output.text);
 }
 
 #[tokio::test]
 async fn a_service_that_the_spec_no_longer_wants_would_be_deleted() {
     let world = World::new("diff").await;
     applied(&world, json!({"metrics": {"enabled": true}})).await;
-    let said = against(&world, json!({})).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = diff_of(&world, json!({})).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     let goes = "Service files-metrics would be deleted";
-    assert!(said.text.contains(goes), "{}", said.text);
-    assert!(said.text.contains("The pod restarts:"), "{}", said.text);
+    assert!(output.text.contains(goes), "{}", output.text);
+    assert!(output.text.contains("The pod restarts:"), "{}", output.text);
 }
 
 #[tokio::test]
@@ -158,19 +174,19 @@ async fn no_restart_is_predicted_while_the_config_map_has_another_owner() {
     world
         .create::<ConfigMap>(&serde_json::from_value(foreign).expect("a ConfigMap"))
         .await;
-    let said = against(&world, json!({"percona": {"enabled": true}})).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = diff_of(&world, json!({"percona": {"enabled": true}})).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     for wanted in [
-        "ConfigMap files-config: belongs to nobody that this operator knows",
+        "ConfigMap files-config: belongs to an unknown owner",
         "PerconaPGCluster files-postgres: waits for an earlier child",
-        "There is no pod, and none is started.",
+        "There is no pod, and none will be started.",
     ] {
-        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+        assert!(output.text.contains(wanted), "{wanted}: {}", output.text);
     }
-    let said = against(&world, json!({})).await;
+    let output = diff_of(&world, json!({})).await;
     let waits = "StatefulSet files: waits for an earlier child";
-    assert!(said.text.contains(waits), "{}", said.text);
-    assert!(!said.text.contains("A pod is started"), "{}", said.text);
+    assert!(output.text.contains(waits), "{}", output.text);
+    assert!(!output.text.contains("A pod will be started"), "{}", output.text);
 
     // The operator does what the diff predicted.
     world.create(&fixtures::minimal("files")).await;
@@ -188,11 +204,11 @@ async fn no_restart_is_predicted_while_the_config_map_has_another_owner() {
 async fn no_restart_is_predicted_for_a_pod_that_the_api_server_would_refuse() {
     let world = World::without_operator("diff").await;
     let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
-    let said = against(&world, json!({"resources": resources})).await;
-    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    let output = diff_of(&world, json!({"resources": resources})).await;
+    assert_eq!(output.code, Some(2), "{}{}", output.text, output.error);
     let why = "must be less than or equal to memory limit";
-    assert!(said.text.contains(why), "{}", said.text);
-    assert!(!said.text.contains("A pod is started"), "{}", said.text);
+    assert!(output.text.contains(why), "{}", output.text);
+    assert!(!output.text.contains("A pod will be started"), "{}", output.text);
 }
 
 #[tokio::test]
@@ -201,14 +217,14 @@ async fn the_configuration_does_not_change_while_the_stateful_set_would_be_refus
     applied(&world, json!({})).await;
     let half = json!({"limits": {"example.org/device": "500m"}});
     let bad = json!({"logging": {"level": "DEBUG"}, "resources": half});
-    let said = against(&world, bad).await;
-    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    let output = diff_of(&world, bad).await;
+    assert_eq!(output.code, Some(2), "{}{}", output.text, output.error);
     for wanted in [
         "ConfigMap files-config: stays as it is",
         "StatefulSet files: apply failed:",
         "must be an integer",
     ] {
-        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+        assert!(output.text.contains(wanted), "{wanted}: {}", output.text);
     }
 }
 
@@ -217,9 +233,13 @@ async fn a_volume_that_cannot_be_expanded_is_reported() {
     let world = World::new("diff").await;
     let storage = |size: &str| json!({"storage": {"metadataSize": size, "storageClassName": "fixed"}});
     applied(&world, storage("1Gi")).await;
-    let said = against(&world, storage("2Gi")).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
-    assert!(said.text.contains("note: VolumeNotExpandable:"), "{}", said.text);
+    let output = diff_of(&world, storage("2Gi")).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
+    assert!(
+        output.text.contains("note: VolumeNotExpandable:"),
+        "{}",
+        output.text
+    );
 }
 
 #[tokio::test]
@@ -234,16 +254,16 @@ async fn no_restart_is_predicted_while_a_quota_refuses_the_configuration() {
         used.is_some_and(|used| !used.is_empty())
     })
     .await;
-    let said = against(&world, json!({})).await;
-    assert_eq!(said.code, Some(2), "{}{}", said.text, said.error);
+    let output = diff_of(&world, json!({})).await;
+    assert_eq!(output.code, Some(2), "{}{}", output.text, output.error);
     for wanted in [
         "ConfigMap files-config: create failed:",
         "exceeded quota: none",
         "StatefulSet files: waits for an earlier child",
     ] {
-        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+        assert!(output.text.contains(wanted), "{wanted}: {}", output.text);
     }
-    assert!(!said.text.contains("A pod is started"), "{}", said.text);
+    assert!(!output.text.contains("A pod will be started"), "{}", output.text);
 }
 
 #[tokio::test]
@@ -263,8 +283,8 @@ async fn diff_predicts_the_takeover_from_the_go_operator() {
 }
 
 async fn foretells_the_take_over(world: &World) {
-    let said = plugin(world, &["diff", "files"]).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = plugin(world, &["diff", "files"]).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     for wanted in [
         "ConfigMap files-config (live)",
         "- name: DATABASE_URL",
@@ -273,6 +293,6 @@ async fn foretells_the_take_over(world: &World) {
         "-      initContainers:",
         "The pod restarts:",
     ] {
-        assert!(said.text.contains(wanted), "{wanted}: {}", said.text);
+        assert!(output.text.contains(wanted), "{wanted}: {}", output.text);
     }
 }

@@ -6,14 +6,14 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 
-use super::{Said, against, applied, command, fed, manifest};
+use super::{CommandOutput, applied, command, diff_of, manifest, run_with_input};
 use crate::support::World;
 
 /// The output of `diff -f -` for this text.
-async fn against_text(world: &World, text: String) -> Said {
+async fn diff_of_text(world: &World, text: String) -> CommandOutput {
     let mut command = command(&world.control_plane().kubeconfig());
     command.args(["-n", &world.namespace, "diff", "-f", "-"]);
-    fed(command, text).await
+    run_with_input(command, text).await
 }
 
 /// A manifest with a field that does not exist.
@@ -26,9 +26,9 @@ fn mistyped() -> Value {
 #[tokio::test]
 async fn a_manifest_that_the_api_server_refuses_is_an_error() {
     let world = World::new("diff").await;
-    let said = against(&world, json!({"replicas": 7})).await;
-    assert_eq!(said.code, Some(2), "{}", said.text);
-    assert!(said.error.contains("spec.replicas"), "{}", said.error);
+    let output = diff_of(&world, json!({"replicas": 7})).await;
+    assert_eq!(output.code, Some(2), "{}", output.text);
+    assert!(output.error.contains("spec.replicas"), "{}", output.error);
 }
 
 #[tokio::test]
@@ -37,8 +37,8 @@ async fn manual_annotations_are_kept_under_a_manifest_without_them() {
     applied(&world, json!({})).await;
     let paused = json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": "true"}}});
     world.merge::<DittoServer>("files", paused).await;
-    let said = against(&world, json!({"image": "example.org/dittofs:2"})).await;
-    assert!(said.text.contains("the server is paused"), "{}", said.text);
+    let output = diff_of(&world, json!({"image": "example.org/dittofs:2"})).await;
+    assert!(output.text.contains("the server is paused"), "{}", output.text);
 }
 
 #[tokio::test]
@@ -46,24 +46,24 @@ async fn a_wrong_type_in_a_new_manifest_is_reported_with_the_api_servers_message
     let world = World::without_operator("manifest").await;
     let mut wrong: Value = serde_json::from_str(&manifest(json!({}))).expect("JSON");
     wrong["spec"]["storage"] = json!("a lot");
-    let said = against_text(&world, wrong.to_string()).await;
-    assert_eq!(said.code, Some(2), "{}", said.text);
-    assert!(said.error.contains("spec.storage"), "{}", said.error);
-    assert!(said.error.contains("Mend the manifest"), "{}", said.error);
-    assert!(!said.error.contains("kubectl edit"), "{}", said.error);
+    let output = diff_of_text(&world, wrong.to_string()).await;
+    assert_eq!(output.code, Some(2), "{}", output.text);
+    assert!(output.error.contains("spec.storage"), "{}", output.error);
+    assert!(output.error.contains("Correct the manifest"), "{}", output.error);
+    assert!(!output.error.contains("kubectl edit"), "{}", output.error);
 }
 
 #[tokio::test]
 async fn a_field_that_does_not_exist_is_an_error_in_a_new_manifest_and_over_a_stored_server() {
     let world = World::new("manifest").await;
-    let said = against_text(&world, mistyped().to_string()).await;
-    assert_eq!(said.code, Some(2), "new: {}", said.text);
-    assert!(said.error.contains("spec.imag"), "{}", said.error);
+    let output = diff_of_text(&world, mistyped().to_string()).await;
+    assert_eq!(output.code, Some(2), "new: {}", output.text);
+    assert!(output.error.contains("spec.imag"), "{}", output.error);
 
     applied(&world, json!({})).await;
-    let said = against_text(&world, mistyped().to_string()).await;
-    assert_eq!(said.code, Some(2), "by kubectl apply: {}", said.text);
-    assert!(said.error.contains("spec.imag"), "{}", said.error);
+    let output = diff_of_text(&world, mistyped().to_string()).await;
+    assert_eq!(output.code, Some(2), "by kubectl apply: {}", output.text);
+    assert!(output.error.contains("spec.imag"), "{}", output.error);
 
     // Like the writes of Argo CD and Flux.
     let resource = ApiResource::erase::<DittoServer>(&());
@@ -73,7 +73,7 @@ async fn a_field_that_does_not_exist_is_an_error_in_a_new_manifest_and_over_a_st
         .patch("files", &PatchParams::apply("flux").force(), &Patch::Apply(&good))
         .await
         .expect("it is applied");
-    let said = against_text(&world, mistyped().to_string()).await;
-    assert_eq!(said.code, Some(2), "by server-side apply: {}", said.text);
-    assert!(said.error.contains("spec.imag"), "{}", said.error);
+    let output = diff_of_text(&world, mistyped().to_string()).await;
+    assert_eq!(output.code, Some(2), "by server-side apply: {}", output.text);
+    assert!(output.error.contains("spec.imag"), "{}", output.error);
 }

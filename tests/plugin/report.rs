@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use serde_json::json;
 
-use super::{Folder, Limited, plugin, run};
+use super::{Folder, LimitedUser, plugin, run};
 use crate::support::{World, fixtures};
 use crate::takeover::go_operator;
 
@@ -100,8 +100,8 @@ async fn the_archive_holds_everything_except_secret_values() {
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
     let path = archive.to_str().expect("UTF-8");
-    let said = plugin(&world, &["report", "files", "-o", path]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["report", "files", "-o", path]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     let again = plugin(&world, &["report", "files", "-o", path]).await;
     assert_eq!(again.code, Some(2), "a file is not overwritten: {}", again.text);
@@ -111,7 +111,7 @@ async fn the_archive_holds_everything_except_secret_values() {
         file.unwrap_or_else(|| panic!("{name} is not among {:?}", files.keys()))
     };
     for (name, wanted) in [
-        ("README.txt", "What is left out"),
+        ("README.txt", "What was left out"),
         ("status.txt", "AllConditionsMet"),
         ("dittoserver.yaml", "the key is (redacted)"),
         ("statefulsets.yaml", "kind: StatefulSet"),
@@ -149,8 +149,8 @@ async fn a_report_about_a_server_of_the_go_operator_is_complete() {
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
     let path = archive.to_str().expect("UTF-8");
-    let said = plugin(&world, &["report", "files", "-o", path]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["report", "files", "-o", path]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     for (name, wanted) in [
         ("statefulsets.yaml", "wait-for-postgres"),
@@ -183,13 +183,13 @@ async fn unreadable_objects_are_listed_and_the_rest_is_in_the_archive() {
     let world = World::new("report").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    let user = Limited::without(&world, &["events", "services"], json!([])).await;
+    let user = LimitedUser::without(&world, &["events", "services"], json!([])).await;
     let folder = Folder::new(&world, "report");
     let archive = folder.join("report.tar.gz");
     let mut command = user.command(&world);
     command.args(["report", "files", "-o", archive.to_str().expect("UTF-8")]);
-    let said = run(command).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = run(command).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     let readme = &files["dittofs-report-files/README.txt"];
     for kind in ["events", "services"] {

@@ -5,12 +5,12 @@ use k8s_openapi::api::core::v1::Event;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{Said, command, plugin, run};
+use super::{CommandOutput, command, plugin, run};
 use crate::support::{World, fixtures, wait};
 
 /// The tree and the conditions, with everything replaced that differs between runs. Events are left out.
-fn stable(world: &World, said: &Said) -> String {
-    let text = said.text.split("\nLast events").next().unwrap_or_default();
+fn stable(world: &World, output: &CommandOutput) -> String {
+    let text = output.text.split("\nLast events").next().unwrap_or_default();
     let mut text = text.replace(&world.namespace, "NAMESPACE");
     for (pattern, name) in [
         (r"\d+[smhd] old", "AGE old"),
@@ -31,10 +31,10 @@ async fn a_ready_server_is_shown_without_a_cross_and_the_exit_status_is_0() {
     let world = World::new("status").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
-    let said = plugin(&world, &["status", "files"]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
-    insta::assert_snapshot!("ready", stable(&world, &said));
-    assert!(said.text.contains("Last events"), "{}", said.text);
+    let output = plugin(&world, &["status", "files"]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
+    insta::assert_snapshot!("ready", stable(&world, &output));
+    assert!(output.text.contains("Last events"), "{}", output.text);
 }
 
 #[tokio::test]
@@ -49,9 +49,9 @@ async fn a_crashing_server_shows_the_cause_next_to_its_pod_and_the_exit_status_i
                 .is_some_and(|condition| condition.message.contains("crashes in a loop"))
         })
         .await;
-    let said = plugin(&world, &["status", "files"]).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    insta::assert_snapshot!("crashing", stable(&world, &said));
+    let output = plugin(&world, &["status", "files"]).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
+    insta::assert_snapshot!("crashing", stable(&world, &output));
 }
 
 #[tokio::test]
@@ -69,19 +69,19 @@ async fn children_that_differ_from_the_spec_have_a_cross() {
             wait::is(server, "ConfigReady", "False", "ConfigOutdated")
         })
         .await;
-    let said = plugin(&world, &["status", "files"]).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["status", "files"]).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     for (kind, summary) in [
-        ("StatefulSet files ", "1/1 ready, not as the spec asks"),
+        ("StatefulSet files ", "1/1 ready, differs from the spec"),
         (
             "ConfigMap files-config ",
-            "the server's configuration, not as the spec asks",
+            "the server's configuration, differs from the spec",
         ),
     ] {
-        let mut lines = said.text.lines();
+        let mut lines = output.text.lines();
         let is_marked =
             lines.any(|line| line.contains(kind) && line.contains('✗') && line.ends_with(summary));
-        assert!(is_marked, "{kind}: {}", said.text);
+        assert!(is_marked, "{kind}: {}", output.text);
     }
 }
 
@@ -95,14 +95,15 @@ async fn a_missing_secret_is_named() {
             wait::is(server, "ConfigReady", "False", "SecretNotFound")
         })
         .await;
-    let said = plugin(&world, &["status", "files"]).await;
-    assert_eq!(said.code, Some(1));
-    assert!(said.text.contains("✗ Secret mine"), "{}", said.text);
+    let output = plugin(&world, &["status", "files"]).await;
+    assert_eq!(output.code, Some(1));
+    assert!(output.text.contains("✗ Secret mine"), "{}", output.text);
     assert!(
-        said.text
-            .contains("named in spec.identity.jwt.secretRef, is not there"),
+        output
+            .text
+            .contains("named in spec.identity.jwt.secretRef, does not exist"),
         "{}",
-        said.text
+        output.text
     );
 }
 
@@ -113,9 +114,9 @@ async fn a_stopped_server_is_ready_and_shows_that_it_is_stopped() {
         .create(&fixtures::server("files", json!({"replicas": 0})))
         .await;
     world.ready("files").await;
-    let said = plugin(&world, &["status", "files"]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
-    insta::assert_snapshot!("stopped", stable(&world, &said));
+    let output = plugin(&world, &["status", "files"]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
+    insta::assert_snapshot!("stopped", stable(&world, &output));
 }
 
 #[tokio::test]
@@ -129,8 +130,8 @@ async fn status_prints_json_or_yaml_of_one_server_or_a_list_of_all() {
     world.ready("files").await;
     world.ready("other").await;
 
-    let said = plugin(&world, &["status", "files", "-o", "json"]).await;
-    let one: Value = serde_json::from_str(&said.text).expect("JSON");
+    let output = plugin(&world, &["status", "files", "-o", "json"]).await;
+    let one: Value = serde_json::from_str(&output.text).expect("JSON");
     assert_eq!(one["ready"], true);
     assert_eq!(one["name"], "files");
     let child = |kind: &str| {
@@ -177,23 +178,23 @@ async fn colours_are_used_on_a_terminal_or_on_request() {
 #[tokio::test]
 async fn a_missing_server_or_cluster_has_an_exit_status_and_a_remedy() {
     let world = World::without_operator("status").await;
-    let said = plugin(&world, &["status", "nobody"]).await;
-    assert_eq!(said.code, Some(3), "{}", said.error);
+    let output = plugin(&world, &["status", "nobody"]).await;
+    assert_eq!(output.code, Some(3), "{}", output.error);
     assert!(
-        said.error.contains("kubectl get dittoservers -A"),
+        output.error.contains("kubectl get dittoservers -A"),
         "{}",
-        said.error
+        output.error
     );
 
-    let said = plugin(&world, &["status", "nobody", "--context", "elsewhere"]).await;
-    assert_eq!(said.code, Some(2), "{}", said.error);
-    assert!(said.error.contains("--context"), "{}", said.error);
+    let output = plugin(&world, &["status", "nobody", "--context", "elsewhere"]).await;
+    assert_eq!(output.code, Some(2), "{}", output.error);
+    assert!(output.error.contains("--context"), "{}", output.error);
 
     let mut away = command(std::path::Path::new("/nonexistent"));
     away.args(["status", "nobody", "--kubeconfig", "/nonexistent/config"]);
-    let said = run(away).await;
-    assert_eq!(said.code, Some(2), "{}", said.error);
-    assert!(said.error.contains("--kubeconfig"), "{}", said.error);
+    let output = run(away).await;
+    assert_eq!(output.code, Some(2), "{}", output.error);
+    assert!(output.error.contains("--kubeconfig"), "{}", output.error);
 
     let empty = plugin(&world, &["status"]).await;
     assert_eq!(empty.code, Some(0), "{}", empty.error);
@@ -204,9 +205,9 @@ async fn a_missing_server_or_cluster_has_an_exit_status_and_a_remedy() {
 async fn a_server_that_no_operator_has_observed_is_not_ready() {
     let world = World::without_operator("status").await;
     world.create::<DittoServer>(&fixtures::minimal("files")).await;
-    let said = plugin(&world, &["status", "files"]).await;
-    assert_eq!(said.code, Some(1), "{}", said.error);
-    assert!(said.text.contains("is the operator running"), "{}", said.text);
+    let output = plugin(&world, &["status", "files"]).await;
+    assert_eq!(output.code, Some(1), "{}", output.error);
+    assert!(output.text.contains("Is the operator running"), "{}", output.text);
 }
 
 #[tokio::test]
@@ -225,10 +226,10 @@ async fn kubectl_finds_the_plugin_by_its_name() {
         .env("PATH", format!("{}:{path}", folder.display()))
         .env("KUBECONFIG", world.control_plane().kubeconfig())
         .args(["dittofs", "status", "files", "-n", &world.namespace]);
-    let said = run(kubectl).await;
+    let output = run(kubectl).await;
     std::fs::remove_dir_all(&folder).expect("the folder goes");
-    assert_eq!(said.code, Some(0), "{}", said.error);
-    assert!(said.text.starts_with("DittoServer "), "{}", said.text);
+    assert_eq!(output.code, Some(0), "{}", output.error);
+    assert!(output.text.starts_with("DittoServer "), "{}", output.text);
 }
 
 #[tokio::test]
@@ -244,14 +245,18 @@ async fn terminal_commands_in_an_event_are_escaped() {
         .create::<Event>(&serde_json::from_value(event).expect("an Event"))
         .await;
     for color in ["always", "never"] {
-        let said = plugin(&world, &["status", "files", "--color", color]).await;
-        assert!(said.text.contains("a^[[2Jb c d"), "{color}: {:?}", said.text);
+        let output = plugin(&world, &["status", "files", "--color", color]).await;
+        assert!(output.text.contains("a^[[2Jb c d"), "{color}: {:?}", output.text);
         for wrong in ["\u{1b}[2J", "\r", "\u{9b}", "\u{202e}"] {
-            assert!(!said.text.contains(wrong), "{color}, {wrong:?}: {:?}", said.text);
+            assert!(
+                !output.text.contains(wrong),
+                "{color}, {wrong:?}: {:?}",
+                output.text
+            );
         }
     }
-    let said = plugin(&world, &["status", "files", "-o", "json"]).await;
-    let printed: Value = serde_json::from_str(&said.text).expect("JSON");
+    let output = plugin(&world, &["status", "files", "-o", "json"]).await;
+    let printed: Value = serde_json::from_str(&output.text).expect("JSON");
     let message = printed["events"][0]["message"].as_str().unwrap_or_default();
     assert!(
         message.contains("\u{1b}[2J"),

@@ -56,25 +56,33 @@ async fn a_server_that_does_not_parse_hides_no_other_server_and_can_be_reported(
             command.args(["-n", &world.namespace]);
         }
         command.args(&args);
-        let said = super::run(command).await;
-        assert_eq!(said.code, Some(1), "{args:?}: {}{}", said.text, said.error);
+        let output = super::run(command).await;
+        assert_eq!(output.code, Some(1), "{args:?}: {}{}", output.text, output.error);
         let good = format!("DittoServer {}/good", world.namespace);
-        assert!(said.text.contains(&good), "{args:?}: {}", said.text);
-        assert!(said.text.contains("does not parse"), "{args:?}: {}", said.text);
-        assert!(said.text.contains(&edit), "{args:?}: {}", said.text);
+        assert!(output.text.contains(&good), "{args:?}: {}", output.text);
+        assert!(
+            output.text.contains("does not parse"),
+            "{args:?}: {}",
+            output.text
+        );
+        assert!(output.text.contains(&edit), "{args:?}: {}", output.text);
     }
-    let said = plugin(&world, &["status", "odd"]).await;
-    assert_eq!(said.code, Some(1), "{}{}", said.text, said.error);
-    assert!(said.text.contains("several"), "the parser's words: {}", said.text);
+    let output = plugin(&world, &["status", "odd"]).await;
+    assert_eq!(output.code, Some(1), "{}{}", output.text, output.error);
     assert!(
-        said.text.contains("example.org/dittofs:7"),
-        "what parses is shown: {}",
-        said.text
+        output.text.contains("several"),
+        "the parser's words: {}",
+        output.text
     );
-    assert!(said.text.contains("Secret mine"), "{}", said.text);
+    assert!(
+        output.text.contains("example.org/dittofs:7"),
+        "what parses is shown: {}",
+        output.text
+    );
+    assert!(output.text.contains("Secret mine"), "{}", output.text);
 
-    let said = plugin(&world, &["status", "odd", "-o", "json"]).await;
-    let printed: Value = serde_json::from_str(&said.text).expect("JSON");
+    let output = plugin(&world, &["status", "odd", "-o", "json"]).await;
+    let printed: Value = serde_json::from_str(&output.text).expect("JSON");
     assert_eq!(printed["ready"], false);
     assert!(
         printed["problem"]
@@ -83,14 +91,14 @@ async fn a_server_that_does_not_parse_hides_no_other_server_and_can_be_reported(
         "{printed}"
     );
 
-    let said = plugin(&world, &["diff", "odd"]).await;
-    assert_eq!(said.code, Some(2), "{}", said.text);
-    assert!(said.error.contains(&edit), "{}", said.error);
+    let output = plugin(&world, &["diff", "odd"]).await;
+    assert_eq!(output.code, Some(2), "{}", output.text);
+    assert!(output.error.contains(&edit), "{}", output.error);
 
     let folder = Folder::new(&world, "odd");
     let archive = folder.join("report.tar.gz");
-    let said = plugin(&world, &["report", "odd", "-o", archive.to_str().expect("UTF-8")]).await;
-    assert_eq!(said.code, Some(0), "{}{}", said.text, said.error);
+    let output = plugin(&world, &["report", "odd", "-o", archive.to_str().expect("UTF-8")]).await;
+    assert_eq!(output.code, Some(0), "{}{}", output.text, output.error);
     let files = files(&archive);
     let file = |name: &str| &files[&format!("dittofs-report-odd/{name}")];
     assert!(

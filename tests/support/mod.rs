@@ -21,7 +21,7 @@ use dittofs_operator::api;
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::cluster::cache::Cached;
 use dittofs_operator::command::telemetry;
-use dittofs_operator::command::telemetry::LogFormat;
+use dittofs_operator::command::telemetry::LogLineFormat;
 use dittofs_operator::domain::desired::Settings;
 use dittofs_operator::reconcile::controller;
 use dittofs_operator::reconcile::controller::Options as OperatorOptions;
@@ -38,6 +38,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::audit::AuditLog;
+use self::process::POLL;
 use self::recorder::recorded;
 
 /// A namespaced kind that tests can read and write.
@@ -105,7 +106,7 @@ impl World {
         // Without it, kube's messages about control planes that tests have stopped or broken are hidden.
         let quiet = || "error,kube_client=off".into();
         let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| quiet());
-        let _ = telemetry::init(&filter, LogFormat::Text);
+        let _ = telemetry::init(&filter, LogLineFormat::Text);
         let client = control_plane.client().expect("a client");
         let namespace = create_namespace(&client, name).await;
         Self {
@@ -216,7 +217,7 @@ impl World {
     }
 
     /// Waits until the pod of the server `files` is as old as the operator requires before it re-creates the StatefulSet
-    /// (`volumes/settled.rs`). The garbage collector may delete a younger pod that it has not yet observed.
+    /// (`volumes/stable.rs`). The garbage collector may delete a younger pod that it has not yet observed.
     pub async fn old_pod(&self) {
         const OLD: SignedDuration = SignedDuration::from_secs(10);
         let made = self.get::<Pod>("files-0").await.metadata.creation_timestamp;
@@ -273,7 +274,7 @@ impl World {
                 return note;
             }
             assert!(Instant::now() < deadline, "no event {reason}");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL).await;
         }
     }
 

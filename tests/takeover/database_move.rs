@@ -94,7 +94,7 @@ async fn a_server_with_a_changed_sqlite_path_reports_the_old_file() {
     patch(&world, json!({"spec": {"database": path}})).await;
     let note = world.event_note("DatabaseChanged").await;
     assert!(
-        note.contains("What is in /data/controlplane/controlplane.db stays"),
+        note.contains("The data in /data/controlplane/controlplane.db stays"),
         "{note}"
     );
     world.ready("files").await;

@@ -91,7 +91,7 @@ async fn a_content_volume_restarts_no_pod_with_the_on_delete_strategy() {
             wait::condition(server, "Progressing").is_some_and(|condition| {
                 condition
                     .message
-                    .contains("kubectl delete pod files-0 when it suits you")
+                    .contains("delete pod files-0 at a convenient time")
             })
         })
         .await;

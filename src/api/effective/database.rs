@@ -1,4 +1,4 @@
-//! Effective values of what keeps the data: volumes, SQLite, PostgreSQL.
+//! Effective values of volumes, SQLite and PostgreSQL.
 
 use k8s_openapi::api::core::v1::SecretKeySelector;
 
@@ -14,13 +14,13 @@ use crate::api::{
 
 /// Storage and database.
 impl DittoServerSpec {
-    /// What becomes of the volumes when the server is deleted.
+    /// What happens to the volumes when the server is deleted.
     #[must_use]
     pub fn retention(&self) -> Retention {
         self.storage.retention.unwrap_or_default()
     }
 
-    /// Whether the database is to be paused now: the server is stopped, and the user wants them to stop together.
+    /// Whether the spec asks for a paused database: the server is stopped, and `hibernate` is `whenStopped`.
     #[must_use]
     pub fn hibernates(&self) -> bool {
         let wanted = self.percona().and_then(|percona| percona.hibernate) == Some(Hibernate::WhenStopped);
@@ -33,21 +33,21 @@ impl DittoServerSpec {
         self.percona.as_ref().filter(|percona| percona.enabled)
     }
 
-    /// Whether the operator makes a PostgreSQL cluster.
+    /// Whether the operator creates a PostgreSQL cluster.
     #[must_use]
     pub fn percona_enabled(&self) -> bool {
         self.percona().is_some()
     }
 
-    /// Secret of the user's own PostgreSQL, whether or not Percona wins over it.
+    /// Secret of the user's own PostgreSQL, whether or not Percona is enabled too.
     #[must_use]
     pub fn postgres_secret_ref(&self) -> Option<&SecretKeySelector> {
         named(self.database.as_ref()?.postgres_secret_ref.as_ref())
     }
 
-    /// The database that the server is to use. Percona wins over an own Secret (admission refuses both), an own
-    /// Secret wins over `type`. `type: postgres` with neither runs on the default SQLite file, as it always did:
-    /// admission refuses it, but a server that was stored before keeps its users.
+    /// The database that the spec asks for. Percona has priority over an own Secret (admission refuses both together), and an own
+    /// Secret over `type`. `type: postgres` with neither means the default SQLite file. Admission refuses that today, but a
+    /// server that was stored before keeps its users.
     #[must_use]
     pub fn database_backend(&self) -> DatabaseBackend<'_> {
         if let Some(percona) = self.percona() {
@@ -87,8 +87,8 @@ impl StorageSpec {
         text(self.control_plane_size.as_ref(), CONTROL_PLANE_SIZE)
     }
 
-    /// StorageClass of all volumes. `None`: the cluster's default. Empty means "no class" to Kubernetes, so it
-    /// is passed on.
+    /// StorageClass of all volumes. `None`: the cluster's default. Empty means "no class" in Kubernetes, so it
+    /// is not dropped.
     #[must_use]
     pub fn storage_class_name(&self) -> Option<&str> {
         self.storage_class_name.as_deref()
@@ -127,19 +127,19 @@ impl PerconaSpec {
         self.postgres_version.unwrap_or(PERCONA_POSTGRES_VERSION)
     }
 
-    /// Image of PostgreSQL that the user wrote. `None`: the operator's default.
+    /// Image of PostgreSQL in the spec. `None`: the operator's default.
     #[must_use]
     pub fn postgres_image(&self) -> Option<&str> {
         present(self.images.as_ref()?.postgres.as_ref())
     }
 
-    /// Image of PgBouncer that the user wrote. `None`: the operator's default.
+    /// Image of PgBouncer in the spec. `None`: the operator's default.
     #[must_use]
     pub fn pg_bouncer_image(&self) -> Option<&str> {
         present(self.images.as_ref()?.pg_bouncer.as_ref())
     }
 
-    /// Image of pgBackRest that the user wrote. `None`: the operator's default.
+    /// Image of pgBackRest in the spec. `None`: the operator's default.
     #[must_use]
     pub fn pg_back_rest_image(&self) -> Option<&str> {
         present(self.images.as_ref()?.pg_back_rest.as_ref())
@@ -179,7 +179,7 @@ impl PerconaBackupSpec {
         text(self.incr_schedule.as_ref(), BACKUP_INCR_SCHEDULE)
     }
 
-    /// Days that full backups are kept.
+    /// Number of days for which full backups are kept.
     #[must_use]
     pub fn retention_days(&self) -> i32 {
         self.retention_days.unwrap_or(BACKUP_RETENTION_DAYS)

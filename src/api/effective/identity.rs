@@ -1,4 +1,4 @@
-//! Effective values of who may sign in, and how.
+//! Effective values of authentication.
 
 use k8s_openapi::api::core::v1::SecretKeySelector;
 
@@ -14,7 +14,7 @@ impl DittoServerSpec {
         named(self.identity.as_ref()?.jwt.as_ref().map(|jwt| &jwt.secret_ref))
     }
 
-    /// Life of an access token, a Go duration.
+    /// Lifetime of an access token, a Go duration.
     #[must_use]
     pub fn access_token_duration(&self) -> &str {
         let jwt = self.identity.as_ref().and_then(|identity| identity.jwt.as_ref());
@@ -24,7 +24,7 @@ impl DittoServerSpec {
         )
     }
 
-    /// Life of a refresh token, a Go duration.
+    /// Lifetime of a refresh token, a Go duration.
     #[must_use]
     pub fn refresh_token_duration(&self) -> &str {
         let jwt = self.identity.as_ref().and_then(|identity| identity.jwt.as_ref());
@@ -34,7 +34,7 @@ impl DittoServerSpec {
         )
     }
 
-    /// Name of the admin user as it is rendered. The server ignores it.
+    /// Name of the admin user in the configuration. The server ignores it.
     #[must_use]
     pub fn admin_username(&self) -> &str {
         let admin = self
@@ -57,13 +57,13 @@ impl DittoServerSpec {
         )
     }
 
-    /// The LDAP block. It is rendered even while it is disabled.
+    /// The LDAP block, even if it is disabled.
     #[must_use]
     pub fn ldap(&self) -> Option<&LdapSpec> {
         self.identity.as_ref()?.ldap.as_ref()
     }
 
-    /// Secret and key of the LDAP bind password. Passed to the server even while LDAP is disabled.
+    /// Secret and key of the LDAP bind password, even if LDAP is disabled.
     #[must_use]
     pub fn ldap_bind_password_ref(&self) -> Option<&SecretKeySelector> {
         named(self.ldap()?.bind_password_secret_ref.as_ref())

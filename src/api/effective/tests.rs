@@ -13,7 +13,7 @@ fn reference(name: &str) -> Value {
     json!({"name": name, "key": "k"})
 }
 
-/// What holds of a server whose user wrote nothing but a size.
+/// Checks the values of a server whose spec has only a size.
 fn assert_plain(server: &DittoServerSpec) {
     assert_eq!(server.image(), "marmos91c/dittofs:latest");
     assert_eq!(server.desired_replicas(), 1);
@@ -86,7 +86,7 @@ fn an_absent_block_and_a_defaulted_one_have_the_same_effect() {
 }
 
 #[test]
-fn percona_wins_over_an_own_secret_which_wins_over_the_type() {
+fn percona_has_priority_over_an_own_secret_which_has_priority_over_the_type() {
     let own = json!({"type": "sqlite", "postgresSecretRef": reference("pg")});
     let storage = json!({"metadataSize": "1Gi"});
     let both = spec(json!({"storage": storage, "database": own, "percona": {"enabled": true}}));
@@ -108,7 +108,7 @@ fn a_stored_server_of_type_postgres_without_database_keeps_the_file_it_ran_on() 
 }
 
 #[test]
-fn client_certificates_count_only_with_a_certificate() {
+fn client_certificates_have_an_effect_only_with_a_server_certificate() {
     let server = |tls: Value| spec(json!({"storage": {"metadataSize": "1Gi"}, "controlPlane": tls}));
     assert_eq!(
         server(json!({"clientCASecretName": "ca"})).client_ca_secret_name(),
@@ -124,7 +124,7 @@ fn client_certificates_count_only_with_a_certificate() {
 }
 
 #[test]
-fn what_is_switched_off_has_no_effect() {
+fn a_disabled_block_has_no_effect() {
     let server = spec(json!({
         "storage": {"metadataSize": "1Gi"},
         "metrics": {"bearerTokenSecret": reference("t"), "serviceMonitor": {"enabled": true}},
@@ -138,7 +138,7 @@ fn what_is_switched_off_has_no_effect() {
 }
 
 #[test]
-fn a_port_of_zero_and_an_invalid_interval_read_as_their_defaults() {
+fn defaults_apply_to_a_port_of_zero_and_an_invalid_interval() {
     let server = spec(json!({
         "storage": {"metadataSize": "1Gi"},
         "controlPlane": {"port": 0},

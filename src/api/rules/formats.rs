@@ -1,30 +1,29 @@
-//! Forms of text and numbers that the rules ask for, in the notation of CEL: a backslash of a regular expression stands
-//! twice.
+//! Patterns and CEL fragments that several rules use. In CEL strings each backslash of a regular expression is doubled.
 
-/// A DNS-1123 subdomain, the form of the names of a Secret and a StorageClass.
+/// A DNS-1123 subdomain: the name of a Secret or a StorageClass.
 pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// Durations that Go's `time.ParseDuration` reads, without a sign other than `+`.
+/// Durations that Go's `time.ParseDuration` accepts, without `-`.
 pub(super) const GO_DURATION: &str = r"^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
 
-/// A Go duration above zero. Micro signs are spelled out for evaluators that do not know them.
+/// A Go duration above zero. Micro signs are replaced, because not every CEL evaluator knows them.
 pub(super) const ABOVE_ZERO: &str = "duration(self.replace('µs', 'us').replace('μs', 'us')) > duration('0s')";
 
-/// A size above zero whose bytes an `int64` holds. Kubernetes takes a larger one as the largest.
+/// A size above zero that fits an `int64` in bytes. Kubernetes caps a larger one.
 pub(super) const COUNTABLE: &str =
     "quantity(self).isGreaterThan(quantity('0')) && quantity(self).isLessThan(quantity('8Ei'))";
 
-/// A repository with registry, tag and digest, as container runtimes read it
+/// A repository with registry, tag and digest, as container runtimes parse it
 /// (<https://pkg.go.dev/github.com/distribution/reference>). Only the registry may have capitals.
 pub(super) const IMAGE: &str = r"^([-.a-zA-Z0-9]+(:[0-9]+)?/|\\[[0-9a-fA-F:]+\\](:[0-9]+)?/)?[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][-.a-zA-Z0-9_]{0,127})?(@[a-z0-9]+([-+._][a-z0-9]+)*:[0-9a-fA-F]{32,})?$";
 
 /// Ports on which the server itself listens: NFS, SMB, portmapper (contract, section 3).
 pub(super) const SERVER_PORTS: &str = "[12049, 1445, 10111]";
 
-/// Absolute path of a file, without empty, `.` and `..` elements. `?` would begin the parameters of SQLite's connection string.
+/// Absolute path of a file, without empty, `.` and `..` elements. In SQLite's connection string, `?` starts the parameters.
 pub(super) const ABSOLUTE_FILE: &str = r"^(/([^/?.][^/?]*|\\.[^/?.][^/?]*|\\.\\.[^/?]+))+$";
 
-/// Five fields of a cron schedule, as Kubernetes reads them (<https://pkg.go.dev/github.com/robfig/cron/v3>).
+/// Five fields of a cron schedule, as Kubernetes parses them (<https://pkg.go.dev/github.com/robfig/cron/v3>).
 pub(super) fn cron() -> String {
     let fields = [
         "[0-5]?[0-9]",

@@ -37,7 +37,7 @@ pub fn backup_credentials() -> Rule {
     )
 }
 
-/// The default image holds one major version of PostgreSQL only.
+/// Another major version than that of the default image needs an image.
 pub fn postgres_version_has_image() -> Rule {
     ratcheted(
         &format!(
@@ -45,12 +45,12 @@ pub fn postgres_version_has_image() -> Rule {
         ),
         ".postgresVersion",
         &format!(
-            "spec.percona.postgresVersion other than {PERCONA_POSTGRES_VERSION} needs spec.percona.images.postgres, because the default image holds PostgreSQL {PERCONA_POSTGRES_VERSION}: set an image of that version"
+            "spec.percona.postgresVersion other than {PERCONA_POSTGRES_VERSION} needs spec.percona.images.postgres, because the default image contains PostgreSQL {PERCONA_POSTGRES_VERSION}: set an image of that version"
         ),
     )
 }
 
-/// Under another name the server would start on an empty database.
+/// The database keeps its name. With another name the server would start on an empty database.
 pub fn database_stays() -> Rule {
     let name = |percona: &str| {
         format!(
@@ -61,17 +61,17 @@ pub fn database_stays() -> Rule {
     Rule::new(format!("!oldSelf.enabled || !self.enabled || {before} == {after}"))
         .field_path(".databaseName")
         .message(Message::Expression(format!(
-            "'cannot change while Percona is on, because the server would start on an empty database: set it to ' + {before}"
+            "'cannot change while Percona is enabled, because the server would start on an empty database: set it to ' + {before}"
         )))
 }
 
-/// The data volumes of a running cluster grow or stay.
+/// The data volumes of a cluster cannot shrink.
 pub fn storage_never_shrinks() -> Rule {
     Rule::new(
         "!oldSelf.enabled || !self.enabled || !has(self.storageSize) || !has(oldSelf.storageSize) || !isQuantity(self.storageSize) || !isQuantity(oldSelf.storageSize) || quantity(self.storageSize).compareTo(quantity(oldSelf.storageSize)) >= 0",
     )
     .field_path(".storageSize")
     .message(Message::Expression(
-        "'cannot shrink from ' + oldSelf.storageSize + ' to ' + self.storageSize + ', because volumes only grow: set it to ' + oldSelf.storageSize + ' or more'".to_owned(),
+        "'cannot shrink from ' + oldSelf.storageSize + ' to ' + self.storageSize + ', because volumes can only grow: set it to ' + oldSelf.storageSize + ' or more'".to_owned(),
     ))
 }

@@ -1,14 +1,14 @@
-//! Flags of the Go operator that its chart and manifests pass, so that its Deployment starts this operator unchanged
-//! (contract, section 10). Hidden from `--help`: new manifests have no use for them.
+//! Flags that the chart and the manifests of the Go operator pass. They are accepted so that its Deployment can start this operator
+//! unchanged (contract, section 10). They are hidden from `--help`, because new manifests do not need them.
 
 use clap::{Args, ValueEnum};
 
-use crate::command::telemetry::LogFormat;
+use crate::command::telemetry::LogLineFormat;
 
-/// Accepted for the sake of the Go operator's manifests.
+/// Flags of the Go operator.
 #[derive(Clone, Debug, Default, Args)]
 pub struct GoFlags {
-    /// There is no webhook: the rules are in the CRD.
+    /// There is no webhook. The rules are in the CRD.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     enable_webhooks: Option<std::primitive::bool>,
     #[arg(long, hide = true, value_name = "FOLDER")]
@@ -21,10 +21,10 @@ pub struct GoFlags {
     enable_http2: Option<std::primitive::bool>,
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     zap_devel: Option<std::primitive::bool>,
-    /// Sets the level of the log.
+    /// Sets the log level.
     #[arg(long, hide = true, value_name = "LEVEL", value_parser = zap_level)]
     zap_log_level: Option<&'static str>,
-    /// Sets the format of the log.
+    /// Sets the log format.
     #[arg(long, hide = true, value_name = "ENCODER")]
     zap_encoder: Option<ZapEncoder>,
     #[arg(long, hide = true, value_name = "LEVEL")]
@@ -33,41 +33,41 @@ pub struct GoFlags {
     zap_time_encoding: Option<String>,
 }
 
-/// How zap writes a log line.
+/// Log encoders of zap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ZapEncoder {
     Json,
     Console,
 }
 
-/// zap's levels: a name, or a number that grows with the detail.
+/// A log level of zap: a name, or a number. A higher number means more detail.
 fn zap_level(text: &str) -> Result<&'static str, String> {
     match text {
         "debug" => Ok("debug"),
         "info" => Ok("info"),
         "error" | "panic" => Ok("error"),
         number if number.parse::<u8>().is_ok_and(|level| level > 0) => Ok("debug"),
-        _ => Err("it is debug, info, error, panic or a number above 0; --log-level takes more".into()),
+        _ => Err("it must be debug, info, error, panic or a number above 0. --log-level accepts more levels and filters".into()),
     }
 }
 
 impl GoFlags {
-    /// The filter that `--zap-log-level` asks for.
+    /// The filter of `--zap-log-level`.
     #[must_use]
     pub fn log_level(&self) -> Option<&'static str> {
         self.zap_log_level
     }
 
-    /// The format that `--zap-encoder` asks for.
+    /// The format of `--zap-encoder`.
     #[must_use]
-    pub fn log_format(&self) -> Option<LogFormat> {
+    pub fn log_format(&self) -> Option<LogLineFormat> {
         self.zap_encoder.map(|encoder| match encoder {
-            ZapEncoder::Json => LogFormat::Json,
-            ZapEncoder::Console => LogFormat::Text,
+            ZapEncoder::Json => LogLineFormat::Json,
+            ZapEncoder::Console => LogLineFormat::Text,
         })
     }
 
-    /// Whether the webhook is asked for. A configuration of it that is left in the cluster would refuse every write.
+    /// Whether the flags enable the webhook. If its configuration is still in the cluster, the API server refuses every write.
     #[must_use]
     pub fn asks_for_webhook(&self) -> bool {
         self.enable_webhooks == Some(true)
@@ -116,7 +116,7 @@ mod tests {
         assert!(!go.asks_for_webhook());
         assert_eq!(
             (go.log_level(), go.log_format()),
-            (Some("info"), Some(LogFormat::Json))
+            (Some("info"), Some(LogLineFormat::Json))
         );
         assert!(parsed(&["--enable-webhooks"]).asks_for_webhook());
         let flagless = parsed(&[]);

@@ -1,4 +1,4 @@
-//! The flags of traces. They exist with the feature `otel` only.
+//! The flags of traces. They exist only with the cargo feature `otel`.
 
 use clap::Args;
 
@@ -6,8 +6,8 @@ use clap::Args;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Traces (OpenTelemetry)")]
 pub struct TracesArgs {
-    /// Collector that gets a trace of each reconcile, by OTLP over HTTP: its base URL, `http://collector:4318` say. No traces if
-    /// not given. The other variables of the OpenTelemetry specification (`OTEL_TRACES_SAMPLER` and so on) are honoured.
+    /// Base URL of the collector, for example `http://collector:4318`. It receives a trace of each reconcile, with OTLP over HTTP.
+    /// Default: no traces. Other variables of the OpenTelemetry specification (such as `OTEL_TRACES_SAMPLER`) are supported.
     #[arg(
         long = "otlp-endpoint",
         value_name = "URL",
@@ -15,7 +15,7 @@ pub struct TracesArgs {
         hide_env_values = true
     )]
     pub endpoint: Option<String>,
-    /// The same as a whole URL, for a collector that has another path than /v1/traces. Goes before `--otlp-endpoint`.
+    /// Complete URL of the collector, if its path is not /v1/traces. Has priority over `--otlp-endpoint`.
     #[arg(
         long = "otlp-traces-endpoint",
         value_name = "URL",

@@ -1,4 +1,4 @@
-//! The HTTP client by which the exporter reaches the collector: hyper and rustls, as for the API server.
+//! The HTTP client of the exporter: hyper and rustls, as for the API server.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -22,20 +22,20 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 
 use super::Error;
-use super::settings::Settings;
+use super::settings::TracesSettings;
 
-/// An answer says how many spans were refused, if any. A longer one is none of a collector.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// Maximum size of a response. The response of a collector contains only the number of refused spans.
+const MAX_RESPONSE: usize = 64 * 1024;
 
 type Http = BoxCloneSyncService<Request<Body>, Response<Incoming>, ClientError>;
 
-/// Why the last try failed. The exporter knows, and says "network error".
+/// Why the last request failed. The exporter only reports "network error".
 #[derive(Clone, Debug, Default)]
-pub struct Trouble(Arc<Mutex<String>>);
+pub struct LastFailure(Arc<Mutex<String>>);
 
-impl Trouble {
-    /// Why the last try failed; empty if the collector answered.
-    pub fn last(&self) -> String {
+impl LastFailure {
+    /// Why the last request failed. Empty if it succeeded.
+    pub fn text(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -44,12 +44,12 @@ impl Trouble {
     }
 }
 
-/// A collector that takes requests.
+/// The HTTP client.
 pub struct Collector {
     http: Http,
     timeout: Duration,
     runtime: Handle,
-    trouble: Trouble,
+    last_failure: LastFailure,
 }
 
 impl fmt::Debug for Collector {
@@ -59,16 +59,16 @@ impl fmt::Debug for Collector {
 }
 
 impl Collector {
-    /// Connects with the first request, not here.
+    /// Connects with the first request.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(settings: &Settings, runtime: Handle, trouble: Trouble) -> Result<Self, Error> {
+    /// If TLS cannot be set up.
+    pub fn new(settings: &TracesSettings, runtime: Handle, last_failure: LastFailure) -> Result<Self, Error> {
         Ok(Self {
             http: http(settings)?,
             timeout: settings.timeout,
             runtime,
-            trouble,
+            last_failure,
         })
     }
 }
@@ -78,9 +78,9 @@ impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (http, timeout) = (self.http.clone(), self.timeout);
         let sending = async move { tokio::time::timeout(timeout, send(http, request)).await? };
-        // The exporter has a thread of its own, and hyper and the clock are the runtime's.
+        // The exporter runs on its own thread, but hyper and timers need the runtime.
         let sent = self.runtime.spawn(sending).await?;
-        self.trouble
+        self.last_failure
             .set(sent.as_ref().err().map(explain).unwrap_or_default());
         sent
     }
@@ -89,11 +89,11 @@ impl HttpClient for Collector {
 async fn send(http: Http, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
     let answer = http.oneshot(request.map(Body::from)).await?;
     let (head, body) = answer.into_parts();
-    let body = to_bytes(Body::new(body), LONGEST_ANSWER).await?;
+    let body = to_bytes(Body::new(body), MAX_RESPONSE).await?;
     Ok(Response::from_parts(head, body))
 }
 
-/// An error and what is behind it: hyper's own text says where it happened, and not what.
+/// An error with its sources, because the text of hyper's error does not contain the cause.
 fn explain(error: &HttpError) -> String {
     let first: &(dyn StdError + 'static) = error.as_ref();
     let chain = std::iter::successors(Some(first), |error| (**error).source());
@@ -101,12 +101,12 @@ fn explain(error: &HttpError) -> String {
     texts.join(": ")
 }
 
-fn http(settings: &Settings) -> Result<Http, Error> {
+fn http(settings: &TracesSettings) -> Result<Http, Error> {
     let builder = Client::builder(TokioExecutor::new());
     if settings.endpoint.scheme() != Some(&Scheme::HTTPS) {
         return Ok(Http::new(builder.build_http()));
     }
-    // kube puts rustls together as this tree has it. Nothing else of its configuration is used.
+    // Only to build the TLS connector. Nothing else of kube's configuration is used.
     let mut config = Config::new(settings.endpoint.clone());
     config.root_cert = settings.certificate.as_deref().map(certificates).transpose()?;
     let connector = config.rustls_https_connector();
@@ -136,8 +136,8 @@ mod tests {
     use super::*;
     use crate::command::admin::tls::{Files, Listener};
 
-    fn settings(endpoint: &str, certificate: Option<&Path>) -> Settings {
-        Settings {
+    fn settings(endpoint: &str, certificate: Option<&Path>) -> TracesSettings {
+        TracesSettings {
             endpoint: endpoint.parse().unwrap(),
             timeout: Duration::from_secs(5),
             certificate: certificate.map(Path::to_owned),
@@ -145,17 +145,17 @@ mod tests {
         }
     }
 
-    /// Posts as the exporter does: from a thread of its own, where hyper could neither open a socket nor wait.
-    async fn post_to(settings: Settings) -> (Result<Response<Bytes>, HttpError>, String) {
-        let trouble = Trouble::default();
-        let collector = Collector::new(&settings, Handle::current(), trouble.clone()).unwrap();
+    /// Sends a request as the exporter does: from its own thread, which has no runtime.
+    async fn post_to(settings: TracesSettings) -> (Result<Response<Bytes>, HttpError>, String) {
+        let last_failure = LastFailure::default();
+        let collector = Collector::new(&settings, Handle::current(), last_failure.clone()).unwrap();
         let request = Request::post(settings.endpoint)
             .body(Bytes::from("spans"))
             .unwrap();
         let elsewhere = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let thread = std::thread::spawn(move || elsewhere.block_on(collector.send_bytes(request)));
         let answer = tokio::task::spawn_blocking(|| thread.join().unwrap());
-        (answer.await.unwrap(), trouble.last())
+        (answer.await.unwrap(), last_failure.text())
     }
 
     async fn listener() -> (TcpListener, SocketAddr) {
@@ -164,13 +164,13 @@ mod tests {
         (listener, address)
     }
 
-    /// Answers with what it got.
+    /// Responds with the body of the request.
     fn echo() -> Router {
         Router::new().route("/v1/traces", post(|body: String| async move { body }))
     }
 
     #[tokio::test]
-    async fn a_collector_gets_the_spans_and_its_answer_comes_back() {
+    async fn a_collector_receives_the_spans_and_its_response_is_returned() {
         let (listener, address) = listener().await;
         tokio::spawn(async { axum::serve(listener, echo()).await });
         let (answer, trouble) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_collector_behind_tls_is_trusted_by_the_certificate_that_is_named() {
+    async fn a_collector_with_tls_is_verified_with_the_configured_certificate() {
         let folder = std::env::temp_dir().join(format!("dittofs-traces-tls-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn why_a_collector_cannot_be_reached_is_known() {
+    async fn the_cause_of_a_failed_connection_is_reported() {
         let (listener, address) = listener().await;
         drop(listener);
         let (answer, trouble) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;

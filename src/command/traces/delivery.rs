@@ -1,4 +1,4 @@
-//! Says once that no traces arrive, and once that they do again. The exporter would say it for each batch.
+//! Logs once when the collector stops accepting traces, and once when it accepts them again. The exporter would log each batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,37 +7,37 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-use super::collector::Trouble;
+use super::collector::LastFailure;
 
-/// An exporter whose failures are told when they begin and when they end.
+/// An exporter that logs when failures begin and when they end.
 #[derive(Debug)]
 pub struct Delivery<E> {
     exporter: E,
-    trouble: Trouble,
+    last_failure: LastFailure,
     is_failing: AtomicBool,
 }
 
 impl<E> Delivery<E> {
-    /// Wraps an exporter. It says that it failed; `trouble` knows why.
-    pub fn new(exporter: E, trouble: Trouble) -> Self {
+    /// Wraps an exporter. `last_failure` has the cause of a failure.
+    pub fn new(exporter: E, last_failure: LastFailure) -> Self {
         Self {
             exporter,
-            trouble,
+            last_failure,
             is_failing: AtomicBool::new(false),
         }
     }
 
-    fn tell(&self, result: &OTelSdkResult) {
+    fn log(&self, result: &OTelSdkResult) {
         let is_failing = result.is_err();
         if self.is_failing.swap(is_failing, Ordering::Relaxed) == is_failing {
             return;
         }
         match result {
-            Ok(()) => tracing::info!("the collector takes traces again"),
+            Ok(()) => tracing::info!("the collector accepts traces again"),
             Err(error) => tracing::warn!(
                 %error,
-                cause = self.trouble.last(),
-                "the collector takes no traces: they are dropped until it does, which will be told"
+                cause = self.last_failure.text(),
+                "the collector does not accept traces: they are dropped until it does. The next message about this is logged then"
             ),
         }
     }
@@ -46,7 +46,7 @@ impl<E> Delivery<E> {
 impl<E: SpanExporter> SpanExporter for Delivery<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.exporter.export(batch).await;
-        self.tell(&result);
+        self.log(&result);
         result
     }
 

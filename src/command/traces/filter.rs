@@ -1,7 +1,7 @@
-//! What belongs to a trace: reconciles and what happens in them, and of that only what this operator itself says.
+//! Which spans and events are in a trace: those of the operator's own code in a reconcile.
 //!
-//! The spans of kube hold URLs and the texts of errors, those of hyper hold bytes. What our own code says has been written
-//! with the log in mind, where it stands as well: no value of a Secret is in it.
+//! Spans of kube contain URLs and error texts, those of hyper contain bytes. The operator's own spans and events are also in the log.
+//! They contain no value of a Secret.
 
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata};
@@ -9,9 +9,9 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{DynFilterFn, LevelFilter, dynamic_filter_fn};
 use tracing_subscriber::layer::{Context, Filter};
 
-/// The span that every trace begins with (`controller.rs`).
+/// The root span of every trace (`controller.rs`).
 const ROOT: &str = "reconcile";
-/// Lets through what belongs to a trace.
+/// The filter of traces.
 pub fn filter() -> impl Filter<Registry> {
     let filter: DynFilterFn<Registry> = dynamic_filter_fn(belongs);
     filter
@@ -19,7 +19,7 @@ pub fn filter() -> impl Filter<Registry> {
         .with_max_level_hint(LevelFilter::DEBUG)
 }
 
-/// Whether it belongs is asked each time: that depends on where it happens.
+/// The answer depends on the enclosing span, so the filter is asked each time.
 fn interest(metadata: &'static Metadata<'static>) -> Interest {
     if may_belong(metadata) {
         Interest::sometimes()
@@ -32,14 +32,14 @@ fn belongs(metadata: &Metadata<'_>, context: &Context<'_, Registry>) -> bool {
     may_belong(metadata) && (is_root(metadata) || context.lookup_current().is_some())
 }
 
-/// Steps and calls are spans of level debug; of events only those that the log has at its usual level.
+/// Steps and API calls are spans of level debug. Of events, only those of the default log level are in a trace.
 fn may_belong(metadata: &Metadata<'_>) -> bool {
-    let finest = if metadata.is_span() {
+    let max_level = if metadata.is_span() {
         Level::DEBUG
     } else {
         Level::INFO
     };
-    is_own(metadata.target()) && *metadata.level() <= finest
+    is_own(metadata.target()) && *metadata.level() <= max_level
 }
 
 fn is_own(target: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Where traces go and which ones, from flags and the variables of the OpenTelemetry specification.
+//! The settings of traces, from flags and the variables of the OpenTelemetry specification.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use http::Uri;
 use super::Error;
 use crate::command::traces::args::TracesArgs;
 
-/// The samplers that the SDK has. It takes every trace where it does not know the name, which nobody would notice in time.
+/// The samplers of the SDK. For an unknown name it samples every trace, without a message.
 pub const SAMPLERS: [&str; 6] = [
     "always_on",
     "always_off",
@@ -17,30 +17,30 @@ pub const SAMPLERS: [&str; 6] = [
     "parentbased_always_off",
     "parentbased_traceidratio",
 ];
-/// Where a collector listens for traces, below its base URL.
+/// Path for traces below the base URL of a collector.
 const PATH: &str = "/v1/traces";
-/// How long one try to hand spans over may take, if `OTEL_EXPORTER_OTLP_TIMEOUT` does not say.
+/// Timeout of one request, unless `OTEL_EXPORTER_OTLP_TIMEOUT` is set.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is asked for.
+/// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The collector, with its path.
+pub struct TracesSettings {
+    /// URL of the collector, with its path.
     pub endpoint: Uri,
-    /// How long one try to hand spans over may take.
+    /// Timeout of one request.
     pub timeout: Duration,
-    /// What the collector's certificate is checked against; the system's authorities if nothing is given.
+    /// CA certificates for the collector. `None`: those of the system.
     pub certificate: Option<PathBuf>,
-    /// Another name than the operator's own.
+    /// Service name, if it is not the default.
     pub service_name: Option<String>,
 }
 
-impl Settings {
-    /// `None` if traces are not wanted. What the exporter and the SDK read for themselves (headers, compression, batches,
-    /// resource attributes) is not here.
+impl TracesSettings {
+    /// `None` if traces are disabled. The exporter and the SDK read some variables themselves (headers, compression, batches,
+    /// resource attributes).
     ///
     /// # Errors
-    /// When something is asked for that cannot be done.
+    /// If a value is not supported.
     pub fn new(args: &TracesArgs, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let Some(endpoint) = endpoint(args)?.filter(|_| !is_off(variable)) else {
@@ -63,7 +63,7 @@ impl Settings {
         }))
     }
 
-    /// The collector for the log: host and port, since a name, a path or a query may hold a key.
+    /// The collector for the log: only host and port, because a user name, a path or a query may contain a secret.
     pub fn shown(&self) -> String {
         let scheme = self.endpoint.scheme_str().unwrap_or_default();
         let host = self.endpoint.host().unwrap_or_default();
@@ -72,7 +72,7 @@ impl Settings {
     }
 }
 
-/// The whole URL, if one is given, goes before the base URL, as the specification has it.
+/// The complete URL has priority over the base URL, as in the specification.
 fn endpoint(args: &TracesArgs) -> Result<Option<Uri>, Error> {
     let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
     let (flag, url) = if let Some(whole) = given(&args.traces_endpoint) {
@@ -91,13 +91,13 @@ fn endpoint(args: &TracesArgs) -> Result<Option<Uri>, Error> {
     uri.map(Some).ok_or(Error::Endpoint(flag))
 }
 
-/// The two variables by which a user switches traces off without taking the endpoint away.
+/// Two variables disable traces while the endpoint stays set.
 fn is_off(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is = |name: &str, value: &str| variable(name).is_some_and(|given| given.eq_ignore_ascii_case(value));
     is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none")
 }
 
-/// The SDK reads it, but is silent about what it does not understand.
+/// The SDK reads this variable, but ignores unknown values without a message.
 fn check_sampler(variable: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
     let Some(sampler) = variable("OTEL_TRACES_SAMPLER") else {
         return Ok(());
@@ -126,15 +126,15 @@ mod tests {
         }
     }
 
-    fn with(variables: &[(&str, &str)]) -> Result<Option<Settings>, Error> {
+    fn with(variables: &[(&str, &str)]) -> Result<Option<TracesSettings>, Error> {
         let variables: std::collections::HashMap<_, _> = variables.iter().copied().collect();
-        Settings::new(&args("http://collector:4318", ""), |name| {
+        TracesSettings::new(&args("http://collector:4318", ""), |name| {
             variables.get(name).map(|value| (*value).to_owned())
         })
     }
 
     #[test]
-    fn the_base_url_gets_the_path_of_traces_and_the_whole_url_goes_before_it() {
+    fn the_path_of_traces_is_added_to_the_base_url_and_the_complete_url_has_priority() {
         for (base, whole, expected) in [
             ("", "", None),
             ("http://a:4318", "", Some("http://a:4318/v1/traces")),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_with_the_flag_and_never_quoted() {
+    fn an_invalid_url_is_refused_with_the_name_of_the_flag_and_never_quoted() {
         for (base, whole, flag) in [
             ("collector:4318", "", "--otlp-endpoint"),
             ("me:canary@collector", "", "--otlp-endpoint"),
@@ -161,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn the_log_shows_neither_the_password_nor_the_path_of_a_collector() {
+    fn the_log_contains_neither_the_password_nor_the_path_of_a_collector() {
         let args = args("", "https://me:canary@collector:4318/key/canary?key=canary");
-        let settings = Settings::new(&args, |_| None).unwrap().unwrap();
+        let settings = TracesSettings::new(&args, |_| None).unwrap().unwrap();
         assert_eq!(settings.shown(), "https://collector:4318");
     }
 
     #[test]
-    fn the_variables_of_the_specification_are_taken_that_of_traces_first() {
+    fn variables_for_traces_have_priority_over_general_variables() {
         let settings = with(&[
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2000"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn traces_can_be_switched_off_with_the_endpoint_left_in_place() {
+    fn traces_can_be_disabled_while_the_endpoint_is_set() {
         for off in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
             assert_eq!(with(&[off]).unwrap(), None);
         }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_passed_over_in_silence_is_refused() {
+    fn values_that_the_sdk_would_ignore_are_refused() {
         let sampler = |name, argument| {
             with(&[
                 ("OTEL_TRACES_SAMPLER", name),
@@ -203,10 +203,10 @@ mod tests {
         };
         assert!(sampler("always_off", "").is_ok());
         assert!(sampler("parentbased_traceidratio", "0.1").is_ok());
-        let told = |refused: Result<_, Error>| refused.expect_err("refused").to_string();
-        assert!(told(sampler("ratio", "0.1")).contains("one of always_on, always_off"));
-        assert!(told(sampler("traceidratio", "10%")).contains("from 0 to 1"));
+        let message = |refused: Result<_, Error>| refused.expect_err("refused").to_string();
+        assert!(message(sampler("ratio", "0.1")).contains("one of always_on, always_off"));
+        assert!(message(sampler("traceidratio", "10%")).contains("from 0 to 1"));
         let grpc = with(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
-        assert!(told(grpc).contains("http/protobuf only"));
+        assert!(message(grpc).contains("http/protobuf only"));
     }
 }

@@ -15,10 +15,10 @@ use crate::command::telemetry;
 fn subscriber(level: &str, log: &Sink, provider: &SdkTracerProvider) -> impl Subscriber + Send + Sync {
     let writer = log.clone();
     let log = telemetry::text(EnvFilter::new(level), move || writer.clone(), false);
-    telemetry::subscriber([Some(log), Some(teller(provider))])
+    telemetry::subscriber([Some(log), Some(layer(provider))])
 }
 
-/// Keeps what a collector would get.
+/// Records what a collector would receive.
 #[derive(Clone, Debug, Default)]
 struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
@@ -38,7 +38,7 @@ impl Kept {
     }
 }
 
-/// What happens in a reconcile, and around it, with all that kube and hyper may say in between.
+/// A reconcile, with events of kube and hyper in it and around it.
 fn one_reconcile() {
     let _kube = tracing::info_span!(target: "kube_runtime::controller", "reconciling object").entered();
     tracing::debug_span!("call", otel.name = "update leases").in_scope(|| tracing::info!("outside"));
@@ -46,7 +46,7 @@ fn one_reconcile() {
     let _step = tracing::debug_span!("apply").entered();
     tracing::info!(child = "files", "created");
     tracing::debug!("too fine");
-    tracing::warn!(target: "kube_client::client", "answer that quotes a Secret");
+    tracing::warn!(target: "kube_client::client", "response that quotes a Secret");
     tracing::error!(target: "hyper_util::client", "canary");
     let _http = tracing::info_span!(target: "kube_client::client::builder", "HTTP", url = "canary").entered();
     let call = tracing::debug_span!(
@@ -60,7 +60,7 @@ fn one_reconcile() {
 
 // invariant: 5
 #[test]
-fn a_reconcile_is_one_trace_of_what_the_operator_itself_does_whatever_is_logged() {
+fn a_reconcile_is_one_trace_with_only_the_operators_spans_at_every_log_level() {
     for level in ["off", "info", "trace"] {
         let (kept, log) = (Kept::default(), Sink::default());
         let provider = SdkTracerProvider::builder()
@@ -87,11 +87,11 @@ fn a_reconcile_is_one_trace_of_what_the_operator_itself_does_whatever_is_logged(
     }
 }
 
-/// A collector that is as it is told to be.
+/// A collector that succeeds or fails as the test sets it.
 #[derive(Clone, Debug)]
-struct Moody(Arc<AtomicBool>);
+struct Switchable(Arc<AtomicBool>);
 
-impl SpanExporter for Moody {
+impl SpanExporter for Switchable {
     async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
         let is_well = self.0.load(Ordering::Relaxed);
         let refusal = OTelSdkError::InternalFailure("status 503".into());
@@ -100,24 +100,24 @@ impl SpanExporter for Moody {
 }
 
 #[tokio::test]
-async fn that_traces_do_not_arrive_is_told_when_it_begins_and_when_it_ends() {
+async fn a_failing_collector_is_logged_when_it_begins_and_when_it_ends() {
     let log = Sink::default();
     let provider = SdkTracerProvider::builder().build();
     let _logged = tracing::subscriber::set_default(subscriber("info", &log, &provider));
-    let mood = Moody(Arc::default());
-    let delivery = Delivery::new(mood.clone(), Trouble::default());
+    let collector = Switchable(Arc::default());
+    let delivery = Delivery::new(collector.clone(), LastFailure::default());
     for is_well in [true, false, false, false, true, true] {
-        mood.0.store(is_well, Ordering::Relaxed);
+        collector.0.store(is_well, Ordering::Relaxed);
         let _ = delivery.export(Vec::new()).await;
     }
     let log = log.text();
     assert_eq!(log.lines().count(), 2, "{log}");
-    assert_eq!(log.matches("takes no traces").count(), 1, "{log}");
+    assert_eq!(log.matches("does not accept traces").count(), 1, "{log}");
     assert_eq!(log.matches("status 503").count(), 1, "{log}");
-    assert_eq!(log.matches("takes traces again").count(), 1, "{log}");
+    assert_eq!(log.matches("accepts traces again").count(), 1, "{log}");
 }
 
-/// A collector that takes a batch and answers when the test lets go of it.
+/// A collector that responds when the test releases the lock.
 #[derive(Debug)]
 struct Hanging(Arc<Mutex<()>>);
 
@@ -129,7 +129,7 @@ impl SpanExporter for Hanging {
 }
 
 #[test]
-fn spans_that_do_not_fit_the_queue_are_dropped_without_waiting_and_that_is_told_once() {
+fn spans_that_exceed_the_queue_are_dropped_without_waiting_and_this_is_logged_once() {
     let (log, held) = (Sink::default(), Arc::new(Mutex::new(())));
     let limits = BatchConfigBuilder::default()
         .with_max_queue_size(4)
@@ -147,7 +147,9 @@ fn spans_that_do_not_fit_the_queue_are_dropped_without_waiting_and_that_is_told_
             drop(tracing::info_span!("reconcile").entered());
         }
         drop(collector);
-        provider.shutdown_with_timeout(FLUSH).expect("it lets go");
+        provider
+            .shutdown_with_timeout(FLUSH_TIMEOUT)
+            .expect("it shuts down");
     });
     let log = log.text();
     assert_eq!(log.matches("queue full").count(), 1, "{log}");
@@ -155,7 +157,7 @@ fn spans_that_do_not_fit_the_queue_are_dropped_without_waiting_and_that_is_told_
 }
 
 #[test]
-fn the_operator_has_a_name_and_a_version_and_the_user_may_give_it_another() {
+fn the_service_has_a_name_and_a_version_and_the_user_can_set_another_name() {
     let told = |service_name| {
         let resource = resource(service_name);
         let value = |key: &'static str| resource.get(&key.into()).map(|value| value.to_string());

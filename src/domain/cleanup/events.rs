@@ -6,7 +6,7 @@ use kube::runtime::events::{Event, EventType};
 
 use super::plan::{Cleanup, TaskState};
 use crate::api::percona::PerconaPGCluster;
-use crate::domain::events::{database_stays, event};
+use crate::domain::events::{database_kept, event};
 
 /// Volumes and Secrets are deleted, as the policy says.
 pub const DATA_DELETED: &str = "DataDeleted";
@@ -31,7 +31,7 @@ pub fn of_pass(cleanup: &Cleanup) -> Vec<Event> {
             cleanup.in_state(PerconaPGCluster::KIND, &TaskState::Requested),
             "deleted with its data, as spec.percona.deleteWithServer asks",
         ),
-        kept.first().map(|cluster| database_stays(cluster)),
+        kept.first().map(|cluster| database_kept(cluster)),
         of(
             EventType::Warning,
             DATA_DELETED,

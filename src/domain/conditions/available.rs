@@ -1,17 +1,17 @@
-//! `Available`: a pod is ready, or none is wanted.
+//! `Available`: a pod is ready, or no pod is wanted.
 
-use super::{Check, Child, Inputs, Judgement, objection, reasons};
+use super::{Check, Child, Inputs, Judgement, first_failure, reasons};
 
 const CHECKS: [Check; 3] = [conflict, unreadable, no_replicas];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    objection(&CHECKS, inputs).unwrap_or_else(|| available(inputs))
+    first_failure(&CHECKS, inputs).unwrap_or_else(|| available(inputs))
 }
 
 fn available(inputs: &Inputs<'_>) -> Judgement {
     let (ready, wanted) = (inputs.ready_replicas(), inputs.desired_replicas());
     if wanted == 0 {
-        // True although nothing serves: docs/adr/0003-ready-while-stopped.md.
+        // True although no pod serves: docs/adr/0003-ready-while-stopped.md.
         return Judgement::yes(reasons::STOPPED, "DittoServer is stopped (replicas=0)");
     }
     let message = format!("StatefulSet has {ready}/{wanted} ready replicas");

@@ -1,9 +1,9 @@
-//! `ConfigReady`: the ConfigMap is what was rendered, and the pod's Secrets have valid values.
+//! `ConfigReady`: the ConfigMap has the rendered configuration, and the Secrets of the pod have valid values.
 
 use kube::ResourceExt;
 
 use super::inputs::config;
-use super::{Check, Child, Inputs, Judgement, objection, reasons};
+use super::{Check, Child, Inputs, Judgement, first_failure, reasons};
 use crate::api::names;
 use crate::domain::validate::{Concern, Severity, Violation};
 
@@ -25,7 +25,7 @@ pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
             "ConfigMap valid and contains configuration",
         )
     };
-    objection(&CHECKS, inputs).unwrap_or_else(valid)
+    first_failure(&CHECKS, inputs).unwrap_or_else(valid)
 }
 
 fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
@@ -34,11 +34,11 @@ fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
 }
 
 fn violation(inputs: &Inputs<'_>) -> Option<Judgement> {
-    inputs.violation(Concern::Config).map(told)
+    inputs.violation(Concern::Config).map(of_violation)
 }
 
-/// A violation as a judgement on the condition that tells it.
-pub(super) fn told(violation: &Violation) -> Judgement {
+/// A violation as the judgement of the condition that reports it.
+pub(super) fn of_violation(violation: &Violation) -> Judgement {
     match violation.severity {
         Severity::Unknown => Judgement::unknown(violation.reason, &violation.message),
         Severity::Waiting | Severity::Terminal => Judgement::no(violation.reason, &violation.message),
@@ -99,12 +99,12 @@ fn as_rendered(inputs: &Inputs<'_>) -> Option<Judgement> {
         return None;
     }
     let mut message = format!(
-        "ConfigMap {} does not hold the configuration that the spec asks for",
+        "ConfigMap {} does not have the configuration that the spec asks for",
         name(inputs)
     );
-    // The apply leaves it as it is beside a pod that cannot follow.
+    // The apply does not change it while the pod cannot be updated with it.
     if let Some(refusal) = inputs.failure(|kind| kind == "StatefulSet") {
-        message.push_str(": it stays as it is until the pod can follow. ");
+        message.push_str(": it is not changed until the pod can be updated with it. ");
         message.push_str(&refusal);
     }
     Some(Judgement::no(reasons::CONFIG_OUTDATED, message))

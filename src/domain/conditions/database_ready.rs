@@ -1,10 +1,10 @@
-//! `DatabaseReady`: the PostgreSQL cluster serves, and its Secrets are there. Judged only while Percona is on.
+//! `DatabaseReady`: the PostgreSQL cluster serves, and its Secrets exist. Judged only while Percona is enabled.
 //!
-//! True also while the server stays on its SQLite file (`MigrationPending`): the database that it uses serves, and the
-//! server is not to look unfinished to kstatus until a person finds time to move the data (docs/adr/0008).
+//! Also True while the server stays on its SQLite file (`MigrationPending`): the database that it uses works, and kstatus must not
+//! see an unfinished server until somebody moves the data (docs/adr/0008).
 
-use super::config_ready::told;
-use super::{Check, Inputs, Judgement, objection, reasons};
+use super::config_ready::of_violation;
+use super::{Check, Inputs, Judgement, first_failure, reasons};
 use crate::api::percona::{PerconaPGCluster, STATE_PAUSED};
 use crate::domain::validate::Concern;
 
@@ -12,10 +12,10 @@ const KIND: &str = PerconaPGCluster::KIND;
 const CHECKS: [Check; 4] = [conflict, failure, terminating, violation];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    objection(&CHECKS, inputs).unwrap_or_else(|| serving(inputs))
+    first_failure(&CHECKS, inputs).unwrap_or_else(|| serving(inputs))
 }
 
-/// A database that is paused with its server is as the spec asks: docs/adr/0009-hibernation.md.
+/// A database that is paused with its server is what the spec asks for: docs/adr/0009-hibernation.md.
 fn serving(inputs: &Inputs<'_>) -> Judgement {
     if let Some(message) = &inputs.migration {
         return Judgement::yes(reasons::MIGRATION_PENDING, message);
@@ -40,7 +40,7 @@ fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
 }
 
 fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
-    // Without the kind, a write fails too; what to install says more than its error.
+    // Without the CRD a write fails as well. Then the message must say what to install.
     let not_installed = |reason| reason == reasons::PERCONA_NOT_INSTALLED;
     if inputs
         .violation(Concern::Database)
@@ -58,5 +58,5 @@ fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
 }
 
 fn violation(inputs: &Inputs<'_>) -> Option<Judgement> {
-    inputs.violation(Concern::Database).map(told)
+    inputs.violation(Concern::Database).map(of_violation)
 }

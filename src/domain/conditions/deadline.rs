@@ -1,10 +1,10 @@
-//! When a start or a rollout has taken too long. Pure: the time is an argument.
+//! Whether a start or a rollout takes too long. The time is an argument.
 //!
-//! The clock is read from the cluster, so that a restart of the operator does not set it back. A rollout begins when
-//! `Progressing` turns True, or later: when what it waited for was there (`ConfigReady` or `DatabaseReady` turned True),
-//! or when its StatefulSet was made or changed, or its pod was made, or the old pod was told to go. Once the deadline has passed, `Progressing`
-//! is False with the reason `ProgressDeadlineExceeded`, as in a Deployment, until the rollout finishes or something begins
-//! anew: another spec, another pod.
+//! All times are read from the cluster, so a restart of the operator does not reset the deadline. A rollout begins when
+//! `Progressing` becomes True, or later: when what it waited for existed (`ConfigReady` or `DatabaseReady` became True), when its
+//! StatefulSet was created or changed, when its pod was created, or when the old pod was deleted. After the deadline, `Progressing`
+//! is False with the reason `ProgressDeadlineExceeded`, as in a Deployment, until the rollout completes or something new begins:
+//! another spec, another pod.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{CONFIG_READY, DATABASE_READY, Inputs, Judgement, PROGRESSING, Truth, reasons};
 
-/// Reasons of `Progressing` under which the clock runs. Under the others, it is not the rollout that takes long.
+/// Reasons of `Progressing` with a deadline. With the others, it is not the rollout that takes long.
 const TIMED: [&str; 3] = [
     reasons::STATEFUL_SET_UPDATING,
     reasons::ROLLOUT_IN_PROGRESS,
     reasons::SCALING_REPLICAS,
 ];
 
-/// What a clock is read from, beside `Progressing` itself.
+/// The times from which the deadline is computed.
 pub(super) struct Clock<'a> {
-    /// `ConfigReady` and `DatabaseReady` as they are now, dated.
+    /// `ConfigReady` and `DatabaseReady` as they are now, with their times.
     pub(super) needs: &'a [Condition],
     /// `Progressing` as it was.
     pub(super) previous: Option<&'a Condition>,
@@ -31,15 +31,16 @@ pub(super) struct Clock<'a> {
     pub(super) now: Timestamp,
 }
 
-/// `Progressing`, unless it says that a rollout is on its way whose time is over.
+/// `Progressing`, unless it reports a rollout whose deadline has passed.
 pub(super) fn judge(progressing: Judgement, inputs: &Inputs<'_>, clock: &Clock<'_>) -> Judgement {
-    let is_running = is_timed(progressing.truth.as_str(), progressing.reason) && !inputs.is_held();
+    let is_running =
+        is_timed(progressing.truth.as_str(), progressing.reason) && !inputs.is_rolled_out_manually();
     if !is_running || !clock.is_over(inputs) {
         return progressing;
     }
     let seconds = inputs.server.spec.progress_deadline_seconds();
     let cause = inputs.pod_cause.as_ref().filter(|cause| !cause.is_fault);
-    // A fault is in the message already.
+    // The message already contains a fault.
     let cause = cause
         .map(|cause| format!("; {}", cause.message))
         .unwrap_or_default();
@@ -47,20 +48,19 @@ pub(super) fn judge(progressing: Judgement, inputs: &Inputs<'_>, clock: &Clock<'
     Judgement::no(reasons::PROGRESS_DEADLINE_EXCEEDED, message)
 }
 
-/// How long until the deadline of a rollout that is on its way passes; then the server is to be looked at again. `None`
-/// while none is.
+/// The time until the deadline of the current rollout. Then the server must be reconciled again. `None` without a rollout.
 #[must_use]
 pub fn time_left(inputs: &Inputs<'_>, conditions: &[Condition], now: Timestamp) -> Option<Duration> {
     let progressing = conditions
         .iter()
         .find(|condition| condition.type_ == PROGRESSING)?;
-    if !is_timed(&progressing.status, &progressing.reason) || inputs.is_held() {
+    if !is_timed(&progressing.status, &progressing.reason) || inputs.is_rolled_out_manually() {
         return None;
     }
     let since = progressing.last_transition_time.0;
     let start = latest_event(inputs, conditions).map_or(since, |event| event.max(since));
     let left = deadline(inputs, start)?.duration_since(now);
-    // Times are whole seconds; a moment too early would be in vain.
+    // Times are whole seconds. A reconcile a moment too early would be pointless.
     Some(Duration::try_from(left).unwrap_or_default() + Duration::from_millis(50))
 }
 
@@ -75,7 +75,7 @@ impl Clock<'_> {
             let start = event.map_or(since, |event| event.max(since));
             return deadline(inputs, start).is_some_and(|deadline| self.now >= deadline);
         }
-        // It was over already: it stays so unless something began since.
+        // The deadline had passed before. That stays so unless something began since.
         previous.reason == reasons::PROGRESS_DEADLINE_EXCEEDED
             && previous.observed_generation == Some(self.generation)
             && event.is_none_or(|event| event < since)
@@ -93,7 +93,7 @@ fn deadline(inputs: &Inputs<'_>, start: Timestamp) -> Option<Timestamp> {
         .ok()
 }
 
-/// When something last happened from which a rollout can be counted.
+/// The latest event from which the time of a rollout counts.
 fn latest_event(inputs: &Inputs<'_>, conditions: &[Condition]) -> Option<Timestamp> {
     let is_met = |condition: &&Condition| {
         [CONFIG_READY, DATABASE_READY].contains(&condition.type_.as_str()) && condition.status == "True"
@@ -106,7 +106,7 @@ fn latest_event(inputs: &Inputs<'_>, conditions: &[Condition]) -> Option<Timesta
     met.chain(stateful_set).chain(inputs.pod_since).max()
 }
 
-/// When the StatefulSet was made, or its spec was last changed, by whomever.
+/// When the StatefulSet was created, or when any field manager last changed its spec.
 fn written(stateful_set: &StatefulSet) -> Option<Timestamp> {
     let metadata = &stateful_set.metadata;
     let entries = metadata.managed_fields.iter().flatten();

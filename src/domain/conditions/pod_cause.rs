@@ -1,8 +1,7 @@
-//! Why a server's pod does not serve, in one line, read from the pod's status. Pure.
+//! Why the pod of a server does not serve, in one line, read from the status of the pod.
 //!
-//! The first that fits, from what stands in the way of a pod at all to what its container does: it does not exist, it is
-//! being deleted, it was evicted, its image cannot be pulled, its container cannot be created or crashes, its volumes are
-//! not bound, no node takes it, it runs and is not ready.
+//! The first cause that applies, in this order: the pod does not exist, is being deleted, was evicted, its image cannot be pulled,
+//! its container cannot be created or crashes, its volumes are not bound, no node accepts it, it runs but is not ready.
 
 use std::cell::OnceCell;
 
@@ -17,12 +16,12 @@ use crate::domain::workload::pods::{condition, is_ready};
 use crate::domain::workload::rollout;
 use crate::domain::{data_home, volumes};
 
-/// Longest quote, in bytes, of a text that somebody else wrote: the kubelet, the scheduler, the container itself.
+/// Maximum length, in bytes, of a quote from the kubelet, the scheduler or the container.
 const QUOTE_MAX: usize = 240;
 /// A message of this length, in bytes, may be the end of a longer one: the kubelet keeps the last 2048 bytes of a log and 4096 of a
-/// termination message, less what it repairs of a torn character.
+/// termination message, minus an incomplete character.
 const CUT_AT: usize = 2040;
-/// Reasons for which the kubelet does not get an image.
+/// Reasons of the kubelet: it cannot pull an image.
 const IMAGE_REASONS: [&str; 7] = [
     "ErrImagePull",
     "ImagePullBackOff",
@@ -32,7 +31,7 @@ const IMAGE_REASONS: [&str; 7] = [
     "RegistryUnavailable",
     "SignatureValidationFailed",
 ];
-/// Reasons for which the kubelet cannot make a container of an image.
+/// Reasons of the kubelet: it cannot create a container from an image.
 const CREATE_REASONS: [&str; 4] = [
     "CreateContainerConfigError",
     "CreateContainerError",
@@ -41,16 +40,16 @@ const CREATE_REASONS: [&str; 4] = [
 ];
 const CRASH_REASON: &str = "CrashLoopBackOff";
 
-/// What keeps a pod from serving.
+/// Why a pod does not serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodCause {
     /// One line that begins with the pod's name.
     pub message: String,
-    /// Whether something is wrong. What any start and any stop goes through is not worth telling before it takes too long.
+    /// Whether something is wrong. Normal phases of a start or a stop are reported only after the deadline.
     pub is_fault: bool,
 }
 
-/// Why the pod of a server is not ready. `None` while it is, and where none is wanted and none is left.
+/// Why the pod of a server is not ready. `None` if it is ready, or if no pod is wanted and none exists.
 #[must_use]
 pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
     let wanted = observed.server.spec.desired_replicas() > 0;
@@ -59,7 +58,7 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
         Read::Unreadable(error) => (format!("its status cannot be read: {error}"), false),
         Read::Missing => return None,
         Read::Found(pods) => match pods.iter().find(|pod| pod.name_any() == name) {
-            Some(pod) => Witness::of(observed).of_pod(pod)?,
+            Some(pod) => PodReader::of(observed).of_pod(pod)?,
             None if wanted => absent(observed),
             None => return None,
         },
@@ -70,7 +69,7 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
     })
 }
 
-/// A pod that is not there. Its claims are made before it; what refuses one is said by an event of the StatefulSet only.
+/// A pod that does not exist. Its claims are created first. If one is refused, only an event of the StatefulSet shows why.
 fn absent(observed: &Observed) -> (String, bool) {
     let live = observed
         .stateful_set
@@ -80,26 +79,26 @@ fn absent(observed: &Observed) -> (String, bool) {
         .and_then(|live| volumes::missing_claims(observed, live))
         .unwrap_or_default();
     if missing.is_empty() {
-        let message = "does not exist yet; if this stays, the events of the StatefulSet say why";
+        let message = "does not exist yet. If this lasts, the events of the StatefulSet show why";
         return (message.into(), false);
     }
     let message = format!(
-        "does not exist, because PersistentVolumeClaim {} could not be made yet; kubectl describe statefulset {} says what refuses it",
+        "does not exist, because PersistentVolumeClaim {} was not created yet. kubectl describe statefulset {} shows why it is refused",
         missing.join(", "),
         names::stateful_set(&observed.server.name_any())
     );
     (message, true)
 }
 
-/// Reads a pod's status. Knows what must not be repeated of it.
-struct Witness<'a> {
+/// Reads the status of a pod, and knows which values must not be quoted.
+struct PodReader<'a> {
     observed: &'a Observed,
-    /// Passwords, keys and tokens that the pod knows. `None` where one of them is not known here: then nothing is quoted.
-    /// Made for the first quote: most pods have none.
+    /// Passwords, keys and tokens that the pod knows. `None` if one of them is not known here: then nothing is quoted.
+    /// Computed for the first quote, because most pods have none.
     confidential: OnceCell<Option<Redactor>>,
 }
 
-impl<'a> Witness<'a> {
+impl<'a> PodReader<'a> {
     fn of(observed: &'a Observed) -> Self {
         Self {
             observed,
@@ -134,7 +133,7 @@ impl<'a> Witness<'a> {
         })
     }
 
-    /// A pod that ended as a whole: evicted, or refused by its node.
+    /// A pod that failed as a whole: it was evicted, or its node refused it.
     fn evicted(&self, status: &PodStatus) -> Option<String> {
         if status.phase.as_deref() != Some("Failed") {
             return None;
@@ -166,7 +165,7 @@ impl<'a> Witness<'a> {
         self.crashed(container, state, reason == CRASH_REASON)
     }
 
-    /// A container that exited and is not running again: its exit code and its last words.
+    /// A container that exited and does not run again: its exit code and its last message.
     fn crashed(&self, container: &ContainerStatus, state: &ContainerState, loops: bool) -> Option<String> {
         let last = || {
             container
@@ -210,13 +209,13 @@ impl<'a> Witness<'a> {
         let message = self.after_colon(message);
         let unbound = self.unbound_claims(pod);
         if unbound.is_empty() {
-            return Some(format!("no node takes it (Unschedulable){message}"));
+            return Some(format!("no node accepts it (Unschedulable){message}"));
         }
         let unbound = unbound.join(", ");
         Some(format!("volume claims are not bound: {unbound}{message}"))
     }
 
-    /// The claims of a pod that exist and have no volume.
+    /// The claims of a pod that exist and are not bound.
     fn unbound_claims(&self, pod: &Pod) -> Vec<String> {
         let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
         let used = volumes.filter_map(|volume| Some(&volume.persistent_volume_claim.as_ref()?.claim_name));
@@ -240,8 +239,8 @@ impl<'a> Witness<'a> {
             .unwrap_or_default()
     }
 
-    /// A text of somebody else as one short line. A container may say anything as it dies, and what the server's Secrets
-    /// hold must not leave them that way; so they go before the line is cut.
+    /// Another program's text as one short line. A container may print anything when it crashes, also values of the server's
+    /// Secrets. They are removed before the line is shortened.
     fn quote(&self, text: Option<&str>) -> Option<String> {
         let confidential = self.confidential.get_or_init(|| confidential(self.observed));
         let text = confidential.as_ref()?.text(whole_lines(text?));
@@ -251,7 +250,7 @@ impl<'a> Witness<'a> {
     }
 }
 
-/// A text without its first line, where the kubelet may have cut that: what is left of a password would not be recognised.
+/// A text without its first line if the kubelet may have cut it: a part of a password would not be recognised.
 fn whole_lines(text: &str) -> &str {
     if text.len() < CUT_AT {
         return text;
@@ -259,7 +258,7 @@ fn whole_lines(text: &str) -> &str {
     text.split_once('\n').map_or("", |(_, rest)| rest)
 }
 
-/// What must not be repeated. `None` where a value cannot be read now: the pod may have it all the same.
+/// What must not be quoted. `None` if a value cannot be read now: the pod may know it all the same.
 fn confidential(observed: &Observed) -> Option<Redactor> {
     let mut values = Vec::new();
     let uses = data_home::uses(observed);
@@ -273,7 +272,7 @@ fn confidential(observed: &Observed) -> Option<Redactor> {
     Some(Redactor::of(values))
 }
 
-/// Init containers come first: the others wait for them.
+/// Init containers come first: the other containers wait for them.
 fn statuses(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
     let init = status.init_container_statuses.iter().flatten();
     init.filter(|container| !has_completed(container))
@@ -310,10 +309,10 @@ fn not_ready(status: &PodStatus) -> String {
         .flatten()
         .find(|container| !container.ready);
     unready.map_or_else(
-        || "its containers run and it is not ready".into(),
+        || "its containers run, but it is not ready".into(),
         |container| {
             let restarts = restarts(container);
-            format!("container {} runs and is not ready{restarts}", container.name)
+            format!("container {} runs but is not ready{restarts}", container.name)
         },
     )
 }

@@ -1,27 +1,27 @@
-//! `Progressing`: the cluster does not yet hold what the spec asks for, or the rollout is not done.
+//! `Progressing`: the cluster does not yet have what the spec asks for, or the rollout is not complete.
 //!
-//! True also while a child cannot be written or its name is taken: the work is not complete and is tried again. False
-//! means complete (`ReconcileComplete`), or that nothing moves until a person acts (`Blocked`); another condition, and
-//! so `Ready`, is then not True.
+//! Also True while a child cannot be written or another object uses its name: the work is not complete and is retried. False
+//! means complete (`ReconcileComplete`), or that it needs manual action (`Blocked`); then another condition, and so `Ready`, is
+//! not True.
 //!
-//! While a server is paused, the reason is `Paused`: `Unknown` while something is not done, for nobody knows when it will
-//! be (as in a paused Deployment), and False where the cluster holds what the spec asks for, so that `Ready` stays.
+//! While a server is paused, the reason is `Paused`. The status is `Unknown` while something is not complete, because the end is
+//! unknown (as in a paused Deployment), and False where the cluster has what the spec asks for, so that `Ready` stays True.
 
 use k8s_openapi::api::apps::v1::StatefulSetStatus;
 
 use super::available::unreadable;
-use super::storage;
-use super::{Check, Child, Inputs, Judgement, Truth, failed, objection, reasons};
+use super::{Check, Child, Inputs, Judgement, Truth, failed, first_failure, reasons};
 use crate::api::names;
 use crate::domain::applied::{Outcome, Step};
 use crate::domain::validate::{Concern, PodGate, Severity, Violation};
 use crate::domain::workload::rollout;
 
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     deleting,
     namespace_terminating,
     conflict,
     failure,
+    super::drift::contested,
     terminating,
     unreadable,
     waiting,
@@ -30,11 +30,11 @@ const CHECKS: [Check; 13] = [
     rolling_out,
     scaling,
     not_updated,
-    storage::growing,
+    super::volumes::expanding,
 ];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    let judgement = objection(&CHECKS, inputs).unwrap_or_else(|| settled(inputs));
+    let judgement = first_failure(&CHECKS, inputs).unwrap_or_else(|| at_rest(inputs));
     if inputs.is_paused && !inputs.is_deleting() {
         paused(inputs, &judgement)
     } else {
@@ -51,7 +51,7 @@ fn paused(inputs: &Inputs<'_>, judgement: &Judgement) -> Judgement {
     }
     let mut message = format!("Paused by the annotation {annotation}: only the status is written");
     if !withheld.is_empty() {
-        message.push_str("; to be written: ");
+        message.push_str("; not written: ");
         message.push_str(&withheld.join(", "));
     }
     if judgement.reason != reasons::RECONCILE_COMPLETE {
@@ -61,7 +61,8 @@ fn paused(inputs: &Inputs<'_>, judgement: &Judgement) -> Judgement {
     Judgement::unknown(reasons::PAUSED, message)
 }
 
-fn settled(inputs: &Inputs<'_>) -> Judgement {
+/// Nothing is in progress: everything is as desired, or it needs manual action.
+fn at_rest(inputs: &Inputs<'_>) -> Judgement {
     let cause = inputs
         .violations
         .iter()
@@ -70,9 +71,10 @@ fn settled(inputs: &Inputs<'_>) -> Judgement {
     match cause.or(inputs.build_error.as_ref()) {
         Some(cause) => Judgement::no(
             reasons::BLOCKED,
-            format!("Nothing moves until this is corrected: {cause}"),
+            format!("Nothing changes until this is corrected: {cause}"),
         ),
-        None => storage::stuck(inputs)
+        None => super::volumes::blocked(inputs)
+            .or_else(|| super::drift::overridden(inputs))
             .unwrap_or_else(|| Judgement::no(reasons::RECONCILE_COMPLETE, "All resources are up to date")),
     }
 }
@@ -83,7 +85,7 @@ fn is_terminal(violation: &Violation) -> bool {
 
 fn deleting(inputs: &Inputs<'_>) -> Option<Judgement> {
     let message = match &inputs.cleanup.pending {
-        Some(left) => format!("DittoServer is being deleted; it waits for {left}"),
+        Some(left) => format!("DittoServer is being deleted and waits for {left}"),
         None => "DittoServer is being deleted".into(),
     };
     inputs
@@ -110,12 +112,12 @@ fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {
 fn failure(inputs: &Inputs<'_>) -> Option<Judgement> {
     inputs
         .failure(|_| true)
-        .or_else(|| finalizer_error(inputs))
+        .or_else(|| finalizer_failure(inputs))
         .map(|message| Judgement::yes(reasons::APPLY_FAILED, message))
 }
 
-/// Without its finalizer a server would go and leave what it is to take along.
-fn finalizer_error(inputs: &Inputs<'_>) -> Option<String> {
+/// Without its finalizer a server could be deleted without the cleanup that its policy asks for.
+fn finalizer_failure(inputs: &Inputs<'_>) -> Option<String> {
     let error = inputs.cleanup.finalizer_error.as_ref()?;
     let name = inputs.server.metadata.name.as_deref().unwrap_or_default();
     Some(format!("{}{error}", failed("DittoServer", name)))
@@ -127,7 +129,7 @@ fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
         .map(|message| Judgement::yes(reasons::RESOURCE_TERMINATING, message))
 }
 
-/// The pod template is held for something that may come by itself.
+/// The StatefulSet is not updated until something exists that may appear without manual action.
 fn waiting(inputs: &Inputs<'_>) -> Option<Judgement> {
     if inputs.gate != Some(PodGate::Closed) || inputs.violations.iter().any(is_terminal) {
         return None;
@@ -137,7 +139,7 @@ fn waiting(inputs: &Inputs<'_>) -> Option<Judgement> {
         Concern::Config => reasons::WAITING_FOR_SECRETS,
         Concern::Database => reasons::WAITING_FOR_DATABASE,
     };
-    // Whether there is anything to wait for is not known where it could not be read.
+    // What could not be read may exist already, so it is unknown whether anything is waited for.
     let judgement = if first.severity == Severity::Unknown {
         Judgement::unknown
     } else {
@@ -146,11 +148,11 @@ fn waiting(inputs: &Inputs<'_>) -> Option<Judgement> {
     Some(judgement(reason, first.message.clone()))
 }
 
-/// A StatefulSet that is to be there and is not. While it is blocked, nothing is on its way.
+/// A StatefulSet that should exist and does not. While it is blocked, nothing is in progress.
 fn not_created(inputs: &Inputs<'_>) -> Option<Judgement> {
-    let is_coming = inputs.gate == Some(PodGate::Open) && inputs.build_error.is_none();
+    let is_wanted = inputs.gate == Some(PodGate::Open) && inputs.build_error.is_none();
     let is_absent = matches!(inputs.stateful_set, Child::Absent);
-    (is_coming && is_absent).then(|| {
+    (is_wanted && is_absent).then(|| {
         Judgement::yes(
             reasons::STATEFUL_SET_UPDATING,
             "StatefulSet has not been created yet",
@@ -171,7 +173,7 @@ fn not_seen_by_controller(inputs: &Inputs<'_>) -> Option<Judgement> {
     is_behind.then(|| Judgement::yes(reasons::STATEFUL_SET_UPDATING, "StatefulSet is being updated"))
 }
 
-/// The revision differs from the running one. A stopped server has no pod that could be behind.
+/// The revision differs from the running one. A stopped server has no outdated pod.
 fn rolling_out(inputs: &Inputs<'_>) -> Option<Judgement> {
     let status = inputs.workload_status()?;
     let wanted = inputs.desired_replicas();
@@ -202,12 +204,12 @@ fn scaling(inputs: &Inputs<'_>) -> Option<Judgement> {
     let stateful_set = inputs.stateful_set.ours()?;
     let (ready, wanted) = (inputs.ready_replicas(), inputs.desired_replicas());
     let existing = inputs.workload_status().map_or(0, |status| status.replicas);
-    let is_settled = ready == wanted && existing == wanted && rollout::replicas(stateful_set) == wanted;
+    let is_done = ready == wanted && existing == wanted && rollout::replicas(stateful_set) == wanted;
     let message = format!("Scaling: {ready}/{wanted} replicas ready");
-    (!is_settled).then(|| Judgement::yes(reasons::SCALING_REPLICAS, inputs.with_pod_fault(message)))
+    (!is_done).then(|| Judgement::yes(reasons::SCALING_REPLICAS, inputs.with_pod_fault(message)))
 }
 
-/// All pods are ready, but one is not of the update revision: a rollout that somebody has paused by a partition.
+/// All pods are ready, but one does not have the update revision: a partition blocks the rollout.
 fn not_updated(inputs: &Inputs<'_>) -> Option<Judgement> {
     let status = inputs.workload_status()?;
     let wanted = inputs.desired_replicas();

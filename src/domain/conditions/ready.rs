@@ -1,4 +1,4 @@
-//! `Ready`: the conjunction of the other four.
+//! `Ready`: all of the other four conditions are as they should be.
 
 use super::{Judgement, Truth, reasons};
 
@@ -7,20 +7,20 @@ use super::{Judgement, Truth, reasons};
 pub(super) struct Judged {
     pub(super) config: Judgement,
     pub(super) available: Judgement,
-    /// `None` while Percona is off.
+    /// `None` while Percona is disabled.
     pub(super) database: Option<Judgement>,
     pub(super) progressing: Judgement,
 }
 
-/// One conjunct: what it must be, and what it is called when it is not, or when it is not known.
-struct Conjunct<'a> {
+/// One prerequisite: the status that it must have, and its token in the message if it has another one, or is unknown.
+struct Prerequisite<'a> {
     judgement: &'a Judgement,
     wanted: Truth,
     unmet: &'static str,
     unknown: &'static str,
 }
 
-impl<'a> Conjunct<'a> {
+impl<'a> Prerequisite<'a> {
     fn new(judgement: &'a Judgement, wanted: Truth, unmet: &'static str, unknown: &'static str) -> Self {
         Self {
             judgement,
@@ -30,7 +30,7 @@ impl<'a> Conjunct<'a> {
         }
     }
 
-    /// A rollout that ran out of time moves no more, and is not done either.
+    /// A rollout that exceeded its deadline no longer progresses, but is not complete either.
     fn is_met(&self) -> bool {
         self.judgement.truth == self.wanted && self.judgement.reason != reasons::PROGRESS_DEADLINE_EXCEEDED
     }
@@ -49,11 +49,11 @@ impl<'a> Conjunct<'a> {
 }
 
 pub(super) fn judge(judged: &Judged, wanted_replicas: i32) -> Judgement {
-    let open: Vec<Conjunct<'_>> = conjuncts(judged)
+    let unmet: Vec<Prerequisite<'_>> = prerequisites(judged)
         .into_iter()
-        .filter(|conjunct| !conjunct.is_met())
+        .filter(|prerequisite| !prerequisite.is_met())
         .collect();
-    let Some(cause) = cause(judged, &open) else {
+    let Some(cause) = cause(judged, &unmet) else {
         let mut message = if wanted_replicas == 0 {
             "DittoServer is stopped as its spec asks (replicas=0)".to_owned()
         } else {
@@ -64,26 +64,26 @@ pub(super) fn judge(judged: &Judged, wanted_replicas: i32) -> Judgement {
         }
         return Judgement::yes(reasons::ALL_CONDITIONS_MET, message);
     };
-    let tokens: Vec<&str> = open.iter().map(Conjunct::token).collect();
+    let tokens: Vec<&str> = unmet.iter().map(Prerequisite::token).collect();
     let message = format!("Not ready: [{}]: {}", tokens.join(" "), cause.message);
-    if open.iter().all(Conjunct::is_unknown) {
+    if unmet.iter().all(Prerequisite::is_unknown) {
         Judgement::unknown(reasons::CONDITIONS_UNKNOWN, message)
     } else {
         Judgement::no(reasons::CONDITIONS_NOT_MET, message)
     }
 }
 
-/// In the order in which the message lists them (contract, section 4).
-fn conjuncts(judged: &Judged) -> Vec<Conjunct<'_>> {
-    let mut conjuncts = vec![
-        Conjunct::new(&judged.config, Truth::True, "ConfigNotReady", "ConfigUnknown"),
-        Conjunct::new(
+/// The prerequisites, in the order of the message (contract, section 4).
+fn prerequisites(judged: &Judged) -> Vec<Prerequisite<'_>> {
+    let mut prerequisites = vec![
+        Prerequisite::new(&judged.config, Truth::True, "ConfigNotReady", "ConfigUnknown"),
+        Prerequisite::new(
             &judged.available,
             Truth::True,
             "NotAvailable",
             "AvailabilityUnknown",
         ),
-        Conjunct::new(
+        Prerequisite::new(
             &judged.progressing,
             Truth::False,
             "StillProgressing",
@@ -91,34 +91,36 @@ fn conjuncts(judged: &Judged) -> Vec<Conjunct<'_>> {
         ),
     ];
     let database = judged.database.as_ref();
-    conjuncts.extend(
-        database.map(|database| Conjunct::new(database, Truth::True, "DatabaseNotReady", "DatabaseUnknown")),
+    prerequisites.extend(
+        database
+            .map(|database| Prerequisite::new(database, Truth::True, "DatabaseNotReady", "DatabaseUnknown")),
     );
-    conjuncts
+    prerequisites
 }
 
 fn is_paused(judged: &Judged) -> bool {
     judged.progressing.reason == reasons::PAUSED
 }
 
-/// The open condition that says most of why: what a pod needs comes before the pod, and what is being done about it
-/// before that it does not serve. What is known comes before what is not.
-fn cause<'a>(judged: &'a Judged, open: &[Conjunct<'_>]) -> Option<&'a Judgement> {
-    // What differs while the server is paused differs because it is.
-    if is_paused(judged) && !open.is_empty() {
+/// The unmet condition that explains most: what the pod needs comes before the pod, and what happens to the pod comes before the
+/// fact that it does not serve. A known failure comes before an unknown state.
+fn cause<'a>(judged: &'a Judged, unmet: &[Prerequisite<'_>]) -> Option<&'a Judgement> {
+    // The pause is the reason for everything that differs meanwhile.
+    if is_paused(judged) && !unmet.is_empty() {
         return Some(&judged.progressing);
     }
-    let by_telling = [
+    let by_priority = [
         Some(&judged.config),
         judged.database.as_ref(),
         Some(&judged.progressing),
         Some(&judged.available),
     ];
-    let is_open = |judgement: &&Judgement| {
-        open.iter()
-            .any(|conjunct| std::ptr::eq(conjunct.judgement, *judgement))
+    let is_unmet = |judgement: &&Judgement| {
+        unmet
+            .iter()
+            .any(|prerequisite| std::ptr::eq(prerequisite.judgement, *judgement))
     };
-    let causes: Vec<&Judgement> = by_telling.into_iter().flatten().filter(is_open).collect();
+    let causes: Vec<&Judgement> = by_priority.into_iter().flatten().filter(is_unmet).collect();
     let known = causes.iter().find(|judgement| judgement.truth != Truth::Unknown);
     known.or(causes.first()).copied()
 }

@@ -1,9 +1,9 @@
-//! `Stalled`: it does not go on without a person. Only there while it is True, as kstatus has it: without it Flux, and whatever
-//! else goes by kstatus, would wait for a server that will never be Ready.
+//! `Stalled`: it needs manual action. The condition exists only while it is True, as in kstatus. Without it, Flux and other users
+//! of kstatus would wait for a server that will never be Ready.
 
 use super::{Inputs, Judgement, Truth, reasons};
 
-/// True for a server that is not Ready and needs a person, or has run out of time.
+/// True for a server that is not Ready and needs manual action, or has exceeded its deadline.
 pub(super) fn judge(inputs: &Inputs<'_>, ready: &Judgement, progressing: &Judgement) -> Option<Judgement> {
     if inputs.is_deleting() || ready.truth == Truth::True {
         return None;
@@ -12,6 +12,6 @@ pub(super) fn judge(inputs: &Inputs<'_>, ready: &Judgement, progressing: &Judgem
         return Some(Judgement::yes(progressing.reason, progressing.message.clone()));
     }
     inputs
-        .needs_a_person()
+        .needs_manual_action()
         .then(|| Judgement::yes(ready.reason, ready.message.clone()))
 }

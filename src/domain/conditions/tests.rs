@@ -20,10 +20,10 @@ use crate::domain::validate::fixtures::{
 use crate::domain::validate::validate;
 
 /// The conditions as `type=status reason`.
-fn told(conditions: &[Condition]) -> Vec<String> {
+fn summary(conditions: &[Condition]) -> Vec<String> {
     conditions
         .iter()
-        .map(|told| format!("{}={} {}", told.type_, told.status, told.reason))
+        .map(|condition| format!("{}={} {}", condition.type_, condition.status, condition.reason))
         .collect()
 }
 
@@ -55,7 +55,7 @@ fn of_running(spec: &str) -> (Observed, Applied) {
 fn a_running_server_is_ready() {
     let (observed, applied) = of_running("");
     assert_eq!(
-        told(&judged(&observed, &applied)),
+        summary(&judged(&observed, &applied)),
         [
             "Ready=True AllConditionsMet",
             "Available=True MinimumReplicasAvailable",
@@ -70,7 +70,7 @@ fn a_running_server_on_percona_has_a_fifth_condition() {
     let (observed, applied) = of_running(PERCONA);
     let conditions = judged(&observed, &applied);
     assert_eq!(
-        told(&conditions),
+        summary(&conditions),
         [
             "Ready=True AllConditionsMet",
             "Available=True MinimumReplicasAvailable",
@@ -119,7 +119,7 @@ fn a_missing_secret_shows_in_three_conditions_and_its_name_in_ready() {
     observed.secrets.insert("tokens".into(), Read::Missing);
     let conditions = judged(&observed, &applied(&observed, None));
     assert_eq!(
-        told(&conditions),
+        summary(&conditions),
         [
             "Ready=False ConditionsNotMet",
             "Available=False NoReplicasAvailable",
@@ -139,7 +139,7 @@ fn a_bad_value_blocks_a_running_server_from_following_but_not_from_serving() {
         .secrets
         .insert("tokens".into(), secret(&[("k", "short")]));
     assert_eq!(
-        told(&judged(&observed, &applied)),
+        summary(&judged(&observed, &applied)),
         [
             "Ready=False ConditionsNotMet",
             "Available=True MinimumReplicasAvailable",
@@ -159,7 +159,7 @@ fn what_cannot_be_read_is_unknown_and_not_false() {
     applied.database = Read::Unreadable("forbidden".into());
     let conditions = judged(&observed, &applied);
     assert_eq!(
-        told(&conditions),
+        summary(&conditions),
         [
             "Ready=Unknown ConditionsUnknown",
             "Available=Unknown StatefulSetUnreadable",
@@ -182,7 +182,7 @@ fn an_unreadable_secret_leaves_ready_unknown() {
         .secrets
         .insert("tokens".into(), Read::Unreadable("timeout".into()));
     assert_eq!(
-        told(&judged(&observed, &applied)),
+        summary(&judged(&observed, &applied)),
         [
             "Ready=Unknown ConditionsUnknown",
             "Available=True MinimumReplicasAvailable",
@@ -229,7 +229,7 @@ fn the_config_map_must_hold_what_was_rendered() {
 }
 
 #[test]
-fn children_that_cannot_be_built_are_told() {
+fn children_that_cannot_be_built_are_reported() {
     let observed = world("");
     let verdict = validate(&observed);
     let applied = applied(&observed, None);
@@ -240,9 +240,9 @@ fn children_that_cannot_be_built_are_told() {
         &applied,
         Progress::default(),
     );
-    let told = told(&conditions(&inputs, &[], 3, at(0)));
+    let summary = summary(&conditions(&inputs, &[], 3, at(0)));
     assert_eq!(
-        told[2..],
+        summary[2..],
         [
             "ConfigReady=False BuildFailed",
             "Progressing=False Blocked",
@@ -253,7 +253,7 @@ fn children_that_cannot_be_built_are_told() {
 
 // invariant: 7
 #[test]
-fn each_foreign_object_is_told_by_the_condition_of_its_kind() {
+fn each_foreign_object_is_reported_by_the_condition_of_its_kind() {
     let table = [
         ("ConfigMap", "files-config", Some(CONFIG_READY)),
         ("StatefulSet", "files", Some(AVAILABLE)),
@@ -296,16 +296,16 @@ fn a_foreign_database_says_how_to_adopt_it() {
     ));
     let conditions = judged(&observed, &applied);
     for type_ in [DATABASE_READY, PROGRESSING] {
-        let told = one(&conditions, type_);
+        let summary = one(&conditions, type_);
         assert!(
-            told.contains("ResourceConflict") && told.contains("spec.percona.adoptExisting"),
-            "{told}"
+            summary.contains("ResourceConflict") && summary.contains("spec.percona.adoptExisting"),
+            "{summary}"
         );
     }
 }
 
 #[test]
-fn a_failed_write_is_told_by_the_condition_of_its_kind_and_by_progressing() {
+fn a_failed_write_is_reported_by_the_condition_of_its_kind_and_by_progressing() {
     for (kind, type_) in [
         ("Secret", CONFIG_READY),
         ("ConfigMap", CONFIG_READY),
@@ -330,9 +330,9 @@ fn a_predecessor_that_is_still_going_is_waited_for() {
     applied
         .steps
         .push(step("ConfigMap", "files-config", Outcome::Terminating));
-    let told = told(&judged(&observed, &applied));
+    let summary = summary(&judged(&observed, &applied));
     assert_eq!(
-        told[2..],
+        summary[2..],
         [
             "ConfigReady=False ResourceTerminating",
             "Progressing=True ResourceTerminating"
@@ -341,7 +341,7 @@ fn a_predecessor_that_is_still_going_is_waited_for() {
 }
 
 #[test]
-fn a_database_cluster_that_this_pass_created_is_told_as_it_now_is() {
+fn a_database_cluster_that_this_reconcile_created_is_judged_as_it_is_now() {
     let mut observed = world(PERCONA);
     observed.database.cluster = Read::Missing;
     let mut applied = applied(&observed, None);
@@ -361,7 +361,7 @@ fn an_outage_of_the_database_shows_while_the_pod_serves() {
     (observed.database.cluster, applied.database) = (down.clone(), down);
     let conditions = judged(&observed, &applied);
     assert_eq!(
-        told(&conditions),
+        summary(&conditions),
         [
             "Ready=False ConditionsNotMet",
             "Available=True MinimumReplicasAvailable",
@@ -390,12 +390,12 @@ fn a_deletion_is_progress_and_not_ready() {
 }
 
 #[test]
-fn a_name_that_fits_no_child_is_told() {
+fn a_name_that_fits_no_child_is_reported() {
     let mut observed = world("");
     Arc::make_mut(&mut observed.server).metadata.name = Some("files.one".into());
     let applied = Applied::nothing(&observed);
     assert_eq!(
-        told(&judged(&observed, &applied))[2..],
+        summary(&judged(&observed, &applied))[2..],
         [
             "ConfigReady=False InvalidName",
             "Progressing=False Blocked",
@@ -405,10 +405,10 @@ fn a_name_that_fits_no_child_is_told() {
 }
 
 #[test]
-fn an_object_that_does_not_parse_is_told() {
+fn an_object_that_does_not_parse_is_reported() {
     let conditions = unparsable("spec.replicas: a string", &[], 4, at(0));
     assert_eq!(
-        told(&conditions)[2..],
+        summary(&conditions)[2..],
         [
             "ConfigReady=False InvalidSpec",
             "Progressing=False Blocked",

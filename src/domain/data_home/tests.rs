@@ -3,11 +3,11 @@ use std::sync::Arc;
 use super::*;
 use crate::domain::validate::fixtures::{PERCONA, claim, running, uses_percona, world};
 
-const MARK: &str = "dittofs.io/control-plane-database";
-const PERCONAS: [(&str, &str); 1] = [(MARK, names::IN_PERCONA)];
-const OWN: [(&str, &str); 1] = [(MARK, names::IN_OWN_POSTGRES)];
-const BACK_IN_OWN: [(&str, &str); 1] = [(MARK, names::BACK_IN_OWN_POSTGRES)];
-const BACK: [(&str, &str); 1] = [(MARK, names::BACK_IN_SQLITE)];
+const ANNOTATION: &str = "dittofs.io/control-plane-database";
+const PERCONAS: [(&str, &str); 1] = [(ANNOTATION, names::IN_PERCONA)];
+const OWN: [(&str, &str); 1] = [(ANNOTATION, names::IN_OWN_POSTGRES)];
+const BACK_IN_OWN: [(&str, &str); 1] = [(ANNOTATION, names::BACK_IN_OWN_POSTGRES)];
+const BACK: [(&str, &str); 1] = [(ANNOTATION, names::BACK_IN_SQLITE)];
 
 fn with_claim(mut observed: Observed, annotations: &[(&str, &str)]) -> Observed {
     observed.claims = Read::Found(vec![Arc::new(claim("controlplane", annotations))]);
@@ -30,7 +30,7 @@ fn confirmed(mut observed: Observed) -> Observed {
 }
 
 #[test]
-fn who_stays_on_sqlite() {
+fn which_servers_stay_on_sqlite() {
     let table = [
         ("a new server", world(PERCONA), false),
         (
@@ -44,7 +44,7 @@ fn who_stays_on_sqlite() {
             false,
         ),
         (
-            "one that the user has moved",
+            "one whose move the user confirmed",
             confirmed(with_server(world(PERCONA), false)),
             false,
         ),
@@ -64,17 +64,17 @@ fn who_stays_on_sqlite() {
             false,
         ),
         (
-            "a re-created one that the user has moved",
+            "a re-created one whose move the user confirmed",
             confirmed(with_claim(world(PERCONA), &[])),
             false,
         ),
         (
-            "one that went back to its file after the user had moved it",
+            "one that returned to its file after a confirmed move",
             confirmed(with_server(with_claim(world(PERCONA), &BACK), false)),
             true,
         ),
         (
-            "a re-created one that had gone back",
+            "a re-created one that had returned to its file",
             confirmed(with_claim(world(PERCONA), &BACK)),
             true,
         ),
@@ -129,17 +129,17 @@ fn on_own_postgres(mut observed: Observed) -> Observed {
 }
 
 #[test]
-fn who_is_not_moved_from_their_own_postgresql() {
+fn which_servers_are_not_moved_from_the_users_own_postgresql() {
     let table = [
         ("one that runs on it", on_own_postgres(world(PERCONA)), true),
         (
-            "one that the user has moved",
+            "one whose move the user confirmed",
             confirmed(on_own_postgres(world(PERCONA))),
             false,
         ),
         ("one that stays by its spec", on_own_postgres(world("")), false),
         (
-            "one that went back to it after the user had moved it",
+            "one that returned to it after a confirmed move",
             confirmed(with_claim(on_own_postgres(world(PERCONA)), &BACK_IN_OWN)),
             true,
         ),
@@ -167,10 +167,10 @@ fn who_is_not_moved_from_their_own_postgresql() {
 }
 
 #[test]
-fn the_mark_follows_the_pod_and_remembers_a_word_that_is_used_up() {
-    let marks = |observed: &Observed, annotations: &[(&str, &str)]| {
+fn the_annotation_follows_the_pod_and_remembers_a_confirmation_that_is_used_up() {
+    let annotations_for = |observed: &Observed, annotations: &[(&str, &str)]| {
         let live = observed.stateful_set.found().unwrap();
-        mark(&observed.server, live, &claim("controlplane", annotations))
+        annotation_for(&observed.server, live, &claim("controlplane", annotations))
     };
     let on_file = |spec: &str| with_server(world(spec), false);
     let table = [
@@ -200,9 +200,9 @@ fn the_mark_follows_the_pod_and_remembers_a_word_that_is_used_up() {
             &BACK,
             Some(names::BACK_IN_SQLITE),
         ),
-        ("without its word", on_file(PERCONA), &BACK, None),
+        ("without a confirmation", on_file(PERCONA), &BACK, None),
     ];
     for (what, observed, before, expected) in table {
-        assert_eq!(marks(&observed, before), expected, "{what}");
+        assert_eq!(annotations_for(&observed, before), expected, "{what}");
     }
 }

@@ -1,7 +1,7 @@
 //! `config.yaml`, the server's configuration: keys, order and values of contract section 3.
 //!
-//! No secret is ever in it: those reach the server as variables and mounted files. A value that the server takes from a
-//! variable has no placeholder here, because the server binds every key to its variable anyway.
+//! It never contains a secret: those reach the server as variables and mounted files. A value that the server reads from a variable
+//! has no placeholder here, because the server binds every key to its variable anyway.
 
 use serde::Serialize;
 
@@ -17,8 +17,7 @@ const ANY_ADDRESS: &str = "0.0.0.0";
 
 /// Renders the configuration.
 ///
-/// Every text is quoted, so that none can be taken for a number, a boolean, a date or a second key, whichever YAML
-/// version the reader follows.
+/// Every text is quoted, so that no YAML version reads it as a number, a boolean, a date or a second key.
 ///
 /// `stays_on_sqlite` keeps the SQLite file whatever database the spec asks for ([`crate::domain::data_home`]).
 pub(super) fn render(spec: &DittoServerSpec, stays_on_sqlite: bool) -> Result<String, Error> {
@@ -102,7 +101,7 @@ struct Metrics<'a> {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the server's keys are as they are")]
+#[expect(clippy::struct_excessive_bools, reason = "the server defines the keys")]
 struct Ldap<'a> {
     enabled: bool,
     url: &'a str,
@@ -296,7 +295,7 @@ impl<'a> MachineAccount<'a> {
     }
 }
 
-/// An empty text is an absent one, as it was to the Go operator.
+/// An empty text counts as absent, as in the Go operator.
 fn present(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }

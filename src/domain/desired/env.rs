@@ -1,4 +1,4 @@
-//! Variables of the server's container: the secrets that it takes from its environment (contract, section 2.3).
+//! Variables of the server's container: the secrets that it reads from its environment (contract, section 2.3).
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 

@@ -1,4 +1,4 @@
-//! The config hash: changes exactly when something changes that the running server read when it started.
+//! The config hash. It changes exactly when something changes that the running server read at its start.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use crate::domain::secrets::SecretUse;
 
 /// SHA-256, in hex, over the rendered configuration and the values that the server reads at start.
 ///
-/// `value` gives the value of a use; absent values are left out. The order of `uses` does not matter. Everything is
-/// preceded by its length, so that bytes cannot move from one part to the next unnoticed.
+/// `value` gives the value of a use; absent values are omitted. The order of `uses` does not matter. Every part is preceded by its
+/// length, so that bytes that move from one part to the next change the hash.
 pub(super) fn config_hash<'v>(
     config: &str,
     uses: &[SecretUse],

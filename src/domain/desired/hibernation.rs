@@ -1,8 +1,8 @@
 //! Whether the database is paused with its server (`percona.hibernate: whenStopped`).
 //!
-//! They stop in one order and start in the other: the database is paused once the server's pod is gone, and the server stays
-//! stopped until the database serves again (`validate::holds_start`). Otherwise `spec.pause` is left out, so that it is not
-//! ours: whoever pauses the cluster by hand is not overruled.
+//! They stop and start in opposite order: the database is paused once the pod of the server is gone, and the server stays stopped
+//! until the database serves again (`validate::prevents_start`). Otherwise `spec.pause` is omitted, so that it is not our field: a
+//! user can pause the cluster manually.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 
@@ -18,14 +18,14 @@ pub(super) fn pause(observed: &Observed, live: Option<&PerconaPGClusterSpec>) ->
     let is_paused = live.and_then(|live| live.pause) == Some(true);
     let has_stopped = match (&observed.stateful_set, &observed.pods) {
         (Read::Found(stateful_set), Read::Found(pods)) => pods.is_empty() && runs_nothing(stateful_set),
-        // A server that was never there: its database is made first, and pauses once the StatefulSet exists.
+        // A new server: its database is created first, and paused once the StatefulSet exists.
         _ => false,
     };
-    // What is paused stays so: an edit of a stopped server is no reason to wake its database.
+    // A paused database stays paused: an edit of a stopped server is not a reason to start it.
     (is_paused || has_stopped).then_some(true)
 }
 
-/// Whether the StatefulSet wants no pod, and its controller knows.
+/// Whether the StatefulSet wants no pod, and its controller has observed that.
 fn runs_nothing(stateful_set: &StatefulSet) -> bool {
     let status = stateful_set.status.as_ref();
     let has_none = status.is_some_and(|status| status.replicas == 0);

@@ -4,7 +4,7 @@
 use strum::IntoEnumIterator;
 
 use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
-use super::{env, volumes};
+use super::{env, mounts};
 use crate::api::names;
 use crate::domain::secrets::{Purpose, SSL_MODE_VARIABLE};
 
@@ -29,11 +29,11 @@ pub fn is_volume(name: &str) -> bool {
         names::CONTENT_VOLUME,
         names::CONTROL_PLANE_VOLUME,
     ];
-    claims.contains(&name) || volumes::names().any(|volume| volume == name)
+    claims.contains(&name) || mounts::names().any(|volume| volume == name)
 }
 
 /// Whether a mount path is ours.
 #[must_use]
 pub fn is_mount(path: &str) -> bool {
-    volumes::paths().any(|mount| mount == path)
+    mounts::paths().any(|mount| mount == path)
 }

@@ -10,7 +10,7 @@ use crate::api::{DittoServer, names};
 
 /// Metadata of a child that is deleted with its server.
 ///
-/// A server that was read from a file has no UID; then there is no owner reference (`render`).
+/// A server that was read from a file has no UID. Then there is no owner reference (`render`).
 pub(super) fn owned(server: &DittoServer, name: String) -> ObjectMeta {
     let controller = server.controller_owner_ref(&()).map(|owner| OwnerReference {
         block_owner_deletion: Some(true),
@@ -33,7 +33,7 @@ pub(super) fn kept(server: &DittoServer, name: String) -> ObjectMeta {
 }
 
 /// Metadata with one more label, whose value is `true`.
-pub(super) fn marked(mut metadata: ObjectMeta, label: &str) -> ObjectMeta {
+pub(super) fn with_label(mut metadata: ObjectMeta, label: &str) -> ObjectMeta {
     metadata
         .labels
         .get_or_insert_default()
@@ -41,7 +41,7 @@ pub(super) fn marked(mut metadata: ObjectMeta, label: &str) -> ObjectMeta {
     metadata
 }
 
-/// The map, or `None` if it is empty: the API server drops empty maps, and what is desired must come back unchanged.
+/// The map, or `None` if it is empty: the API server drops empty maps, and the desired object must equal the stored one.
 pub(super) fn unless_empty(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     Some(map).filter(|map| !map.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The baseline NetworkPolicy: the API, and the metrics if they are on (contract, section 2.4).
+//! The baseline NetworkPolicy: the API, and the metrics if they are enabled (contract, section 2.4).
 
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec,
@@ -21,7 +21,7 @@ pub(super) fn build(server: &DittoServer) -> NetworkPolicy {
         .map(tcp)
         .collect();
     NetworkPolicy {
-        metadata: meta::marked(metadata, names::BASELINE_NETWORK_POLICY_LABEL),
+        metadata: meta::with_label(metadata, names::BASELINE_NETWORK_POLICY_LABEL),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
                 match_labels: Some(names::selector_labels(&name)),

@@ -4,7 +4,7 @@ use crate::api::names;
 
 /// Mount of the ConfigMap.
 pub(super) const CONFIG: &str = "/config";
-/// The configuration, as the server is told.
+/// The configuration file, an argument of the server.
 pub(super) const CONFIG_FILE: &str = "/config/config.yaml";
 /// Mount of the volume `controlplane`.
 pub(super) const CONTROL_PLANE: &str = names::CONTROL_PLANE_MOUNT;

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::percona_images::Images;
-use super::{DatabaseChange, Settings, claims, hibernation, meta};
+use super::{DatabaseChange, Settings, hibernation, meta, volumes};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
     PgBouncer, Proxy, REMOVAL_FINALIZERS, S3Repo, User,
@@ -22,9 +22,8 @@ const REPO: &str = "repo1";
 /// on a cluster that has no PgBouncer.
 const PG_BOUNCER_REPLICAS: i32 = 1;
 
-/// Builds the cluster, where Percona is on. Nothing is done where nothing can be said of it: its kind is not installed, or
-/// it could not be read. A cluster that could not be read may be of another version than a new one, or larger, and must not
-/// be overwritten.
+/// Builds the cluster if Percona is enabled. Nothing is done if its CRD is not installed or if it could not be read: a cluster that
+/// could not be read may have another version than a new one, or be larger, and must not be overwritten.
 pub(super) fn build(observed: &Observed, settings: &Settings) -> DatabaseChange {
     let Some(percona) = observed.server.spec.percona() else {
         return switched_off(observed);
@@ -40,7 +39,8 @@ pub(super) fn build(observed: &Observed, settings: &Settings) -> DatabaseChange 
     DatabaseChange::Apply(Box::new(cluster))
 }
 
-/// Without Percona, nothing is deleted with the server any more, and the garbage collector must know before it goes.
+/// With Percona disabled, the cluster is no longer deleted with the server. The garbage collector must know that before the server is
+/// deleted.
 fn switched_off(observed: &Observed) -> DatabaseChange {
     let uid = observed.server.uid();
     match &observed.database.cluster {
@@ -67,7 +67,7 @@ fn cluster(
     PerconaPGCluster {
         // The data in the cluster outlives the server unless the user says otherwise.
         metadata: if percona.delete_with_server {
-            going_with_data(meta::owned(server, name))
+            deleted_with_data(meta::owned(server, name))
         } else {
             meta::kept(server, name)
         },
@@ -93,22 +93,21 @@ fn cluster(
     }
 }
 
-/// Percona's operator then deletes the cluster's volumes, user Secrets and certificates with it.
-fn going_with_data(metadata: ObjectMeta) -> ObjectMeta {
+/// Percona's operator then deletes the volumes, user Secrets and certificates with the cluster.
+fn deleted_with_data(metadata: ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         finalizers: Some(REMOVAL_FINALIZERS.map(str::to_owned).into()),
         ..metadata
     }
 }
 
-/// The spec has no field for the number of PgBouncer pods, so whoever keeps the cluster may choose it.
+/// The spec has no field for the number of PgBouncer pods, so the user may change it in the cluster.
 fn pg_bouncer_replicas(live: Option<&PerconaPGClusterSpec>) -> i32 {
     live.and_then(|live| live.proxy.as_ref()?.pg_bouncer.as_ref()?.replicas)
         .unwrap_or(PG_BOUNCER_REPLICAS)
 }
 
-/// The instance set. In a cluster that we did not make it may have another name; a second set would be a second copy
-/// of the data.
+/// The instance set. In a cluster that we did not create it may have another name. A second set would be a second copy of the data.
 fn instances(percona: &PerconaSpec, live: Option<&PerconaPGClusterSpec>) -> InstanceSet {
     let sets = live.map_or(&[][..], |live| &live.instances);
     let ours = sets
@@ -120,17 +119,17 @@ fn instances(percona: &PerconaSpec, live: Option<&PerconaPGClusterSpec>) -> Inst
         .unwrap_or(names::PERCONA_INSTANCE_SET);
     let live_size = set
         .and_then(|set| set.data_volume_claim_spec.as_ref())
-        .and_then(claims::size);
+        .and_then(volumes::size);
     let size = larger(percona.storage_size(), live_size);
     InstanceSet {
         name: Some(name.to_owned()),
         replicas: Some(replicas(percona, set)),
-        data_volume_claim_spec: Some(claims::claim_spec(size, percona.storage_class_name())),
+        data_volume_claim_spec: Some(volumes::claim_spec(size, percona.storage_class_name())),
     }
 }
 
-/// The number of instances. The API server fills in 1 where the user said nothing, so a cluster that the user made keeps
-/// what it has beyond the spec: adopting it must not take its standbys away.
+/// The number of instances. The API server's default is 1, so an adopted cluster keeps a larger number than the spec: the adoption
+/// must not remove its standbys.
 fn replicas(percona: &PerconaSpec, live: Option<&InstanceSet>) -> i32 {
     let kept = live
         .filter(|_| percona.adopt_existing)
@@ -151,10 +150,10 @@ fn backups(
     image: Option<String>,
 ) -> Backups {
     let backup = percona.backup();
-    // The backups of a cluster that the user made go on, unless the spec speaks of backups.
-    let is_silent = percona.adopt_existing && percona.backup.is_none();
+    // The backups of an adopted cluster continue, unless the spec configures backups.
+    let has_no_field = percona.adopt_existing && percona.backup.is_none();
     let as_live = live
-        .filter(|_| is_silent)
+        .filter(|_| has_no_field)
         .and_then(|live| live.backups.as_ref()?.enabled);
     let pgbackrest = match backup {
         Some(backup) => PgBackRest {

@@ -4,7 +4,7 @@ use super::Settings;
 use crate::api::percona::PerconaPGClusterSpec;
 use crate::api::{PerconaSpec, defaults};
 
-/// The registry and the repository prefix of the default images.
+/// Registry and repository prefix of the default images.
 const DEFAULT_REGISTRY: &str = "docker.io/percona";
 
 /// The images of one cluster. `None` leaves the choice to Percona's operator.
@@ -16,11 +16,11 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Chooses the images: the user's; else, for the version that the defaults are made for, the defaults; else those
-    /// that the cluster has.
+    /// Chooses the images: those in the spec; else, for the PostgreSQL version of the defaults, the defaults; else those of the
+    /// cluster.
     ///
-    /// There is no default image of another PostgreSQL version: the data would not open. Such a cluster also keeps the
-    /// other two images if it has any, because it was made by an older release; and so does one that the user made.
+    /// There is no default image for another PostgreSQL version: it could not open the data. Such a cluster also keeps the other two
+    /// images if it has any, because an older release created it. An adopted cluster keeps them, too.
     pub(super) fn choose(
         percona: &PerconaSpec,
         settings: &Settings,

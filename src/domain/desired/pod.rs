@@ -10,8 +10,8 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::database_tls::SslMode;
+use super::mounts::Mounts;
 use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
-use super::volumes::Volumes;
 use super::{env, paths, probes, security};
 use crate::api::{DittoServerSpec, defaults, names};
 use crate::domain::validate::Valid;
@@ -20,7 +20,7 @@ use crate::domain::validate::Valid;
 pub(super) fn build(valid: &Valid<'_>, config_hash: &str, has_content: bool) -> PodTemplateSpec {
     let server = &valid.observed.server;
     let ssl_mode = SslMode::of(valid);
-    let Volumes { volumes, mounts } = Volumes::build(server, &valid.uses, ssl_mode, has_content);
+    let Mounts { volumes, mounts } = Mounts::build(server, &valid.uses, ssl_mode, has_content);
     let container = Container {
         env: Some(env::build(&valid.uses, ssl_mode)),
         volume_mounts: Some(mounts),
@@ -37,8 +37,8 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str, has_content: bool) -> 
         }),
         spec: Some(PodSpec {
             automount_service_account_token: Some(false),
-            // Variables of Services would reach the server as configuration: a Service `dittofs-metrics` in the
-            // namespace sets DITTOFS_METRICS_PORT=tcp://…, which the server reads as `metrics.port` and exits on.
+            // The server would read variables of Services as configuration: a Service `dittofs-metrics` in the namespace sets
+            // DITTOFS_METRICS_PORT=tcp://…, which the server takes for `metrics.port`, and exits.
             enable_service_links: Some(false),
             termination_grace_period_seconds: Some(server.spec.termination_grace_period_seconds()),
             security_context: Some(security::pod(&server.spec)),
@@ -49,7 +49,7 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str, has_content: bool) -> 
     }
 }
 
-/// The container, but for its variables and mounts.
+/// The container, without its variables and mounts.
 fn container(spec: &DittoServerSpec) -> Container {
     let arguments = ["start", "--foreground", "--config", paths::CONFIG_FILE];
     Container {
@@ -67,13 +67,13 @@ fn container(spec: &DittoServerSpec) -> Container {
         liveness_probe: Some(probes::liveness(spec)),
         readiness_probe: Some(probes::readiness(spec)),
         startup_probe: Some(probes::startup(spec)),
-        // The server writes no termination message; the end of its log is its last word (`pod_cause`).
+        // The server writes no termination message, so the end of its log is used (`pod_cause`).
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
 }
 
-/// Waits while endpoints forget the pod. The kubelet's own sleep needs no shell in the image.
+/// Waits until the pod is removed from endpoints. The kubelet's own sleep needs no shell in the image.
 fn pre_stop() -> LifecycleHandler {
     LifecycleHandler {
         sleep: Some(SleepAction {
@@ -83,7 +83,7 @@ fn pre_stop() -> LifecycleHandler {
     }
 }
 
-/// Ports of adapters are not listed: an adapter that is switched on must not restart the pod.
+/// Ports of adapters are not listed: enabling an adapter must not restart the pod.
 fn ports(spec: &DittoServerSpec) -> Vec<ContainerPort> {
     let metrics = spec
         .metrics_enabled()
@@ -103,7 +103,7 @@ fn tcp(name: &str, port: i32) -> ContainerPort {
     }
 }
 
-/// The Go operator stored `resources: {}` in every server. That says nothing.
+/// The Go operator stored `resources: {}` in every server. It has no meaning.
 fn resources(spec: &DittoServerSpec) -> Option<ResourceRequirements> {
     spec.resources
         .clone()

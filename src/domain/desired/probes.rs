@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::DittoServerSpec;
 
-/// Answers while the process lives.
+/// Answers while the process runs.
 const ALIVE: &str = "/health";
 /// Answers once the stores are open.
 const READY: &str = "/health/ready";
@@ -45,7 +45,7 @@ fn probe(spec: &DittoServerSpec, path: &str) -> Probe {
         failure_threshold: Some(3),
         ..Probe::default()
     };
-    // The kubelet has no client certificate, so with mutual TLS it can only see that the port is open.
+    // The kubelet has no client certificate, so with mutual TLS it can only check that the port is open.
     if spec.client_ca_secret_name().is_some() {
         return Probe {
             tcp_socket: Some(TCPSocketAction {

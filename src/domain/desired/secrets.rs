@@ -1,7 +1,7 @@
-//! The Secrets that the operator generates, and what becomes of those that are there.
+//! The Secrets that the operator generates, and the changes of existing ones.
 //!
-//! A Secret is made once. Its value is never changed, but for the signing key when the user asks for a new one. Those that
-//! the Go operator made lose their owner reference: they must outlive the server, as the data does that knows their values.
+//! A Secret is created once. Its value is never changed, except the signing key when the user requests a new one. Secrets of the Go
+//! operator lose their owner reference: they must outlive the server like the data that knows their values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,8 +18,8 @@ use crate::domain::ownership::{Owner, controller, is_server, owner};
 use crate::domain::secrets::{self, Origin, Purpose, SecretData, SecretUse, generation};
 use crate::domain::validate::{PodGate, Valid};
 
-/// A change of a Secret that exists. It is guarded by UID and resource version: a Secret that has changed since it was
-/// looked at is looked at again.
+/// A change of an existing Secret. UID and resource version are preconditions: a Secret that changed after it was read is read
+/// again.
 #[derive(Clone, PartialEq)]
 pub struct SecretChange {
     /// Its name.
@@ -28,16 +28,16 @@ pub struct SecretChange {
     pub uid: Option<String>,
     /// Its version, as observed.
     pub resource_version: Option<String>,
-    /// What is to be done.
+    /// What to do.
     pub action: SecretAction,
 }
 
-/// What is to be done to a Secret.
+/// What to do with a Secret.
 #[derive(Clone, PartialEq)]
 pub enum SecretAction {
-    /// All at once; what is `None` or empty stays.
+    /// One patch. What is `None` or empty does not change.
     Patch {
-        /// The owner references that are left.
+        /// The remaining owner references.
         owner_references: Option<Vec<OwnerReference>>,
         /// Labels that are set.
         labels: BTreeMap<String, String>,
@@ -61,47 +61,47 @@ impl fmt::Debug for SecretChange {
     }
 }
 
-/// What is to be done to the Secrets of one server.
+/// What to do with the Secrets of one server.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct SecretPlan {
     pub(super) create: Vec<Secret>,
     pub(super) change: Vec<SecretChange>,
-    /// Names of those that a new server goes without.
+    /// Names of those that are missing and are not generated for a new server.
     pub(super) not_generated: Vec<String>,
 }
 
-/// Plans what is to be done.
-pub(super) fn plan(valid: &Valid<'_>) -> Plan {
+/// Plans what to do.
+pub(super) fn plan(valid: &Valid<'_>) -> SecretPlan {
     let observed = valid.observed;
     let create: Vec<Secret> = generation::missing(observed, &valid.uses)
         .filter_map(|used| created(observed, used))
         .collect();
-    let is_forgone = |used: &&SecretUse| {
-        let is_made = |secret: &Secret| secret.metadata.name.as_ref() == Some(&used.secret);
-        used.optional && !generation::exists(observed) && !create.iter().any(is_made)
+    let is_omitted = |used: &&SecretUse| {
+        let is_created = |secret: &Secret| secret.metadata.name.as_ref() == Some(&used.secret);
+        used.optional && !generation::exists(observed) && !create.iter().any(is_created)
     };
     let not_generated = generation::missing(observed, &valid.uses)
-        .filter(is_forgone)
+        .filter(is_omitted)
         .map(|used| used.secret.clone())
         .collect();
     let change = secrets::kept(&observed.server)
         .iter()
         .filter_map(|name| change(valid, name))
         .collect();
-    Plan {
+    SecretPlan {
         create,
         change,
         not_generated,
     }
 }
 
-/// A Secret that is to be made: of the values in its predecessor, or of fresh ones where that may be.
+/// A Secret to create: with the values of its predecessor, or with new ones if that is allowed.
 fn created(observed: &Observed, used: &SecretUse) -> Option<Secret> {
     let mut metadata = meta::kept(&observed.server, used.secret.clone());
     let data = match used.purpose {
         Purpose::AdminPassword => legacy_values(observed).or_else(|| fresh_password(observed, used))?,
         Purpose::JwtKey => {
-            // A request that was there before the key needs no second key.
+            // A request that is older than the key does not need a second key.
             metadata.annotations = generation::requested(&observed.server)
                 .map(|value| BTreeMap::from([(names::ROTATED_FOR_ANNOTATION.to_owned(), value.to_owned())]));
             fresh_key(observed, used)?
@@ -133,7 +133,7 @@ fn fresh_password(observed: &Observed, used: &SecretUse) -> Option<Values> {
     Some(values)
 }
 
-/// The credentials in the Secret that an old Go operator made (contract, section 2.1).
+/// The credentials in the Secret of an old Go operator (contract, section 2.1).
 fn legacy_values(observed: &Observed) -> Option<Values> {
     let legacy = legacy(observed)?;
     let password = legacy.value(names::PASSWORD_KEY)?;
@@ -146,7 +146,7 @@ fn legacy_values(observed: &Observed) -> Option<Values> {
     ]))
 }
 
-/// The Secret under its former name, unless somebody else controls it.
+/// The Secret under its former name, unless it has another controller.
 fn legacy(observed: &Observed) -> Option<&SecretData> {
     let name = names::legacy_admin_secret(&observed.server.name_any());
     let legacy = observed.secrets.get(&name)?.found()?;
@@ -170,7 +170,7 @@ fn change(valid: &Valid<'_>, name: &str) -> Option<SecretChange> {
     })
 }
 
-/// Whether the Secret under its former name was made by an operator, and the new one holds its password.
+/// Whether an operator created the Secret under its former name, and the new one has its password.
 fn is_copied_legacy(observed: &Observed, secret: &SecretData) -> bool {
     let server = observed.server.name_any();
     if owner(secret.metadata(), &observed.server) != Owner::Us {
@@ -213,16 +213,16 @@ fn patch(valid: &Valid<'_>, name: &str, secret: &SecretData) -> Option<SecretAct
     })
 }
 
-/// The request that this key is yet to answer. The key and the restart go together, so a pod that is held keeps its key.
+/// The request that a new key must answer. A new key needs a restart, so a pod that must not be changed keeps its key.
 fn rotation(valid: &Valid<'_>, used: &SecretUse, secret: &SecretData) -> Option<String> {
     let server = &valid.observed.server;
     let asked = generation::requested(server)?;
     let annotations = secret.metadata().annotations.as_ref();
     let answered = annotations.and_then(|annotations| annotations.get(names::ROTATED_FOR_ANNOTATION));
-    // A key that was put back by hand answers no request; the StatefulSet remembers which one was answered. Where there is
-    // none, the key of an earlier server is told from such a one by the note or the labels that this operator gave it.
+    // A key that was restored manually answers no request; the StatefulSet remembers which one was answered. Without a StatefulSet,
+    // the annotation or the labels of this operator distinguish the key of an earlier server from a restored one.
     let is_new = match valid.observed.stateful_set {
-        Read::Found(_) => generation::is_asked_for(valid.observed),
+        Read::Found(_) => generation::is_requested(valid.observed),
         Read::Missing | Read::Unreadable(_) => {
             answered.is_some() || owner(secret.metadata(), server) == Owner::Orphan
         }
@@ -235,7 +235,7 @@ fn rotation(valid: &Valid<'_>, used: &SecretUse, secret: &SecretData) -> Option<
     is_due.then(|| asked.to_owned())
 }
 
-/// The owner references without those to a DittoServer; `None` if there is none to take off.
+/// The owner references without those to a DittoServer; `None` if there is none to remove.
 fn released(metadata: &ObjectMeta) -> Option<Vec<OwnerReference>> {
     let references = metadata.owner_references.as_deref().unwrap_or_default();
     let others: Vec<OwnerReference> = references
@@ -246,7 +246,7 @@ fn released(metadata: &ObjectMeta) -> Option<Vec<OwnerReference>> {
     (others.len() < references.len()).then_some(others)
 }
 
-/// Whether somebody else controls the Secret: it is used, and never written.
+/// Whether the Secret has another controller. Then it is used, and never written.
 fn is_of_others(secret: &SecretData, server: &DittoServer) -> bool {
     controller(secret.metadata()).is_some() && matches!(owner(secret.metadata(), server), Owner::Other(_))
 }
@@ -255,8 +255,8 @@ fn bytes(text: &str) -> ByteString {
     ByteString(text.as_bytes().to_vec())
 }
 
-impl Plan {
-    /// The value that a use will have when the plan is done; `None` if it keeps the one it has.
+impl SecretPlan {
+    /// The value of a use after the plan is executed; `None` if it does not change.
     pub(super) fn value<'p>(&'p self, used: &SecretUse) -> Option<&'p [u8]> {
         let created = self
             .create

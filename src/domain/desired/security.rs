@@ -1,15 +1,15 @@
 //! Security contexts of the pod and of its container.
 //!
-//! What the user leaves out meets the Pod Security Standard "restricted". What the user writes stands, and nothing is
-//! added that contradicts it: Kubernetes would refuse the pod, or never start it.
+//! The defaults meet the Pod Security Standard "restricted". The user's fields stay, and nothing is added that contradicts them:
+//! Kubernetes would refuse the pod, or never start it.
 
 use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
 
 use crate::api::DittoServerSpec;
 
-/// Group of the server's image; volumes are made writable for it.
+/// Group of the server's image. Volumes are made writable for it.
 const FS_GROUP: i64 = 65532;
-/// Grants privileges that Kubernetes does not let stand beside `allowPrivilegeEscalation: false`.
+/// Grants privileges that Kubernetes does not allow together with `allowPrivilegeEscalation: false`.
 const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
 
 /// The pod's security context: the user's, merged over the defaults.
@@ -22,8 +22,8 @@ pub(super) fn pod(spec: &DittoServerSpec) -> PodSecurityContext {
     context
 }
 
-/// The container's security context: the user's, merged over the defaults. What the user says for the pod holds for the
-/// container too, unless they say otherwise for the container.
+/// The container's security context: the user's, merged over the defaults. The user's settings for the pod apply to the container as
+/// well, unless the container has its own.
 pub(super) fn container(spec: &DittoServerSpec) -> SecurityContext {
     let of_pod = pod(spec);
     let mut context = spec.security_context.clone().unwrap_or_default();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_container_is_not_told_to_be_non_root() {
+    fn a_root_container_does_not_get_run_as_non_root() {
         let (pod, container) = contexts("securityContext: {runAsUser: 0}");
         assert_eq!(
             (&pod["runAsNonRoot"], &container["runAsNonRoot"]),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_drop_list_drops_all_and_another_stands() {
+    fn an_empty_drop_list_drops_all_and_another_is_kept() {
         let (_, container) = contexts("securityContext: {capabilities: {drop: [], add: [NET_BIND_SERVICE]}}");
         assert_eq!(
             container["capabilities"],

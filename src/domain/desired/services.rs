@@ -34,7 +34,7 @@ pub(super) fn api(server: &DittoServer) -> Service {
     build(server, metadata, server.spec.service_type(), api_port(server))
 }
 
-/// The Service of the metrics, if they are on. Its annotations let a Prometheus find it without the Prometheus Operator.
+/// The Service of the metrics, if they are enabled. Prometheus finds it by its annotations without the Prometheus Operator.
 pub(super) fn metrics(server: &DittoServer) -> Option<Service> {
     if !server.spec.metrics_enabled() {
         return None;
@@ -50,7 +50,7 @@ pub(super) fn metrics(server: &DittoServer) -> Option<Service> {
                 server.spec.metrics_path().to_owned(),
             ),
         ])),
-        ..meta::marked(owned, names::METRICS_SERVICE_LABEL)
+        ..meta::with_label(owned, names::METRICS_SERVICE_LABEL)
     };
     Some(build(
         server,

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{claims, meta, pod};
+use super::{meta, pod, volumes as templates};
 use crate::api::{DittoServer, names};
 use crate::domain::secrets::generation;
 use crate::domain::validate::Valid;
@@ -21,8 +21,8 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
     let server = &valid.observed.server;
     let name = server.name_any();
     let live = valid.observed.stateful_set.found().map(AsRef::as_ref);
-    let claims = claims::build(&server.spec.storage, live, |volume| {
-        volumes::template_may_follow(valid.observed, volume)
+    let claims = templates::build(&server.spec.storage, live, |volume| {
+        volumes::may_follow(valid.observed, volume)
     });
     StatefulSet {
         metadata: metadata(server, &name),
@@ -33,7 +33,7 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
                 match_labels: Some(names::selector_labels(&name)),
                 ..LabelSelector::default()
             },
-            template: pod::build(valid, config_hash, claims::have_content(&claims)),
+            template: pod::build(valid, config_hash, templates::have_content(&claims)),
             volume_claim_templates: Some(claims),
             persistent_volume_claim_retention_policy: Some(keep_claims()),
             ..StatefulSetSpec::default()
@@ -42,7 +42,7 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
     }
 }
 
-/// The request for new Secrets that has been answered is noted here too: it outlives a Secret that is lost.
+/// The StatefulSet also remembers the answered request for new Secrets, in case the Secret is lost.
 fn metadata(server: &DittoServer, name: &str) -> ObjectMeta {
     let answered = generation::requested(server)
         .map(|value| BTreeMap::from([(names::ROTATED_FOR_ANNOTATION.to_owned(), value.to_owned())]));

@@ -1,185 +1,251 @@
-//! Volumes of the pod and their mounts, in the order of contract section 2.3.
+//! Volume claim templates of the StatefulSet.
+//!
+//! They are immutable, including their order. So they change in two cases only: a volume was expanded, and a claim that is created
+//! from the template must have the size in the spec; or a volume was added. Class and existing volumes stay.
 
-use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, KeyToPath, SecretVolumeSource, Volume, VolumeMount};
-use kube::ResourceExt;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use super::database_tls::SslMode;
-use super::paths;
-use crate::api::{DittoServer, names};
-use crate::domain::secrets::{CA_KEY, Purpose, SecretUse};
-
-/// Name of the volume of the ConfigMap.
-const CONFIG_VOLUME: &str = "config";
-/// Name of the volume of the server's certificate.
-const TLS_VOLUME: &str = "tls-cert";
-/// Name of the volume of the CA of client certificates.
-const CLIENT_CA_VOLUME: &str = "tls-client-ca";
-/// Readable by the owner and by `fsGroup`, in which the server runs. Kerberos libraries refuse a keytab that others read.
-const KEYTAB_MODE: i32 = 0o440;
-
-/// A Secret's key that is mounted as a file.
-struct SecretFile {
-    purpose: Purpose,
-    volume: &'static str,
-    mount: &'static str,
-    file: &'static str,
-    mode: Option<i32>,
-}
-
-const SECRET_FILES: [SecretFile; 4] = [
-    SecretFile {
-        purpose: Purpose::MetricsToken,
-        volume: "metrics-token",
-        mount: paths::METRICS_TOKEN,
-        file: paths::METRICS_TOKEN_FILE,
-        mode: None,
-    },
-    SecretFile {
-        purpose: Purpose::Keytab,
-        volume: "kerberos-keytab",
-        mount: paths::KEYTAB,
-        file: paths::KEYTAB_FILE,
-        mode: Some(KEYTAB_MODE),
-    },
-    SecretFile {
-        purpose: Purpose::Krb5Conf,
-        volume: "kerberos-krb5",
-        mount: paths::KRB5_CONF,
-        file: paths::KRB5_CONF_FILE,
-        mode: None,
-    },
-    SecretFile {
-        purpose: Purpose::MachineAccountKeytab,
-        volume: "kerberos-machine-keytab",
-        mount: paths::MACHINE_KEYTAB,
-        file: paths::MACHINE_KEYTAB_FILE,
-        mode: Some(KEYTAB_MODE),
-    },
-];
-
-/// CA of a Percona database. Mounted only where the server verifies it.
-const POSTGRES_CA: SecretFile = SecretFile {
-    purpose: Purpose::DatabaseCa,
-    volume: "postgres-ca",
-    mount: paths::POSTGRES_CA,
-    file: CA_KEY,
-    mode: None,
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::api::ObjectMeta;
 
-/// Volumes of a pod, and where its container sees them.
-pub(super) struct Volumes {
-    /// Volumes that the pod template names. Those of the claims come from the StatefulSet.
-    pub(super) volumes: Vec<Volume>,
-    /// Mounts of all volumes.
-    pub(super) mounts: Vec<VolumeMount>,
+use crate::api::{StorageSpec, names, quantity};
+use crate::domain::volumes::{self, STORAGE};
+
+/// The templates: those of the live StatefulSet, expanded and completed as the spec says, or new ones from the spec.
+/// `may_expand` says whether the template of a volume may have the size in the spec.
+pub(super) fn build(
+    storage: &StorageSpec,
+    live: Option<&StatefulSet>,
+    may_expand: impl Fn(&str) -> bool,
+) -> Vec<PersistentVolumeClaim> {
+    let wanted = from_spec(storage);
+    let Some(live) = live.and_then(|live| live.spec.as_ref()) else {
+        return wanted;
+    };
+    let live = live.volume_claim_templates.iter().flatten();
+    let mut templates: Vec<_> = live
+        .map(|template| as_applied(template, &wanted, &may_expand))
+        .collect();
+    for (place, template) in wanted.into_iter().enumerate() {
+        let name = template.metadata.name.as_deref().unwrap_or_default();
+        if named(&templates, name).is_none() {
+            templates.insert(place.min(templates.len()), template);
+        }
+    }
+    templates
 }
 
-impl Volumes {
-    /// `has_content` says whether there is a claim for file content.
-    pub(super) fn build(
-        server: &DittoServer,
-        uses: &[SecretUse],
-        ssl_mode: Option<SslMode>,
-        has_content: bool,
-    ) -> Self {
-        let mut all = Self {
-            volumes: Vec::new(),
-            mounts: Vec::new(),
-        };
-        all.mounts
-            .push(mount(names::CONTROL_PLANE_VOLUME, paths::CONTROL_PLANE));
-        all.mounts.push(mount(names::METADATA_VOLUME, paths::METADATA));
-        all.add_config(server);
-        if has_content {
-            all.mounts.push(mount(names::CONTENT_VOLUME, paths::CONTENT));
+/// Whether there is a claim for file content.
+pub(super) fn have_content(claims: &[PersistentVolumeClaim]) -> bool {
+    named(claims, names::CONTENT_VOLUME).is_some()
+}
+
+fn from_spec(storage: &StorageSpec) -> Vec<PersistentVolumeClaim> {
+    volumes::volumes(storage)
+        .map(|(name, size)| template(name, size, storage.storage_class_name()))
+        .collect()
+}
+
+fn template(name: &str, size: &str, class: Option<&str>) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(claim_spec(size, class)),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+/// A claim that one node can write.
+pub(super) fn claim_spec(size: &str, class: Option<&str>) -> PersistentVolumeClaimSpec {
+    PersistentVolumeClaimSpec {
+        access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+        resources: Some(VolumeResourceRequirements {
+            requests: Some(BTreeMap::from([(STORAGE.to_owned(), Quantity(size.to_owned()))])),
+            ..VolumeResourceRequirements::default()
+        }),
+        storage_class_name: class.map(str::to_owned),
+        ..PersistentVolumeClaimSpec::default()
+    }
+}
+
+/// The size that a claim requests.
+pub(super) fn size(claim: &PersistentVolumeClaimSpec) -> Option<&str> {
+    Some(
+        claim
+            .resources
+            .as_ref()?
+            .requests
+            .as_ref()?
+            .get(STORAGE)?
+            .0
+            .as_str(),
+    )
+}
+
+/// A live template as it was applied: without what the API server added, and with the size as the spec writes it if it is equal
+/// or must be expanded. So the first reconcile after the creation of a StatefulSet finds nothing to write.
+fn as_applied(
+    live: &PersistentVolumeClaim,
+    wanted: &[PersistentVolumeClaim],
+    may_expand: impl Fn(&str) -> bool,
+) -> PersistentVolumeClaim {
+    let mut template = PersistentVolumeClaim {
+        status: None,
+        ..live.clone()
+    };
+    template.metadata.creation_timestamp = None;
+    let Some(spec) = &mut template.spec else {
+        return template;
+    };
+    if spec.volume_mode.as_deref() == Some("Filesystem") {
+        spec.volume_mode = None;
+    }
+    let name = live.metadata.name.as_deref().unwrap_or_default();
+    let before = size(spec).and_then(quantity::nanos);
+    let is_used = |wanted: &&str| match quantity::nanos(wanted).cmp(&before) {
+        Ordering::Less => false,
+        Ordering::Equal => true,
+        Ordering::Greater => may_expand(name),
+    };
+    let new_size = named(wanted, name)
+        .and_then(|wanted| wanted.spec.as_ref())
+        .and_then(size)
+        .filter(is_used);
+    let requests = spec
+        .resources
+        .as_mut()
+        .and_then(|resources| resources.requests.as_mut());
+    if let (Some(size), Some(requests)) = (new_size, requests) {
+        requests.insert(STORAGE.to_owned(), Quantity(size.to_owned()));
+    }
+    template
+}
+
+fn named<'c>(claims: &'c [PersistentVolumeClaim], name: &str) -> Option<&'c PersistentVolumeClaim> {
+    claims
+        .iter()
+        .find(|claim| claim.metadata.name.as_deref() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn storage(content: Option<&str>) -> StorageSpec {
+        StorageSpec {
+            metadata_size: "1024Mi".into(),
+            content_size: content.map(str::to_owned),
+            ..StorageSpec::default()
         }
-        all.add_tls(server);
-        let database_ca = (ssl_mode == Some(SslMode::VerifyFull)).then_some(&POSTGRES_CA);
-        for file in SECRET_FILES.iter().chain(database_ca) {
-            if let Some(used) = uses.iter().find(|used| used.purpose == file.purpose) {
-                all.add_secret_file(file, used);
+    }
+
+    fn live(templates: &[PersistentVolumeClaim]) -> StatefulSet {
+        serde_json::from_value(json!({"spec": {"volumeClaimTemplates": templates}})).expect("a StatefulSet")
+    }
+
+    fn names_of(claims: &[PersistentVolumeClaim]) -> Vec<&str> {
+        claims
+            .iter()
+            .filter_map(|claim| claim.metadata.name.as_deref())
+            .collect()
+    }
+
+    /// Templates as the API server stores them.
+    fn stored(templates: Vec<PersistentVolumeClaim>) -> Vec<PersistentVolumeClaim> {
+        let stored = templates.into_iter().map(|mut template| {
+            let spec = template.spec.as_mut().unwrap();
+            spec.volume_mode = Some("Filesystem".into());
+            let requests = spec.resources.as_mut().unwrap().requests.as_mut().unwrap();
+            if requests[STORAGE].0 == "1024Mi" {
+                requests.insert(STORAGE.into(), Quantity("1Gi".into()));
             }
-        }
-        all
-    }
-
-    fn add_config(&mut self, server: &DittoServer) {
-        let source = ConfigMapVolumeSource {
-            name: names::config_map(&server.name_any()),
-            ..ConfigMapVolumeSource::default()
-        };
-        self.volumes.push(Volume {
-            name: CONFIG_VOLUME.to_owned(),
-            config_map: Some(source),
-            ..Volume::default()
+            template.status = serde_json::from_value(json!({"phase": "Pending"})).unwrap();
+            template
         });
-        self.mounts.push(mount(CONFIG_VOLUME, paths::CONFIG));
+        stored.collect()
     }
 
-    /// The whole Secrets: the server reloads its certificate, which a mounted Secret follows.
-    fn add_tls(&mut self, server: &DittoServer) {
-        if let Some(secret) = server.spec.cert_secret_name() {
-            self.add_secret(TLS_VOLUME, paths::TLS, secret, None);
-        }
-        if let Some(secret) = server.spec.client_ca_secret_name() {
-            self.add_secret(CLIENT_CA_VOLUME, paths::TLS_CLIENT_CA, secret, None);
-        }
+    #[test]
+    fn the_order_is_metadata_content_controlplane() {
+        assert_eq!(
+            names_of(&build(&storage(Some("5Gi")), None, expands)),
+            ["metadata", "content", "controlplane"]
+        );
+        assert_eq!(
+            names_of(&build(&storage(None), None, expands)),
+            ["metadata", "controlplane"]
+        );
     }
 
-    fn add_secret_file(&mut self, file: &SecretFile, used: &SecretUse) {
-        let item = KeyToPath {
-            key: used.key.clone(),
-            path: file.file.to_owned(),
-            mode: file.mode,
+    #[test]
+    fn a_stateful_set_that_was_just_created_is_as_desired() {
+        let storage = storage(Some("5Gi"));
+        let wanted = build(&storage, None, expands);
+        assert_eq!(
+            build(&storage, Some(&live(&stored(wanted.clone()))), expands),
+            wanted
+        );
+    }
+
+    fn expands(_: &str) -> bool {
+        true
+    }
+
+    fn size_of<'c>(claims: &'c [PersistentVolumeClaim], name: &str) -> Option<&'c str> {
+        size(named(claims, name)?.spec.as_ref()?)
+    }
+
+    #[test]
+    fn a_template_is_expanded_when_it_may_be_never_shrinks_and_keeps_its_class() {
+        let before = live(&stored(build(&storage(None), None, expands)));
+        let with = |size: &str| StorageSpec {
+            metadata_size: size.into(),
+            storage_class_name: Some("fast".into()),
+            ..StorageSpec::default()
         };
-        self.add_secret(file.volume, file.mount, &used.secret, Some(vec![item]));
+        let expanded = build(&with("7Gi"), Some(&before), expands);
+        assert_eq!(size_of(&expanded, "metadata"), Some("7Gi"));
+        assert_eq!(
+            expanded[0]
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.storage_class_name.as_ref()),
+            None
+        );
+        assert_eq!(
+            size_of(&build(&with("7Gi"), Some(&before), |_| false), "metadata"),
+            Some("1Gi")
+        );
+        assert_eq!(
+            size_of(&build(&with("1Mi"), Some(&before), expands), "metadata"),
+            Some("1Gi")
+        );
     }
 
-    fn add_secret(&mut self, volume: &str, path: &str, secret: &str, items: Option<Vec<KeyToPath>>) {
-        let source = SecretVolumeSource {
-            secret_name: Some(secret.to_owned()),
-            items,
-            ..SecretVolumeSource::default()
-        };
-        self.volumes.push(Volume {
-            name: volume.to_owned(),
-            secret: Some(source),
-            ..Volume::default()
-        });
-        self.mounts.push(VolumeMount {
-            read_only: Some(true),
-            ..mount(volume, path)
-        });
+    #[test]
+    fn a_content_volume_that_is_added_is_inserted_between_the_others() {
+        let before = live(&stored(build(&storage(None), None, expands)));
+        let after = build(&storage(Some("9Gi")), Some(&before), |_| false);
+        assert_eq!(names_of(&after), ["metadata", "content", "controlplane"]);
+        assert!(have_content(&after));
     }
-}
 
-/// The volumes that a pod template may name.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let of_secrets = SECRET_FILES.iter().chain([&POSTGRES_CA]).map(|file| file.volume);
-    [CONFIG_VOLUME, TLS_VOLUME, CLIENT_CA_VOLUME]
-        .into_iter()
-        .chain(of_secrets)
-}
-
-/// Where a container may mount them.
-pub(super) fn paths() -> impl Iterator<Item = &'static str> {
-    let of_secrets = SECRET_FILES.iter().chain([&POSTGRES_CA]).map(|file| file.mount);
-    [
-        paths::CONFIG,
-        paths::CONTROL_PLANE,
-        paths::METADATA,
-        paths::CONTENT,
-        paths::TLS,
-        paths::TLS_CLIENT_CA,
-    ]
-    .into_iter()
-    .chain(of_secrets)
-}
-
-fn mount(volume: &str, path: &str) -> VolumeMount {
-    VolumeMount {
-        name: volume.to_owned(),
-        mount_path: path.to_owned(),
-        ..VolumeMount::default()
+    #[test]
+    fn a_content_volume_that_was_removed_from_the_spec_is_kept() {
+        let before = build(&storage(Some("5Gi")), None, expands);
+        assert!(have_content(&build(
+            &storage(None),
+            Some(&live(&stored(before))),
+            expands
+        )));
     }
 }

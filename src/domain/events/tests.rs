@@ -29,7 +29,7 @@ impl Life {
         }
     }
 
-    /// One reconcile. Returns what it tells, as `type reason: note`.
+    /// One reconcile. Returns its events, as `type reason: note`.
     fn reconcile(&mut self, applied: &Applied) -> Vec<String> {
         self.seconds += 1;
         let after = with_inputs(&self.observed, applied, |inputs| {
@@ -38,10 +38,10 @@ impl Life {
                 conditions(inputs, &self.status.conditions, 3, at(self.seconds)),
             )
         });
-        let told = story(&self.status, &after, applied);
+        let events = of_reconcile(&self.observed, &self.status, &after, applied);
         self.status = after;
         self.observed.stateful_set = applied.stateful_set.clone();
-        told.iter().map(line).collect()
+        events.iter().map(line).collect()
     }
 
     fn pod(&self, status: &serde_json::Value) -> Applied {
@@ -83,7 +83,7 @@ fn line(event: &Event) -> String {
 }
 
 #[test]
-fn a_first_start_reads_as_a_story() {
+fn the_events_of_a_first_start() {
     let mut life = Life::new("");
     let mut made = life.pod(&json!({"replicas": 0}));
     made.steps = vec![
@@ -91,11 +91,11 @@ fn a_first_start_reads_as_a_story() {
         step("ConfigMap", "files-config", Outcome::Created),
         step("StatefulSet", "files", Outcome::Created),
     ];
-    let mut told = life.reconcile(&made);
-    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
-    told.extend(life.reconcile(&life.pod_ready()));
+    let mut events = life.reconcile(&made);
+    events.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
+    events.extend(life.reconcile(&life.pod_ready()));
     assert_eq!(
-        told,
+        events,
         [
             "Normal Created: Created Secret files-jwt-secret, ConfigMap files-config, StatefulSet files",
             "Normal Scaling: Scaling: 0/1 replicas ready",
@@ -105,23 +105,23 @@ fn a_first_start_reads_as_a_story() {
 }
 
 #[test]
-fn a_database_that_is_let_stay_is_told() {
+fn a_database_that_is_kept_has_an_event() {
     let mut life = Life::ready("");
     let mut released = life.pod_ready();
     released.steps = vec![step("PerconaPGCluster", "files-postgres", Outcome::Released)];
     assert_eq!(
         life.reconcile(&released),
         [
-            "Normal PerconaOrphaned: PerconaPGCluster files-postgres: stays, with its data and Secrets; a DittoServer of the same name takes it up again"
+            "Normal PerconaOrphaned: PerconaPGCluster files-postgres is kept, with its data and Secrets. A DittoServer of the same name uses it again"
         ]
     );
 }
 
 #[test]
-fn a_start_on_percona_reads_as_a_story() {
+fn the_events_of_a_start_on_percona() {
     let mut life = Life::new(PERCONA);
     let server = Arc::clone(&life.observed.server);
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for state in ["", "initializing", "ready"] {
         life.observed.database.cluster = Read::Found(Arc::new(cluster(&server, state)));
         let now = if state == "ready" {
@@ -129,11 +129,11 @@ fn a_start_on_percona_reads_as_a_story() {
         } else {
             applied(&life.observed, None)
         };
-        told.extend(life.reconcile(&now));
+        events.extend(life.reconcile(&now));
     }
-    told.extend(life.reconcile(&life.pod_ready()));
+    events.extend(life.reconcile(&life.pod_ready()));
     assert_eq!(
-        told,
+        events,
         [
             "Warning PerconaNotReady: Waiting for PostgreSQL cluster files-postgres (state: not reported yet)",
             "Normal DatabaseReady: PostgreSQL cluster files-postgres is ready",
@@ -144,15 +144,15 @@ fn a_start_on_percona_reads_as_a_story() {
 }
 
 #[test]
-fn a_stop_reads_as_a_story() {
+fn the_events_of_a_stop() {
     let mut life = Life::ready("");
     Arc::make_mut(&mut life.observed.server).spec.replicas = Some(0);
-    let mut told =
+    let mut events =
         life.reconcile(&life.pod(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1})));
-    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
-    told.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 0}))));
+    events.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
+    events.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 0}))));
     assert_eq!(
-        told,
+        events,
         [
             "Normal Scaling: Scaling: 0/0 replicas ready",
             "Normal Stopped: DittoServer is stopped as its spec asks (replicas=0)",
@@ -161,7 +161,7 @@ fn a_stop_reads_as_a_story() {
 }
 
 #[test]
-fn a_rollout_reads_as_a_story_without_an_outage() {
+fn the_events_of_a_rollout_report_no_outage() {
     let mut life = Life::ready("");
     let rolling = |updated: i32, ready: i32| {
         json!({
@@ -169,12 +169,12 @@ fn a_rollout_reads_as_a_story_without_an_outage() {
             "currentRevision": "files-a", "updateRevision": "files-b",
         })
     };
-    let mut told = life.reconcile(&life.pod(&rolling(0, 1)));
-    told.extend(life.reconcile(&life.pod(&rolling(0, 0))));
-    told.extend(life.reconcile(&life.pod(&rolling(1, 0))));
-    told.extend(life.reconcile(&life.pod_ready()));
+    let mut events = life.reconcile(&life.pod(&rolling(0, 1)));
+    events.extend(life.reconcile(&life.pod(&rolling(0, 0))));
+    events.extend(life.reconcile(&life.pod(&rolling(1, 0))));
+    events.extend(life.reconcile(&life.pod_ready()));
     assert_eq!(
-        told,
+        events,
         [
             "Normal RollingOut: Rolling out revision files-b: 0/1 updated, 1/1 ready",
             "Normal Ready: DittoServer is fully operational",
@@ -200,7 +200,7 @@ fn a_crash_is_a_warning() {
 
 // invariant: 3
 #[test]
-fn a_fixpoint_and_a_restarted_operator_tell_nothing() {
+fn a_reconcile_without_a_change_and_a_restarted_operator_have_no_events() {
     for spec in ["", PERCONA, "replicas: 0"] {
         let mut life = Life::ready(spec);
         let mut same = life.pod_ready();
@@ -210,17 +210,17 @@ fn a_fixpoint_and_a_restarted_operator_tell_nothing() {
 }
 
 #[test]
-fn a_violation_is_told_once_and_so_is_its_end() {
+fn the_begin_and_the_end_of_a_violation_have_one_event_each() {
     let mut life = Life::ready("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
     let good = life.observed.secrets["tokens"].clone();
     life.observed
         .secrets
         .insert("tokens".into(), secret(&[("k", "short")]));
-    let told = life.reconcile(&life.pod_ready());
-    assert_eq!(told.len(), 1, "{told:?}");
+    let events = life.reconcile(&life.pod_ready());
+    assert_eq!(events.len(), 1, "{events:?}");
     assert!(
-        told[0].starts_with("Warning JwtKeyTooShort: Secret tokens, key k (spec.identity.jwt.secretRef): "),
-        "{told:?}"
+        events[0].starts_with("Warning JwtKeyTooShort: Secret tokens, key k (spec.identity.jwt.secretRef): "),
+        "{events:?}"
     );
     assert_eq!(
         life.reconcile(&life.pod_ready()),
@@ -238,7 +238,7 @@ fn a_violation_is_told_once_and_so_is_its_end() {
 }
 
 #[test]
-fn a_cause_that_shows_in_several_conditions_is_told_once() {
+fn a_cause_of_several_conditions_has_one_event() {
     let table = [
         (
             "ConfigMap",
@@ -253,7 +253,7 @@ fn a_cause_that_shows_in_several_conditions_is_told_once() {
         (
             "StatefulSet",
             Outcome::Foreign("Deployment web".into()),
-            "Warning ResourceConflict: StatefulSet it exists and belongs to Deployment web; it is not taken over: delete it, or choose another name for the DittoServer",
+            "Warning ResourceConflict: StatefulSet it exists and belongs to Deployment web. The operator does not change it: delete it, or choose another name for the DittoServer",
         ),
     ];
     for (kind, outcome, expected) in table {
@@ -265,7 +265,7 @@ fn a_cause_that_shows_in_several_conditions_is_told_once() {
 }
 
 #[test]
-fn drift_that_is_put_back_is_told() {
+fn drift_that_is_corrected_has_an_event() {
     let mut life = Life::ready("");
     let mut now = life.pod_ready();
     now.steps = vec![
@@ -283,15 +283,15 @@ fn drift_that_is_put_back_is_told() {
 }
 
 #[test]
-fn an_outage_of_the_database_is_told_with_its_end() {
+fn the_begin_and_the_end_of_a_database_outage_have_events() {
     let mut life = Life::ready(PERCONA);
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for state in ["stopping", "stopping", "ready"] {
         life.observed.database.cluster = Read::Found(Arc::new(cluster(&life.observed.server, state)));
-        told.extend(life.reconcile(&life.pod_ready()));
+        events.extend(life.reconcile(&life.pod_ready()));
     }
     assert_eq!(
-        told,
+        events,
         [
             "Warning PerconaNotReady: Waiting for PostgreSQL cluster files-postgres (state: stopping)",
             "Normal DatabaseReady: PostgreSQL cluster files-postgres is ready",
@@ -311,14 +311,14 @@ fn notes_fit_the_api() {
 }
 
 #[test]
-fn a_rollout_that_runs_out_of_time_is_told_once() {
+fn a_rollout_that_exceeds_its_deadline_has_one_event() {
     let mut life = Life::ready("progressDeadlineSeconds: 60");
     let stuck = life.pod(&json!({"observedGeneration": 2, "replicas": 1}));
     life.reconcile(&stuck);
     life.seconds += 60;
-    let told = life.reconcile(&stuck);
-    let [overdue] = told.as_slice() else {
-        panic!("{told:?}");
+    let events = life.reconcile(&stuck);
+    let [overdue] = events.as_slice() else {
+        panic!("{events:?}");
     };
     assert!(
         overdue.starts_with("Warning ProgressDeadlineExceeded: Not finished within 60 s: Scaling: 0/1"),
@@ -329,7 +329,7 @@ fn a_rollout_that_runs_out_of_time_is_told_once() {
 }
 
 #[test]
-fn a_pod_that_was_deleted_for_a_rollout_is_told() {
+fn a_pod_that_was_deleted_for_a_rollout_has_an_event() {
     let mut life = Life::ready("");
     let mut now = life.pod_ready();
     let why = "Deleted pod files-0 of revision a".to_owned();
@@ -341,7 +341,7 @@ fn a_pod_that_was_deleted_for_a_rollout_is_told() {
 }
 
 #[test]
-fn a_pause_is_told_with_its_end() {
+fn the_begin_and_the_end_of_a_pause_have_events() {
     let mut life = Life::ready("");
     let annotate = |life: &mut Life, value: &str| {
         let annotation = ("dittofs.dittofs.com/paused".to_owned(), value.to_owned());
@@ -361,9 +361,9 @@ fn a_pause_is_told_with_its_end() {
         "it is paused still"
     );
     annotate(&mut life, "false");
-    let told = life.reconcile(&now);
+    let events = life.reconcile(&now);
     assert_eq!(
-        told,
+        events,
         [
             "Normal Resumed: No longer paused. All resources are up to date",
             "Normal Ready: DittoServer is fully operational"
@@ -372,21 +372,21 @@ fn a_pause_is_told_with_its_end() {
 }
 
 #[test]
-fn data_that_is_still_in_sqlite_is_told_once_and_so_is_a_new_key() {
+fn data_that_is_still_in_sqlite_has_one_event_and_so_has_a_new_key() {
     let mut life = Life::new(PERCONA);
     let mut on_sqlite = applied(&life.observed, Some(running(&life.observed.server)));
     life.observed.stateful_set = on_sqlite.stateful_set.clone();
-    let told = life.reconcile(&on_sqlite);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("Warning MigrationPending: "), "{told:?}");
-    assert!(told[1].starts_with("Normal Ready: "), "{told:?}");
+    let events = life.reconcile(&on_sqlite);
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events[0].starts_with("Warning MigrationPending: "), "{events:?}");
+    assert!(events[1].starts_with("Normal Ready: "), "{events:?}");
     assert_eq!(life.reconcile(&on_sqlite), Vec::<String>::new());
 
     on_sqlite.steps = vec![step("Secret", "files-jwt-secret", Outcome::Rotated)];
-    let told = life.reconcile(&on_sqlite);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let events = life.reconcile(&on_sqlite);
+    assert_eq!(events.len(), 1, "{events:?}");
     assert!(
-        told[0].starts_with("Normal SecretsRotated: Secret files-jwt-secret has a new signing key"),
-        "{told:?}"
+        events[0].starts_with("Normal SecretsRotated: Secret files-jwt-secret has a new signing key"),
+        "{events:?}"
     );
 }

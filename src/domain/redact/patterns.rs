@@ -1,22 +1,22 @@
-//! What a value is looked for by.
+//! The forms in which a value is searched.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Shorter values are looked for as whole words only: a text is torn apart by every `on` in it.
+/// Shorter values, for example `on`, are searched as whole words only.
 pub(super) const SHORTEST: usize = 4;
-/// Fewer characters of base64 than this are in too many other words.
+/// Fewer characters of base64 than this occur in too many other words.
 const SHORTEST_BASE64: usize = 4;
 
-/// Something to look for.
+/// Something to search for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pattern {
     pub(super) bytes: Vec<u8>,
-    /// Whether it counts only between other characters than letters and digits.
+    /// Whether it must not be next to a letter or digit.
     pub(super) is_word: bool,
 }
 
-/// All that a value is looked for by.
+/// All forms in which a value is searched.
 pub(super) fn of(value: &[u8]) -> Vec<Pattern> {
     let mut patterns = Vec::new();
     for form in plain(value) {
@@ -46,7 +46,7 @@ fn whole(bytes: &[u8]) -> Pattern {
     }
 }
 
-/// The value without the white space around it, and each of its lines: a log may break it, and YAML indents it.
+/// The value without surrounding white space, and each of its lines: a log may wrap it, and YAML indents it.
 fn plain(value: &[u8]) -> Vec<&[u8]> {
     let mut forms = vec![value.trim_ascii()];
     let lines = value.split(|byte| matches!(byte, b'\n' | b'\r'));
@@ -57,13 +57,13 @@ fn plain(value: &[u8]) -> Vec<&[u8]> {
     forms
 }
 
-/// The frame of PEM, and what is left of a line with next to nothing.
+/// The first and last line of PEM, and very short lines.
 fn is_common(line: &[u8]) -> bool {
     line.starts_with(b"-----") || line.len() < SHORTEST
 }
 
-/// What a value looks like inside a longer text in base64: where it stands there decides which of three forms it has, and
-/// its first and last characters depend on what stands beside it.
+/// The forms of a value inside a longer text in base64: its position decides which of three forms it has, and its first and last
+/// characters depend on its neighbours.
 fn in_base64(value: &[u8]) -> Vec<String> {
     let mut cores = Vec::new();
     for before in 0..3 {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_found_in_base64_wherever_it_stands_in_what_was_encoded() {
+    fn a_value_is_found_in_base64_at_every_position() {
         let value = b"canary?>value";
         for before in ["", "a", "ab", "abc", "k8s-operator:"] {
             for after in ["", "x", "xy", "xyz"] {

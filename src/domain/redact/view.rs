@@ -1,19 +1,19 @@
-//! A text as it reads once its escapes are undone, with the place in the text of each byte.
+//! A text with its escapes decoded, and the position of each byte in the original text.
 //!
-//! A program writes a value in its own notation: percent-encoded in an address, escaped in JSON, both in turn. To list all
-//! notations of a value is hopeless (Go's URLs keep `&$+` and encode `/`; its JSON writes `&` as `\u0026`). So the text is
-//! decoded instead, in each way, and the value looked for in that.
+//! A program writes a value in its own notation: percent-encoded in a URL, escaped in JSON, or both. Listing all notations of a value
+//! is impossible (Go's URLs keep `&$+` and encode `/`; its JSON writes `&` as `\u0026`). So the text is decoded in each way, and the
+//! value is searched in the result.
 
 use std::ops::Range;
 
-/// How often escapes may be nested: a JSON log line that quotes a JSON log line is two.
+/// How deep escapes may be nested: a JSON log line that quotes a JSON log line has two levels.
 const DEPTH: usize = 3;
 
 /// A decoded text.
 #[derive(Clone)]
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
-    /// Where each byte stands in the text.
+    /// The position of each byte in the text.
     places: Vec<Range<usize>>,
 }
 
@@ -32,7 +32,7 @@ impl View {
         }
     }
 
-    /// The place in the text of some bytes of the view; not of none.
+    /// The position in the text of a non-empty range of the view.
     pub(super) fn place(&self, found: Range<usize>) -> Range<usize> {
         let places = &self.places[found];
         let start = places.first().map_or(0, |place| place.start);
@@ -46,7 +46,7 @@ impl View {
         self.places.push(from.places[at].clone());
     }
 
-    /// Puts bytes in the place of some of another view.
+    /// Adds bytes that replace a range of another view.
     fn put(&mut self, bytes: &[u8], from: &Self, replaced: Range<usize>) {
         let place = from.place(replaced);
         for byte in bytes {
@@ -55,8 +55,8 @@ impl View {
         }
     }
 
-    /// Undoes escapes: `decode` gives the bytes that one escape stands for, and its length; it is asked where `mark` stands.
-    fn undone(&self, mark: u8, decode: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<Self> {
+    /// Decodes escapes that start with `mark`: `decode` returns the bytes of one escape, and its length.
+    fn decoded(&self, mark: u8, decode: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<Self> {
         if !self.bytes.contains(&mark) {
             return None;
         }
@@ -78,23 +78,23 @@ impl View {
     }
 }
 
-/// Shows each way to read a text to `look`.
+/// Calls `look` with each decoded form of a text.
 pub(super) fn each(text: &str, mut look: impl FnMut(&View)) {
     let mut view = View::plain(text);
     for _ in 0..=DEPTH {
         look(&view);
-        let percent = view.undone(b'%', percent);
+        let percent = view.decoded(b'%', percent);
         if let Some(decoded) = &percent {
             look(decoded);
         }
         // In the query of an address a plus is a space; elsewhere it is a plus.
-        if let Some(spaced) = percent.as_ref().unwrap_or(&view).undone(b'+', plus) {
+        if let Some(spaced) = percent.as_ref().unwrap_or(&view).decoded(b'+', plus) {
             look(&spaced);
         }
-        if let Some(named) = view.undone(b'&', entity) {
+        if let Some(named) = view.decoded(b'&', entity) {
             look(&named);
         }
-        match view.undone(b'\\', backslash) {
+        match view.decoded(b'\\', backslash) {
             Some(unescaped) => view = unescaped,
             None => return,
         }
@@ -118,7 +118,7 @@ fn plus(_: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((vec![b' '], 1))
 }
 
-/// HTML's, as Go's templates write them.
+/// Escapes of HTML, as Go's templates write them.
 fn entity(escape: &[u8]) -> Option<(Vec<u8>, usize)> {
     const NAMES: [(&str, u8); 8] = [
         ("&amp;", b'&'),
@@ -136,7 +136,7 @@ fn entity(escape: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((vec![*byte], name.len()))
 }
 
-/// JSON's, Go's and libpq's.
+/// Escapes of JSON, Go and libpq.
 fn backslash(escape: &[u8]) -> Option<(Vec<u8>, usize)> {
     let byte = match escape.get(1)? {
         b'n' => b'\n',
@@ -150,7 +150,7 @@ fn backslash(escape: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((vec![byte], 2))
 }
 
-/// `\uXXXX`, and two of them where a character needs two.
+/// `\uXXXX`, or two of them for a character that needs two.
 fn unicode(escape: &[u8]) -> Option<(Vec<u8>, usize)> {
     let unit = |at: usize| -> Option<u16> {
         let escape = escape.get(at..at + 6)?;

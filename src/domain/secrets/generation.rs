@@ -1,9 +1,9 @@
-//! When may a Secret be generated? Pure. docs/adr/0007 has the reasoning.
+//! When may a Secret be generated? docs/adr/0007 has the reasoning.
 //!
 //! | Secret | generated when it is missing and | because |
 //! |---|---|---|
-//! | signing key | no server exists, and no volume of one; or the user asks for a new one | What signed yesterday's tokens is not replaced behind anybody's back. |
-//! | first admin password | no server exists, and no data of one | The data knows the password of its first start. A new one would be a lie. |
+//! | signing key | no server and no volume of one exists; or the user requests a new key | Existing tokens must not become invalid without a request. |
+//! | first admin password | no server and no data of one exists | The data knows the password of its first start. A new one would not work. |
 
 use kube::ResourceExt;
 
@@ -19,7 +19,7 @@ pub fn is_allowed(observed: &Observed, purpose: Purpose) -> bool {
     match purpose {
         Purpose::JwtKey => match &observed.stateful_set {
             Read::Unreadable(_) => false,
-            Read::Found(_) if exists(observed) => is_asked_for(observed) || had_another_key(observed),
+            Read::Found(_) if exists(observed) => is_requested(observed) || had_another_key(observed),
             Read::Found(_) | Read::Missing => {
                 !has_claims(observed, &observed.server.name_any()) || requested(&observed.server).is_some()
             }
@@ -31,27 +31,27 @@ pub fn is_allowed(observed: &Observed, purpose: Purpose) -> bool {
     }
 }
 
-/// Whether the StatefulSet is there, and not that of a deleted server of the same name.
+/// Whether the StatefulSet exists, and is not that of a deleted server of the same name.
 pub(crate) fn exists(observed: &Observed) -> bool {
     let live = observed.stateful_set.found();
     live.is_some_and(|live| owner(&live.metadata, &observed.server) != Owner::Predecessor)
 }
 
-/// The value by which the user asks for new Secrets ([`names::ROTATE_SECRETS_ANNOTATION`]).
+/// The value with which the user requests new Secrets ([`names::ROTATE_SECRETS_ANNOTATION`]).
 #[must_use]
 pub fn requested(server: &DittoServer) -> Option<&str> {
     let value = server.annotations().get(names::ROTATE_SECRETS_ANNOTATION)?;
     Some(value.as_str()).filter(|value| !value.is_empty())
 }
 
-/// Whether the request is one that the StatefulSet has not answered: the Secret that would say so is gone.
-pub(crate) fn is_asked_for(observed: &Observed) -> bool {
+/// Whether the StatefulSet has not answered the request yet. It remembers the answer if the Secret is lost.
+pub(crate) fn is_requested(observed: &Observed) -> bool {
     let annotations = observed.stateful_set.found().map(|live| live.annotations());
     let answered = annotations.and_then(|annotations| annotations.get(names::ROTATED_FOR_ANNOTATION));
-    requested(&observed.server).is_some_and(|asked| answered.is_none_or(|answered| answered != asked))
+    requested(&observed.server).is_some_and(|value| answered.is_none_or(|answered| answered != value))
 }
 
-/// Whether the server took its key from the user's own Secret until now: then none was ever generated.
+/// Whether the server used a key from the user's own Secret until now: then none was ever generated.
 fn had_another_key(observed: &Observed) -> bool {
     let generated = names::jwt_secret(&observed.server.name_any());
     let live = observed.stateful_set.found();
@@ -59,7 +59,7 @@ fn had_another_key(observed: &Observed) -> bool {
     secret.is_some_and(|secret| secret != generated)
 }
 
-/// The managed Secrets that are missing, by what they are used for.
+/// The managed Secrets that are missing, by their purpose.
 pub fn missing<'u>(observed: &Observed, uses: &'u [SecretUse]) -> impl Iterator<Item = &'u SecretUse> {
     let is_missing = |used: &&SecretUse| {
         used.origin == Origin::Managed && matches!(observed.secrets.get(&used.secret), Some(Read::Missing))
@@ -67,8 +67,8 @@ pub fn missing<'u>(observed: &Observed, uses: &'u [SecretUse]) -> impl Iterator<
     uses.iter().filter(is_missing)
 }
 
-/// Whether there is data of this server or of an earlier one of its name: a volume, a database cluster that is not
-/// somebody else's, or the Secret of the database's user, which outlives its cluster. There is where that is not known.
+/// Whether data of this server or of an earlier one of its name exists: a volume, a database cluster without another owner, or the
+/// Secret of the database user, which outlives its cluster. If that is unknown, the answer is yes.
 #[must_use]
 pub fn has_data(observed: &Observed) -> bool {
     let name = observed.server.name_any();
@@ -91,7 +91,7 @@ fn has_cluster(observed: &Observed) -> bool {
     match &observed.database.cluster {
         Read::Found(cluster) => !matches!(owner(&cluster.metadata, &observed.server), Owner::Other(_)),
         Read::Missing => false,
-        // Where its kind is not served, or Percona is off, nobody looks.
+        // It is not read if its CRD is not installed or Percona is disabled.
         Read::Unreadable(_) => observed.server.spec.percona_enabled(),
     }
 }

@@ -1,6 +1,6 @@
 //! Which Secrets servers use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::domain::testing;
@@ -81,7 +81,7 @@ fn percona_gives_the_database_variables_and_perhaps_a_ca() {
 }
 
 #[test]
-fn a_client_ca_counts_only_beside_a_server_certificate() {
+fn a_client_ca_is_used_only_with_a_server_certificate() {
     assert_eq!(table("controlPlane: {clientCASecretName: ca}"), MANAGED);
     assert_eq!(
         table("controlPlane: {certSecretName: cert, clientCASecretName: ca}")[2..],

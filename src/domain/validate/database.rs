@@ -1,11 +1,10 @@
 //! The PostgreSQL cluster that Percona's operator runs: may a pod start on it?
 //!
-//! A pod is started only once the cluster is ready. One that uses the cluster already is left alone in an outage: its
-//! server reconnects by itself, and a restart would only add to the outage.
+//! A pod is started only once the cluster is ready. A pod that already uses the cluster is not changed in an outage: the server
+//! reconnects, and a restart would only prolong the outage.
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::ResourceExt;
 
 use super::{Concern, Finding, Severity, Violation, conflict_message};
@@ -18,35 +17,41 @@ use crate::domain::ownership::{Owner, controller, may_adopt, owner};
 use crate::domain::secrets::CA_KEY;
 use crate::domain::workload::pod_template;
 
-/// Judges the cluster and what the pod needs of it beside its user's Secret.
-///
-/// While the server stays on SQLite, nothing of the cluster matters to its pod.
-pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
+/// Judges the cluster. While the server stays on SQLite, the cluster does not matter to its pod.
+pub(super) fn cluster(observed: &Observed) -> Option<Finding> {
     if data_home::is_pending(observed) {
-        return Vec::new();
+        return None;
     }
-    let database = &observed.database;
-    let cluster = problem(&observed.server, &database.kind, &database.cluster).map(|violation| Finding {
+    let violation = observed_problem(observed)?;
+    Some(Finding {
         violation,
-        holds_pod: !is_used_by_pod(observed) || is_stopped(observed),
-    });
-    let holding = [unconfirmed_move(observed), lost_certificate(observed)];
-    cluster
-        .into_iter()
-        .chain(holding.into_iter().flatten().map(Finding::holding))
-        .collect()
+        blocks_pod: !is_used_by_pod(observed) || is_stopped(observed),
+    })
 }
 
-/// Whether a server that is stopped must stay so for now: its database does not serve yet. A hibernating one starts first.
-pub(crate) fn holds_start(observed: &Observed) -> bool {
-    let database = &observed.database;
+/// Judges what else the pod needs for the database, other than the Secret of its user.
+pub(super) fn findings(observed: &Observed) -> impl Iterator<Item = Finding> {
+    let is_pending = data_home::is_pending(observed);
+    let blocking = [unconfirmed_move(observed), lost_certificate(observed)];
+    let violations = blocking.into_iter().flatten().filter(move |_| !is_pending);
+    violations.map(Finding::blocking)
+}
+
+/// Whether a stopped server must stay stopped for now: its database does not serve yet. A hibernating database starts first.
+pub(crate) fn prevents_start(observed: &Observed) -> bool {
     !data_home::is_pending(observed)
         && !data_home::leaves_own_postgres(observed)
         && is_stopped(observed)
-        && problem(&observed.server, &database.kind, &database.cluster).is_some()
+        && observed_problem(observed).is_some()
 }
 
-/// Whether the cluster runs no pod of the server, on purpose.
+/// What is wrong with the cluster as it was observed.
+pub(super) fn observed_problem(observed: &Observed) -> Option<Violation> {
+    let database = &observed.database;
+    cluster_problem(&observed.server, &database.kind, &database.cluster)
+}
+
+/// Whether the server has no pod on purpose.
 fn is_stopped(observed: &Observed) -> bool {
     let spec = observed
         .stateful_set
@@ -55,8 +60,8 @@ fn is_stopped(observed: &Observed) -> bool {
     spec.is_some_and(|spec| spec.replicas == Some(0))
 }
 
-/// What is wrong with the cluster itself, if Percona is on. The first failing check tells.
-pub(crate) fn problem(
+/// What is wrong with the cluster itself, if Percona is enabled: the first check that fails.
+pub(crate) fn cluster_problem(
     server: &DittoServer,
     kind: &KindState,
     cluster: &Read<Arc<PerconaPGCluster>>,
@@ -72,7 +77,7 @@ pub(crate) fn problem(
         (KindState::NotServed, _) => (
             reasons::PERCONA_NOT_INSTALLED,
             Severity::Waiting,
-            "the API server does not serve PerconaPGCluster (CRD perconapgclusters.pgv2.percona.com): install the Percona Operator for PostgreSQL, 2.8.2 or later; it is noticed by itself".into(),
+            "the API server does not serve PerconaPGCluster (CRD perconapgclusters.pgv2.percona.com): install the Percona Operator for PostgreSQL, 2.8.2 or later. This operator notices it".into(),
         ),
         (KindState::Unknown(error), _) | (KindState::Served, Read::Unreadable(error)) => {
             (reasons::DATABASE_UNREADABLE, Severity::Unknown, format!("PerconaPGCluster {name} cannot be read: {error}"))
@@ -103,7 +108,7 @@ fn foreign(server: &DittoServer, cluster: &PerconaPGCluster, name: &str) -> Opti
     Some(terminal(reasons::RESOURCE_CONFLICT, message))
 }
 
-/// The default image holds one major version, and started on the data of another it would fail.
+/// The default image contains one major version of PostgreSQL, which fails on the data of another.
 fn image_required(percona: &PerconaSpec, cluster: &PerconaPGCluster, name: &str) -> Option<Violation> {
     let version = cluster
         .spec
@@ -114,18 +119,18 @@ fn image_required(percona: &PerconaSpec, cluster: &PerconaPGCluster, name: &str)
         return None;
     }
     let message = format!(
-        "PerconaPGCluster {name} has PostgreSQL {version} and no image, and the default image holds PostgreSQL {PERCONA_POSTGRES_VERSION}: set spec.percona.images.postgres to an image of PostgreSQL {version}"
+        "PerconaPGCluster {name} has PostgreSQL {version} and no image, and the default image contains PostgreSQL {PERCONA_POSTGRES_VERSION}: set spec.percona.images.postgres to an image of PostgreSQL {version}"
     );
     Some(terminal(reasons::POSTGRES_IMAGE_REQUIRED, message))
 }
 
 fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violation> {
-    // Garbage collection is about to remove what belonged to a deleted server of the same name.
-    let is_going = cluster.metadata.deletion_timestamp.is_some()
+    // Garbage collection will remove what belonged to a deleted server of the same name.
+    let is_terminating = cluster.metadata.deletion_timestamp.is_some()
         || owner(&cluster.metadata, server) == Owner::Predecessor;
-    // One that is asked to stop may still say that it is ready.
+    // A cluster that must stop may still report that it is ready.
     let pauses = cluster.is_to_pause();
-    if !is_going
+    if !is_terminating
         && (if pauses {
             server.spec.hibernates()
         } else {
@@ -134,7 +139,7 @@ fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violati
     {
         return None;
     }
-    let state = if is_going {
+    let state = if is_terminating {
         "being deleted"
     } else {
         cluster.state().unwrap_or("not reported yet")
@@ -148,11 +153,11 @@ fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violati
     })
 }
 
-/// A server whose data is in another PostgreSQL is not moved to an empty one unasked.
+/// A server whose data is in another PostgreSQL is not moved to an empty one without confirmation.
 fn unconfirmed_move(observed: &Observed) -> Option<Violation> {
     let message = || {
         format!(
-            "The control-plane data (users, share definitions) is in the PostgreSQL that spec.database.postgresSecretRef named, and spec.percona asks for another one, PerconaPGCluster {}. The pod is held. {} (docs/migrate.md); or set spec.database.postgresSecretRef again and spec.percona.enabled to false",
+            "The control-plane data (users, share definitions) is in the PostgreSQL that spec.database.postgresSecretRef named, and spec.percona asks for another database, PerconaPGCluster {}. The StatefulSet is not updated. {} (docs/migrate.md); or set spec.database.postgresSecretRef again and spec.percona.enabled to false",
             names::percona_cluster(&observed.server.name_any()),
             data_home::remedy(&observed.server),
         )
@@ -160,7 +165,7 @@ fn unconfirmed_move(observed: &Observed) -> Option<Violation> {
     data_home::leaves_own_postgres(observed).then(|| terminal(reasons::DATABASE_MOVE_UNCONFIRMED, message()))
 }
 
-/// A server that verifies its database's certificate must not go on without verification because the CA is gone.
+/// A server that verifies the certificate of its database must not stop verifying because the CA was deleted.
 fn lost_certificate(observed: &Observed) -> Option<Violation> {
     observed.server.spec.percona()?;
     let stateful_set = observed.stateful_set.found()?;
@@ -170,14 +175,11 @@ fn lost_certificate(observed: &Observed) -> Option<Violation> {
         Some(Read::Missing) | None => true,
         Some(Read::Unreadable(_)) => false,
     };
-    if !is_lost
-        || !uses_database(stateful_set, &observed.server)
-        || !pod_template::verifies_database(stateful_set)
-    {
+    if !is_lost || !data_home::runs_on_percona(observed) || !pod_template::verifies_database(stateful_set) {
         return None;
     }
     let message = format!(
-        "Secret {secret} with the key {CA_KEY} is gone, by which the running server verifies its database. The pod is held, so that it does not go on without: restore the Secret; the Percona Operator for PostgreSQL does if it runs"
+        "Secret {secret} with the key {CA_KEY} is missing. The running server verifies its database with it, so the StatefulSet is not updated until it exists: restore the Secret. The Percona Operator for PostgreSQL restores it if it runs"
     );
     let (concern, severity) = (Concern::Database, Severity::Waiting);
     Some(Violation {
@@ -188,18 +190,9 @@ fn lost_certificate(observed: &Observed) -> Option<Violation> {
     })
 }
 
-/// Whether the pod may go on whatever the database does: its template points at it already, or does not need it.
+/// Whether the state of the database does not matter to the pod: its template names the database already, or does not need it.
 pub(super) fn is_used_by_pod(observed: &Observed) -> bool {
-    data_home::is_pending(observed)
-        || observed
-            .stateful_set
-            .found()
-            .is_some_and(|stateful_set| uses_database(stateful_set, &observed.server))
-}
-
-fn uses_database(stateful_set: &StatefulSet, server: &DittoServer) -> bool {
-    pod_template::database_secret(stateful_set)
-        == Some(names::percona_user_secret(&server.name_any()).as_str())
+    data_home::is_pending(observed) || data_home::runs_on_percona(observed)
 }
 
 fn terminal(reason: &'static str, message: String) -> Violation {

@@ -1,4 +1,4 @@
-//! Observations for the tests of the pure steps: a world in order, which each test breaks in one place.
+//! Observations for the tests of the pure steps: a valid world, in which each test changes one thing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) const PRIVATE_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----EN
 pub(crate) const PERCONA: &str = "percona: {enabled: true}";
 pub(crate) const OWN_POSTGRES: &str = "database: {postgresSecretRef: {name: pg, key: connection}}";
 
-/// A DittoServer `files` with these fields beside the required ones.
+/// A DittoServer `files` with these fields in addition to the required ones.
 pub(crate) fn server(spec: &str) -> DittoServer {
     let manifest = format!(
         "metadata: {{name: files, namespace: storage, uid: u1, generation: 3}}\nspec:\n  storage: {{metadataSize: 1Gi}}\n  {spec}"
@@ -35,7 +35,7 @@ pub(crate) fn server(spec: &str) -> DittoServer {
     serde_yaml::from_str(&manifest).expect("a manifest")
 }
 
-/// A world in order: every Secret has a valid value, the database is ready; the StatefulSet is not there yet.
+/// A valid world: every Secret has a valid value, and the database is ready. The StatefulSet does not exist yet.
 pub(crate) fn world(spec: &str) -> Observed {
     let server = server(spec);
     let mut secrets: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
@@ -110,7 +110,7 @@ pub(crate) fn owned(server: &DittoServer, name: &str) -> ObjectMeta {
     }
 }
 
-/// Metadata of somebody else's object.
+/// Metadata of an object of another owner.
 pub(crate) fn foreign(name: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.into()),
@@ -136,7 +136,7 @@ pub(crate) fn cluster(server: &DittoServer, state: &str) -> PerconaPGCluster {
     cluster
 }
 
-/// A StatefulSet whose pod is ready and of the current revision.
+/// A StatefulSet whose pod is ready and has the current revision.
 pub(crate) fn running(server: &DittoServer) -> StatefulSet {
     stateful_set(
         server,
@@ -253,7 +253,7 @@ pub(crate) fn config_map(server: &DittoServer, config: &str) -> ConfigMap {
 /// What `desired` would build, as far as the conditions read it.
 pub(crate) fn built(observed: &Observed) -> Desired {
     Desired {
-        growths: Vec::new(),
+        expansions: Vec::new(),
         secrets: Vec::new(),
         secret_changes: Vec::new(),
         not_generated: Vec::new(),

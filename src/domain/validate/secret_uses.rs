@@ -1,11 +1,11 @@
 //! Presence of the Secrets and keys that the pod uses.
 //!
-//! Every finding here holds the pod: one that starts without a needed key does not come up, and one that starts on a
-//! wrong value crashes. A pod that runs keeps running.
+//! Every finding blocks the pod template: a pod without a required key does not start, and one with a wrong value crashes. A pod
+//! that runs keeps running.
 
 use std::fmt::Write;
 
-use super::database::problem;
+use super::database::observed_problem;
 use super::{Concern, Finding, Severity, Violation, values};
 use crate::api::{names, reasons};
 use crate::domain::observed::{Observed, Read};
@@ -13,10 +13,10 @@ use crate::domain::secrets::{Origin, Purpose, SecretData, SecretUse, generation}
 
 /// The field whose `key` the Go operator documented as a connection string.
 const POSTGRES_REF: &str = "spec.database.postgresSecretRef";
-/// The key that its documentation named.
+/// The key that its documentation names.
 const CONNECTION_STRING: &str = "connection-string";
 
-/// Judges all uses. One missing Secret gives one finding, however many of its keys are used.
+/// Judges all uses. One missing Secret is one finding, no matter how many of its keys are used.
 pub(super) fn findings(observed: &Observed, uses: &[SecretUse]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
@@ -28,7 +28,7 @@ pub(super) fn findings(observed: &Observed, uses: &[SecretUse]) -> Vec<Finding> 
         let of_secret: Vec<&SecretUse> = uses.iter().filter(|other| other.secret == used.secret).collect();
         findings.extend(judge(observed, &used.secret, &of_secret));
     }
-    findings.into_iter().map(Finding::holding).collect()
+    findings.into_iter().map(Finding::blocking).collect()
 }
 
 fn judge(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Vec<Violation> {
@@ -39,7 +39,7 @@ fn judge(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Vec<Violation>
             .collect(),
         Some(Read::Unreadable(error)) => vec![unreadable(name, uses, error)],
         Some(Read::Missing) => missing_secret(observed, name, uses).into_iter().collect(),
-        None => vec![unreadable(name, uses, "it was not looked for")],
+        None => vec![unreadable(name, uses, "it was not read")],
     }
 }
 
@@ -50,7 +50,7 @@ fn unreadable(name: &str, uses: &[&SecretUse], error: &str) -> Violation {
         reasons::SECRET_UNREADABLE,
     );
     let message = format!(
-        "Secret {name} cannot be read ({}): {error}. The pod keeps what it has; check that the operator may get Secrets",
+        "Secret {name} cannot be read ({}): {error}. The pod keeps its present values. Check that the operator may get Secrets",
         users(uses)
     );
     Violation {
@@ -73,15 +73,11 @@ fn missing_secret(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Optio
         }
         Origin::Percona => {
             let message = format!(
-                "Secret {name} not found: the Percona Operator for PostgreSQL writes it for the cluster's user"
+                "Secret {name} not found: the Percona Operator for PostgreSQL creates it for the user of the cluster"
             );
-            // Of a cluster that cannot be read it is not known whether the Secret will come: that is to be told first.
-            let is_known = problem(
-                &observed.server,
-                &observed.database.kind,
-                &observed.database.cluster,
-            )
-            .is_none_or(|problem| problem.severity != Severity::Unknown);
+            // If the cluster cannot be read, it is unknown whether the Secret will be created. That is reported first.
+            let is_known =
+                observed_problem(observed).is_none_or(|problem| problem.severity != Severity::Unknown);
             let severity = if is_known {
                 Severity::Waiting
             } else {
@@ -94,30 +90,30 @@ fn missing_secret(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Optio
     }
 }
 
-/// Only the signing key comes here: the first password is optional to the pod.
+/// Only the signing key: the first password is optional for the pod.
 fn missing_managed(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Option<Violation> {
-    // With a server that is being deleted it goes if the policy says so.
+    // It is deleted with its server if the policy says so.
     if observed.server.metadata.deletion_timestamp.is_some() {
         return None;
     }
     let purpose = uses.first()?.purpose;
     if generation::is_allowed(observed, purpose) {
         let message = format!(
-            "Secret {name} cannot be generated, because the operating system gives no random bytes; it is tried again"
+            "Secret {name} cannot be generated, because the operating system provides no random bytes. The operator retries"
         );
         let is_drawn = !observed.fresh.jwt_key.is_empty();
         return (!is_drawn).then(|| waiting(reasons::SECRET_NOT_FOUND, uses, message));
     }
     let left = match (&observed.stateful_set, &observed.claims) {
         (Read::Found(_), _) if generation::exists(observed) => {
-            "its server exists (a running pod is left alone)"
+            "its server exists (a running pod is not changed)"
         }
         (Read::Found(_) | Read::Missing, Read::Found(_)) => "volumes of an earlier server exist",
-        // Said by the conditions of the StatefulSet, and by what is said of the claims.
+        // The conditions of the StatefulSet and the violation about the claims report this.
         (Read::Unreadable(_), _) | (_, Read::Missing | Read::Unreadable(_)) => return None,
     };
     let message = format!(
-        "Secret {name}, which this operator had generated, is gone while {left}. It is not generated anew unasked: restore it, or create it with {}; or set the annotation {} to a new value, upon which a new key is generated, the server starts with it, and everybody signs in anew",
+        "Secret {name}, which this operator generated, is missing while {left}. A new key is not generated without a request: restore the Secret, or create it with {}; or set the annotation {} to a new value. Then a new key is generated, the server starts with it, and all users must sign in again",
         keys_wanted(uses),
         names::ROTATE_SECRETS_ANNOTATION
     );
@@ -148,15 +144,15 @@ fn missing_keys(
     let remedy = match first.origin {
         Origin::User(_) => "add the key to the Secret, or correct the reference".into(),
         Origin::Managed => format!(
-            "add {}; a generated Secret is never overwritten",
+            "add {}. A generated Secret is never overwritten",
             keys_wanted(&missing)
         ),
-        Origin::Percona => "the Percona Operator for PostgreSQL writes it; look at its logs".into(),
+        Origin::Percona => "the Percona Operator for PostgreSQL writes it. Read its logs".into(),
     };
     let keys: Vec<&str> = missing.iter().map(|used| used.key.as_str()).collect();
     let plural = if keys.len() == 1 { "key" } else { "keys" };
     let message = format!(
-        "Secret {name} lacks the {plural} {}, or has no value there ({}): {remedy}",
+        "Secret {name} lacks the {plural} {}, or the value is empty ({}): {remedy}",
         keys.join(", "),
         user(first)
     );
@@ -168,7 +164,7 @@ fn missing_keys(
     Some(waiting(reason, &missing, message))
 }
 
-/// Whether the user put a whole connection string where the parts are wanted.
+/// Whether the Secret has a whole connection string instead of its parts.
 fn has_connection_string(observed: &Observed, data: &SecretData) -> bool {
     let named = observed
         .server
@@ -181,7 +177,7 @@ fn has_connection_string(observed: &Observed, data: &SecretData) -> bool {
 
 fn connection_string(name: &str) -> Violation {
     let message = format!(
-        "Secret {name} ({POSTGRES_REF}) has a connection string, but the server takes its parts: add the keys host, database, user and password, and if needed port and sslmode. The operator does not take the string apart, because a Secret's value never leaves its Secret"
+        "Secret {name} ({POSTGRES_REF}) has a connection string, but the server reads its parts: add the keys host, database, user and password, and port and sslmode if needed. The operator does not split the string, because the value of a Secret never leaves its Secret"
     );
     let severity = Severity::Terminal;
     Violation {
@@ -247,7 +243,7 @@ fn user(used: &SecretUse) -> &'static str {
     }
 }
 
-/// Who uses the Secret, and which keys of it: `spec.controlPlane.certSecretName: tls.crt, tls.key`.
+/// The fields that use the Secret, and which of its keys: `spec.controlPlane.certSecretName: tls.crt, tls.key`.
 fn users(uses: &[&SecretUse]) -> String {
     let mut text = String::new();
     let mut last = None;
@@ -263,7 +259,7 @@ fn users(uses: &[&SecretUse]) -> String {
     text
 }
 
-/// The keys of a managed Secret, with what the server asks of them.
+/// The keys of a managed Secret, with what the server requires of them.
 fn keys_wanted(uses: &[&SecretUse]) -> String {
     let wanted = |used: &&SecretUse| match used.purpose {
         Purpose::JwtKey => format!("the key {} of at least 32 characters", used.key),

@@ -1,6 +1,6 @@
 //! Fields that admission refuses today, in objects that were stored before it did.
 //!
-//! Only what keeps the server from running is judged here: a stored object that works goes on working.
+//! Only what prevents the server from running is judged here: a stored object that works continues to work.
 
 use kube::ResourceExt;
 
@@ -9,34 +9,34 @@ use crate::api::rules::{NAME_MAX, NAME_MAX_WITH_PERCONA};
 use crate::api::{DittoServer, DittoServerSpec, LdapSpec, duration, reasons};
 use crate::domain::observed::Observed;
 
-/// Longest name of a StatefulSet whose pods can be made: they carry a label `<name>-<hash>` of at most 63 characters
-/// with a hash of up to 10. Admission allows a little less ([`NAME_MAX`]), for children that may come later.
+/// Longest name of a StatefulSet whose pods can be created: they have a label `<name>-<hash>` of at most 63 characters with a hash
+/// of up to 10. Admission allows a little less ([`NAME_MAX`]), for children of later versions.
 const STATEFUL_SET_NAME_MAX: usize = 52;
 
-/// A name with which no child can be made.
+/// A name with which no child can be created.
 pub(super) fn unusable_name(server: &DittoServer) -> Option<Violation> {
     let name = server.name_any();
-    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
-    let ends_well = name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let starts_with_letter = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let ends_with_alphanumeric = name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     let is_label = name
         .chars()
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if starts_well && ends_well && is_label && name.len() <= STATEFUL_SET_NAME_MAX {
+    if starts_with_letter && ends_with_alphanumeric && is_label && name.len() <= STATEFUL_SET_NAME_MAX {
         return None;
     }
     let message = format!(
-        "metadata.name does not fit the children that are named after it: it needs at most {NAME_MAX} characters, only a-z, 0-9 and '-', a letter first and no '-' last. Names cannot change: create a new DittoServer"
+        "metadata.name does not fit the children that are named after it: use at most {NAME_MAX} characters, only a-z, 0-9 and '-', a letter first and no '-' last. A name cannot be changed: create a new DittoServer"
     );
     Some(terminal(reasons::INVALID_NAME, Concern::Config, message))
 }
 
-/// Everything in the spec that keeps the server from running.
+/// Everything in the spec that prevents the server from running.
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
     let spec = &observed.server.spec;
     let mut findings: Vec<Finding> = two_databases(spec)
         .into_iter()
         .chain(crashing_fields(spec))
-        .map(Finding::holding)
+        .map(Finding::blocking)
         .collect();
     findings.extend(name_with_percona(observed));
     findings
@@ -46,7 +46,7 @@ fn two_databases(spec: &DittoServerSpec) -> Option<Violation> {
     if !spec.percona_enabled() || spec.postgres_secret_ref().is_none() {
         return None;
     }
-    let message = "spec.percona.enabled and spec.database.postgresSecretRef are both set, and a server has one database: remove one of them";
+    let message = "spec.percona.enabled and spec.database.postgresSecretRef are both set, but a server has one database: remove one of them";
     Some(terminal(
         reasons::CONFLICTING_DATABASES,
         Concern::Config,
@@ -60,12 +60,12 @@ fn name_with_percona(observed: &Observed) -> Option<Finding> {
         return None;
     }
     let message = format!(
-        "metadata.name has more than {NAME_MAX_WITH_PERCONA} characters, too many for the pods of a PostgreSQL cluster: use spec.database.postgresSecretRef in place of spec.percona, or create a new DittoServer with a shorter name"
+        "metadata.name has more than {NAME_MAX_WITH_PERCONA} characters, too many for the pods of a PostgreSQL cluster: use spec.database.postgresSecretRef instead of spec.percona, or create a new DittoServer with a shorter name"
     );
     let violation = terminal(reasons::INVALID_NAME, Concern::Database, message);
     Some(Finding {
         violation,
-        holds_pod: !database::is_used_by_pod(observed),
+        blocks_pod: !database::is_used_by_pod(observed),
     })
 }
 
@@ -93,7 +93,7 @@ fn crashing_fields(spec: &DittoServerSpec) -> impl Iterator<Item = Violation> {
 
 fn duration_problem(field: &str, value: &str) -> Option<String> {
     let is_duration = duration::parse_go(value).is_some();
-    (!is_duration).then(|| format!("{field} is no duration: write for example 15m or 24h"))
+    (!is_duration).then(|| format!("{field} is not a duration: write for example 15m or 24h"))
 }
 
 fn ports_problem(spec: &DittoServerSpec) -> Option<String> {
@@ -114,7 +114,7 @@ fn ldap_problem(spec: &DittoServerSpec, ldap: &LdapSpec) -> Option<String> {
     }
     let allowed = encrypted || ldap.start_tls || ldap.allow_plaintext;
     (!allowed).then(|| {
-        "spec.identity.ldap.url has no encryption: use ldaps://, or set startTLS, or allowPlaintext if you mean it".into()
+        "spec.identity.ldap.url is not encrypted: use ldaps://, or set startTLS, or set allowPlaintext to allow it".into()
     })
 }
 

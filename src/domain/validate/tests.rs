@@ -8,7 +8,7 @@ use super::*;
 use crate::api::DittoServer;
 
 /// What a verdict comes to: the gate, and each violation as `reason severity concern`.
-fn told(observed: &Observed) -> (Option<PodGate>, Vec<String>) {
+fn summary(observed: &Observed) -> (Option<PodGate>, Vec<String>) {
     let verdict = validate(observed);
     let line = |violation: &Violation| {
         format!(
@@ -18,13 +18,13 @@ fn told(observed: &Observed) -> (Option<PodGate>, Vec<String>) {
     };
     (
         verdict.valid.as_ref().map(|valid| valid.pod),
-        verdict.violations.iter().map(line).collect(),
+        verdict.all().iter().map(line).collect(),
     )
 }
 
 fn message(observed: &Observed) -> String {
     validate(observed)
-        .violations
+        .all()
         .first()
         .expect("a violation")
         .message
@@ -54,8 +54,8 @@ const JWT: &str = "identity: {jwt: {secretRef: {name: tokens, key: signing}}}";
 fn a_world_in_order_has_no_violation() {
     let tls = "controlPlane: {certSecretName: cert, clientCASecretName: ca}";
     for spec in ["", PERCONA, OWN_POSTGRES, JWT, tls] {
-        assert_eq!(told(&world(spec)), (OPEN, vec![]), "{spec}");
-        assert_eq!(told(&with_pod(world(spec))), (OPEN, vec![]), "{spec}, running");
+        assert_eq!(summary(&world(spec)), (OPEN, vec![]), "{spec}");
+        assert_eq!(summary(&with_pod(world(spec))), (OPEN, vec![]), "{spec}, running");
     }
 }
 
@@ -66,10 +66,10 @@ fn missing_managed_secrets_are_fine_until_a_server_runs() {
         .secrets
         .values_mut()
         .for_each(|read| *read = Read::Missing);
-    assert_eq!(told(&observed), (OPEN, vec![]));
+    assert_eq!(summary(&observed), (OPEN, vec![]));
     let observed = with_pod(observed);
     let lost = (CLOSED, vec!["ManagedSecretLost Terminal Config".into()]);
-    assert_eq!(told(&observed), lost);
+    assert_eq!(summary(&observed), lost);
     let message = message(&observed);
     assert!(
         message.contains("files-jwt-secret") && message.contains("jwt-secret of at least 32 characters"),
@@ -78,35 +78,35 @@ fn missing_managed_secrets_are_fine_until_a_server_runs() {
 }
 
 #[test]
-fn a_server_that_is_being_deleted_has_not_lost_the_key_that_goes_with_it() {
+fn a_server_that_is_being_deleted_has_not_lost_the_key_that_is_deleted_with_it() {
     let mut observed = with_pod(world(""));
     observed.secrets.insert("files-jwt-secret".into(), Read::Missing);
     let mut server = DittoServer::clone(&observed.server);
     server.metadata.deletion_timestamp = serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap();
     observed.server = Arc::new(server);
-    assert_eq!(told(&observed), (OPEN, vec![]));
+    assert_eq!(summary(&observed), (OPEN, vec![]));
 }
 
 #[test]
-fn a_lost_key_is_told_beside_volumes_too_and_a_request_for_a_new_one_ends_it() {
+fn a_lost_key_is_reported_if_volumes_exist_and_a_request_for_a_new_one_solves_it() {
     let lost = (CLOSED, vec!["ManagedSecretLost Terminal Config".into()]);
     let mut left = world("");
     left.secrets.insert("files-jwt-secret".into(), Read::Missing);
     left.claims = Read::Found(vec![Arc::new(claim("metadata", &[]))]);
     let mut asked_before = with_pod(left.clone());
     for observed in [&mut left, &mut asked_before] {
-        assert_eq!(told(observed), lost);
+        assert_eq!(summary(observed), lost);
         ask(observed, "monday");
-        assert_eq!(told(observed), (OPEN, vec![]));
+        assert_eq!(summary(observed), (OPEN, vec![]));
     }
     let Read::Found(live) = &mut asked_before.stateful_set else {
         panic!("a StatefulSet");
     };
     let answered = ("dittofs.io/rotated-for".to_owned(), "monday".to_owned());
     Arc::make_mut(live).metadata.annotations = Some([answered].into());
-    assert_eq!(told(&asked_before), lost, "this request has had its key");
+    assert_eq!(summary(&asked_before), lost, "this request has had its key");
     ask(&mut asked_before, "tuesday");
-    assert_eq!(told(&asked_before), (OPEN, vec![]));
+    assert_eq!(summary(&asked_before), (OPEN, vec![]));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_server_that_had_its_own_key_may_have_a_generated_one() {
     ]}]});
     let spec = Arc::make_mut(live).spec.as_mut().expect("a spec");
     spec.template.spec = serde_json::from_value(template).ok();
-    assert_eq!(told(&observed), (OPEN, vec![]));
+    assert_eq!(summary(&observed), (OPEN, vec![]));
 }
 
 fn ask(observed: &mut Observed, value: &str) {
@@ -130,19 +130,19 @@ fn ask(observed: &mut Observed, value: &str) {
 }
 
 #[test]
-fn nothing_is_started_while_it_is_not_known_whether_an_earlier_server_left_data() {
+fn nothing_is_started_while_it_is_unknown_whether_an_earlier_server_left_data() {
     let mut observed = world("");
     observed.claims = Read::Unreadable("forbidden".into());
-    assert_eq!(told(&observed), (OPEN, vec![]), "its Secrets are there");
+    assert_eq!(summary(&observed), (OPEN, vec![]), "its Secrets are there");
     observed
         .secrets
         .insert("files-admin-bootstrap-credentials".into(), Read::Missing);
     let held = (CLOSED, vec!["VolumeClaimsUnreadable Unknown Config".into()]);
-    assert_eq!(told(&observed), held);
+    assert_eq!(summary(&observed), held);
     let mut percona = world(PERCONA);
     percona.claims = Read::Unreadable("forbidden".into());
-    assert_eq!(told(&percona), held);
-    assert_eq!(told(&with_pod(observed)), (OPEN, vec![]), "the server exists");
+    assert_eq!(summary(&percona), held);
+    assert_eq!(summary(&with_pod(observed)), (OPEN, vec![]), "the server exists");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn no_secret_is_promised_without_random_bytes() {
     observed.secrets.insert("files-jwt-secret".into(), Read::Missing);
     observed.fresh = crate::domain::observed::FreshSecrets::default();
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["SecretNotFound Waiting Config".into()])
     );
 }
@@ -160,7 +160,7 @@ fn no_secret_is_promised_without_random_bytes() {
 fn a_managed_secret_without_its_key_is_not_overwritten() {
     let observed = set(world(""), "files-jwt-secret", secret(&[("other", "x")]));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["SecretKeyMissing Waiting Config".into()])
     );
     assert!(
@@ -178,7 +178,7 @@ fn a_missing_secret_is_named_with_its_keys_and_the_field_that_refers_to_it() {
         Read::Missing,
     );
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["SecretNotFound Waiting Config".into()])
     );
     assert_eq!(
@@ -192,7 +192,7 @@ fn a_missing_or_empty_key_is_named() {
     for data in [&[("other", "x")][..], &[("signing", "")][..]] {
         let observed = set(world(JWT), "tokens", secret(data));
         assert_eq!(
-            told(&observed),
+            summary(&observed),
             (CLOSED, vec!["SecretKeyMissing Waiting Config".into()])
         );
         let message = message(&observed);
@@ -203,10 +203,10 @@ fn a_missing_or_empty_key_is_named() {
 }
 
 #[test]
-fn an_unreadable_secret_is_unknown_and_holds_the_pod() {
+fn an_unreadable_secret_is_unknown_and_blocks_the_pod() {
     let observed = set(world(JWT), "tokens", Read::Unreadable("forbidden".into()));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["SecretUnreadable Unknown Config".into()])
     );
     assert!(message(&observed).contains("forbidden"));
@@ -217,7 +217,7 @@ fn a_secret_that_was_not_looked_for_is_unknown() {
     let mut observed = world(JWT);
     observed.secrets.clear();
     assert_eq!(
-        told(&observed).1,
+        summary(&observed).1,
         [
             "SecretUnreadable Unknown Config",
             "SecretUnreadable Unknown Config"
@@ -231,12 +231,12 @@ fn a_signing_key_that_is_no_text_is_terminal_and_named() {
     let data = crate::domain::secrets::SecretData::new(bytes.into());
     let observed = set(world(JWT), "tokens", Read::Found(data));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["SecretValueNotText Terminal Config".into()])
     );
     assert!(
         message(&observed)
-            .starts_with("Secret tokens, key signing (spec.identity.jwt.secretRef): the value is no text")
+            .starts_with("Secret tokens, key signing (spec.identity.jwt.secretRef): the value is not text")
     );
 }
 
@@ -245,7 +245,7 @@ fn a_signing_key_that_is_no_text_is_terminal_and_named() {
 fn a_crashing_value_is_terminal_and_never_quoted() {
     let observed = set(world(JWT), "tokens", secret(&[("signing", "hunter2")]));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["JwtKeyTooShort Terminal Config".into()])
     );
     let message = message(&observed);
@@ -267,17 +267,17 @@ fn a_missing_managed_admin_password_never_stops_a_server() {
         "files-admin-bootstrap-credentials",
         Read::Missing,
     );
-    assert_eq!(told(&observed), (OPEN, vec![]));
+    assert_eq!(summary(&observed), (OPEN, vec![]));
 }
 
 #[test]
-fn what_a_person_must_end_comes_first_and_what_is_unread_last() {
+fn what_needs_manual_action_comes_first_and_what_could_not_be_read_last() {
     let spec = "identity: {jwt: {secretRef: {name: a, key: k}}, admin: {passwordSecretRef: {name: b, key: k}}}\n  controlPlane: {certSecretName: c}";
     let observed = set(world(spec), "a", Read::Unreadable("timeout".into()));
     let observed = set(observed, "b", Read::Missing);
     let observed = set(observed, "c", secret(&[("tls.crt", "no"), ("tls.key", "no")]));
     assert_eq!(
-        told(&observed).1,
+        summary(&observed).1,
         [
             "TlsCertificateInvalid Terminal Config",
             "TlsKeyInvalid Terminal Config",
@@ -295,7 +295,7 @@ fn a_connection_string_is_refused_with_the_keys_that_are_needed() {
     ] {
         let observed = set(world(OWN_POSTGRES), "pg", secret(data));
         assert_eq!(
-            told(&observed),
+            summary(&observed),
             (CLOSED, vec!["ConnectionStringUnsupported Terminal Config".into()])
         );
         let message = message(&observed);
@@ -320,7 +320,7 @@ fn an_own_postgresql_secret_with_its_parts_may_also_hold_a_connection_string() {
         ("connection-string", "postgres://"),
     ];
     assert_eq!(
-        told(&set(world(OWN_POSTGRES), "pg", secret(&parts))),
+        summary(&set(world(OWN_POSTGRES), "pg", secret(&parts))),
         (OPEN, vec![])
     );
 }
@@ -333,13 +333,13 @@ fn all_missing_parts_of_an_own_postgresql_secret_are_listed() {
         secret(&[("host", "db"), ("port", "70000")]),
     );
     assert_eq!(
-        told(&observed).1,
+        summary(&observed).1,
         [
             "DatabasePortInvalid Terminal Config",
             "SecretKeyMissing Waiting Config"
         ]
     );
-    let violations = validate(&observed).violations;
+    let violations = validate(&observed).all();
     assert!(
         violations[1]
             .message
@@ -357,7 +357,7 @@ fn a_name_that_fits_no_child_builds_nothing() {
         server.metadata.name = Some(name.into());
         observed.server = Arc::new(server);
         assert_eq!(
-            told(&observed),
+            summary(&observed),
             (None, vec!["InvalidName Terminal Config".into()]),
             "{name}"
         );
@@ -365,7 +365,7 @@ fn a_name_that_fits_no_child_builds_nothing() {
 }
 
 #[test]
-fn a_stored_server_of_52_characters_goes_on() {
+fn a_stored_server_of_52_characters_keeps_working() {
     let mut observed = world("");
     let mut server: DittoServer = server("");
     server.metadata.name = Some("a".repeat(52));
@@ -401,7 +401,7 @@ fn stored_fields_on_which_the_server_exits_are_terminal() {
     for (spec, part) in table {
         let observed = world(spec);
         assert_eq!(
-            told(&observed),
+            summary(&observed),
             (CLOSED, vec!["InvalidSpec Terminal Config".into()]),
             "{spec}"
         );
@@ -417,7 +417,7 @@ fn stored_fields_on_which_the_server_exits_are_terminal() {
 fn two_databases_at_once_are_refused() {
     let observed = world(&format!("{PERCONA}\n  {OWN_POSTGRES}"));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["ConflictingDatabases Terminal Config".into()])
     );
 }
@@ -426,5 +426,5 @@ fn two_databases_at_once_are_refused() {
 fn nothing_is_started_while_it_is_unknown_whether_a_server_exists() {
     let mut observed = world("");
     observed.stateful_set = Read::Unreadable("timeout".into());
-    assert_eq!(told(&observed), (CLOSED, vec![]));
+    assert_eq!(summary(&observed), (CLOSED, vec![]));
 }

@@ -1,15 +1,15 @@
-//! Values in Secrets that would crash the server at its start, found before it starts on them.
+//! Values in Secrets that would crash the server at its start. They are found before the server starts with them.
 //!
-//! The rules are the server's own (contract, section 3). Messages never contain a value, nor its length.
+//! The rules are those of the server (contract, section 3). A message never contains a value, nor its length.
 
 use crate::api::reasons;
 use crate::domain::secrets::Purpose;
 
-/// Fewest bytes of the key that signs tokens. The server calls them characters and counts bytes.
+/// Minimum length of the signing key, in bytes. The server calls them characters.
 const JWT_KEY_MIN: usize = 32;
-/// Bytes of a password; bcrypt takes no more than 72.
+/// Length of a password, in bytes. bcrypt accepts no more than 72.
 const PASSWORD: std::ops::RangeInclusive<usize> = 8..=72;
-/// The modes that the server passes on to its PostgreSQL driver.
+/// The modes that the server passes to its PostgreSQL driver.
 const SSL_MODES: [&str; 4] = ["disable", "require", "verify-ca", "verify-full"];
 
 /// What is wrong with a value: the reason, and what to do.
@@ -17,7 +17,7 @@ pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &
     if purpose.variable().is_some() && !fits_variable(value) {
         return Some((
             reasons::SECRET_VALUE_NOT_TEXT,
-            "is no text, and the server takes it from an environment variable: put UTF-8 without NUL bytes there, for example base64",
+            "is not text, but the server reads it from an environment variable: use UTF-8 without NUL bytes, for example base64",
         ));
     }
     let text = || std::str::from_utf8(value).unwrap_or_default();
@@ -25,42 +25,42 @@ pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &
         Purpose::JwtKey => (
             value.len() >= JWT_KEY_MIN,
             reasons::JWT_KEY_TOO_SHORT,
-            "needs at least 32 characters: put a longer key there, for example from openssl rand -base64 48",
+            "needs at least 32 characters: use a longer key, for example from openssl rand -base64 48",
         ),
         Purpose::AdminPassword => (
             PASSWORD.contains(&value.len()),
             reasons::ADMIN_PASSWORD_INVALID,
-            "needs 8 to 72 bytes: put another password there",
+            "needs 8 to 72 bytes: use another password",
         ),
         Purpose::MetricsToken => (
             !value.trim_ascii().is_empty(),
             reasons::METRICS_TOKEN_EMPTY,
-            "is only white space: put a token there, or remove the reference to serve metrics without one",
+            "is only white space: use a token, or remove the reference to serve metrics without a token",
         ),
         Purpose::TlsCertificate => (
             has_certificate(value),
             reasons::TLS_CERTIFICATE_INVALID,
-            "holds no certificate in PEM: put the certificate chain there",
+            "contains no certificate in PEM format: use the certificate chain",
         ),
         Purpose::TlsKey => (
             has_private_key(value),
             reasons::TLS_KEY_INVALID,
-            "holds no unencrypted private key in PEM: put the certificate's key there",
+            "contains no unencrypted private key in PEM format: use the key of the certificate",
         ),
         Purpose::ClientCa => (
             has_certificate(value),
             reasons::CLIENT_CA_INVALID,
-            "holds no certificate in PEM: put the CA of the client certificates there",
+            "contains no certificate in PEM format: use the CA of the client certificates",
         ),
         Purpose::DatabaseCa => (
             has_certificate(value),
             reasons::DATABASE_SECRET_INVALID,
-            "holds no certificate in PEM: the PostgreSQL server's CA belongs there",
+            "contains no certificate in PEM format: use the CA of the PostgreSQL server",
         ),
         Purpose::DatabasePort => (
             text().parse::<u16>().is_ok_and(|port| port > 0),
             reasons::DATABASE_PORT_INVALID,
-            "is no port number from 1 to 65535: correct it, or remove the key for 5432",
+            "is not a port number from 1 to 65535: correct it, or remove the key to use 5432",
         ),
         Purpose::DatabaseSslMode => (
             SSL_MODES.contains(&text()),
@@ -80,12 +80,12 @@ pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &
     (!valid).then_some((reason, remedy))
 }
 
-/// Container runtimes take variables as UTF-8, and the kernel ends them at the first NUL byte.
+/// Container runtimes require variables in UTF-8, and the kernel ends a variable at the first NUL byte.
 fn fits_variable(value: &[u8]) -> bool {
     std::str::from_utf8(value).is_ok() && !value.contains(&0)
 }
 
-/// Go's TLS reads blocks of this type and passes over others.
+/// Go's TLS reads blocks of this type and skips others.
 fn has_certificate(value: &[u8]) -> bool {
     has_block(value, |label| label == "CERTIFICATE")
 }
@@ -96,7 +96,7 @@ fn has_private_key(value: &[u8]) -> bool {
     })
 }
 
-/// Whether there is a PEM block, begun and ended, with a fitting label. What is in it is for the server to judge.
+/// Whether there is a complete PEM block with a matching label. The server judges its contents.
 fn has_block(value: &[u8], fits: impl Fn(&str) -> bool) -> bool {
     let text = String::from_utf8_lossy(value);
     text.lines().map(str::trim_end).any(|line| {
@@ -175,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_judged_too() {
+    fn bytes_that_are_not_text_are_judged_too() {
         assert!(problem(Purpose::DatabasePort, b"\xff").is_some());
         assert!(problem(Purpose::TlsKey, b"\xff\xfe").is_some());
     }
 
     #[test]
-    fn what_becomes_a_variable_must_be_utf8_without_nul() {
+    fn a_value_that_becomes_a_variable_must_be_utf8_without_nul() {
         let reason = |purpose, value: &[u8]| problem(purpose, value).map(|(reason, _)| reason);
         for purpose in [
             Purpose::JwtKey,

@@ -1,8 +1,11 @@
-//! What is to happen to a claim, by what the cluster says of it.
+//! What happens to a claim, depending on what the cluster holds.
 
 use serde_json::{Value, json};
 
+use k8s_openapi::api::apps::v1::StatefulSet;
+
 use super::*;
+use crate::domain::observed::ExpansionAnswer;
 use crate::domain::testing;
 
 /// A claim `metadata-files-0` of class `standard`.
@@ -20,7 +23,7 @@ fn bound(capacity: &str) -> Value {
     json!({"phase": "Bound", "capacity": {"storage": capacity}})
 }
 
-/// A running server that asks for this size, whose claim is this.
+/// A running server whose spec has this size, with this claim.
 fn observed(size: &str, claim: Arc<PersistentVolumeClaim>) -> Observed {
     let mut observed = testing::running(&format!("{{storage: {{metadataSize: {size}}}}}"));
     observed.claims = Read::Found(vec![claim]);
@@ -34,42 +37,42 @@ fn answered(mut observed: Observed, answer: ExpansionAnswer) -> Observed {
     observed
 }
 
-fn only(observed: &Observed) -> Growth {
-    let mut growths = growths(observed);
-    assert_eq!(growths.len(), 1, "{growths:?}");
-    growths.remove(0)
+fn only(observed: &Observed) -> Expansion {
+    let mut expansions = expansions(observed);
+    assert_eq!(expansions.len(), 1, "{expansions:?}");
+    expansions.remove(0)
 }
 
-fn trouble(observed: &Observed) -> Trouble {
+fn problem(observed: &Observed) -> VolumeProblem {
     match only(observed) {
-        Growth::Stuck(trouble) => trouble,
+        Expansion::Blocked(problem) => problem,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_claim_that_is_as_large_as_the_spec_is_left_alone() {
-    assert_eq!(growths(&observed("10Gi", claim("10Gi", bound("10Gi")))), []);
-    assert_eq!(growths(&observed("1024Mi", claim("1Gi", bound("1Gi")))), []);
+fn a_claim_that_is_as_large_as_the_spec_is_not_changed() {
+    assert_eq!(expansions(&observed("10Gi", claim("10Gi", bound("10Gi")))), []);
+    assert_eq!(expansions(&observed("1024Mi", claim("1Gi", bound("1Gi")))), []);
 }
 
 #[test]
-fn a_claim_that_is_larger_than_the_spec_is_left_alone() {
+fn a_claim_that_is_larger_than_the_spec_is_not_changed() {
     let observed = observed("10Gi", claim("20Gi", bound("20Gi")));
-    assert_eq!(growths(&observed), []);
-    assert_eq!(questions(&observed.server, &observed.claims), []);
+    assert_eq!(expansions(&observed), []);
+    assert_eq!(to_expand(&observed.server, &observed.claims), []);
 }
 
 #[test]
-fn a_smaller_claim_is_asked_to_grow_if_the_api_server_allows_it_or_did_not_say() {
+fn a_smaller_claim_is_expanded_if_the_api_server_allows_it_or_did_not_answer() {
     for answer in [ExpansionAnswer::Allowed, ExpansionAnswer::Unread] {
         let observed = answered(observed("20Gi", claim("10Gi", bound("10Gi"))), answer);
-        assert!(matches!(only(&observed), Growth::Ask { size, .. } if size == "20Gi"));
+        assert!(matches!(only(&observed), Expansion::Request { size, .. } if size == "20Gi"));
     }
 }
 
 #[test]
-fn a_growth_that_is_refused_is_told_and_not_asked_for() {
+fn an_expansion_that_is_refused_is_reported_and_not_requested() {
     let smaller = || observed("20Gi", claim("10Gi", bound("10Gi")));
     let cases = [
         (
@@ -90,12 +93,12 @@ fn a_growth_that_is_refused_is_told_and_not_asked_for() {
         ),
     ];
     for (answer, reason) in cases {
-        let trouble = trouble(&answered(smaller(), answer));
-        assert_eq!(trouble.reason, reason);
+        let problem = problem(&answered(smaller(), answer));
+        assert_eq!(problem.reason, reason);
         assert!(
-            trouble.message.contains("metadata-files-0"),
+            problem.message.contains("metadata-files-0"),
             "{}",
-            trouble.message
+            problem.message
         );
     }
 }
@@ -103,18 +106,18 @@ fn a_growth_that_is_refused_is_told_and_not_asked_for() {
 #[test]
 fn an_unbound_claim_waits_because_the_api_server_would_refuse() {
     let observed = observed("20Gi", claim("10Gi", json!({"phase": "Pending"})));
-    assert_eq!(questions(&observed.server, &observed.claims), []);
-    assert!(matches!(only(&observed), Growth::UnderWay(_)));
+    assert_eq!(to_expand(&observed.server, &observed.claims), []);
+    assert!(matches!(only(&observed), Expansion::InProgress(_)));
 }
 
 #[test]
-fn a_claim_that_has_not_got_what_it_asks_for_is_under_way() {
+fn the_expansion_of_a_claim_that_is_smaller_than_it_requests_is_in_progress() {
     let observed = observed("20Gi", claim("20Gi", bound("10Gi")));
-    assert!(matches!(only(&observed), Growth::UnderWay(text) if text.contains("10Gi")));
+    assert!(matches!(only(&observed), Expansion::InProgress(text) if text.contains("10Gi")));
 }
 
 #[test]
-fn a_failed_resize_is_told_with_the_drivers_words() {
+fn a_failed_resize_is_reported_with_the_words_of_the_driver() {
     let status = |extra: Value| {
         let mut status = bound("10Gi");
         status
@@ -127,30 +130,30 @@ fn a_failed_resize_is_told_with_the_drivers_words() {
         status(json!({"conditions": [{"type": type_, "status": "True", "message": "disk full of bees"}]}))
     };
     for type_ in ["ControllerResizeError", "NodeResizeError"] {
-        let trouble = trouble(&condition(type_));
-        assert_eq!(trouble.reason, reasons::VOLUME_RESIZE_FAILED);
+        let problem = problem(&condition(type_));
+        assert_eq!(problem.reason, reasons::VOLUME_RESIZE_FAILED);
         assert!(
-            trouble.message.contains("disk full of bees"),
+            problem.message.contains("disk full of bees"),
             "{}",
-            trouble.message
+            problem.message
         );
     }
     let infeasible = status(json!({"allocatedResourceStatuses": {"storage": "ControllerResizeInfeasible"}}));
-    assert_eq!(trouble(&infeasible).reason, reasons::VOLUME_RESIZE_FAILED);
-    let pending = trouble(&condition("FileSystemResizePending"));
+    assert_eq!(problem(&infeasible).reason, reasons::VOLUME_RESIZE_FAILED);
+    let pending = problem(&condition("FileSystemResizePending"));
     assert_eq!(pending.reason, reasons::FILE_SYSTEM_RESIZE_PENDING);
     assert!(pending.message.contains("files-0"), "{}", pending.message);
 }
 
 #[test]
-fn a_server_that_is_being_deleted_grows_nothing() {
+fn a_server_that_is_being_deleted_expands_nothing() {
     let mut observed = observed("20Gi", claim("10Gi", bound("10Gi")));
     let server = Arc::make_mut(&mut observed.server);
     server.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-    assert_eq!(questions(&observed.server, &observed.claims), []);
+    assert_eq!(to_expand(&observed.server, &observed.claims), []);
 }
 
-/// Changes the StatefulSet, of which there is no pod.
+/// Changes the StatefulSet, which has no pod.
 fn with_set(mut observed: Observed, patch: &Value) -> Observed {
     let live = observed.stateful_set.found().expect("a StatefulSet");
     let mut live = serde_json::to_value(live.as_ref()).unwrap();
@@ -168,62 +171,59 @@ fn stopped(observed: Observed) -> Observed {
 
 #[test]
 fn the_template_follows_the_claim_and_not_the_spec() {
-    let asking = |request| stopped(observed("20Gi", claim(request, bound("10Gi"))));
-    let follows = |observed: &Observed| template_may_follow(observed, "metadata");
-    assert!(!follows(&asking("10Gi")));
-    assert!(follows(&asking("20Gi")));
-    let mut without = asking("10Gi");
+    let requesting = |request| stopped(observed("20Gi", claim(request, bound("10Gi"))));
+    let follows = |observed: &Observed| may_follow(observed, "metadata");
+    assert!(!follows(&requesting("10Gi")));
+    assert!(follows(&requesting("20Gi")));
+    let mut without = requesting("10Gi");
     without.claims = Read::Found(Vec::new());
-    assert!(follows(&without), "a new claim is made from it");
+    assert!(follows(&without), "a new claim is created from it");
     without.claims = Read::Unreadable("timed out".into());
     assert!(!follows(&without));
 }
 
 #[test]
-fn the_template_follows_once_the_pod_has_come_to_rest_and_until_then_the_volume_is_told_to_grow() {
+fn the_template_follows_once_the_pod_is_stable_and_until_then_the_expansion_is_in_progress() {
     let template = |size: &str| json!([{"metadata": {"name": "metadata"}, "spec": {"resources": {"requests": {"storage": size}}}}]);
-    let grown = observed("20Gi", claim("20Gi", bound("20Gi")));
+    let expanded = observed("20Gi", claim("20Gi", bound("20Gi")));
     let behind = with_set(
-        grown,
+        expanded,
         &json!({"spec": {"volumeClaimTemplates": template("10Gi")}}),
     );
-    assert!(
-        !template_may_follow(&behind, "metadata"),
-        "its pod is yet to come"
-    );
-    let Growth::UnderWay(told) = only(&behind) else {
-        panic!("{:?}", growths(&behind));
+    assert!(!may_follow(&behind, "metadata"), "its pod does not exist yet");
+    let Expansion::InProgress(message) = only(&behind) else {
+        panic!("{:?}", expansions(&behind));
     };
     assert_eq!(
-        told,
-        "StatefulSet files takes the sizes of its volumes over once its pod has come to rest"
+        message,
+        "StatefulSet files gets the new sizes of its volumes once its pod is stable"
     );
-    assert_eq!(growths(&stopped(behind.clone())), [], "nothing to wait for");
+    assert_eq!(expansions(&stopped(behind.clone())), [], "nothing to wait for");
     let followed = with_set(
         behind,
         &json!({"spec": {"volumeClaimTemplates": template("20Gi")}}),
     );
-    assert_eq!(growths(&followed), []);
+    assert_eq!(expansions(&followed), []);
 }
 
 #[test]
-fn another_storage_class_in_the_spec_is_told_and_the_default_written_out_is_not() {
+fn another_storage_class_in_the_spec_is_a_problem_and_the_default_class_by_name_is_not() {
     let with = |class: &str| {
         let spec = format!("{{storage: {{metadataSize: 10Gi, storageClassName: {class}}}}}");
         let mut observed = testing::running(&spec);
         observed.claims = Read::Found(vec![claim("10Gi", bound("10Gi"))]);
-        class_trouble(&observed)
+        class_problem(&observed)
     };
     assert_eq!(with("standard"), None);
     assert_eq!(with("fast").unwrap().reason, reasons::STORAGE_CLASS_IMMUTABLE);
     assert_eq!(
-        class_trouble(&observed("10Gi", claim("10Gi", bound("10Gi")))),
+        class_problem(&observed("10Gi", claim("10Gi", bound("10Gi")))),
         None
     );
 }
 
 #[test]
-fn only_a_pod_of_the_set_that_lacks_one_of_its_volumes_is_to_go() {
+fn only_a_pod_of_the_stateful_set_that_lacks_one_of_its_volumes_is_deleted() {
     let set = |patch: Value| -> StatefulSet {
         let mut set = json!({
             "metadata": {"name": "files", "uid": "s2"},
@@ -265,22 +265,22 @@ fn only_a_pod_of_the_set_that_lacks_one_of_its_volumes_is_to_go() {
             false,
         ),
         (
-            "one whose claim cannot be made",
+            "one whose claim cannot be created",
             &with("s2", &["metadata"], &["metadata"]),
             json!({}),
             false,
         ),
         (
-            "one that the user replaces by hand",
+            "one that the user deletes manually",
             &lacking,
             json!({"spec": {"updateStrategy": {"type": "OnDelete"}}}),
             false,
         ),
     ];
-    for (what, observed, patch, goes) in table {
+    for (what, observed, patch, is_deleted) in table {
         assert_eq!(
             pod_without_volume(observed, &set(patch)).is_some(),
-            goes,
+            is_deleted,
             "{what}"
         );
     }

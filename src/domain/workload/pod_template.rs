@@ -1,23 +1,11 @@
-//! What the pod template of a live StatefulSet says of the server. Pure.
+//! What the pod template of a live StatefulSet says about the server.
 //!
-//! It outlives operators, so it may be of an older version of this one, or of the Go operator.
+//! It outlives operators, so an older version of this operator or the Go operator may have written it.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::EnvVar;
 
 use crate::domain::secrets::{Purpose, SSL_MODE_VARIABLE, VERIFY_FULL};
-
-/// Whether the server takes the host of its database from a Secret.
-#[must_use]
-pub fn uses_postgres(stateful_set: &StatefulSet) -> bool {
-    database_secret(stateful_set).is_some()
-}
-
-/// The Secret from which the server takes the host of its database.
-#[must_use]
-pub fn database_secret(stateful_set: &StatefulSet) -> Option<&str> {
-    secret_of(stateful_set, Purpose::DatabaseHost)
-}
 
 /// Whether the server verifies the certificate of its database.
 #[must_use]
@@ -25,14 +13,14 @@ pub fn verifies_database(stateful_set: &StatefulSet) -> bool {
     variable(stateful_set, SSL_MODE_VARIABLE).is_some_and(|mode| mode.value.as_deref() == Some(VERIFY_FULL))
 }
 
-/// The Secret from which the server takes a value, if it takes it as a variable.
+/// The name of the Secret from which the server takes a value, if it takes it as a variable.
 #[must_use]
 pub fn secret_of(stateful_set: &StatefulSet, purpose: Purpose) -> Option<&str> {
     let source = variable(stateful_set, purpose.variable()?)?.value_from.as_ref()?;
     Some(source.secret_key_ref.as_ref()?.name.as_str())
 }
 
-/// A variable of any container: a sidecar that somebody added has none of the server's.
+/// A variable of any container: a sidecar that a user added has none of the server's variables.
 fn variable<'s>(stateful_set: &'s StatefulSet, name: &str) -> Option<&'s EnvVar> {
     let pod = stateful_set.spec.as_ref()?.template.spec.as_ref()?;
     let mut variables = pod

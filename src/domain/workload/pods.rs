@@ -1,11 +1,11 @@
-//! What a pod says of itself. Pure.
+//! What a pod reports about itself.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::domain::ownership;
 
-/// Whether the kubelet says that the pod is ready.
+/// Whether the kubelet reports the pod as ready.
 #[must_use]
 pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|(status, _)| status == "True")

@@ -1,34 +1,34 @@
-//! What a StatefulSet says of its rollout. Pure.
+//! What a StatefulSet reports about its rollout.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-/// Label of a pod: the revision of its StatefulSet that it was made of.
+/// Label of a pod: the revision of its StatefulSet from which it was created.
 const REVISION_LABEL: &str = "controller-revision-hash";
 
-/// How many pods it wants; the API server fills in 1.
+/// How many pods it wants. The API server's default is 1.
 #[must_use]
 pub fn replicas(stateful_set: &StatefulSet) -> i32 {
     let spec = stateful_set.spec.as_ref();
     spec.and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
-/// Whether its controller has seen it as it is.
+/// Whether its controller has observed its current generation.
 #[must_use]
 pub fn is_seen(stateful_set: &StatefulSet) -> bool {
     let status = stateful_set.status.as_ref();
     status.is_some_and(|status| status.observed_generation >= stateful_set.metadata.generation)
 }
 
-/// The revision that its pod is to have, once its controller has named it.
+/// The revision that its pod should have, once its controller has named it.
 #[must_use]
 pub fn update_revision(stateful_set: &StatefulSet) -> Option<&str> {
     let revision = stateful_set.status.as_ref()?.update_revision.as_deref()?;
     (!revision.is_empty()).then_some(revision)
 }
 
-/// Whether it has as many pods as it wants, all of its newest revision, as far as its controller knows.
+/// Whether it has as many pods as it wants, all of its newest revision, according to its controller.
 #[must_use]
 pub fn is_done(stateful_set: &StatefulSet) -> bool {
     let status = stateful_set.status.as_ref();
@@ -38,13 +38,13 @@ pub fn is_done(stateful_set: &StatefulSet) -> bool {
     has_all && is_seen(stateful_set)
 }
 
-/// The revision that a pod was made of.
+/// The revision from which a pod was created.
 #[must_use]
 pub fn revision(pod: &Pod) -> Option<&str> {
     pod.labels().get(REVISION_LABEL).map(String::as_str)
 }
 
-/// Whether a pod is of another revision than its StatefulSet wants.
+/// Whether a pod has another revision than its StatefulSet wants.
 #[must_use]
 pub fn is_outdated(pod: &Pod, stateful_set: &StatefulSet) -> bool {
     match (revision(pod), update_revision(stateful_set)) {
@@ -53,10 +53,10 @@ pub fn is_outdated(pod: &Pod, stateful_set: &StatefulSet) -> bool {
     }
 }
 
-/// Whether a pod of another revision is replaced. Somebody who chose `OnDelete`, or holds the rollout by a partition, wants
-/// to decide by hand.
+/// Whether its controller replaces a pod of another revision. A user who chose `OnDelete`, or who blocks the rollout by a
+/// partition, wants to decide that manually.
 #[must_use]
-pub fn rolls_by_itself(stateful_set: &StatefulSet) -> bool {
+pub fn is_automatic(stateful_set: &StatefulSet) -> bool {
     let spec = stateful_set.spec.as_ref();
     let strategy = spec.and_then(|spec| spec.update_strategy.as_ref());
     strategy.is_none_or(|strategy| {

@@ -1,4 +1,4 @@
-//! What only the cluster knows, or the kubeconfig.
+//! Names from the cluster or the kubeconfig.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use serde::de::DeserializeOwned;
 
 use super::typed::Typed;
 use crate::api::DittoServer;
-use crate::plugin::args::Access;
+use crate::plugin::args::ClusterArgs;
 use crate::plugin::cluster::Cluster;
 
-/// Longest time that a person waits for a list of names.
-const LONGEST: Duration = Duration::from_secs(2);
+/// Maximum time to wait for a list of names.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Names of what.
+/// What to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Names {
     /// DittoServers of the namespace.
@@ -30,7 +30,7 @@ pub(super) enum Names {
 }
 
 impl Names {
-    /// What the value of an argument is the name of.
+    /// The kind of name that the value of an argument is.
     pub(super) fn of(arg: &Arg) -> Option<Self> {
         match arg.get_id().as_str() {
             "name" => Some(Self::Servers),
@@ -41,29 +41,29 @@ impl Names {
     }
 }
 
-/// The names, none where they cannot be had in time.
+/// The names. Empty if they cannot be read in time.
 pub(super) fn names(what: Names, typed: &Typed<'_>) -> Vec<String> {
     let value = |id: &str| typed.value(id).map(str::to_owned);
-    let access = Access {
+    let target = ClusterArgs {
         namespace: value("namespace"),
         context: value("context"),
         kubeconfig: value("kubeconfig").map(PathBuf::from),
     };
     if what == Names::Contexts {
-        return contexts(&access).unwrap_or_default();
+        return contexts(&target).unwrap_or_default();
     }
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
         return Vec::new();
     };
-    // A task of its own, that is left behind: a program that a kubeconfig names for credentials blocks its thread.
-    let task = runtime.spawn(listed(what, access));
-    let names = runtime.block_on(async { tokio::time::timeout(LONGEST, task).await });
+    // A separate task, which is not joined: a credential plugin of the kubeconfig may block its thread.
+    let task = runtime.spawn(listed(what, target));
+    let names = runtime.block_on(async { tokio::time::timeout(TIMEOUT, task).await });
     runtime.shutdown_background();
     names.ok().and_then(Result::ok).flatten().unwrap_or_default()
 }
 
-fn contexts(access: &Access) -> Option<Vec<String>> {
-    let config = match &access.kubeconfig {
+fn contexts(target: &ClusterArgs) -> Option<Vec<String>> {
+    let config = match &target.kubeconfig {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
     };
@@ -71,8 +71,8 @@ fn contexts(access: &Access) -> Option<Vec<String>> {
     Some(contexts.map(|context| context.name).collect())
 }
 
-async fn listed(what: Names, access: Access) -> Option<Vec<String>> {
-    let cluster = Cluster::find(&access).await.ok()?;
+async fn listed(what: Names, target: ClusterArgs) -> Option<Vec<String>> {
+    let cluster = Cluster::find(&target).await.ok()?;
     let client = cluster.client.clone();
     match what {
         Names::Servers => in_api(Api::<DittoServer>::namespaced(client, &cluster.namespace)).await,
@@ -81,7 +81,7 @@ async fn listed(what: Names, access: Access) -> Option<Vec<String>> {
     }
 }
 
-/// By their metadata: nothing else is needed, and it parses always.
+/// Reads only the metadata. It is sufficient, and always parses.
 async fn in_api<K>(api: Api<K>) -> Option<Vec<String>>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,

@@ -1,34 +1,34 @@
-//! Where in the command line the last word stands. Pure.
+//! The position of the last word in the command line. Pure.
 
 use clap::{Arg, Command};
 
-/// What was typed before the last word.
+/// The words before the last one.
 pub(super) struct Typed<'c> {
     /// The command that is being typed.
     pub(super) command: &'c Command,
     given: Vec<(&'c Arg, Option<String>)>,
     /// The option whose value comes next.
     awaited: Option<&'c Arg>,
-    /// How many words were neither command nor option.
+    /// Number of words that are neither a command nor an option.
     positionals: usize,
     /// Whether `--` was typed.
     options_ended: bool,
 }
 
-/// What the last word is, and what of it is typed already.
-pub(super) enum Place<'c, 'w> {
+/// The position of the last word, with the part of it that is already typed.
+pub(super) enum Position<'c, 'w> {
     /// The name of a command.
     Command,
     /// The name of an option.
     Option,
     /// The value of an option or of a positional argument.
     Value(&'c Arg, &'w str),
-    /// Something that nobody knows.
-    Nothing,
+    /// Not known.
+    Unknown,
 }
 
 impl<'c> Typed<'c> {
-    /// Goes through the words. `root` must be built.
+    /// Parses the words. `root` must be built.
     pub(super) fn of(root: &'c Command, words: &[String]) -> Self {
         let mut typed = Self {
             command: root,
@@ -79,7 +79,7 @@ impl<'c> Typed<'c> {
         }
     }
 
-    /// Several short options in one word, the last of them perhaps with its value: `-An`, `-nteam-a`, `-n=team-a`.
+    /// Several short options in one word. The last one may have a value: `-An`, `-nteam-a`, `-n=team-a`.
     fn take_shorts(&mut self, word: &str) {
         let mut rest = word[1..].chars();
         while let Some(short) = rest.next() {
@@ -95,31 +95,31 @@ impl<'c> Typed<'c> {
         }
     }
 
-    /// Where `last` stands.
-    pub(super) fn place<'w>(&self, last: &'w str) -> Place<'c, 'w> {
+    /// The position of `last`.
+    pub(super) fn position<'w>(&self, last: &'w str) -> Position<'c, 'w> {
         if let Some(arg) = self.awaited {
-            return Place::Value(arg, last);
+            return Position::Value(arg, last);
         }
         if last.starts_with('-') && !self.options_ended {
             return match split(last) {
-                (_, None) => Place::Option,
+                (_, None) => Position::Option,
                 (name, Some(value)) => self
                     .option(name)
-                    .map_or(Place::Nothing, |arg| Place::Value(arg, value)),
+                    .map_or(Position::Unknown, |arg| Position::Value(arg, value)),
             };
         }
         if self.command.has_subcommands() && !self.options_ended {
             return if self.positionals == 0 {
-                Place::Command
+                Position::Command
             } else {
-                Place::Nothing
+                Position::Unknown
             };
         }
         self.positional()
-            .map_or(Place::Nothing, |arg| Place::Value(arg, last))
+            .map_or(Position::Unknown, |arg| Position::Value(arg, last))
     }
 
-    /// The positional argument that the next word is.
+    /// The positional argument at the next word.
     fn positional(&self) -> Option<&'c Arg> {
         self.command.get_positionals().nth(self.positionals)
     }
@@ -132,7 +132,7 @@ impl<'c> Typed<'c> {
         }
     }
 
-    /// The value of the argument of this name, should it be typed.
+    /// The value of this argument, if it is typed.
     pub(super) fn value(&self, id: &str) -> Option<&str> {
         let mut same = self.given.iter().rev().filter(|(arg, _)| arg.get_id() == id);
         same.next()?.1.as_deref()
@@ -142,7 +142,7 @@ impl<'c> Typed<'c> {
         self.given.iter().any(|(given, _)| given.get_id() == arg.get_id())
     }
 
-    /// Whether something that was typed goes with no such argument.
+    /// Whether a typed argument conflicts with this one.
     pub(super) fn excludes(&self, arg: &Arg) -> bool {
         let conflict = |one: &Arg, other: &Arg| {
             let conflicts = self.command.get_arg_conflicts_with(one);
@@ -150,14 +150,14 @@ impl<'c> Typed<'c> {
                 .iter()
                 .any(|conflict| conflict.get_id() == other.get_id())
         };
-        // As this command has them: clap panics where an argument of another one is asked about.
+        // Only arguments of this command: clap panics on an argument of another command.
         let given = self.command.get_arguments().filter(|given| self.has(given));
         given
             .filter(|given| given.get_id() != arg.get_id())
             .any(|given| conflict(given, arg) || conflict(arg, given) || self.are_alternatives(given, arg))
     }
 
-    /// Whether both are of a group that takes one.
+    /// Whether both are in a group that accepts one argument.
     fn are_alternatives(&self, one: &Arg, other: &Arg) -> bool {
         self.command.get_groups().any(|group| {
             let has = |arg: &Arg| group.get_args().any(|id| id == arg.get_id());

@@ -154,7 +154,7 @@ fn summary(difference: &Difference) -> String {
     }
     let changes = match (count(Change::is_write), is_partial) {
         (0, false) => "No change.".to_owned(),
-        (0, true) => "No change that can be seen.".to_owned(),
+        (0, true) => "No visible change.".to_owned(),
         (1, _) => format!("{} changes.", children(1)),
         (changes, _) => format!("{} change.", children(changes)),
     };
@@ -181,7 +181,7 @@ fn effect(effect: &Effect) -> String {
         Effect::Unknown(unread) if unread.is_empty() => styled(BAD, "Whether the pod restarts is not known."),
         Effect::Unknown(_) => styled(
             BAD,
-            "Whether the pod restarts is not known, because there is no answer about:",
+            "It is unknown whether the pod restarts, because these could not be read:",
         ),
     }
 }

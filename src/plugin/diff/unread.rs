@@ -100,7 +100,7 @@ mod tests {
     use crate::domain::validate::validate;
 
     fn told(observed: &Observed) -> Vec<String> {
-        unread(observed, &validate(observed).violations)
+        unread(observed, &validate(observed).all())
     }
 
     #[test]

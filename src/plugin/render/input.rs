@@ -1,4 +1,4 @@
-//! What `render` reads: files, or standard input, each a stream of YAML documents.
+//! The input of `render`: files or standard input, each with several YAML documents.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::Error;
 
 /// One object of the input.
 pub(crate) struct Document {
-    /// The file that it stands in, as messages name it.
+    /// Name of its file, for messages.
     pub(crate) file: String,
     /// The object.
     pub(crate) value: Value,
@@ -48,11 +48,11 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<Vec<Document>, Error> {
     Ok(all)
 }
 
-/// The objects in `text`, those in a `List` one by one.
+/// The objects in `text`. A `List` is replaced by its items.
 pub(crate) fn documents(file: &str, text: &str) -> Result<Vec<Document>, Error> {
     let parsed: Vec<Value> = serde_yaml::from_multiple(text).map_err(|error| Error::Parse {
         input: file.to_owned(),
-        // Without the lines around it: they may hold a Secret's value.
+        // Without the source lines, because they may contain a value of a Secret.
         detail: error.without_snippet().to_string(),
     })?;
     let mut all = Vec::new();

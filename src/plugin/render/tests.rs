@@ -12,13 +12,13 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn what_the_api_server_refuses_by_its_plain_schema_is_refused() {
+fn a_manifest_that_the_schema_refuses_is_refused() {
     let text = MINIMAL.replace("spec: {", "spec: {replicas: 5, replica: 1, ");
     assert_eq!(
         refusal(&text),
         "server.yaml: DittoServer files would be refused:
-  spec.replicas: 5 is more than 1: write a number from 0 to 1
-  spec.replica: is no field that exists: did you mean replicas?"
+  spec.replica: unknown field: did you mean replicas?
+  spec.replicas: 5 is out of range: write a number from 0 to 1"
     );
 }
 
@@ -27,29 +27,32 @@ fn a_wrong_api_version_and_a_missing_name_are_refused_together() {
     let text = MINIMAL
         .replace("v1alpha1", "v1beta1")
         .replace("{name: files}", "{}");
-    let said = refusal(&text);
-    assert!(said.starts_with("server.yaml: DittoServer without a name would be refused:\n  apiVersion: is dittofs.dittofs.com/v1beta1"), "{said}");
-    assert!(said.contains("\n  metadata.name: is required"), "{said}");
+    let error = refusal(&text);
+    assert!(error.starts_with("server.yaml: DittoServer without a name would be refused:\n  apiVersion: is dittofs.dittofs.com/v1beta1"), "{error}");
+    assert!(error.contains("\n  metadata.name: is required"), "{error}");
 }
 
 #[test]
-fn a_broken_rule_is_told_as_the_api_server_tells_it() {
-    let said = refusal(&MINIMAL.replace("1Gi", "0Gi"));
+fn a_violated_rule_has_the_message_of_the_api_server() {
+    let error = refusal(&MINIMAL.replace("1Gi", "0Gi"));
     assert!(
-        said.contains("\n  spec.storage.metadataSize: must be a size above zero"),
-        "{said}"
+        error.contains("\n  spec.storage.metadataSize: must be a size above zero"),
+        "{error}"
     );
 }
 
 #[test]
-fn yaml_errors_name_the_file_and_its_own_line() {
+fn yaml_errors_have_the_file_and_the_line_in_it() {
     for (text, line) in [
         ("a: 1\nkind: DittoServer\n  bad: x\n", "line 3"),
         ("a: 1\n---\nb: 2\n---\nkind: x\n  bad: x\n", "line 6"),
     ] {
-        let said = refusal(text);
-        assert!(said.starts_with("server.yaml: ") && said.contains(line), "{said}");
-        assert!(!said.contains("error:") && !said.contains('\n'), "{said}");
+        let error = refusal(text);
+        assert!(
+            error.starts_with("server.yaml: ") && error.contains(line),
+            "{error}"
+        );
+        assert!(!error.contains("error:") && !error.contains('\n'), "{error}");
     }
 }
 
@@ -60,16 +63,16 @@ fn no_error_shows_a_value_of_a_secret() {
         "apiVersion: v1\nkind: Secret\nmetadata: {name: tokens}\ndata: {key: '31415926!'}\n",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: tokens}\nstringData:\n  key: 31415926\n bad: x\n",
     ] {
-        let said = refusal(text);
+        let error = refusal(text);
         assert!(
-            said.starts_with("server.yaml: ") && !said.contains("31415926"),
-            "{said}"
+            error.starts_with("server.yaml: ") && !error.contains("31415926"),
+            "{error}"
         );
     }
 }
 
 #[test]
-fn a_list_is_read_and_other_kinds_are_passed_over() {
+fn the_items_of_a_list_are_read_and_other_kinds_are_ignored() {
     let item: Value = serde_yaml::from_str(MINIMAL).expect("YAML");
     let other = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": 5});
     let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [other, item]});
@@ -79,23 +82,23 @@ fn a_list_is_read_and_other_kinds_are_passed_over() {
 }
 
 #[test]
-fn null_fields_read_as_absent() {
+fn null_fields_mean_absent_fields() {
     let text = MINIMAL.replace("spec: {", "spec: {image: null, snapshotPolicies: null, ");
     assert_eq!(rendered(&text), rendered(MINIMAL));
 }
 
 #[test]
 fn an_input_without_a_server_is_an_error() {
-    let said = refusal("");
-    assert!(said.starts_with("no DittoServer in the input"), "{said}");
+    let error = refusal("");
+    assert!(error.starts_with("no DittoServer in the input"), "{error}");
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let said = files(&["no/such/file.yaml".into()], None)
+    let error = files(&["no/such/file.yaml".into()], None)
         .expect_err("an error")
         .to_string();
-    assert!(said.starts_with("cannot read no/such/file.yaml: "), "{said}");
+    assert!(error.starts_with("cannot read no/such/file.yaml: "), "{error}");
 }
 
 // invariant: 5

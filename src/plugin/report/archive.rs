@@ -1,4 +1,4 @@
-//! The archive: a gzipped tar, made in memory. What goes in is redacted here, in one place.
+//! The archive: a gzipped tar, built in memory. Everything is redacted here.
 
 use std::fmt::Write as _;
 use std::io;
@@ -13,19 +13,19 @@ use crate::domain::redact::Redactor;
 use crate::plugin::Error;
 
 const README: &str = "\
-A report about one DittoServer, made by `kubectl dittofs report`.
+A report about one DittoServer, created by `kubectl dittofs report`.
 
-What is left out:
-- Values of Secrets. secrets.yaml has their names, labels and owners, the names of their keys and annotations, and the lengths of their values.
-- Values of environment variables that stand in a pod template, the annotation in which `kubectl apply` keeps a manifest, and
-  managedFields.
-- Everywhere, logs included: the values of the Secrets that the server uses, plain, in base64 and hexadecimal, and behind the escapes
-  of addresses, JSON and HTML. They are replaced by (redacted). Values that everybody may know stay: host, port, database, user name,
-  SSL mode and certificates. A Secret that could not be read, and a password that is in no Secret, cannot be recognised: look
-  through the logs before you send this.
+What was left out:
+- Values of Secrets. secrets.yaml contains their names, labels and owners, the names of their keys and annotations, and the lengths of
+  their values.
+- Values of environment variables in a pod template, the annotation in which `kubectl apply` stores a manifest, and managedFields.
+- In all files, including logs: the values of the Secrets that the server uses, as plain text, in base64 and hexadecimal, and with the
+  escapes of URLs, JSON and HTML. They are replaced by (redacted). Values that are not secret are kept: host, port, database, user
+  name, SSL mode and certificates. Values of a Secret that could not be read, and passwords that are in no Secret, are not detected.
+  Check the logs before you send this.
 ";
 
-/// An archive in the making.
+/// An archive that is being built.
 pub(super) struct Archive {
     folder: String,
     redactor: Redactor,
@@ -54,7 +54,7 @@ impl Archive {
     pub(super) fn objects(&mut self, path: &str, objects: &[Value]) {
         let mut yaml = String::new();
         for object in objects {
-            // Before it becomes YAML: a long value may be broken into lines there.
+            // Before the conversion to YAML, which may break a long value into lines.
             match serde_yaml::to_string(&self.redactor.object(object)) {
                 Ok(text) => {
                     let _ = write!(yaml, "---\n{text}");
@@ -65,7 +65,7 @@ impl Archive {
         self.text(path, &yaml);
     }
 
-    /// Notes what could not be read.
+    /// Records what could not be read.
     pub(super) fn miss(&mut self, what: &str, error: &kube::Error) {
         self.missed.push(format!(
             "{what}: {}",

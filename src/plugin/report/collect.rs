@@ -1,4 +1,4 @@
-//! What goes into a report, read from the API server. What cannot be read is noted, and the rest goes on.
+//! Reads the content of a report from the API server. What cannot be read is recorded, and the rest is still collected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,16 +15,16 @@ use super::archive::Archive;
 use crate::api::{DittoServer, PerconaPGCluster, names};
 use crate::plugin::cluster::Cluster;
 use crate::plugin::events;
-use crate::plugin::status::View;
+use crate::plugin::status::ServerView;
 use crate::plugin::stored::Stored;
 
-/// The server as it is stored, fields that this version does not know included.
+/// The server as it is stored, including fields that this version does not know.
 pub(super) fn server(stored: &Stored, archive: &mut Archive) {
     archive.objects("dittoserver.yaml", &json_of([stored.object.clone()]));
 }
 
-/// Its children, its pods and its claims. By their labels, and by their names: the Go operator labelled some kinds only, and
-/// a label may be lost.
+/// Its children, pods and claims. They are found by label and by name: the Go operator labelled only some kinds, and a label may be
+/// missing.
 pub(super) async fn children(cluster: &Cluster, name: &str, archive: &mut Archive) {
     let none: [String; 0] = [];
     let claims = names::claims(name);
@@ -73,14 +73,14 @@ async fn one<K: Resource<DynamicType = ()>>(
     }
 }
 
-/// The children of one server, a kind at a time.
+/// Reads the children of one server, one kind at a time.
 struct Kinds<'a> {
     cluster: &'a Cluster,
     server: &'a str,
 }
 
 impl Kinds<'_> {
-    /// All that have the server's labels or one of these names.
+    /// All objects with the labels of the server or one of these names.
     async fn of<K: Resource<DynamicType = ()>>(&self, names: &[String], file: &str, archive: &mut Archive) {
         let api = dynamic::<K>(self.cluster);
         let mut found = BTreeMap::new();
@@ -98,7 +98,7 @@ impl Kinds<'_> {
                 Err(error) => archive.miss(&format!("{} {name}", K::kind(&())), &error),
             }
         }
-        // The items of a list lack what the list says once.
+        // Items of a list have no apiVersion and kind.
         let types = TypeMeta {
             api_version: K::api_version(&()).into_owned(),
             kind: K::kind(&()).into_owned(),
@@ -119,7 +119,7 @@ fn json_of(objects: impl IntoIterator<Item = DynamicObject>) -> Vec<Value> {
 }
 
 /// The events about all of these.
-pub(super) async fn events(cluster: &Cluster, view: &View, archive: &mut Archive) {
+pub(super) async fn events(cluster: &Cluster, view: &ServerView, archive: &mut Archive) {
     let mut objects = BTreeSet::from([format!("DittoServer/{}", view.name)]);
     view.names(&mut objects);
     match events::about(&cluster.client, &cluster.namespace, &objects).await {
@@ -134,7 +134,7 @@ pub(super) async fn events(cluster: &Cluster, view: &View, archive: &mut Archive
     }
 }
 
-/// Versions of everything that takes part.
+/// Versions of all components.
 pub(super) async fn versions(cluster: &Cluster, archive: &mut Archive) {
     let kubernetes = match cluster.client.apiserver_version().await {
         Ok(version) => json!(version.git_version),
@@ -147,10 +147,14 @@ pub(super) async fn versions(cluster: &Cluster, archive: &mut Archive) {
     let mut installed = serde_json::Map::new();
     for name in [DittoServer::crd_name(), "perconapgclusters.pgv2.percona.com"] {
         match definitions.get_opt(name).await {
-            Ok(definition) => drop(installed.insert(
-                name.to_owned(),
-                definition.as_ref().map_or(json!("not installed"), told),
-            )),
+            Ok(definition) => drop(
+                installed.insert(
+                    name.to_owned(),
+                    definition
+                        .as_ref()
+                        .map_or(json!("not installed"), definition_summary),
+                ),
+            ),
             Err(error) => archive.miss(&format!("CustomResourceDefinition {name}"), &error),
         }
     }
@@ -162,7 +166,7 @@ pub(super) async fn versions(cluster: &Cluster, archive: &mut Archive) {
     archive.objects("versions.yaml", &[versions]);
 }
 
-fn told(definition: &CustomResourceDefinition) -> Value {
+fn definition_summary(definition: &CustomResourceDefinition) -> Value {
     let versions: Vec<&str> = definition
         .spec
         .versions

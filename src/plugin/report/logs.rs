@@ -1,4 +1,4 @@
-//! Logs of the server's pod and of the operator, where they can be read.
+//! Logs of the server's pod and of the operator, if they can be read.
 
 use futures::AsyncReadExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,18 +11,18 @@ use crate::domain::observed::Observed;
 use crate::plugin::args::ReportArgs;
 use crate::plugin::cluster::Cluster;
 
-/// Most that is taken of one log.
+/// Maximum size of one log.
 const MOST_BYTES: i64 = 8 << 20;
-/// The kubelet keeps to a limit more or less.
+/// The kubelet applies a limit only approximately.
 const SLACK: i64 = 4 << 10;
-/// By how much fewer lines are asked for where they are too long.
+/// Divides the number of requested lines if they are too long.
 const FEWER: i64 = 4;
-/// Stands for a line that is longer than all that is taken. A part of it may be a part of a Secret, which nothing would find.
+/// Replaces a line that is longer than the maximum size. A part of it may be a part of a Secret, and would not be redacted.
 const TOO_LONG: &str = "(the last line is too long for a report)\n";
-/// Labels of the operator's pods, which no value of the chart changes.
+/// Labels of the operator's pods. No value of the chart changes them.
 const OPERATOR: &str = "app.kubernetes.io/part-of=dittofs,app.kubernetes.io/component=operator";
 
-/// The logs of the server's containers, and of those that ran before a restart.
+/// The logs of the server's containers, and of their previous instances.
 pub(super) async fn of_server(cluster: &Cluster, observed: &Observed, lines: i64, archive: &mut Archive) {
     let pods = observed.pods.found().map(Vec::as_slice).unwrap_or_default();
     for pod in pods {
@@ -43,14 +43,14 @@ pub(super) async fn of_operator(cluster: &Cluster, args: &ReportArgs, archive: &
     if pods.is_empty() {
         archive
             .missed
-            .push(format!("the operator's pods: none has the labels {OPERATOR}"));
+            .push(format!("the operator's pods: no pod has the labels {OPERATOR}"));
     }
-    // Their images say which version runs, their arguments how.
-    let told: Vec<Value> = pods
+    // Their images show the version of the operator, their arguments its flags.
+    let objects: Vec<Value> = pods
         .iter()
         .filter_map(|pod| serde_json::to_value(pod).ok())
         .collect();
-    archive.objects("operator-pods.yaml", &told);
+    archive.objects("operator-pods.yaml", &objects);
     for pod in pods {
         let namespace = pod.namespace().unwrap_or_default();
         of_pod(cluster, &namespace, &pod, args.log_lines, archive).await;
@@ -94,7 +94,10 @@ fn put(archive: &mut Archive, file: &str, log: kube::Result<Log>, lines: i64) {
     match log {
         Ok(log) => {
             if log.lines < lines {
-                let more = format!("{file}: more than its last {} lines, which are long", log.lines);
+                let more = format!(
+                    "{file}: only the last {} lines, because the lines are long",
+                    log.lines
+                );
                 archive.missed.push(more);
             }
             archive.text(file, &log.text);
@@ -106,12 +109,12 @@ fn put(archive: &mut Archive, file: &str, log: kube::Result<Log>, lines: i64) {
 /// The end of a log.
 struct Log {
     text: String,
-    /// How many lines were asked for at last.
+    /// Number of lines in the last request.
     lines: i64,
 }
 
-/// The last lines of a log, and fewer of them where they are too long. The kubelet ends a log at its limit, so the end of it,
-/// which tells most, would be lost otherwise.
+/// The last lines of a log, or fewer if they are too long. The kubelet cuts a log at the limit, so the end, which is the most useful
+/// part, would be lost.
 async fn last(api: &Api<Pod>, pod: &str, lines: i64, mut params: LogParams) -> kube::Result<Log> {
     params.limit_bytes = Some(MOST_BYTES);
     let mut lines = lines;
@@ -153,17 +156,17 @@ mod tests {
 
     use super::*;
 
-    /// A kubelet whose log has lines of this length, and what it was asked for.
+    /// A kubelet whose log has lines of this length, and the numbers of lines in the requests.
     fn kubelet(line: usize) -> (Api<Pod>, Arc<Mutex<Vec<i64>>>) {
         let asked: Arc<Mutex<Vec<i64>>> = Arc::default();
-        let told = Arc::clone(&asked);
+        let recorded = Arc::clone(&asked);
         let service = tower::service_fn(move |request: Request<Body>| {
             let query = request.uri().query().unwrap_or_default().to_owned();
             let query: BTreeMap<&str, &str> =
                 query.split('&').filter_map(|pair| pair.split_once('=')).collect();
             let lines: i64 = query["tailLines"].parse().unwrap();
             let limit: usize = query["limitBytes"].parse().unwrap();
-            told.lock().unwrap().push(lines);
+            recorded.lock().unwrap().push(lines);
             let mut log = "ä".repeat(line / 2 - 1) + ".\n";
             log = log.repeat(usize::try_from(lines).unwrap().min(limit / line + 1));
             let mut log = log.into_bytes();
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_is_bounded_in_bytes_and_its_end_is_kept() {
+    async fn the_size_of_a_log_is_limited_and_its_end_is_kept() {
         let (api, asked) = kubelet(100);
         let log = last(&api, "files-0", 50, LogParams::default()).await.unwrap();
         assert_eq!((log.text.len(), log.lines), (5000, 50));

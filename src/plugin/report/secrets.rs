@@ -1,4 +1,4 @@
-//! The Secrets of a server: their metadata, and their values, which are looked for in everything else of the report.
+//! The Secrets of a server: their metadata, and their values, which are redacted in the rest of the report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use crate::domain::secrets;
 use crate::plugin::cluster::Cluster;
 use crate::plugin::stored::Stored;
 
-/// Keys of the Secrets of servers and databases whose values everybody may know. Taking them out would make a report
-/// unreadable: a database's host is its Service's name.
+/// Keys of Secrets whose values are not secret. Without them a report would be unreadable: the host of a database is the name of
+/// its Service.
 const PUBLIC_KEYS: [&str; 11] = [
     "host",
     "port",
@@ -31,14 +31,14 @@ const PUBLIC_KEYS: [&str; 11] = [
     "pgbouncer-port",
 ];
 
-/// What was read of the Secrets.
+/// The Secrets that were read.
 pub(super) struct SecretsRead {
     pub(super) found: Vec<Secret>,
     /// What could not be read.
     pub(super) missed: Vec<String>,
 }
 
-/// The Secrets to be told of: those in use, and all of the database cluster.
+/// Reads the Secrets in use, and all Secrets of the database cluster.
 pub(super) async fn read(cluster: &Cluster, stored: &Stored, observed: &Observed) -> SecretsRead {
     let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let (mut found, mut missed) = (BTreeMap::new(), Vec::new());
@@ -61,8 +61,8 @@ pub(super) async fn read(cluster: &Cluster, stored: &Stored, observed: &Observed
     }
 }
 
-/// The names of the Secrets that a server, its pod and its database use. Those that the stored spec names are among them even
-/// if this version does not know the field.
+/// The names of the Secrets that a server, its pod and its database use. This includes Secrets in fields of the stored spec that
+/// this version does not know.
 fn used(stored: &Stored, observed: &Observed) -> BTreeSet<String> {
     let server = &observed.server;
     let mut names: BTreeSet<String> = secrets::uses(server)
@@ -110,19 +110,18 @@ fn referenced(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The text of an error about a Secret could quote it; its reason cannot.
+/// Only the reason of the error: its text could quote the Secret.
 fn unread(what: &str, error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!(
-            "{what}: {} (HTTP {}); its values were not looked for in the logs",
+            "{what}: {} (HTTP {}); its values are not redacted in the logs",
             status.reason, status.code
         ),
-        _ => format!("{what}: the API server did not answer; its values were not looked for in the logs"),
+        _ => format!("{what}: the API server did not answer; its values are not redacted in the logs"),
     }
 }
 
-/// Takes the confidential values out of the report. A key that everybody may know elsewhere may hold a password here, if the
-/// spec says so.
+/// Redacts the confidential values. A key that is usually not secret may contain a password, if the spec refers to it.
 pub(super) fn redactor(secrets: &[Secret], server: &DittoServer) -> Redactor {
     let mut uses = secrets::uses(server);
     uses.retain(|used| used.purpose.is_confidential());
@@ -140,9 +139,9 @@ pub(super) fn redactor(secrets: &[Secret], server: &DittoServer) -> Redactor {
 }
 
 /// The Secrets, without their values.
-pub(super) fn told(secrets: &[Secret], archive: &mut Archive) {
-    let told: Vec<Value> = secrets.iter().map(without_values).collect();
-    archive.objects("secrets.yaml", &told);
+pub(super) fn add(secrets: &[Secret], archive: &mut Archive) {
+    let objects: Vec<Value> = secrets.iter().map(without_values).collect();
+    archive.objects("secrets.yaml", &objects);
 }
 
 fn without_values(secret: &Secret) -> Value {
@@ -164,7 +163,7 @@ fn without_values(secret: &Secret) -> Value {
             "resourceVersion": metadata.resource_version,
             "creationTimestamp": metadata.creation_timestamp,
             "labels": metadata.labels,
-            // Their values may be anything, a copy of the Secret among it.
+            // Only the keys: a value may contain a copy of the Secret.
             "annotationKeys": metadata.annotations.iter().flatten().map(|(key, _)| key).collect::<Vec<_>>(),
             "ownerReferences": metadata.owner_references,
             "finalizers": metadata.finalizers,
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_name_a_secret_is_found() {
+    fn every_way_to_refer_to_a_secret_is_found() {
         let spec = json!({
             "identity": {"jwt": {"secretRef": {"name": "a", "key": "k"}}, "ldap": {"bindPasswordSecretRef": {"name": "b"}}},
             "controlPlane": {"certSecretName": "c", "clientCASecretName": "d"},
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_everybody_may_know_is_taken_out_where_the_spec_takes_a_password_from_it() {
+    fn a_key_that_is_usually_not_secret_is_redacted_if_the_spec_takes_a_password_from_it() {
         let server = |spec: Value| -> DittoServer {
             let server = json!({"metadata": {"name": "files"}, "spec": spec});
             serde_json::from_value(server).unwrap()

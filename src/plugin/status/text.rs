@@ -1,24 +1,29 @@
-//! The text of a status, from its data. Pure.
+//! The text of a status, computed from its data. Pure.
 
 use std::fmt::Write;
 
 use anstyle::Style;
 use jiff::Timestamp;
 
-use super::view::{Mood, Node, View};
+use super::view::{ChildHealth, ChildView, ServerView};
 use crate::domain::conditions::{PROGRESSING, STALLED};
-use crate::plugin::events::Told;
+use crate::plugin::events::EventView;
 use crate::plugin::paint::{BAD, FAINT, GOOD, TITLE, WAITING, styled};
 use crate::plugin::plain::line;
 
-/// Columns are not padded beyond this: one long name must not push everything to the right.
-const WIDEST: usize = 56;
+/// Maximum width of a padded column, so that one long name does not move everything to the right.
+const MAX_WIDTH: usize = 56;
 
 /// The text of one server, as of `now`.
-pub(in crate::plugin) fn render(view: &View, now: Timestamp) -> String {
+pub(in crate::plugin) fn render(view: &ServerView, now: Timestamp) -> String {
     let mut text = head(view, now);
     let rows = rows(&view.children);
-    let width = rows.iter().map(Row::width).max().unwrap_or_default().min(WIDEST);
+    let width = rows
+        .iter()
+        .map(Row::width)
+        .max()
+        .unwrap_or_default()
+        .min(MAX_WIDTH);
     for row in rows {
         text.push_str(&row.text(width));
     }
@@ -27,7 +32,7 @@ pub(in crate::plugin) fn render(view: &View, now: Timestamp) -> String {
     text
 }
 
-fn head(view: &View, now: Timestamp) -> String {
+fn head(view: &ServerView, now: Timestamp) -> String {
     let (style, word) = if view.ready {
         (GOOD, "Ready")
     } else {
@@ -40,7 +45,7 @@ fn head(view: &View, now: Timestamp) -> String {
     words.extend(view.paused.then(|| "paused".to_owned()));
     words.extend(view.deleting.then(|| "being deleted".to_owned()));
     if !view.is_seen() {
-        words.push("the operator has not seen the latest change yet".to_owned());
+        words.push("the operator has not reconciled the latest change yet".to_owned());
     }
     format!(
         "{}  {}  {}\n{}",
@@ -51,12 +56,12 @@ fn head(view: &View, now: Timestamp) -> String {
     )
 }
 
-fn problem(view: &View) -> String {
+fn problem(view: &ServerView) -> String {
     let Some(problem) = &view.problem else {
         return String::new();
     };
     format!(
-        "{} it does not parse: {}. The operator leaves it as it is until `kubectl edit dittoserver {} -n {}` has mended it.\nWhat parses of it:\n",
+        "{} this DittoServer does not parse: {}. The operator ignores it. Correct it with `kubectl edit dittoserver {} -n {}`.\nThe part that parses:\n",
         styled(BAD, "error:"),
         line(problem),
         line(&view.name),
@@ -67,7 +72,7 @@ fn problem(view: &View) -> String {
 /// One line of the tree.
 struct Row<'a> {
     branch: String,
-    node: &'a Node,
+    node: &'a ChildView,
 }
 
 impl Row<'_> {
@@ -80,7 +85,7 @@ impl Row<'_> {
     }
 
     fn text(&self, width: usize) -> String {
-        let (style, mark) = sign(self.node.mood);
+        let (style, mark) = sign(self.node.health);
         let padding = width.saturating_sub(self.width());
         format!(
             "{}{} {}{:padding$}  {}\n",
@@ -93,8 +98,8 @@ impl Row<'_> {
     }
 }
 
-fn rows(nodes: &[Node]) -> Vec<Row<'_>> {
-    fn walk<'a>(nodes: &'a [Node], indent: &str, rows: &mut Vec<Row<'a>>) {
+fn rows(nodes: &[ChildView]) -> Vec<Row<'_>> {
+    fn walk<'a>(nodes: &'a [ChildView], indent: &str, rows: &mut Vec<Row<'a>>) {
         for (index, node) in nodes.iter().enumerate() {
             let is_last = index + 1 == nodes.len();
             let (elbow, below) = if is_last {
@@ -114,19 +119,19 @@ fn rows(nodes: &[Node]) -> Vec<Row<'_>> {
     rows
 }
 
-fn sign(mood: Mood) -> (Style, &'static str) {
-    match mood {
-        Mood::Good => (GOOD, "✓"),
-        Mood::Waiting => (WAITING, "…"),
-        Mood::Bad => (BAD, "✗"),
-        Mood::Unknown => (WAITING, "?"),
+fn sign(health: ChildHealth) -> (Style, &'static str) {
+    match health {
+        ChildHealth::Good => (GOOD, "✓"),
+        ChildHealth::Waiting => (WAITING, "…"),
+        ChildHealth::Bad => (BAD, "✗"),
+        ChildHealth::Unknown => (WAITING, "?"),
     }
 }
 
-fn conditions(view: &View, now: Timestamp) -> String {
+fn conditions(view: &ServerView, now: Timestamp) -> String {
     let mut text = format!("\n{}\n", styled(TITLE, "Conditions"));
     if view.conditions.is_empty() {
-        text.push_str("  none yet: is the operator running, and does it watch this namespace?\n");
+        text.push_str("  none yet. Is the operator running, and does it watch this namespace?\n");
     }
     let width = |column: fn(&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition) -> usize| {
         view.conditions.iter().map(column).max().unwrap_or_default()
@@ -150,7 +155,7 @@ fn conditions(view: &View, now: Timestamp) -> String {
     text
 }
 
-/// The colour of a condition. Two of them are as wished when False: one while there is work, one while a person is needed.
+/// The colour of a condition. `Progressing` and `Stalled` are good when they are False.
 fn style(condition: &str, status: &str) -> Style {
     match (condition, status) {
         (PROGRESSING | STALLED, "False") => GOOD,
@@ -160,7 +165,7 @@ fn style(condition: &str, status: &str) -> Style {
     }
 }
 
-fn events(view: &View, now: Timestamp) -> String {
+fn events(view: &ServerView, now: Timestamp) -> String {
     let title = format!("\n{}\n", styled(TITLE, "Last events"));
     if let Some(problem) = &view.events_problem {
         return format!("{title}  cannot be read: {}\n", line(problem));
@@ -173,11 +178,11 @@ fn events(view: &View, now: Timestamp) -> String {
         .iter()
         .map(|event| line(&event.reason).chars().count());
     let reasons = reasons.max().unwrap_or_default();
-    let rows = view.events.iter().map(|told| event(told, reasons, now));
+    let rows = view.events.iter().map(|shown| event(shown, reasons, now));
     title + &rows.collect::<String>()
 }
 
-fn event(event: &Told, reasons: usize, now: Timestamp) -> String {
+fn event(event: &EventView, reasons: usize, now: Timestamp) -> String {
     let style = if event.r#type == "Warning" { WAITING } else { FAINT };
     let age = event.time.map_or_else(|| "?".to_owned(), |time| age(time, now));
     let times = if event.count > 1 {
@@ -194,7 +199,7 @@ fn event(event: &Told, reasons: usize, now: Timestamp) -> String {
     )
 }
 
-/// As kubectl writes an age: its largest unit.
+/// An age in its largest unit, as kubectl shows it.
 fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs().max(0);
     match seconds {
@@ -213,10 +218,10 @@ mod tests {
     use super::*;
     use crate::plugin::stored::Stored;
 
-    /// Everything that the cluster may say has this in it.
+    /// Every text from the cluster in this test contains these control characters.
     const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\r\n\u{9b}1m\t";
 
-    fn hostile() -> View {
+    fn hostile() -> ServerView {
         let condition = json!({
             "type": HOSTILE, "status": HOSTILE, "reason": HOSTILE, "message": HOSTILE,
             "lastTransitionTime": "2025-01-01T00:00:00Z",
@@ -227,13 +232,13 @@ mod tests {
             "status": {"conditions": [condition]},
         }))
         .unwrap();
-        let pod = Node::new("Pod", HOSTILE, Mood::Bad, HOSTILE);
-        let mut set = Node::new("StatefulSet", HOSTILE, Mood::Good, HOSTILE);
+        let pod = ChildView::new("Pod", HOSTILE, ChildHealth::Bad, HOSTILE);
+        let mut set = ChildView::new("StatefulSet", HOSTILE, ChildHealth::Good, HOSTILE);
         set.children = vec![pod];
-        let mut view = View::of(&Stored::of(object), vec![set]);
+        let mut view = ServerView::of(&Stored::of(object), vec![set]);
         assert_eq!(view.conditions.len(), 1);
         view.problem = Some(HOSTILE.into());
-        view.events = vec![Told {
+        view.events = vec![EventView {
             time: None,
             r#type: HOSTILE.into(),
             reason: HOSTILE.into(),
@@ -245,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_the_cluster_says_is_a_command_to_the_terminal() {
+    fn no_text_from_the_cluster_reaches_the_terminal_as_a_command() {
         let mut view = hostile();
         for events_problem in [None, Some(HOSTILE.to_owned())] {
             view.events_problem = events_problem;
@@ -256,7 +261,7 @@ mod tests {
                 !plain.chars().any(|char| char.is_control() && char != '\n'),
                 "{plain:?}"
             );
-            // What was taken out are our own colours and nothing else.
+            // Only our own colours were removed.
             assert!(
                 !text.contains("\u{1b}[2J") && !text.contains("\u{1b}]"),
                 "{text:?}"
@@ -265,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_green_where_it_is_as_wished() {
+    fn a_condition_is_green_if_it_is_as_expected() {
         for (condition, status, wanted) in [
             ("Ready", "True", GOOD),
             ("Ready", "False", BAD),

@@ -1,4 +1,4 @@
-//! What `status` shows, as data. Its JSON is what `-o json` prints.
+//! The output of `status` as data, which `-o json` prints.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,57 +8,59 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use crate::domain::conditions::READY;
-use crate::plugin::events::Told;
+use crate::plugin::events::EventView;
 use crate::plugin::stored::Stored;
 
-/// How a child does.
+/// State of a child, as the sign in front of it shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::plugin) enum Mood {
-    /// As it should be.
+pub(in crate::plugin) enum ChildHealth {
+    /// As expected.
     Good,
-    /// On its way, or not wanted now.
+    /// In progress, or not needed now.
     Waiting,
-    /// Something is wrong.
+    /// Wrong, or missing.
     Bad,
     /// It could not be read.
     Unknown,
 }
 
-/// One child, and what hangs on it.
+/// One child, with its own children.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::plugin) struct Node {
+pub(in crate::plugin) struct ChildView {
     pub(in crate::plugin) kind: &'static str,
     pub(in crate::plugin) name: String,
-    pub(in crate::plugin) mood: Mood,
-    /// What matters of it, in one line.
+    /// In JSON still under its first name.
+    #[serde(rename = "mood")]
+    pub(in crate::plugin) health: ChildHealth,
+    /// The most important facts, in one line.
     pub(in crate::plugin) summary: String,
-    /// The same for programs.
+    /// The facts for programs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::plugin) facts: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::plugin) children: Vec<Node>,
+    pub(in crate::plugin) children: Vec<ChildView>,
 }
 
-impl Node {
+impl ChildView {
     pub(super) fn new(
         kind: &'static str,
         name: impl Into<String>,
-        mood: Mood,
+        health: ChildHealth,
         summary: impl Into<String>,
     ) -> Self {
         Self {
             kind,
             name: name.into(),
-            mood,
+            health,
             summary: summary.into(),
             facts: BTreeMap::new(),
             children: Vec::new(),
         }
     }
 
-    /// Adds what programs may want to know, if it is known.
+    /// Adds a fact for programs, if it is known.
     pub(super) fn fact(mut self, key: &'static str, value: Option<impl ToString>) -> Self {
         if let Some(value) = value {
             self.facts.insert(key, value.to_string());
@@ -70,12 +72,12 @@ impl Node {
 /// One server.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::plugin) struct View {
+pub(in crate::plugin) struct ServerView {
     pub(in crate::plugin) namespace: String,
     pub(in crate::plugin) name: String,
-    /// Whether it is Ready as its spec now stands.
+    /// Whether it is Ready for its current spec.
     pub(in crate::plugin) ready: bool,
-    /// Why the stored object does not parse. What is shown is then what parses of it.
+    /// Why the stored object does not parse. The other fields then contain the part that does parse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::plugin) problem: Option<String>,
     /// `status.phase`.
@@ -88,17 +90,17 @@ pub(in crate::plugin) struct View {
     pub(in crate::plugin) replicas: i32,
     pub(in crate::plugin) paused: bool,
     pub(in crate::plugin) deleting: bool,
-    pub(in crate::plugin) children: Vec<Node>,
+    pub(in crate::plugin) children: Vec<ChildView>,
     pub(in crate::plugin) conditions: Vec<Condition>,
-    pub(in crate::plugin) events: Vec<Told>,
+    pub(in crate::plugin) events: Vec<EventView>,
     /// Why the events could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::plugin) events_problem: Option<String>,
 }
 
-impl View {
-    /// What the server itself says, with its children. Events are added later.
-    pub(super) fn of(stored: &Stored, children: Vec<Node>) -> Self {
+impl ServerView {
+    /// From the stored server and its children. Events are added later.
+    pub(super) fn of(stored: &Stored, children: Vec<ChildView>) -> Self {
         let server = &stored.server;
         let status = server.status.clone().unwrap_or_default();
         let generation = server.metadata.generation;
@@ -107,7 +109,7 @@ impl View {
         Self {
             namespace: server.namespace().unwrap_or_default(),
             name: server.name_any(),
-            // A condition about an older spec says nothing of this one.
+            // A condition of an older generation does not count.
             ready: stored.problem.is_none()
                 && ready.is_some_and(|condition| condition.observed_generation == generation),
             problem: stored.problem.clone(),
@@ -126,14 +128,14 @@ impl View {
         }
     }
 
-    /// Whether the operator has seen the spec as it stands.
+    /// Whether the operator has reconciled the current spec.
     pub(super) fn is_seen(&self) -> bool {
         self.observed_generation == self.generation
     }
 
     /// Every child as `Kind/name`.
     pub(in crate::plugin) fn names(&self, into: &mut BTreeSet<String>) {
-        fn walk(nodes: &[Node], into: &mut BTreeSet<String>) {
+        fn walk(nodes: &[ChildView], into: &mut BTreeSet<String>) {
             for node in nodes {
                 into.insert(format!("{}/{}", node.kind, node.name));
                 walk(&node.children, into);

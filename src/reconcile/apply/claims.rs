@@ -23,7 +23,7 @@ use crate::api::names;
 use crate::cluster::cache::Lookup;
 use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
-use crate::domain::volumes::Growth;
+use crate::domain::volumes::Expansion;
 use crate::domain::{data_home, volumes};
 use crate::reconcile::context::Context;
 use crate::reconcile::observe::claim_request;
@@ -41,21 +41,21 @@ impl Child for PersistentVolumeClaim {
 }
 
 /// Asks for larger claims.
-pub(super) async fn expand(writer: &Writer<'_>, applied: &mut Applied, growths: &[Growth]) {
-    for growth in growths {
-        let Growth::Ask { claim, size } = growth else {
+pub(super) async fn expand(writer: &Writer<'_>, applied: &mut Applied, expansions: &[Expansion]) {
+    for expansion in expansions {
+        let Expansion::Request { claim, size } = expansion else {
             continue;
         };
         let write = Write::Patch {
             verb: "expand",
             body: claim_request(claim, size),
-            preview: Preview::Words(expansion(claim, size)),
+            preview: Preview::Words(expansion_text(claim, size)),
         };
         send(writer, applied, claim, write).await;
     }
 }
 
-fn expansion(claim: &PersistentVolumeClaim, size: &str) -> String {
+fn expansion_text(claim: &PersistentVolumeClaim, size: &str) -> String {
     let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref());
     let asked = asked.and_then(|resources| resources.requests.as_ref()?.get(volumes::STORAGE));
     let asked = asked.map_or("?", |quantity| quantity.0.as_str());
@@ -137,8 +137,8 @@ fn missing(
     if !contradicts && labels.keys().any(|key| has(key).is_none()) {
         metadata["labels"] = json!(labels);
     }
-    let mark = data_home::mark(writer.server, live, claim);
-    if volume == names::CONTROL_PLANE_VOLUME && data_home::mark_of(claim) != mark {
+    let mark = data_home::annotation_for(writer.server, live, claim);
+    if volume == names::CONTROL_PLANE_VOLUME && data_home::annotation_of(claim) != mark {
         metadata["annotations"] = json!({names::CONTROL_PLANE_DATABASE_ANNOTATION: mark});
     }
     (metadata != json!({})).then_some(metadata)

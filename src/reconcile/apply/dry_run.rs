@@ -209,7 +209,7 @@ async fn recreate(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<Wo
     let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
     writer.check(&live)?;
     let body = recreate::with_live_templates(&live, desired);
-    let mut after = body.without_stand_ins(apply(writer, name, &live, &body.desired).await?);
+    let mut after = body.with_mounts(apply(writer, name, &live, &body.desired).await?);
     after["spec"]["volumeClaimTemplates"] = recreate::templates(&live.fields, desired);
     Ok(updated(&live, after, desired.clone()))
 }

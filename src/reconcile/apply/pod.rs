@@ -91,7 +91,7 @@ fn reason(stateful_set: &StatefulSet, pod: &Pod) -> Option<String> {
     let is_blocking = rollout::is_seen(stateful_set)
         && pods::is_of(pod, stateful_set)
         && rollout::replicas(stateful_set) > 0
-        && rollout::rolls_by_itself(stateful_set)
+        && rollout::is_automatic(stateful_set)
         && rollout::is_outdated(pod, stateful_set)
         && pod.metadata.deletion_timestamp.is_none()
         && !pods::is_ready(pod);

@@ -1,7 +1,7 @@
-//! Asks the API server whether a claim may be expanded.
+//! Asks the API server whether it would expand a claim.
 //!
-//! Only while a claim is smaller than the spec. The StorageClass says whether its volumes can be expanded; it is cluster-scoped, so
-//! the operator may lack the right to read it. The dry run checks quotas, limits, webhooks and permissions and changes nothing: an
+//! Only while a claim is smaller than the spec. The StorageClass says whether its volumes can be expanded; it may be unreadable,
+//! because it is not in the namespace. A dry run shows what quotas, limits, webhooks and permissions allow, and changes nothing. So an
 //! expansion that is refused costs no write, however often the server is reconciled.
 
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ use crate::domain::observed::ExpansionAnswer;
 use crate::domain::observed::Read;
 use crate::domain::volumes::{self, STORAGE};
 
-/// The answers, by name of the claim.
+/// The answers, by the name of the claim.
 pub(super) async fn answers(
     client: &Client,
     server: &DittoServer,
     claims: &Read<Vec<Arc<PersistentVolumeClaim>>>,
 ) -> BTreeMap<String, ExpansionAnswer> {
     let mut answers = BTreeMap::new();
-    for (claim, size) in volumes::questions(server, claims) {
+    for (claim, size) in volumes::to_expand(server, claims) {
         let class = claim
             .spec
             .as_ref()
@@ -41,7 +41,7 @@ pub(super) async fn answers(
     answers
 }
 
-/// Whether the class certainly does not support volume expansion.
+/// Whether the StorageClass is known not to allow expansion.
 async fn is_fixed(client: &Client, name: &str) -> bool {
     let classes = Api::<StorageClass>::all(client.clone());
     match classes.get_opt(name).await {
@@ -50,7 +50,7 @@ async fn is_fixed(client: &Client, name: &str) -> bool {
             tracing::info!(
                 error = %errors::explain(&error),
                 name,
-                "cannot read the StorageClass; trying a dry run instead"
+                "the StorageClass cannot be read; using a dry run"
             );
             false
         }
@@ -72,13 +72,13 @@ async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> Expa
             ExpansionAnswer::Refused(status.message)
         }
         Err(error) => {
-            tracing::debug!(%error, "cannot find out whether the claim may be expanded");
+            tracing::debug!(%error, "the API server did not answer whether a claim may be expanded");
             ExpansionAnswer::Unread
         }
     }
 }
 
-/// The patch that expands a claim. It contains the UID, so that it never changes another claim of the same name.
+/// The patch that expands a claim. It contains the UID, so that it does not change another claim of the same name.
 pub(crate) fn request(claim: &PersistentVolumeClaim, size: &str) -> Value {
     json!({
         "metadata": {"uid": claim.metadata.uid},

@@ -27,13 +27,13 @@ pub const NETWORK: &[Case] = &[
         Accepted,
     ),
     update(
-        "a stored clash of ports does not stand in the way of another edit",
+        "a stored port conflict does not prevent another edit",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 8080}}",
         "{storage: {metadataSize: 20Gi}, metrics: {enabled: true, port: 8080}}",
         Accepted,
     ),
     update(
-        "a stored clash of ports does not excuse another one",
+        "a stored port conflict does not allow another violation",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 8080}}",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 8080}, identity: {ldap: {enabled: true, url: 'ldaps://a', baseDN: 'dc=x', bindDN: 'cn=y'}}}",
         Refused(
@@ -42,12 +42,12 @@ pub const NETWORK: &[Case] = &[
         ),
     ),
     create(
-        "the API on port 12049, which is the server's own, is refused",
+        "the API on port 12049, which the server itself uses, is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 12049}}",
         Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
     ),
     create(
-        "metrics on port 12049, which is the server's own, are refused",
+        "metrics on port 12049, which the server itself uses, are refused",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 12049}}",
         Refused(
             "spec.metrics.port",
@@ -55,12 +55,12 @@ pub const NETWORK: &[Case] = &[
         ),
     ),
     create(
-        "the API on port 1445, which is the server's own, is refused",
+        "the API on port 1445, which the server itself uses, is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 1445}}",
         Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
     ),
     create(
-        "metrics on port 1445, which is the server's own, are refused",
+        "metrics on port 1445, which the server itself uses, are refused",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 1445}}",
         Refused(
             "spec.metrics.port",
@@ -68,12 +68,12 @@ pub const NETWORK: &[Case] = &[
         ),
     ),
     create(
-        "the API on port 10111, which is the server's own, is refused",
+        "the API on port 10111, which the server itself uses, is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 10111}}",
         Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
     ),
     create(
-        "metrics on port 10111, which is the server's own, are refused",
+        "metrics on port 10111, which the server itself uses, are refused",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 10111}}",
         Refused(
             "spec.metrics.port",
@@ -81,12 +81,12 @@ pub const NETWORK: &[Case] = &[
         ),
     ),
     create(
-        "a port of the server's own for metrics that are off is accepted",
+        "a port of the server itself is accepted for disabled metrics",
         "{storage: {metadataSize: 10Gi}, metrics: {port: 12049}}",
         Accepted,
     ),
     update(
-        "a stored port of the server's own does not stand in the way of another edit",
+        "a stored port of the server itself does not prevent another edit",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 1445}, metrics: {enabled: true, port: 12049}}",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 1445, tls: true}, metrics: {enabled: true, port: 12049, path: /m}}",
         Accepted,
@@ -115,12 +115,12 @@ pub const NETWORK: &[Case] = &[
         Refused("spec.controlPlane.certSecretName", "must be the name of a Secret"),
     ),
     create(
-        "empty Secret names for TLS read as absent",
+        "empty Secret names for TLS mean absent names",
         "{storage: {metadataSize: 10Gi}, controlPlane: {certSecretName: '', clientCASecretName: ''}}",
         Accepted,
     ),
     update(
-        "a stored client CA without certificate does not stand in the way of another edit",
+        "a stored client CA without certificate does not prevent another edit",
         "{storage: {metadataSize: 10Gi}, controlPlane: {clientCASecretName: ca}}",
         "{storage: {metadataSize: 10Gi}, controlPlane: {clientCASecretName: ca, port: 8081}}",
         Accepted,
@@ -134,7 +134,7 @@ pub const NETWORK: &[Case] = &[
         ),
     ),
     create(
-        "an annotation that is no text is refused",
+        "an annotation that is not a string is refused",
         "{storage: {metadataSize: 10Gi}, service: {annotations: {a: true}}}",
         RefusedBySchema("spec.service.annotations.a", "must be of type string"),
     ),
@@ -216,12 +216,12 @@ pub const SNAPSHOTS: &[Case] = &[
         Refused("spec.snapshotPolicies[0].namePrefix", "at most 64 characters"),
     ),
     create(
-        "a snapshot age that is no duration is refused",
+        "a snapshot age that is not a duration is refused",
         "{storage: {metadataSize: 10Gi}, snapshotPolicies: [{share: /a, interval: 1h, ttl: 30 days}]}",
         Refused("spec.snapshotPolicies[0].ttl", "must be a duration"),
     ),
     create(
-        "a snapshot policy for no share is refused",
+        "a snapshot policy without a share is refused",
         "{storage: {metadataSize: 10Gi}, snapshotPolicies: [{share: '', interval: 1h}]}",
         Refused("spec.snapshotPolicies[0].share", "must name a share"),
     ),

@@ -77,7 +77,7 @@ pub const LDAP: &[Case] = &[
         ),
     ),
     create(
-        "LDAP in clear text by accident is refused",
+        "LDAP in clear text without allowPlaintext is refused",
         "{storage: {metadataSize: 10Gi}, identity: {ldap: {enabled: true, url: 'ldap://ad', baseDN: 'dc=x', bindDN: 'cn=y', bindPasswordSecretRef: {name: ldap, key: password}}}}",
         Refused(
             "spec.identity.ldap.url",
@@ -90,7 +90,7 @@ pub const LDAP: &[Case] = &[
         Accepted,
     ),
     create(
-        "LDAP in clear text on purpose is accepted",
+        "LDAP in clear text with allowPlaintext is accepted",
         "{storage: {metadataSize: 10Gi}, identity: {ldap: {enabled: true, url: 'ldap://ad', allowPlaintext: true, baseDN: 'dc=x', bindDN: 'cn=y', bindPasswordSecretRef: {name: ldap, key: password}}}}",
         Accepted,
     ),
@@ -113,7 +113,7 @@ pub const LDAP: &[Case] = &[
         Accepted,
     ),
     update(
-        "a stored LDAP block without password does not stand in the way of another edit",
+        "a stored LDAP block without password does not prevent another edit",
         "{storage: {metadataSize: 10Gi}, identity: {ldap: {enabled: true, url: 'ldaps://ad', baseDN: 'dc=x', bindDN: 'cn=y'}}}",
         "{storage: {metadataSize: 10Gi}, identity: {ldap: {enabled: true, url: 'ldaps://ad2', baseDN: 'dc=x', bindDN: 'cn=y'}}}",
         Accepted,

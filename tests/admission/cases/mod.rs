@@ -1,6 +1,6 @@
 //! What is accepted and what is refused, as a table.
 //!
-//! The table is judged twice: without a cluster (unit tests of `src/api/admission.rs`), and
+//! The table is checked twice: without a cluster (unit tests of `src/api/admission.rs`), and
 //! by a real API server (`tests/admission.rs`).
 
 mod access;
@@ -16,15 +16,15 @@ pub enum Expect {
     Accepted,
     /// A rule refuses it. The answer names this field and contains this text.
     Refused(&'static str, &'static str),
-    /// The plain schema (type, range, enum, required) refuses it. The field is the same everywhere; the text is the API
-    /// server's.
+    /// The schema without CEL (type, range, enum, required) refuses it. The field is the same in both tests. The text is that of the
+    /// API server.
     RefusedBySchema(&'static str, &'static str),
 }
 
 /// One write.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// What it shows, as a sentence.
+    /// What the case shows, as a sentence.
     pub sentence: &'static str,
     /// `metadata.name`. `None`: any good name.
     pub name: Option<&'static str>,
@@ -32,7 +32,7 @@ pub struct Case {
     pub before: Option<&'static str>,
     /// `spec` as written, in YAML. Empty: no spec at all.
     pub spec: &'static str,
-    /// The outcome.
+    /// The expected result.
     pub expect: Expect,
 }
 

@@ -37,7 +37,7 @@ pub const PERCONA: &[Case] = &[
         "{storage: {metadataSize: 10Gi}, percona: {enabled: true, databaseName: other}}",
         Refused(
             "spec.percona.databaseName",
-            "cannot change while Percona is on, because the server would start on an empty database: set it to dittofs",
+            "cannot change while Percona is enabled, because the server would start on an empty database: set it to dittofs",
         ),
     ),
     update(
@@ -59,7 +59,7 @@ pub const PERCONA: &[Case] = &[
         Accepted,
     ),
     update(
-        "a cluster that is not there yet can be made smaller than the default",
+        "a cluster that does not exist yet can be smaller than the default",
         "{storage: {metadataSize: 10Gi}, percona: {enabled: false}}",
         "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 5Gi}}",
         Accepted,
@@ -141,7 +141,7 @@ pub const PERCONA: &[Case] = &[
         ),
     ),
     create(
-        "a database size beyond what Kubernetes counts is refused",
+        "a database size above the maximum of Kubernetes is refused",
         "{storage: {metadataSize: 10Gi}, percona: {storageSize: 8Ei}}",
         Refused("spec.percona.storageSize", "and below 8Ei"),
     ),
@@ -216,7 +216,7 @@ pub const PERCONA: &[Case] = &[
         Refused("spec.percona.backup.fullSchedule", "(minute 0-59, hour 0-23"),
     ),
     create(
-        "a schedule with a weekday that is none is refused",
+        "a schedule with an unknown weekday is refused",
         "{storage: {metadataSize: 10Gi}, percona: {backup: {fullSchedule: '0 2 * * noday'}}}",
         Refused("spec.percona.backup.fullSchedule", "(minute 0-59, hour 0-23"),
     ),

@@ -25,7 +25,7 @@ resources: {limits: {cpu: "2", memory: 4Gi}, requests: {cpu: 500m, memory: 1Gi}}
         Accepted,
     ),
     create(
-        "a server with its own PostgreSQL is accepted, whatever key it names",
+        "a server with its own PostgreSQL is accepted, with any key",
         r"
 storage: {metadataSize: 1Gi, contentSize: 1Gi}
 database: {type: postgres, postgresSecretRef: {name: postgres-credentials, key: connection-string}}
@@ -33,7 +33,7 @@ database: {type: postgres, postgresSecretRef: {name: postgres-credentials, key: 
         Accepted,
     ),
     create(
-        "type sqlite with an own PostgreSQL Secret stays accepted, because the Secret wins",
+        "type sqlite with an own PostgreSQL Secret is accepted, because the Secret has priority",
         "{storage: {metadataSize: 1Gi}, database: {type: sqlite, postgresSecretRef: {name: pg, key: ''}}}",
         Accepted,
     ),
@@ -59,12 +59,12 @@ controlPlane: {port: 8443, tls: true, certSecretName: files-tls, clientCASecretN
         Accepted,
     ),
     create(
-        "what the Go operator itself writes into stored objects is accepted",
+        "an object as the Go operator stores it is accepted",
         "{storage: {metadataSize: 10Gi, controlPlaneSize: 1Gi}, service: {type: ClusterIP}, resources: {}}",
         Accepted,
     ),
     create(
-        "null fields read as absent",
+        "null fields mean absent fields",
         "{storage: {metadataSize: 10Gi, contentSize: null}, image: null}",
         Accepted,
     ),
@@ -145,7 +145,7 @@ pub const NAMES: &[Case] = &[
     named(
         "a23456789-123456789-123456780",
         update(
-            "Percona cannot be switched on for a stored object with a long name",
+            "Percona cannot be enabled for a stored object with a long name",
             MINIMAL,
             "{storage: {metadataSize: 10Gi}, percona: {enabled: true}}",
             Refused("metadata.name", "choose a shorter name"),
@@ -167,7 +167,7 @@ pub const NAMES: &[Case] = &[
     ),
     update("a stored object without spec can be edited", "", "", Accepted),
     update(
-        "a stored object without spec can be given one",
+        "a spec can be added to a stored object without one",
         "",
         MINIMAL,
         Accepted,
@@ -193,7 +193,7 @@ pub const POD: &[Case] = &[
         RefusedBySchema("spec.replicas", "should be greater than or equal to 0"),
     ),
     create(
-        "replicas as text are refused",
+        "replicas as a string are refused",
         "{replicas: '1', storage: {metadataSize: 10Gi}}",
         RefusedBySchema("spec.replicas", "must be of type integer"),
     ),
@@ -286,7 +286,7 @@ pub const POD: &[Case] = &[
         Accepted,
     ),
     create(
-        "security contexts are accepted in full",
+        "complete security contexts are accepted",
         r#"
 storage: {metadataSize: 10Gi}
 securityContext: {runAsUser: 1000, capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}, seccompProfile: {type: RuntimeDefault}}
@@ -295,7 +295,7 @@ podSecurityContext: {fsGroup: 1000, supplementalGroups: [2000], sysctls: [{name:
         Accepted,
     ),
     create(
-        "a resource quantity that is none is refused",
+        "an invalid resource quantity is refused",
         "{resources: {limits: {cpu: much}}, storage: {metadataSize: 10Gi}}",
         RefusedBySchema("spec.resources.limits.cpu", "should match"),
     ),
@@ -313,7 +313,7 @@ podSecurityContext: {fsGroup: 1000, supplementalGroups: [2000], sysctls: [{name:
         ),
     ),
     create(
-        "logging in full is accepted",
+        "a complete logging block is accepted",
         "{logging: {level: WARN, format: text, output: /data/controlplane/dittofs.log}, storage: {metadataSize: 10Gi}}",
         Accepted,
     ),

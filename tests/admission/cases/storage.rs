@@ -20,7 +20,7 @@ pub const STORAGE: &[Case] = &[
         "storage: {metadataSize: 0Gi}",
         Refused(
             "spec.storage.metadataSize",
-            "must be a size above zero in Mi, Gi or Ti, for example 10Gi",
+            "must be a size above zero and below 8Ei, in Mi, Gi or Ti, for example 10Gi",
         ),
     ),
     create(
@@ -29,7 +29,7 @@ pub const STORAGE: &[Case] = &[
         Refused("spec.storage.metadataSize", "must be a size above zero"),
     ),
     create(
-        "a size that is no quantity is refused",
+        "a size that is not a quantity is refused",
         "storage: {metadataSize: big}",
         Refused("spec.storage.metadataSize", "must be a size above zero"),
     ),
@@ -44,7 +44,7 @@ pub const STORAGE: &[Case] = &[
         RefusedBySchema("spec.storage.metadataSize", "must be of type string"),
     ),
     create(
-        "a size beyond what Kubernetes counts is refused",
+        "a size above the maximum of Kubernetes is refused",
         "storage: {metadataSize: 99999999999999999999Ti}",
         Refused("spec.storage.metadataSize", "and below 8Ei"),
     ),
@@ -54,7 +54,7 @@ pub const STORAGE: &[Case] = &[
         Refused("spec.storage.metadataSize", "and below 8Ei"),
     ),
     create(
-        "the largest size that Kubernetes counts is accepted",
+        "the maximum size of Kubernetes is accepted",
         "storage: {metadataSize: 8388607Ti}",
         Accepted,
     ),
@@ -93,23 +93,23 @@ pub const STORAGE: &[Case] = &[
         "storage: {metadataSize: 5Gi}",
         Refused(
             "spec.storage.metadataSize",
-            "cannot shrink from 10Gi to 5Gi, because volumes only grow: set it to 10Gi or more",
+            "cannot shrink from 10Gi to 5Gi, because volumes can only grow: set it to 10Gi or more",
         ),
     ),
     update(
-        "the same size in another unit is no shrinking",
+        "the same size in another unit is accepted",
         "storage: {metadataSize: 1Gi}",
         "storage: {metadataSize: 1024Mi}",
         Accepted,
     ),
     update(
-        "a smaller number in a larger unit is growth",
+        "a smaller number in a larger unit is accepted",
         "storage: {metadataSize: 512Gi}",
         "storage: {metadataSize: 1Ti}",
         Accepted,
     ),
     update(
-        "a larger number in a smaller unit is shrinking",
+        "a larger number in a smaller unit is refused if the size shrinks",
         "storage: {metadataSize: 1Gi}",
         "storage: {metadataSize: 1023Mi}",
         Refused("spec.storage.metadataSize", "cannot shrink from 1Gi to 1023Mi"),
@@ -139,13 +139,13 @@ pub const STORAGE: &[Case] = &[
         Accepted,
     ),
     update(
-        "a stored size of zero does not stand in the way of another edit",
+        "a stored size of zero does not prevent another edit",
         "storage: {metadataSize: 0Gi}",
         "{storage: {metadataSize: 0Gi}, replicas: 0}",
         Accepted,
     ),
     update(
-        "a stored size of zero can be put right",
+        "a stored size of zero can be corrected",
         "storage: {metadataSize: 0Gi}",
         MINIMAL,
         Accepted,
@@ -168,15 +168,15 @@ pub const DATABASE: &[Case] = &[
         Accepted,
     ),
     create(
-        "Percona and an own PostgreSQL exclude each other",
+        "Percona and an own PostgreSQL cannot be used together",
         "{storage: {metadataSize: 10Gi}, database: {postgresSecretRef: {name: pg, key: host}}, percona: {enabled: true}}",
         Refused(
             "spec.database.postgresSecretRef",
-            "exclude each other, because a server has one database",
+            "cannot be used together, because a server has one database",
         ),
     ),
     create(
-        "an own PostgreSQL beside a disabled Percona block is accepted",
+        "an own PostgreSQL with a disabled Percona block is accepted",
         "{storage: {metadataSize: 10Gi}, database: {postgresSecretRef: {name: pg, key: host}}, percona: {enabled: false}}",
         Accepted,
     ),
@@ -197,16 +197,22 @@ pub const DATABASE: &[Case] = &[
         Accepted,
     ),
     update(
-        "a running server cannot be turned to postgres without database",
+        "a server cannot be changed to postgres without a database",
         MINIMAL,
         "{storage: {metadataSize: 10Gi}, database: {type: postgres}}",
-        Refused("spec.database.postgresSecretRef", "no database is named"),
+        Refused(
+            "spec.database.postgresSecretRef",
+            "the spec has no database server",
+        ),
     ),
     update(
-        "the Secret of a server of type postgres cannot be taken away",
+        "the Secret of a server of type postgres cannot be removed",
         "{storage: {metadataSize: 10Gi}, database: {type: postgres, postgresSecretRef: {name: pg, key: host}}}",
         "{storage: {metadataSize: 10Gi}, database: {type: postgres}}",
-        Refused("spec.database.postgresSecretRef", "no database is named"),
+        Refused(
+            "spec.database.postgresSecretRef",
+            "the spec has no database server",
+        ),
     ),
     update(
         "a stored server with two databases can be edited",
@@ -220,7 +226,7 @@ pub const DATABASE: &[Case] = &[
         Refused("spec.database.sqlite.path", "must be on a volume"),
     ),
     create(
-        "a SQLite file beside the volumes is refused",
+        "a SQLite file next to the volumes is refused",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/x.db'}}}",
         Refused("spec.database.sqlite.path", "must be on a volume"),
     ),
@@ -230,7 +236,7 @@ pub const DATABASE: &[Case] = &[
         Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
     ),
     create(
-        "a SQLite file that climbs out of its volume is refused",
+        "a SQLite file with '..' in its path is refused",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane/../../etc/x.db'}}}",
         Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
     ),
@@ -250,7 +256,7 @@ pub const DATABASE: &[Case] = &[
         Refused("spec.database.sqlite.path", "must be the absolute path of a file"),
     ),
     create(
-        "a SQLite file on the content volume that is not there is refused",
+        "a SQLite file on the content volume is refused if there is no such volume",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/store/block/x.db'}}}",
         Refused("spec.database.sqlite.path", "must be on a volume"),
     ),
@@ -270,23 +276,23 @@ pub const DATABASE: &[Case] = &[
         Accepted,
     ),
     create(
-        "an empty SQLite path reads as absent",
+        "an empty SQLite path means an absent path",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: ''}}}",
         Accepted,
     ),
     create(
-        "a SQLite path beside PostgreSQL is not judged",
+        "a SQLite path is not checked with PostgreSQL",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: /tmp/x.db}}, percona: {enabled: true}}",
         Accepted,
     ),
     update(
-        "a stored SQLite file outside the volumes does not stand in the way of another edit",
+        "a stored SQLite file outside the volumes does not prevent another edit",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/etc/x.db'}}}",
         "{replicas: 0, storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/etc/x.db'}}}",
         Accepted,
     ),
     update(
-        "a stored SQLite file on a volume cannot be moved off it",
+        "a SQLite file on a volume cannot be moved away from it",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/data/controlplane/x.db'}}}",
         "{storage: {metadataSize: 10Gi}, database: {sqlite: {path: '/tmp/x.db'}}}",
         Refused(

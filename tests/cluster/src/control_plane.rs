@@ -190,7 +190,7 @@ impl ControlPlane {
         self.await_ready(component).await
     }
 
-    /// Stops a component (SIGTERM, after ten seconds SIGKILL) and waits for its end. etcd is killed at once: it
+    /// Stops a component (SIGTERM, after ten seconds SIGKILL) and waits for its end. etcd is killed immediately: it
     /// would wait for the API server to end its watches, and loses nothing by it.
     ///
     /// # Errors

@@ -44,8 +44,8 @@ fn not_scheduled(message: &str) -> Value {
 }
 
 #[test]
-fn a_pod_whose_claim_cannot_be_made_is_told_once_its_stateful_set_is_seen() {
-    let told = |generation: i64| {
+fn a_claim_that_cannot_be_created_is_reported_once_the_stateful_set_was_observed() {
+    let message = |generation: i64| {
         let mut observed = world("");
         let set = json!({
             "metadata": {"name": "files", "generation": 2},
@@ -60,14 +60,14 @@ fn a_pod_whose_claim_cannot_be_made_is_told_once_its_stateful_set_is_seen() {
         let cause = pod_cause(&observed).expect("a cause");
         (cause.message, cause.is_fault)
     };
-    let early = "pod files-0: does not exist yet; if this stays, the events of the StatefulSet say why";
-    assert_eq!(told(1), (early.into(), false));
-    let refused = "pod files-0: does not exist, because PersistentVolumeClaim metadata-files-0 could not be made yet; kubectl describe statefulset files says what refuses it";
-    assert_eq!(told(2), (refused.into(), true));
+    let early = "pod files-0: does not exist yet. If this lasts, the events of the StatefulSet show why";
+    assert_eq!(message(1), (early.into(), false));
+    let refused = "pod files-0: does not exist, because PersistentVolumeClaim metadata-files-0 was not created yet. kubectl describe statefulset files shows why it is refused";
+    assert_eq!(message(2), (refused.into(), true));
 }
 
 #[test]
-fn each_fault_is_told_in_one_line() {
+fn each_fault_is_described_in_one_line() {
     let crash = json!({
         "restartCount": 3,
         "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}},
@@ -104,11 +104,11 @@ fn each_fault_is_told_in_one_line() {
         ),
         (
             not_scheduled("0/1 nodes are available: 1 Insufficient memory."),
-            "no node takes it (Unschedulable): 0/1 nodes are available: 1 Insufficient memory.",
+            "no node accepts it (Unschedulable): 0/1 nodes are available: 1 Insufficient memory.",
         ),
         (
             container(&json!({"state": {"running": {}}, "restartCount": 2})),
-            "container dittofs runs and is not ready, restarted 2 times",
+            "container dittofs runs but is not ready, restarted 2 times",
         ),
         (
             json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}),
@@ -125,7 +125,7 @@ fn each_fault_is_told_in_one_line() {
 }
 
 #[test]
-fn what_every_start_and_stop_goes_through_is_no_fault() {
+fn the_normal_phases_of_a_start_and_a_stop_are_not_faults() {
     let table = [
         (json!({}), "its containers are not started yet"),
         (
@@ -187,7 +187,7 @@ fn a_claim_without_volume_is_named() {
         pod_cause(&observed)
             .expect("a cause")
             .message
-            .contains("no node takes it")
+            .contains("no node accepts it")
     );
 }
 
@@ -205,7 +205,7 @@ fn a_failing_init_container_comes_before_those_that_wait_for_it() {
 }
 
 #[test]
-fn last_words_are_cut_and_hold_no_secret() {
+fn last_messages_are_shortened_and_contain_no_secret() {
     let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
     let key = "a-signing-key-of-more-than-thirty-two-bytes";
     observed.secrets.insert("tokens".into(), secret(&[("k", key)]));
@@ -221,7 +221,7 @@ fn last_words_are_cut_and_hold_no_secret() {
 }
 
 #[test]
-fn a_secret_is_not_told_in_a_uri_nor_line_by_line() {
+fn a_secret_is_not_shown_in_a_uri_nor_line_by_line() {
     let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
     let key = "first/line+of-a-key\nsecond line of a key";
     observed.secrets.insert("tokens".into(), secret(&[("k", key)]));
@@ -268,10 +268,10 @@ fn a_line_that_the_kubelet_may_have_cut_is_not_quoted() {
         observed.pods = Read::Found(vec![pod(&container(&ended))]);
         pod_cause(&observed).expect("a cause").message
     };
-    let told = message(&words);
+    let text = message(&words);
     assert!(
-        told.contains("last message \"goodbye xxx") && !told.contains("key"),
-        "{told}"
+        text.contains("last message \"goodbye xxx") && !text.contains("key"),
+        "{text}"
     );
     let one_line = words.replace('\n', " ");
     assert!(

@@ -9,18 +9,18 @@ fn a_configuration_that_waits_for_its_stateful_set_says_what_is_wrong_with_that(
     applied.config_map = Read::Found(Arc::new(config_map(&observed.server, "older")));
     applied.steps.push(step("StatefulSet", "files", failed()));
     let conditions = judged(&observed, &applied);
-    let told = condition(&conditions, CONFIG_READY);
+    let summary = condition(&conditions, CONFIG_READY);
     assert_eq!(
-        (told.reason.as_str(), told.message.as_str()),
+        (summary.reason.as_str(), summary.message.as_str()),
         (
             "ConfigOutdated",
-            "ConfigMap files-config does not hold the configuration that the spec asks for: it stays as it is until the pod can follow. Failed to reconcile StatefulSet files: create failed: Forbidden (HTTP 403)"
+            "ConfigMap files-config does not have the configuration that the spec asks for: it is not changed until the pod can be updated with it. Failed to reconcile StatefulSet files: create failed: Forbidden (HTTP 403)"
         )
     );
 }
 
 #[test]
-fn the_configuration_of_a_held_pod_may_differ_from_the_spec() {
+fn the_configuration_may_differ_from_the_spec_while_the_pod_must_not_be_changed() {
     let (observed, mut applied) = of_running("");
     applied.config_map = Read::Found(Arc::new(config_map(&observed.server, "older")));
     let desired = Some(Desired {

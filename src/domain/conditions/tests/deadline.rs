@@ -40,8 +40,14 @@ fn judged_at(
     })
 }
 
-fn left_at((observed, applied): &(Observed, Applied), told: &[Condition], seconds: i64) -> Option<Duration> {
-    with_inputs(observed, applied, |inputs| time_left(inputs, told, at(seconds)))
+fn left_at(
+    (observed, applied): &(Observed, Applied),
+    summary: &[Condition],
+    seconds: i64,
+) -> Option<Duration> {
+    with_inputs(observed, applied, |inputs| {
+        time_left(inputs, summary, at(seconds))
+    })
 }
 
 fn reason(conditions: &[Condition]) -> (&str, &str) {
@@ -50,7 +56,7 @@ fn reason(conditions: &[Condition]) -> (&str, &str) {
 }
 
 #[test]
-fn the_cause_is_told_before_the_deadline_and_after() {
+fn the_cause_is_reported_before_the_deadline_and_after() {
     let world = starting(SPEC, STARTS);
     let cause = "pod files-0: image x:2 cannot be pulled (ImagePullBackOff)";
     let first = judged_at(&world, &[], STARTS);
@@ -105,7 +111,7 @@ fn the_default_is_ten_minutes() {
 }
 
 #[test]
-fn it_stays_exceeded_until_something_begins_anew() {
+fn it_stays_exceeded_until_something_new_begins() {
     let world = starting(SPEC, STARTS);
     let first = judged_at(&world, &[], STARTS);
     let late = judged_at(&world, &first, STARTS + 60);
@@ -173,7 +179,7 @@ fn a_stop_that_takes_too_long_says_what_is_left() {
 }
 
 #[test]
-fn a_rollout_that_is_held_while_the_old_pod_serves_is_not_ready_either() {
+fn a_rollout_that_is_blocked_while_the_old_pod_serves_is_not_ready_either() {
     let observed = world(SPEC);
     let mut status: Value =
         json!({"observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 0});
@@ -184,7 +190,7 @@ fn a_rollout_that_is_held_while_the_old_pod_serves_is_not_ready_either() {
     let first = judged_at(&world, &[], STARTS);
     let late = judged_at(&world, &first, STARTS + 60);
     assert_eq!(
-        told(&late)[..2],
+        summary(&late)[..2],
         [
             "Ready=False ConditionsNotMet",
             "Available=True MinimumReplicasAvailable"

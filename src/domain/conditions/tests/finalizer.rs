@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_finalizer_that_could_not_be_set_is_told_and_the_server_is_not_ready() {
+fn a_finalizer_that_could_not_be_set_is_reported_and_the_server_is_not_ready() {
     let (observed, applied) = of_running("");
     let conditions = with_inputs(&observed, &applied, |inputs| {
         inputs.cleanup.finalizer_error = Some("the finalizer could not be changed: forbidden".into());

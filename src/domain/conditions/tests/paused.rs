@@ -35,7 +35,7 @@ fn what_is_not_written_is_named_and_the_server_is_not_ready() {
     let conditions = judged(&observed, &applied);
     assert_eq!(
         one(&conditions, PROGRESSING),
-        "Unknown Paused: Paused by the annotation dittofs.dittofs.com/paused: only the status is written; to be written: Service files-api, StatefulSet files"
+        "Unknown Paused: Paused by the annotation dittofs.dittofs.com/paused: only the status is written; not written: Service files-api, StatefulSet files"
     );
     let ready = condition(&conditions, READY);
     assert_eq!(ready.status, "Unknown");

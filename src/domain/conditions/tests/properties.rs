@@ -103,7 +103,7 @@ proptest! {
     #[test]
     fn ready_is_true_exactly_when_the_others_allow_it((observed, applied) in any_world()) {
         let conditions = judged(&observed, &applied);
-        let is = |type_: &str, status: &str| conditions.iter().find(|told| told.type_ == type_).map(|told| told.status == status);
+        let is = |type_: &str, status: &str| conditions.iter().find(|summary| summary.type_ == type_).map(|summary| summary.status == status);
         let database = is(DATABASE_READY, "True").unwrap_or(true);
         let expected = is(CONFIG_READY, "True") == Some(true)
             && is(AVAILABLE, "True") == Some(true)
@@ -114,10 +114,10 @@ proptest! {
 
     #[test]
     fn a_database_is_judged_exactly_while_percona_is_on((observed, applied) in any_world()) {
-        let told = judged(&observed, &applied);
+        let summary = judged(&observed, &applied);
         // Only there while it is True.
-        prop_assert!(told.iter().all(|told| told.type_ != STALLED || told.status == "True"));
-        let types: Vec<String> = told.into_iter().map(|told| told.type_).filter(|type_| type_ != STALLED).collect();
+        prop_assert!(summary.iter().all(|summary| summary.type_ != STALLED || summary.status == "True"));
+        let types: Vec<String> = summary.into_iter().map(|summary| summary.type_).filter(|type_| type_ != STALLED).collect();
         let expected: &[&str] = if observed.server.spec.percona_enabled() {
             &[READY, AVAILABLE, CONFIG_READY, DATABASE_READY, PROGRESSING]
         } else {
@@ -158,8 +158,8 @@ proptest! {
 
     #[test]
     fn what_is_said_fits_the_api((observed, applied) in any_world()) {
-        for told in judged(&observed, &applied) {
-            prop_assert!(!told.reason.is_empty() && !told.message.is_empty() && told.message.len() <= MESSAGE_MAX);
+        for summary in judged(&observed, &applied) {
+            prop_assert!(!summary.reason.is_empty() && !summary.message.is_empty() && summary.message.len() <= MESSAGE_MAX);
         }
     }
 }

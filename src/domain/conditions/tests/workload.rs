@@ -107,12 +107,12 @@ fn a_replica_count_that_did_not_reach_the_stateful_set_is_scaling() {
 }
 
 #[test]
-fn a_rollout_says_what_it_waits_for_and_one_that_the_user_holds_has_no_deadline() {
+fn a_rollout_says_what_it_waits_for_and_a_manual_one_has_no_deadline() {
     let status = json!({
         "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 0,
         "currentRevision": "files-a", "updateRevision": "files-b",
     });
-    let told = |change: &Value| {
+    let summary = |change: &Value| {
         let observed = world("progressDeadlineSeconds: 60");
         let mut live = serde_json::to_value(stateful_set(&observed.server, &status)).expect("JSON");
         testing::merge(&mut live, change);
@@ -125,12 +125,12 @@ fn a_rollout_says_what_it_waits_for_and_one_that_the_user_holds_has_no_deadline(
             (message, condition(&late, PROGRESSING).reason.clone())
         })
     };
-    let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
-    let held = "Rolling out revision files-b: 0/1 updated, 1/1 ready; its update strategy leaves the pod to you: kubectl delete pod files-0 when it suits you";
-    assert_eq!(told(&by_hand), (held.into(), "RolloutInProgress".into()));
+    let on_delete = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
+    let held = "Rolling out revision files-b: 0/1 updated, 1/1 ready; the update strategy does not replace pods: kubectl delete pod files-0 at a convenient time to roll out";
+    assert_eq!(summary(&on_delete), (held.into(), "RolloutInProgress".into()));
     let added = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "content"}}]}});
-    let waits = "Rolling out revision files-b: 0/1 updated, 1/1 ready; PersistentVolumeClaim content-files-0 is not there yet, and the pod is left as it is; if this stays, kubectl describe statefulset files says what refuses it";
-    assert_eq!(told(&added), (waits.into(), "ProgressDeadlineExceeded".into()));
+    let waits = "Rolling out revision files-b: 0/1 updated, 1/1 ready; PersistentVolumeClaim content-files-0 does not exist yet, and the pod is not replaced before. If this lasts, kubectl describe statefulset files shows why the claim is refused";
+    assert_eq!(summary(&added), (waits.into(), "ProgressDeadlineExceeded".into()));
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_database_pauses_only_if_the_user_says_so() {
 }
 
 #[test]
-fn a_paused_database_stays_so_while_nobody_knows_what_is_left() {
+fn a_paused_database_stays_paused_while_the_state_of_the_server_is_unknown() {
     let mut observed = edited(RUNS, HIBERNATES, 0);
     observed.pods = Read::Unreadable("timed out".into());
     for (paused, wanted) in [(Some(true), Some(true)), (None, None)] {

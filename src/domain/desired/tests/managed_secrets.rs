@@ -77,7 +77,7 @@ fn answered(value: &str) -> ObjectMeta {
 
 // invariant: 16
 #[test]
-fn beside_volumes_nothing_is_made_anew_but_a_key_that_is_asked_for() {
+fn if_volumes_exist_only_a_requested_key_is_generated() {
     let mut observed = testing::nothing("");
     for volume in ["metadata", "content", "controlplane"] {
         observed.claims = Read::Found(vec![Arc::new(claim(volume, &[]))]);
@@ -91,7 +91,7 @@ fn beside_volumes_nothing_is_made_anew_but_a_key_that_is_asked_for() {
 }
 
 #[test]
-fn a_database_counts_as_data_and_one_of_somebody_else_does_not() {
+fn a_database_counts_as_data_and_one_of_another_owner_does_not() {
     let mut observed = testing::nothing("percona: {enabled: true}");
     let mut cluster = testing::percona("{postgresVersion: 17}", &serde_json::json!({}));
     observed.database.cluster = Read::Found(Arc::new(cluster.clone()));
@@ -133,7 +133,7 @@ fn each_request_gives_one_new_key_and_the_hash_of_it() {
 }
 
 #[test]
-fn a_held_pod_keeps_its_key_and_so_does_a_users_own_secret() {
+fn a_pod_that_must_not_be_changed_keeps_its_key_and_so_does_a_users_own_secret() {
     let mut observed = testing::running("");
     ask(&mut observed, "monday");
     let held = testing::valid(&observed, PodGate::Closed);
@@ -146,7 +146,7 @@ fn a_held_pod_keeps_its_key_and_so_does_a_users_own_secret() {
 }
 
 #[test]
-fn a_key_that_is_made_after_the_request_answers_it() {
+fn a_key_that_is_generated_after_the_request_answers_it() {
     let mut observed = testing::nothing("");
     ask(&mut observed, "monday");
     let secrets = children(&observed).secrets;
@@ -191,7 +191,7 @@ fn a_secret_loses_its_server_as_owner_and_nothing_else() {
 }
 
 #[test]
-fn a_secret_that_somebody_else_controls_is_never_written() {
+fn a_secret_with_another_controller_is_never_written() {
     let mut observed = testing::running("");
     ask(&mut observed, "monday");
     let metadata = owned_by(&observed.server, "ExternalSecret", "external-secrets.io/v1");
@@ -227,7 +227,7 @@ fn the_first_password_is_copied_from_its_former_secret_which_then_goes() {
 }
 
 #[test]
-fn a_former_secret_that_nobody_owns_is_copied_and_left() {
+fn a_former_secret_without_an_owner_is_copied_and_kept() {
     let mut observed = testing::nothing("");
     observed.secrets.insert(
         LEGACY.into(),
@@ -253,7 +253,7 @@ fn no_change_prints_a_value() {
 }
 
 #[test]
-fn a_key_that_was_put_back_by_hand_is_not_replaced_for_an_old_request() {
+fn a_key_that_was_restored_manually_is_not_replaced_for_an_old_request() {
     let mut observed = testing::running("");
     ask(&mut observed, "monday");
     let Read::Found(live) = &mut observed.stateful_set else {
@@ -274,7 +274,7 @@ fn a_key_that_was_put_back_by_hand_is_not_replaced_for_an_old_request() {
 }
 
 #[test]
-fn a_request_beside_no_server_is_due_for_a_key_that_was_generated() {
+fn a_request_without_a_server_replaces_a_key_that_was_generated() {
     let generated = |annotations: Option<BTreeMap<String, String>>| ObjectMeta {
         labels: Some(names::labels("files")),
         annotations,
@@ -293,7 +293,7 @@ fn a_request_beside_no_server_is_due_for_a_key_that_was_generated() {
 }
 
 #[test]
-fn claims_that_are_going_are_no_data_and_forgone_passwords_are_told() {
+fn claims_that_are_being_deleted_are_not_data_and_passwords_that_are_not_generated_are_reported() {
     let mut observed = testing::nothing("");
     let mut going = claim("metadata", &[]);
     observed.claims = Read::Found(vec![Arc::new(going.clone())]);

@@ -19,7 +19,7 @@ fn manifests(observed: &Observed) -> String {
         metrics_service,
         network_policy,
         database,
-        growths: _,
+        expansions: _,
         workload,
     } = desired(&valid(observed, PodGate::Open), &Settings::default()).expect("children");
     let stateful_set = match workload {

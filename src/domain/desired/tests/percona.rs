@@ -124,7 +124,7 @@ fn a_registry_replaces_that_of_the_defaults_only() {
 }
 
 #[test]
-fn storage_grows_and_never_shrinks() {
+fn storage_is_expanded_and_never_shrinks() {
     for (spec, live, size) in [
         ("20Gi", "10Gi", "20Gi"),
         ("10Gi", "20Gi", "20Gi"),
@@ -164,11 +164,11 @@ fn an_adopted_cluster_keeps_its_standbys_backups_and_images_unless_the_spec_spea
     assert_eq!(images(&silent), [Some("own"), Some("b"), Some("c")]);
     assert_eq!(silent["spec"]["instances"][0]["replicas"], 3);
     assert_eq!(silent["spec"]["backups"]["enabled"], true);
-    let told = cluster(
+    let message = cluster(
         "{enabled: true, adoptExisting: true, backup: {enabled: false}}",
         Some(live),
     );
-    assert_eq!(told["spec"]["backups"]["enabled"], false);
+    assert_eq!(message["spec"]["backups"]["enabled"], false);
 }
 
 #[test]

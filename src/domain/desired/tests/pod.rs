@@ -114,7 +114,7 @@ fn a_running_server_is_as_desired() {
 }
 
 #[test]
-fn a_content_volume_that_is_added_later_is_mounted_and_one_that_left_the_spec_stays() {
+fn a_content_volume_that_is_added_later_is_mounted_and_one_that_was_removed_from_the_spec_is_kept() {
     let with = "storage: {metadataSize: 10Gi, contentSize: 5Gi}";
     let mut observed = testing::running("");
     assert!(!has_mount(&pod(&observed), "/data/store/block"));

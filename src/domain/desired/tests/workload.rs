@@ -44,7 +44,7 @@ fn a_closed_gate_leaves_a_pod_and_its_configuration_alone() {
 }
 
 #[test]
-fn a_held_pod_gets_its_lost_configuration_back() {
+fn a_missing_configuration_is_restored_although_the_pod_must_not_be_changed() {
     let mut observed = testing::running("");
     observed.config_map = Read::Missing;
     assert!(children(&observed, PodGate::Closed).config_map.is_some());
@@ -53,7 +53,7 @@ fn a_held_pod_gets_its_lost_configuration_back() {
 }
 
 #[test]
-fn a_stateful_set_that_cannot_be_read_may_exist_and_is_left_alone() {
+fn a_stateful_set_that_cannot_be_read_may_exist_and_is_not_changed() {
     let mut observed = testing::running("");
     observed.stateful_set = unreadable();
     for gate in [PodGate::Open, PodGate::Closed] {
@@ -88,7 +88,7 @@ fn names(secrets: &[Secret]) -> Vec<&str> {
 
 // invariant: 9
 #[test]
-fn missing_managed_secrets_are_made_with_the_drawn_values_and_without_an_owner() {
+fn missing_managed_secrets_are_created_with_random_values_and_without_an_owner() {
     let observed = testing::nothing("");
     let secrets = children(&observed, PodGate::Closed).secrets;
     assert_eq!(
@@ -139,7 +139,7 @@ fn a_managed_secret_that_cannot_be_read_is_not_made() {
 }
 
 #[test]
-fn no_managed_secret_is_made_while_a_server_runs_or_may_run() {
+fn no_managed_secret_is_generated_while_a_server_runs_or_may_run() {
     let mut observed = testing::nothing("");
     observed.stateful_set = Read::Found(Arc::default());
     observed.pods = Read::Found(vec![Arc::new(crate::domain::validate::fixtures::running_pod())]);
@@ -155,7 +155,7 @@ fn metrics_that_are_off_want_no_service() {
 
 // invariant: 5
 #[test]
-fn no_child_holds_a_secrets_value() {
+fn no_child_contains_the_value_of_a_secret() {
     let observed = testing::ready(super::manifests::EVERYTHING);
     let children = format!("{:?}", children(&observed, PodGate::Open));
     for used in crate::domain::secrets::uses(&observed.server) {

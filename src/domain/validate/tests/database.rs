@@ -23,7 +23,7 @@ fn a_pod_is_not_started_before_its_database_is_there() {
         observed
     };
     assert_eq!(
-        told(&unready("initializing")),
+        summary(&unready("initializing")),
         (CLOSED, vec!["PerconaNotReady Waiting Database".into()])
     );
     assert_eq!(
@@ -38,13 +38,13 @@ fn a_pod_is_not_started_before_its_database_is_there() {
     let mut missing = world(PERCONA);
     missing.database.cluster = Read::Missing;
     assert_eq!(
-        told(&missing),
+        summary(&missing),
         (CLOSED, vec!["PerconaNotFound Waiting Database".into()])
     );
 
     missing.database.kind = KindState::NotServed;
     assert_eq!(
-        told(&missing),
+        summary(&missing),
         (CLOSED, vec!["PerconaNotInstalled Waiting Database".into()])
     );
     let text = message(&missing);
@@ -56,18 +56,18 @@ fn a_pod_is_not_started_before_its_database_is_there() {
 
     missing.database.kind = KindState::Unknown("forbidden".into());
     assert_eq!(
-        told(&missing),
+        summary(&missing),
         (CLOSED, vec!["DatabaseUnreadable Unknown Database".into()])
     );
 }
 
 #[test]
-fn that_a_cluster_cannot_be_read_is_told_before_the_secret_that_it_would_have() {
+fn a_cluster_that_cannot_be_read_is_reported_before_its_missing_secret() {
     let mut observed = set(world(PERCONA), PGUSER, Read::Missing);
     observed.database.cluster = Read::Missing;
     observed.database.kind = KindState::Unknown("forbidden".into());
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (
             CLOSED,
             vec![
@@ -83,13 +83,13 @@ fn an_outage_of_the_database_leaves_its_pod_alone() {
     let mut observed = with_percona_pod(world(PERCONA), "verify-full");
     observed.database.cluster = Read::Found(Arc::new(cluster(&observed.server, "stopping")));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (OPEN, vec!["PerconaNotReady Waiting Database".into()])
     );
     observed.database.cluster = Read::Missing;
     observed.database.kind = KindState::NotServed;
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (OPEN, vec!["PerconaNotInstalled Waiting Database".into()])
     );
 }
@@ -98,7 +98,7 @@ fn an_outage_of_the_database_leaves_its_pod_alone() {
 fn a_server_that_moves_to_percona_keeps_its_pod_until_the_cluster_is_ready() {
     let mut observed = with_pod(world(PERCONA));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (OPEN, vec![]),
         "it stays on SQLite until its data has moved"
     );
@@ -108,20 +108,20 @@ fn a_server_that_moves_to_percona_keeps_its_pod_until_the_cluster_is_ready() {
     )];
     Arc::make_mut(&mut observed.server).metadata.annotations = Some(annotations.into());
     observed.database.cluster = Read::Found(Arc::new(cluster(&observed.server, "initializing")));
-    assert_eq!(told(&observed).0, CLOSED);
+    assert_eq!(summary(&observed).0, CLOSED);
 }
 
 #[test]
-fn the_secret_of_the_database_user_always_holds_the_pod() {
+fn the_secret_of_the_database_user_always_blocks_the_pod() {
     let running = || with_percona_pod(world(PERCONA), "require");
     let missing = set(running(), PGUSER, Read::Missing);
     assert_eq!(
-        told(&missing),
+        summary(&missing),
         (CLOSED, vec!["DatabaseSecretMissing Waiting Database".into()])
     );
     let unread = set(running(), PGUSER, Read::Unreadable("timeout".into()));
     assert_eq!(
-        told(&unread),
+        summary(&unread),
         (CLOSED, vec!["DatabaseSecretUnreadable Unknown Database".into()])
     );
     let empty = set(
@@ -130,7 +130,7 @@ fn the_secret_of_the_database_user_always_holds_the_pod() {
         secret(&[("host", "h"), ("port", "5432"), ("dbname", "d"), ("user", "u")]),
     );
     assert_eq!(
-        told(&empty),
+        summary(&empty),
         (CLOSED, vec!["DatabaseSecretKeyMissing Waiting Database".into()])
     );
 }
@@ -140,24 +140,28 @@ fn a_server_that_verifies_its_database_never_stops_to() {
     let ca = "files-postgres-cluster-cert";
     let lost = |sslmode| set(with_percona_pod(world(PERCONA), sslmode), ca, Read::Missing);
     assert_eq!(
-        told(&lost("verify-full")),
+        summary(&lost("verify-full")),
         (CLOSED, vec!["DatabaseCertificateMissing Waiting Database".into()])
     );
-    assert_eq!(told(&lost("require")), (OPEN, vec![]), "it did not verify before");
     assert_eq!(
-        told(&set(world(PERCONA), ca, Read::Missing)),
+        summary(&lost("require")),
+        (OPEN, vec![]),
+        "it did not verify before"
+    );
+    assert_eq!(
+        summary(&set(world(PERCONA), ca, Read::Missing)),
         (OPEN, vec![]),
         "it did not run before"
     );
     let bad = set(world(PERCONA), ca, secret(&[("ca.crt", "no PEM")]));
     assert_eq!(
-        told(&bad),
+        summary(&bad),
         (CLOSED, vec!["DatabaseSecretInvalid Terminal Database".into()])
     );
 }
 
 #[test]
-fn a_cluster_of_somebody_else_is_used_only_if_the_user_says_so() {
+fn a_cluster_of_another_owner_is_used_only_if_the_user_allows_it() {
     let foreign_cluster = |spec: &str| {
         let mut observed = world(spec);
         let mut cluster = cluster(&observed.server, "ready");
@@ -167,7 +171,7 @@ fn a_cluster_of_somebody_else_is_used_only_if_the_user_says_so() {
     };
     let refused = foreign_cluster(PERCONA);
     assert_eq!(
-        told(&refused),
+        summary(&refused),
         (CLOSED, vec!["ResourceConflict Terminal Database".into()])
     );
     assert!(
@@ -176,19 +180,19 @@ fn a_cluster_of_somebody_else_is_used_only_if_the_user_says_so() {
         message(&refused)
     );
     assert_eq!(
-        told(&foreign_cluster("percona: {enabled: true, adoptExisting: true}")),
+        summary(&foreign_cluster("percona: {enabled: true, adoptExisting: true}")),
         (OPEN, vec![])
     );
 }
 
 #[test]
-fn a_cluster_that_goes_with_a_deleted_server_is_not_used() {
+fn a_cluster_that_is_deleted_with_its_server_is_not_used() {
     let mut observed = world(PERCONA);
     let mut old = cluster(&observed.server, "ready");
     old.metadata.owner_references.as_mut().expect("an owner")[0].uid = "u0".into();
     observed.database.cluster = Read::Found(Arc::new(old));
     assert_eq!(
-        told(&observed),
+        summary(&observed),
         (CLOSED, vec!["PerconaNotReady Waiting Database".into()])
     );
 }
@@ -205,7 +209,7 @@ fn another_postgresql_version_needs_its_image() {
     };
     let refused = with_version(PERCONA, None);
     assert_eq!(
-        told(&refused),
+        summary(&refused),
         (CLOSED, vec!["PostgresImageRequired Terminal Database".into()])
     );
     assert!(
@@ -214,9 +218,9 @@ fn another_postgresql_version_needs_its_image() {
         message(&refused)
     );
     assert_eq!(
-        told(&with_version(PERCONA, Some("registry/pg:16"))),
+        summary(&with_version(PERCONA, Some("registry/pg:16"))),
         (OPEN, vec![])
     );
     let named = "percona: {enabled: true, images: {postgres: 'registry/pg:16'}}";
-    assert_eq!(told(&with_version(named, None)), (OPEN, vec![]));
+    assert_eq!(summary(&with_version(named, None)), (OPEN, vec![]));
 }

@@ -11,7 +11,7 @@ use crate::percona::PerconaPGCluster;
 /// How many Warning events are quoted, the last ones.
 const EVENTS: usize = 10;
 
-/// Lines about what is not settled: the servers, their databases, Warning events, the operator's log.
+/// Lines about what is not ready: the servers, their databases, Warning events, the operator's log.
 /// What cannot be read is left out: this is already the report of a failure.
 pub(super) async fn of(client: &Client, rows: &[Row], operator: Option<&Operator>) -> String {
     let mut lines = Vec::new();

@@ -21,7 +21,7 @@ const PORT: i32 = 5432;
 /// Why a Secret could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// `ring` says no more than that, and its error is no `std::error::Error`.
+    /// `ring` reports no details, and its error does not implement `std::error::Error`.
     #[error("no random numbers")]
     Random,
     #[error(transparent)]

@@ -36,7 +36,7 @@ pub struct PerconaSimulator {
 }
 
 impl PerconaSimulator {
-    /// Installs the `CustomResourceDefinition`, unless told not to, and starts to serve clusters.
+    /// Installs the `CustomResourceDefinition`, unless the options say otherwise, and starts to serve clusters.
     ///
     /// # Errors
     /// When the definition cannot be installed, or the thread cannot start.

@@ -6,8 +6,8 @@ use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{generation, uses};
 
-/// Nothing is started while it is not known whether an earlier server left data: a new password would not be the one that
-/// the data knows, and an empty database not the one that the users are in.
+/// Nothing is started while it is unknown whether an earlier server left data: that data knows its own password, not a new one,
+/// and an empty database would hide its users.
 pub(super) fn findings(observed: &Observed) -> Option<Finding> {
     let Read::Unreadable(error) = &observed.claims else {
         return None;
@@ -18,13 +18,13 @@ pub(super) fn findings(observed: &Observed) -> Option<Finding> {
     let lacks_secret = generation::missing(observed, &uses(&observed.server))
         .next()
         .is_some();
-    if !lacks_secret && !data_home::needs_word(observed) {
+    if !lacks_secret && !data_home::needs_confirmation(observed) {
         return None;
     }
     let message = format!(
-        "The PersistentVolumeClaims cannot be read, so it is not known whether an earlier server of this name left data: {error}"
+        "The PersistentVolumeClaims cannot be read, so it is unknown whether an earlier server of this name left data: {error}"
     );
-    Some(Finding::holding(Violation {
+    Some(Finding::blocking(Violation {
         reason: reasons::VOLUME_CLAIMS_UNREADABLE,
         message,
         concern: Concern::Config,

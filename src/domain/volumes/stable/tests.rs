@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::testing;
 
 /// A running server whose pod is a minute old, with changes to its StatefulSet and its pod; `null` for no pod.
-fn judged(set: &Value, pod: &Value) -> Settled {
+fn judged(set: &Value, pod: &Value) -> Stability {
     let mut observed = testing::running("");
     let mut stateful_set = json!({
         "metadata": {"uid": "s1", "generation": 2},
@@ -29,20 +29,23 @@ fn judged(set: &Value, pod: &Value) -> Settled {
         observed.pods = Read::Found(vec![Arc::new(serde_json::from_value(there).unwrap())]);
     }
     observed.at = "2026-01-01T00:01:00Z".parse().unwrap();
-    settled(&observed)
+    stability(&observed)
 }
 
 #[test]
-fn an_old_pod_that_a_new_stateful_set_has_adopted_is_as_young_as_that() {
+fn a_pod_that_a_new_stateful_set_adopted_counts_from_the_creation_of_the_stateful_set() {
     assert_eq!(
-        judged(&made_at("2026-01-01T00:00:55Z"), &json!({})),
-        Settled::In(Duration::from_secs(5))
+        judged(&created_at("2026-01-01T00:00:55Z"), &json!({})),
+        Stability::StableIn(Duration::from_secs(5))
     );
-    assert_eq!(judged(&made_at("2026-01-01T00:00:50Z"), &json!({})), Settled::Now);
+    assert_eq!(
+        judged(&created_at("2026-01-01T00:00:50Z"), &json!({})),
+        Stability::Stable
+    );
 }
 
 #[test]
-fn of_pods_that_cannot_be_read_the_stateful_set_has_the_word() {
+fn the_stateful_set_decides_when_pods_cannot_be_read() {
     let unread = |current: &str| {
         let mut observed = testing::running("");
         let set = json!({
@@ -52,41 +55,41 @@ fn of_pods_that_cannot_be_read_the_stateful_set_has_the_word() {
         });
         observed.stateful_set = Read::Found(Arc::new(serde_json::from_value(set).unwrap()));
         observed.pods = Read::Unreadable("forbidden".into());
-        settled(&observed)
+        stability(&observed)
     };
-    assert_eq!(unread("files-b"), Settled::Now);
-    assert_eq!(unread("files-a"), Settled::NotYet);
+    assert_eq!(unread("files-b"), Stability::Stable);
+    assert_eq!(unread("files-a"), Stability::NotYet);
 }
 
-fn made_at(time: &str) -> Value {
+fn created_at(time: &str) -> Value {
     json!({"metadata": {"creationTimestamp": time}})
 }
 
 #[test]
-fn a_pod_that_stays_is_settled_ready_or_not() {
-    assert_eq!(judged(&json!({}), &json!({})), Settled::Now);
+fn a_pod_that_keeps_running_is_stable_whether_ready_or_not() {
+    assert_eq!(judged(&json!({}), &json!({})), Stability::Stable);
     let crashing = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
-    assert_eq!(judged(&json!({}), &crashing), Settled::Now);
-    let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
+    assert_eq!(judged(&json!({}), &crashing), Stability::Stable);
+    let on_delete = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
     let old = json!({"metadata": {"labels": {"controller-revision-hash": "files-a"}}});
     assert_eq!(
-        judged(&by_hand, &old),
-        Settled::Now,
-        "who updates by hand decides when"
+        judged(&on_delete, &old),
+        Stability::Stable,
+        "a user who updates manually decides when"
     );
     assert_eq!(
         judged(&json!({"spec": {"replicas": 0}}), &Value::Null),
-        Settled::Now,
+        Stability::Stable,
         "stopped"
     );
 }
 
 #[test]
-fn a_pod_that_comes_or_goes_is_not_settled() {
+fn a_pod_that_is_created_or_deleted_is_not_stable() {
     let table = [
         ("no pod yet", json!({}), Value::Null),
         (
-            "a pod that is to stop",
+            "a pod that must stop",
             json!({"spec": {"replicas": 0}}),
             json!({}),
         ),
@@ -96,17 +99,17 @@ fn a_pod_that_comes_or_goes_is_not_settled() {
             json!({}),
         ),
         (
-            "a pod that is going",
+            "a pod that is being deleted",
             json!({}),
             json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:59Z"}}),
         ),
         (
-            "a pod of the last revision",
+            "a pod of the previous revision",
             json!({}),
             json!({"metadata": {"labels": {"controller-revision-hash": "files-a"}}}),
         ),
         (
-            "a pod that will be made again",
+            "a pod that will be re-created",
             json!({}),
             json!({"status": {"phase": "Failed"}}),
         ),
@@ -117,22 +120,22 @@ fn a_pod_that_comes_or_goes_is_not_settled() {
         ),
     ];
     for (what, set, pod) in table {
-        assert_eq!(judged(&set, &pod), Settled::NotYet, "{what}");
+        assert_eq!(judged(&set, &pod), Stability::NotYet, "{what}");
     }
 }
 
 #[test]
-fn a_young_pod_is_settled_once_the_garbage_collector_has_seen_it() {
-    let after = |seconds| Settled::In(Duration::from_secs(seconds));
+fn a_young_pod_is_stable_once_the_garbage_collector_has_seen_it() {
+    let after = |seconds| Stability::StableIn(Duration::from_secs(seconds));
     let table = [
         ("2026-01-01T00:01:00Z", after(10)),
         ("2026-01-01T00:00:53Z", after(3)),
-        ("2026-01-01T00:00:50Z", Settled::Now),
+        ("2026-01-01T00:00:50Z", Stability::Stable),
         ("2026-01-01T00:01:05Z", after(15)),
         // The operator's clock is an hour slow: no reason to wait for an hour.
-        ("2026-01-01T01:01:00Z", Settled::Now),
+        ("2026-01-01T01:01:00Z", Stability::Stable),
     ];
     for (made, want) in table {
-        assert_eq!(judged(&json!({}), &made_at(made)), want, "{made}");
+        assert_eq!(judged(&json!({}), &created_at(made)), want, "{made}");
     }
 }
