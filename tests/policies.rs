@@ -1,10 +1,13 @@
 //! Admission policies and other programs that change or refuse what the operator writes.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, LimitRange, Namespace, PersistentVolumeClaim, Pod, ResourceQuota, Service,
+};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
@@ -85,6 +88,19 @@ async fn in_force<K: crate::support::Kind>(
     }
 }
 
+/// Waits until a dry run of this patch is refused.
+async fn refused<K: crate::support::Kind>(world: &World, name: &str, patch: &Patch<Value>) {
+    let params = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    let deadline = Instant::now() + wait::LONGEST;
+    while world.api::<K>().patch(name, &params, patch).await.is_ok() {
+        assert!(Instant::now() < deadline, "the policy comes into force");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
 fn image(set: &StatefulSet) -> Option<&str> {
     let pod = set.spec.as_ref()?.template.spec.as_ref()?;
     pod.containers.first()?.image.as_deref()
@@ -107,8 +123,17 @@ async fn annotate(world: &World) {
     for round in 0..4 {
         let patch = json!({"metadata": {"annotations": {"round": round.to_string()}}});
         world.merge::<DittoServer>("files", patch).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        fence(world).await;
     }
+}
+
+/// Makes one edit that changes no child, and waits until the operator has handled it, and everything before.
+async fn fence(world: &World) {
+    static NEXT: AtomicU32 = AtomicU32::new(31);
+    let interval = format!("{}s", NEXT.fetch_add(1, Ordering::Relaxed));
+    let edit = json!({"spec": {"adapterDiscovery": {"pollingInterval": interval}}});
+    world.merge::<DittoServer>("files", edit).await;
+    world.observed().await;
 }
 
 const MIRROR: &str = r#"Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{containers: [
@@ -165,18 +190,26 @@ async fn a_field_that_a_policy_rewrites_is_written_once_and_named() {
 
 #[tokio::test]
 async fn a_label_of_a_service_that_a_policy_rewrites_is_written_once() {
-    let world = World::without_operator("label").await;
-    let expression = r#"Object{metadata: Object.metadata{labels: {"instance": "team-" + object.metadata.labels["instance"]}}}"#;
+    let world = World::new("label").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let expression = r#"Object{metadata: Object.metadata{labels: {"instance": "team"}}}"#;
     let mut constraints = constraints(&world, "", "services", &["CREATE", "UPDATE"]);
     constraints["resourceRules"][0]["resourceNames"] = json!(["files-api"]);
     mutate(&world, constraints, expression).await;
-    let mut world = world;
-    // Other policies of the API server need a moment as well.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    world.start_operator().await;
-    world.create(&fixtures::minimal("files")).await;
+    in_force::<Service>(&world, "files-api", |service| {
+        service.is_ok_and(|service| {
+            service
+                .labels()
+                .get("instance")
+                .is_some_and(|value| value == "team")
+        })
+    })
+    .await;
+    let edit = json!({"spec": {"service": {"annotations": {"a": "1"}}}});
+    world.merge::<DittoServer>("files", edit).await;
     world
-        .server_until("files", "told", |server| {
+        .server_until("files", "reported", |server| {
             progressing(server, "False", "FieldOverridden")
         })
         .await;
@@ -301,6 +334,8 @@ async fn a_volume_is_added_where_a_policy_forbids_empty_directories() {
         "no emptyDir",
     )
     .await;
+    let empty = json!({"spec": {"template": {"spec": {"volumes": [{"name": "empty", "emptyDir": {}}]}}}});
+    refused::<StatefulSet>(&world, "files", &Patch::Strategic(empty)).await;
     let added = json!({"spec": {"storage": {"contentSize": "1Gi"}}});
     world.merge::<DittoServer>("files", added).await;
     let after = world.pod_other_than(pod.uid().as_deref()).await;
@@ -312,5 +347,93 @@ async fn a_volume_is_added_where_a_policy_forbids_empty_directories() {
         .clone()
         .unwrap_or_default();
     assert!(mounts.iter().any(|mount| mount.name == "content"));
-    let _: Service = world.get("files-api").await;
+}
+
+/// An edit of the configuration and the resources whose pod is refused: the old pod and its configuration stay, and the status has
+/// the words of the refusal.
+async fn keeps_the_pod(world: &World, spec: Value, words: &str) {
+    let pod: Pod = world.get("files-0").await;
+    let config: ConfigMap = world.get("files-config").await;
+    world.merge::<DittoServer>("files", json!({"spec": spec})).await;
+    let server = world
+        .server_until("files", "refused", |server| {
+            progressing(server, "True", "ApplyFailed")
+        })
+        .await;
+    let message = wait::condition(&server, "Progressing")
+        .map(|told| told.message.clone())
+        .unwrap_or_default();
+    assert!(message.contains(words), "{message}");
+    annotate(world).await;
+    let kept: Pod = world.get("files-0").await;
+    assert_eq!(kept.uid(), pod.uid());
+    assert_eq!(kept.metadata.deletion_timestamp, None);
+    assert_eq!(world.get::<ConfigMap>("files-config").await.data, config.data);
+}
+
+async fn limit_range(world: &World) {
+    let limits = json!({"metadata": {"name": "small"}, "spec": {"limits": [{"type": "Container", "max": {"cpu": "500m"}, "default": {"cpu": "100m"}, "defaultRequest": {"cpu": "100m"}}]}});
+    world
+        .create::<LimitRange>(&serde_json::from_value(limits).expect("a LimitRange"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_a_limit_range_refuses_leaves_the_old_pod_and_its_configuration() {
+    let world = World::new("limits").await;
+    limit_range(&world).await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let cpu = |amount: &str| json!({"requests": {"cpu": amount}, "limits": {"cpu": amount}});
+    let spec = json!({"resources": cpu("1"), "logging": {"level": "DEBUG"}});
+    keeps_the_pod(&world, spec, "maximum cpu usage per Container is 500m").await;
+    let before: Pod = world.get("files-0").await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"resources": cpu("400m")}}))
+        .await;
+    world.pod_other_than(before.uid().as_deref()).await;
+    world.ready("files").await;
+}
+
+#[tokio::test]
+async fn a_pod_that_a_quota_refuses_leaves_the_old_pod_and_one_that_fits_in_its_place_is_rolled_out() {
+    let world = World::new("quota").await;
+    let cpu = |amount: &str| json!({"resources": {"requests": {"cpu": amount}, "limits": {"cpu": amount}}});
+    world.create(&fixtures::server("files", cpu("500m"))).await;
+    world.ready("files").await;
+    let quota = json!({"metadata": {"name": "team"}, "spec": {"hard": {"limits.cpu": "1", "pods": "1"}}});
+    world
+        .create::<ResourceQuota>(&serde_json::from_value(quota).expect("a ResourceQuota"))
+        .await;
+    wait::until(world.api::<ResourceQuota>(), "team", "counted", |quota| {
+        let used = quota.status.as_ref().and_then(|status| status.used.as_ref());
+        used.and_then(|used| used.get("pods"))
+            .is_some_and(|pods| pods.0 == "1")
+    })
+    .await;
+    keeps_the_pod(&world, cpu("2"), "exceeded quota: team").await;
+    let before: Pod = world.get("files-0").await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": cpu("900m")}))
+        .await;
+    world.pod_other_than(before.uid().as_deref()).await;
+    world.ready("files").await;
+}
+
+#[tokio::test]
+async fn a_pod_that_pod_security_refuses_leaves_the_old_pod() {
+    let world = World::new("podsecurity").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let api: Api<Namespace> = Api::all(world.client.clone());
+    let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
+    api.patch(&world.namespace, &PatchParams::default(), &Patch::Merge(labels))
+        .await
+        .expect("a label");
+    keeps_the_pod(
+        &world,
+        json!({"securityContext": {"privileged": true}}),
+        "violates PodSecurity",
+    )
+    .await;
 }

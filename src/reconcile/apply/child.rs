@@ -144,7 +144,7 @@ impl Writer<'_> {
     }
 
     /// The outcome for a child that differs from what is desired and must not be written again now.
-    fn advised<K: Child>(&self, name: &str, live: &Live<K>, desired: &Value) -> Option<Outcome> {
+    pub(super) fn advised<K: Child>(&self, name: &str, live: &Live<K>, desired: &Value) -> Option<Outcome> {
         if self.check(live).is_err() {
             return None;
         }

@@ -8,6 +8,8 @@ pub mod merge_patch;
 mod overlay;
 mod prune;
 
+pub(super) use self::overlay::overlaid;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -17,7 +19,7 @@ use serde_json::{Value, json};
 use super::child::{Child, Live};
 use super::error::Error;
 use super::managed_fields::Reach;
-use super::stateful_set::recreate;
+use super::stateful_set::{pod_check, recreate};
 use super::writer::{Preview, Write, Writer};
 use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::params::{patch_params, post};
@@ -123,6 +125,10 @@ async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>
             writer.ask(name, live, desired).await?;
             (None, None)
         }
+        Write::AskForPod { pod, old } => {
+            pod_check::ask(writer, pod, old).await?;
+            (None, None)
+        }
         Write::Recreate { desired } => recreate(writer, name, desired).await?,
     })
 }
@@ -169,7 +175,7 @@ pub(super) async fn apply<K: Child>(
     };
     let mut pruned = match &applied {
         Ok(applied) => applied.clone(),
-        Err(_) => overlay::overlaid(&live.fields, desired),
+        Err(_) => overlaid(&live.fields, desired),
     };
     prune::prune(&mut pruned, &entries, desired, FIELD_MANAGER);
     match applied {

@@ -1,5 +1,6 @@
 //! The StatefulSet.
 
+pub(super) mod pod_check;
 pub(super) mod recreate;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::child::{self, Child, Live, Written, stamped};
 use super::drift::{self, Advice};
+use super::dry_run::overlaid;
 use super::error::Error;
 use super::prerequisites::Prerequisites;
 use super::writer::{Preview, Write, Writer};
@@ -33,23 +35,36 @@ impl Child for StatefulSet {
     }
 }
 
-/// Writes the StatefulSet. `refused` is why the API server does not accept it, if it was asked already.
+/// Whether the API server accepts the StatefulSet and its pod.
+pub(super) enum Acceptance {
+    /// Nothing was asked.
+    Unasked,
+    /// A dry run succeeded.
+    Accepted,
+    /// A dry run failed.
+    Refused(Error),
+}
+
+/// Writes the StatefulSet, unless the API server refuses it or its pod.
 pub(super) async fn apply(
     writer: &Writer<'_>,
     applied: &mut Applied,
     workload: &Workload,
     prerequisites: Prerequisites,
-    refused: Option<Error>,
+    acceptance: Acceptance,
 ) {
     let name = names::stateful_set(&writer.server.name_any());
     let before = applied.stateful_set.clone();
     let written = match workload {
         Workload::Await => return,
         workload if !prerequisites.allow(workload) => Written::without(Outcome::Skipped),
-        Workload::Run { stateful_set, .. } => match (refused, before.found()) {
-            (Some(refused), _) => refused.into(),
-            (None, live) => run(writer, &name, live, stateful_set).await,
-        },
+        Workload::Run { stateful_set, .. } => {
+            let accepted = accepted(writer, &name, before.found(), stateful_set, acceptance).await;
+            match accepted {
+                Ok(()) => run(writer, &name, before.found(), stateful_set).await,
+                Err(refused) => refused.into(),
+            }
+        }
         Workload::Hold { replicas } => scale(writer, &name, before.found(), *replicas).await,
     };
     let is_written = matches!(workload, Workload::Run { .. }) && written.outcome.is_done();
@@ -61,6 +76,29 @@ pub(super) async fn apply(
     if is_written {
         pod::replace_stuck(writer, applied).await;
     }
+}
+
+/// Asks about the pod before a rollout, if that was not done with the configuration.
+async fn accepted(
+    writer: &Writer<'_>,
+    name: &str,
+    live: Option<&Arc<StatefulSet>>,
+    desired: &StatefulSet,
+    acceptance: Acceptance,
+) -> Result<(), Error> {
+    let live = match (acceptance, live) {
+        (Acceptance::Refused(refused), _) => return Err(refused),
+        (Acceptance::Accepted, _) | (Acceptance::Unasked, None) => return Ok(()),
+        (Acceptance::Unasked, Some(live)) => Live::cached(live)?,
+    };
+    let desired = stamped(desired)?;
+    let is_written = writer.check(&live).is_ok()
+        && !writer.is_current(&live, &desired)
+        && writer.advised(name, &live, &desired).is_none();
+    if is_written {
+        pod_check::check(writer, &live, &overlaid(&live.fields, &desired)).await?;
+    }
+    Ok(())
 }
 
 async fn run(

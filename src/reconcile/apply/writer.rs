@@ -9,6 +9,7 @@
 use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Api, ResourceExt};
@@ -19,7 +20,7 @@ use super::child::{Child, Live};
 use super::dry_run::{self, Plan, Planned};
 use super::error::Error;
 use super::managed_fields::Reach;
-use super::stateful_set::recreate;
+use super::stateful_set::{pod_check, recreate};
 use crate::api::DittoServer;
 use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::errors;
@@ -55,6 +56,8 @@ pub(super) enum Write<'a, K> {
         live: &'a Live<StatefulSet>,
         desired: &'a Value,
     },
+    /// Asks whether the API server accepts a pod in the place of another one.
+    AskForPod { pod: &'a Value, old: &'a Pod },
     /// Deletes a StatefulSet without its pod, and creates it with other claim templates.
     Recreate { desired: &'a Value },
 }
@@ -187,6 +190,7 @@ impl<'a> Writer<'a> {
                 deleted.map_err(Error::call("delete"))?.left()
             }
             Write::Ask { live, desired } => return self.ask(name, live, desired).await.map(|()| None),
+            Write::AskForPod { pod, old } => return pod_check::ask(self, pod, old).await.map(|()| None),
             Write::Recreate { desired } => {
                 self.confirm_server().await?;
                 Some(recreate::recreate(self, name, desired).await?)
@@ -287,8 +291,9 @@ impl<'a> Writer<'a> {
         live: &Live<StatefulSet>,
         desired: &Value,
     ) -> Result<(), Error> {
-        let Err(refused) = recreate::merged(self, name, live, desired).await else {
-            return Ok(());
+        let refused = match recreate::merged(self, name, live, desired).await {
+            Ok(merged) => return pod_check::check(self, live, &merged).await,
+            Err(refused) => refused,
         };
         let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
         let body = recreate::with_live_templates(&live, desired);
