@@ -64,7 +64,7 @@ fn phrases(right: &Right) -> Vec<String> {
         // For a Secret, the message of the API server is not shown: it may quote the object.
         ("create", "secrets") => "Secret files-jwt-secret: create failed: Forbidden",
         ("patch", "secrets") => "Secret files-jwt-secret: update failed: Forbidden",
-        ("get", "secrets") => "check that the operator may get Secrets",
+        ("get", "secrets") => "Check that the operator may get Secrets",
         // Admission uses a different message.
         ("update", "dittoservers/finalizers") => {
             "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"

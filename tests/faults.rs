@@ -1,5 +1,8 @@
 //! The operator keeps working when parts of the cluster fail.
 
+use std::path::Path;
+use std::process::Command;
+
 use dittofs_operator::api;
 use dittofs_operator::api::{DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -267,4 +270,64 @@ async fn one_stored_server_that_does_not_parse_does_not_delay_the_others() {
         .await
         .expect("it can be deleted");
     wait::until_gone(servers, "bad", bad.metadata.uid).await;
+}
+
+/// Stops etcd and the API server, copies a folder over another one, and starts them again.
+async fn copy_while_stopped(world: &World, from: &Path, to: &Path) {
+    let control_plane = world.control_plane();
+    for component in [Component::ApiServer, Component::Etcd] {
+        control_plane.stop(component).await.expect("it stops");
+    }
+    let _ = std::fs::remove_dir_all(to);
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.expect("cp runs").success());
+    for component in [Component::Etcd, Component::ApiServer] {
+        control_plane.start_component(component).await.expect("it starts");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_continues_in_the_older_history_of_a_restored_etcd() {
+    let mut world = own_world("restored").await;
+    percona::install_crd(&world.client)
+        .await
+        .expect("the CRD is installed");
+    world.start_operator().await;
+    world.create(&fixtures::minimal("before")).await;
+    wait::until(world.api::<StatefulSet>(), "before", "there", |_| true).await;
+    let kubeconfig = world.control_plane().kubeconfig();
+    let folder = kubeconfig.parent().expect("a folder");
+    let (data, backup) = (folder.join("etcd"), folder.join("etcd-backup"));
+    copy_while_stopped(&world, &data, &backup).await;
+
+    // The history that will be lost has higher versions than the new one will have for long.
+    world.create(&fixtures::minimal("lost")).await;
+    wait::until(world.api::<StatefulSet>(), "lost", "there", |_| true).await;
+    for number in 0..100 {
+        let edit = json!({"metadata": {"annotations": {"n": number.to_string()}}});
+        world.merge::<ConfigMap>("before-config", edit).await;
+    }
+    copy_while_stopped(&world, &backup, &data).await;
+
+    let lost = world.api::<DittoServer>().get_opt("lost").await;
+    assert!(lost.expect("an answer").is_none());
+    world.create(&fixtures::minimal("after")).await;
+    wait::until(world.api::<StatefulSet>(), "after", "there", |_| true).await;
+    let uid = world.get::<ConfigMap>("before-config").await.metadata.uid;
+    world.delete::<ConfigMap>("before-config").await;
+    wait::until(
+        world.api::<ConfigMap>(),
+        "before-config",
+        "created again",
+        |config| config.meta().uid != uid,
+    )
+    .await;
+    world.create(&fixtures::minimal("lost")).await;
+    wait::until(
+        world.api::<StatefulSet>(),
+        "lost",
+        "created in the new history",
+        |_| true,
+    )
+    .await;
 }

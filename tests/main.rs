@@ -24,6 +24,7 @@ mod kstatus;
 mod leader;
 mod metrics;
 mod model;
+mod namespaces;
 #[cfg(feature = "otel")]
 mod otel;
 mod packaging;
@@ -31,6 +32,7 @@ mod pause;
 mod plugin;
 mod policies;
 mod proxy;
+mod reads;
 mod reclaim;
 mod restarts;
 mod rollouts;

@@ -432,7 +432,7 @@ async fn a_pod_that_pod_security_refuses_leaves_the_old_pod() {
         .expect("a label");
     keeps_the_pod(
         &world,
-        json!({"securityContext": {"privileged": true}}),
+        json!({"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}),
         "violates PodSecurity",
     )
     .await;

@@ -25,10 +25,15 @@ if (status.observedGeneration or -1) < (metadata.generation or 0) then
 end
 
 local ready, progressing, stalled = condition("Ready"), condition("Progressing"), condition("Stalled")
+local available = condition("Available")
 
 -- The server may still work, but it needs manual action. kstatus (Flux) reports Failed for the same condition.
 if stalled.status == "True" then
   return result("Degraded", stalled.message)
+end
+-- A pause does not make a server healthy: its pod may crash meanwhile.
+if progressing.reason == "Paused" and available.status == "False" then
+  return result("Degraded", available.message)
 end
 if progressing.reason == "Paused" then
   return result("Suspended", progressing.message)

@@ -11,6 +11,11 @@ use super::{DittoServer, defaults};
 /// First line of the generated file.
 const HEADER: &str = "# Generated from src/api by `make generate`. Do not edit.\n";
 
+/// Maximum length of a text without a limit of its own: the size of all annotations of an object.
+const MAX_TEXT: i64 = 262_144;
+/// Maximum number of items of a list, or entries of a map, without a limit of its own.
+const MAX_ITEMS: i64 = 1024;
+
 /// The `CustomResourceDefinition` of `DittoServer`.
 #[must_use]
 pub fn crd() -> CustomResourceDefinition {
@@ -54,13 +59,26 @@ fn finish(root: &mut JSONSchemaProps) {
     root.properties
         .get_or_insert_default()
         .insert("metadata".to_owned(), metadata);
-    if let Some(status) = root
-        .properties
-        .as_mut()
-        .and_then(|properties| properties.get_mut("status"))
-    {
+    let properties = root.properties.get_or_insert_default();
+    if let Some(spec) = properties.get_mut("spec") {
+        limit(spec);
+    }
+    if let Some(status) = properties.get_mut("status") {
         status.default = Some(JSON(json!({"observedGeneration": defaults::OBSERVED_GENERATION})));
     }
+}
+
+/// Limits every text, list and map in the spec that has no limit of its own, so that no write can make a rule or the operator expensive.
+fn limit(schema: &mut JSONSchemaProps) {
+    match schema.type_.as_deref() {
+        Some("string") if schema.enum_.is_none() => drop(schema.max_length.get_or_insert(MAX_TEXT)),
+        Some("array") => drop(schema.max_items.get_or_insert(MAX_ITEMS)),
+        Some("object") if schema.additional_properties.is_some() => {
+            schema.max_properties.get_or_insert(MAX_ITEMS);
+        }
+        _ => {}
+    }
+    for_each_child(schema, limit);
 }
 
 /// Removes `nullable`, which the derive sets on every `Option`. Without it the API server treats `null` as absent and sets the
@@ -74,18 +92,20 @@ fn tidy(schema: &mut JSONSchemaProps) {
             .collect();
         *description = paragraphs.join("\n\n");
     }
-    for property in schema
+    for_each_child(schema, tidy);
+}
+
+fn for_each_child(schema: &mut JSONSchemaProps, change: fn(&mut JSONSchemaProps)) {
+    schema
         .properties
         .iter_mut()
         .flat_map(|properties| properties.values_mut())
-    {
-        tidy(property);
-    }
+        .for_each(change);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
-        tidy(items);
+        change(items);
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = schema.additional_properties.as_mut() {
-        tidy(values);
+        change(values);
     }
 }
 
@@ -197,6 +217,53 @@ mod tests {
             "status.conditions[].type",
         ];
         assert_eq!(found, wanted.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn every_text_list_and_map_in_the_spec_has_a_limit_and_a_small_one_if_it_has_a_rule() {
+        walk(&root()["properties"]["spec"], "spec", &mut |path, schema| {
+            let keyword = match schema["type"].as_str() {
+                Some("string") if schema.get("enum").is_none() => "maxLength",
+                Some("array") => "maxItems",
+                Some("object") if schema.get("additionalProperties").is_some() => "maxProperties",
+                _ => return,
+            };
+            let limit = schema[keyword].as_u64();
+            assert!(limit.is_some(), "{path} has no {keyword}");
+            let has_rule = schema.get("x-kubernetes-validations").is_some();
+            assert!(!has_rule || limit <= Some(4096), "{path}: {limit:?}");
+        });
+    }
+
+    #[test]
+    fn every_int32_in_the_spec_has_limits_with_which_it_parses() {
+        walk(&root()["properties"]["spec"], "spec", &mut |path, schema| {
+            if schema["format"] != "int32" {
+                return;
+            }
+            let limits = ["minimum", "maximum"].map(|keyword| schema[keyword].as_f64());
+            let parses = |limit: &Option<f64>| limit.is_some_and(|limit| limit.abs() <= f64::from(i32::MAX));
+            assert!(limits.iter().all(parses), "{path}: {limits:?}");
+        });
+    }
+
+    #[test]
+    fn every_rule_limits_a_quantity_before_it_parses_it() {
+        walk(&root(), "", &mut |path, schema| {
+            for rule in schema["x-kubernetes-validations"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                let rule = rule["rule"].as_str().unwrap();
+                assert!(!rule.contains("isQuantity("), "{path}: {rule}");
+                let guard = rule.find(".matches('^").unwrap_or(usize::MAX);
+                assert!(
+                    rule.find("quantity(").is_none_or(|call| guard < call),
+                    "{path}: {rule}"
+                );
+            }
+        });
     }
 
     #[test]

@@ -219,8 +219,8 @@ pub struct PerconaBackupSpec {
     #[x_kube(validation = rules::cron_schedule())]
     pub incr_schedule: Option<String>,
 
-    /// Number of days for which full backups are kept. Default: 7.
+    /// Number of days for which full backups are kept, 1 to 36500. Default: 7.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("default" = defaults::BACKUP_RETENTION_DAYS), range(min = 1))]
+    #[schemars(extend("default" = defaults::BACKUP_RETENTION_DAYS), range(min = 1, max = 36500))]
     pub retention_days: Option<i32>,
 }

@@ -123,6 +123,12 @@ impl DittoServerSpec {
         self.cert_secret_name().is_some() || self.control_plane.as_ref().is_some_and(|api| api.tls)
     }
 
+    /// Whether the spec asks for TLS, but has no certificate: `tls` alone does not enable it.
+    #[must_use]
+    pub fn tls_without_certificate(&self) -> bool {
+        self.cert_secret_name().is_none() && self.control_plane.as_ref().is_some_and(|api| api.tls)
+    }
+
     /// Type of the Service `<cr>-api`. The Go operator's code has the fallback `LoadBalancer`, but the API server has always set
     /// the default `ClusterIP` at its first write.
     #[must_use]

@@ -8,6 +8,7 @@
 //! | [`spec`], [`storage`], [`database`], [`identity`], [`network`], [`observability`], [`snapshots`] | the spec |
 //! | [`status`] | the status |
 //! | [`defaults`], [`effective`] | every default, and the effective value of each field |
+//! | [`annotations`] | annotations that turn something on |
 //! | [`names`] | names of children, label and annotation keys |
 //! | [`percona`] | the part of `PerconaPGCluster` that the operator writes and reads |
 //! | [`duration`] | durations in Go's notation |
@@ -16,6 +17,7 @@
 //! | [`admission`] | evaluates the validation rules without a cluster |
 
 pub mod admission;
+pub mod annotations;
 pub mod crd;
 pub mod database;
 pub mod defaults;
@@ -37,6 +39,7 @@ pub mod status;
 pub mod storage;
 
 pub use admission::{Admission, SchemaViolation};
+pub use annotations::Switch;
 pub use crd::{crd, crd_yaml};
 pub use database::{
     DatabaseBackend, DatabaseSpec, DatabaseType, Hibernate, PerconaBackupSpec, PerconaImages, PerconaSpec,

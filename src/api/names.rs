@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 pub const GROUP: &str = "dittofs.dittofs.com";
 /// Finalizer on a `DittoServer`.
 pub const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
-/// Annotation with which a user protects a server, with the value [`PROTECTED`]. The API server then refuses its deletion.
+/// Annotation with which a user protects a server, with the value `enabled`. The API server then refuses its deletion.
 pub const DELETION_PROTECTION_ANNOTATION: &str = "dittofs.dittofs.com/deletion-protection";
-/// Value of [`DELETION_PROTECTION_ANNOTATION`].
-pub const PROTECTED: &str = "enabled";
 /// Annotation with which a user pauses a server, with the value `true`. The operator then only writes the status.
 pub const PAUSED_ANNOTATION: &str = "dittofs.dittofs.com/paused";
 /// Annotation with which a user requests new generated Secrets: each new value is one request.

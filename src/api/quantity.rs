@@ -3,7 +3,7 @@
 //! Grammar: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>. The crate for
 //! this (`kube_quantity`) follows k8s-openapi releases late, and types of two k8s-openapi versions do not mix.
 
-/// The value in billionths (10⁻⁹ of a byte, a core, …), or `None` if `text` is not a quantity.
+/// The value in billionths (10⁻⁹ of a byte, a core, …). `None` if `text` is not a quantity, or is too large for `i128`.
 ///
 /// A fraction below one billionth is rounded up, as the API server does.
 #[must_use]
@@ -31,7 +31,9 @@ fn scaled(digits: &str, suffix: &str) -> Option<i128> {
     }
     let mantissa: i128 = format!("{whole}{fraction}").parse().ok()?;
     let (factor, exponent) = scale(suffix)?;
-    let exponent = exponent + 9 - i32::try_from(fraction.len()).ok()?;
+    let exponent = exponent
+        .checked_add(9)?
+        .checked_sub(i32::try_from(fraction.len()).ok()?)?;
     let product = mantissa.checked_mul(factor)?;
     let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
     if exponent >= 0 {
@@ -93,14 +95,27 @@ mod tests {
 
     #[test]
     fn text_that_is_not_a_quantity_is_refused() {
-        for text in ["", "Gi", "1GB", "1 Gi", "1.2.3", "--1", "e", "1e", "one"] {
+        for text in [
+            "",
+            "Gi",
+            "1GB",
+            "1 Gi",
+            "1.2.3",
+            "--1",
+            "e",
+            "1e",
+            "one",
+            "1e2147483647",
+            "1e-2147483648",
+            "1e99999999999",
+        ] {
             assert_eq!(nanos(text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_text_panics(text in ".{0,40}") {
+        fn no_text_panics(text in "([-+]?[0-9]{1,3}[.]?[0-9]{0,3}[eE][-+]?[0-9]{1,12}|.{0,40})") {
             let _ = nanos(&text);
         }
 

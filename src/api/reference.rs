@@ -18,13 +18,13 @@ const FOR_USERS: [[&str; 4]; 4] = [
         "DittoServer",
         names::PAUSED_ANNOTATION,
         "`true`",
-        "The operator only writes the status, and lists there what it would change. See [upgrades](upgrades.md).",
+        "The operator only writes the status, and lists there what it would change. Every value but `false` does this. See [upgrades](upgrades.md).",
     ],
     [
         "DittoServer",
         names::DELETION_PROTECTION_ANNOTATION,
         "`enabled`",
-        "The API server refuses to delete the server. This needs the policy in `config/admission`. See [lifecycle](lifecycle.md).",
+        "The API server refuses to delete the server. Every value but `false` does this. It needs the policy in `config/admission`. See [lifecycle](lifecycle.md).",
     ],
     [
         "DittoServer",

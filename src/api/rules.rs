@@ -17,7 +17,9 @@ pub mod percona;
 use kube::core::{Message, Rule};
 
 use super::defaults::{API_PORT, METRICS_PORT, SQLITE_PATH};
-use formats::{ABOVE_ZERO, ABSOLUTE_FILE, COUNTABLE, GO_DURATION, IMAGE, SERVER_PORTS, SUBDOMAIN};
+use formats::{
+    ABOVE_ZERO, ABSOLUTE_FILE, CHEAP_QUANTITY, COUNTABLE, GO_DURATION, IMAGE, SERVER_PORTS, SUBDOMAIN,
+};
 
 use super::names::{CONTENT_MOUNT, CONTROL_PLANE_MOUNT, METADATA_MOUNT};
 
@@ -103,15 +105,22 @@ pub fn volume_size() -> Rule {
 /// Any size above zero.
 pub fn positive_quantity() -> Rule {
     field(
-        format!("self == '' || (isQuantity(self) && {COUNTABLE})"),
+        format!("self == '' || (self.matches('{CHEAP_QUANTITY}') && {COUNTABLE})"),
         "must be a size above zero and below 8Ei, for example 10Gi",
+    )
+}
+
+/// `new` is not a smaller quantity than `old`. Text that is not a quantity, or is expensive to parse, is not compared.
+fn not_smaller(new: &str, old: &str) -> String {
+    format!(
+        "!{new}.matches('{CHEAP_QUANTITY}') || !{old}.matches('{CHEAP_QUANTITY}') || quantity({new}).compareTo(quantity({old})) >= 0"
     )
 }
 
 /// A volume cannot shrink. Sizes are compared as quantities: 1024Mi equals 1Gi.
 pub fn never_shrinks() -> Rule {
     transition(
-        "!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0",
+        &not_smaller("self", "oldSelf"),
         "'cannot shrink from ' + oldSelf + ' to ' + self + ', because volumes can only grow: set it to ' + oldSelf + ' or more'",
     )
 }

@@ -64,7 +64,7 @@ pub fn local_object_reference(_generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// `ResourceRequirements`, with Kubernetes' pattern for quantities.
+/// `ResourceRequirements`, with a pattern for quantities.
 pub fn resource_requirements(_generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -72,11 +72,13 @@ pub fn resource_requirements(_generator: &mut SchemaGenerator) -> Schema {
             "limits": {
                 "type": "object",
                 "additionalProperties": quantity(),
+                "maxProperties": 64,
                 "description": "Maximum amount of each resource, for example `memory: 1Gi`.",
             },
             "requests": {
                 "type": "object",
                 "additionalProperties": quantity(),
+                "maxProperties": 64,
                 "description": "Amount of each resource that the scheduler reserves. Absent: equal to `limits`.",
             },
             "claims": {
@@ -97,17 +99,20 @@ pub fn resource_requirements(_generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A quantity, as the generators of Kubernetes describe it.
+/// A quantity. Other than in the generators of Kubernetes, digits and exponent are limited: the API server parses the quantity
+/// again in the StatefulSet, and for `1e2147483647` it would compute for half a minute.
 fn quantity() -> Schema {
     json_schema!({
         "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "maxLength": 40,
         "pattern": QUANTITY_PATTERN,
         "x-kubernetes-int-or-string": true,
     })
 }
 
-/// Kubernetes' pattern for quantities, as controller-gen writes it.
-const QUANTITY_PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+/// The pattern of controller-gen for quantities, with at most two digits in the exponent.
+const QUANTITY_PATTERN: &str =
+    r"^[-+]?([0-9]{1,20}(\.[0-9]{0,12})?|\.[0-9]{1,12})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
 
 /// Conditions: a list-map by `type`, with the validations of `metav1.Condition`.
 pub fn conditions(_generator: &mut SchemaGenerator) -> Schema {

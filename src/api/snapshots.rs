@@ -21,7 +21,7 @@ pub struct SnapshotPolicySpec {
 
     /// Maximum number of snapshots that are kept. 0 or absent: no maximum number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub keep_last: Option<i32>,
 
     /// Age at which a snapshot is deleted, as a Go duration, for example `720h`. Absent: no maximum age.

@@ -139,10 +139,10 @@ pub struct DittoServerSpec {
     #[schemars(schema_with = "schema::resource_requirements")]
     pub resources: Option<ResourceRequirements>,
 
-    /// Seconds that the pod has to stop, at least 36: the server is asked to stop after five seconds, and needs thirty
+    /// Seconds that the pod has to stop, 36 to 86400: the server is asked to stop after five seconds, and needs thirty
     /// to drain its connections. Default: 105.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 36))]
+    #[schemars(range(min = 36, max = 86400))]
     pub termination_grace_period_seconds: Option<i64>,
 
     /// Security context of the server container. Absent fields have the defaults of the Pod Security level
@@ -170,18 +170,6 @@ impl<'de> Deserialize<'de> for DittoServerSpec {
 
         let present = Option::<Present>::deserialize(deserializer)?;
         Ok(present.map(|Present(spec)| spec).unwrap_or_default())
-    }
-}
-
-/// Settings in the metadata.
-impl DittoServer {
-    /// Whether the server is paused. A pause does not block its deletion.
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        let annotations = self.metadata.annotations.as_ref();
-        annotations
-            .and_then(|annotations| annotations.get(super::names::PAUSED_ANNOTATION))
-            .is_some_and(|value| value == "true")
     }
 }
 

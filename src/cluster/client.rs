@@ -1,11 +1,13 @@
-//! Clients of the API server: one for calls, one for watches, one for the Lease.
+//! Clients of the API server: one for calls, some for watches, one for the Lease.
 
 pub mod counting;
 pub mod errors;
+mod first_call;
 pub mod gate;
 pub mod params;
 mod route;
 pub mod socket;
+mod watches;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use std::time::Duration;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_timeout::TimeoutConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::client::legacy::Builder;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -28,18 +32,16 @@ use tower::{BoxError, ServiceBuilder};
 use self::counting::CountLayer;
 use self::gate::{Gate, GateLayer};
 use self::route::Route;
+pub use self::watches::WatchClients;
 use crate::base::metrics::Metrics;
-use crate::cluster::watch_age::WatchAges;
 
 /// Deadline of every call except watches, retries included. kube has no default deadline.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
-/// Time within which the API server must start to answer a list or a watch.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 /// Deadline for a connection to the API server.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Read timeout of a watch. Longer than the time after which the API server ends a watch (`watch.rs`), so it affects only dead
-/// connections.
-const WATCH_SILENCE: Duration = Duration::from_secs(200);
+/// Interval of pings on a connection with HTTP/2, and the deadline for their answers: a dead connection ends within a minute.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Finds the configuration of the client: the given kubeconfig; or the one that kubectl would use; or the pod's service
 /// account. A context needs a kubeconfig.
@@ -72,7 +74,13 @@ pub fn for_calls(config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::R
     let service = ServiceBuilder::new()
         .layer(GateLayer(gate.clone()))
         .layer(TimeoutLayer::new(CALL_DEADLINE))
-        .service(stack(config, gate, CALL_DEADLINE, counting(metrics))?);
+        .service(stack(
+            config,
+            gate,
+            CALL_DEADLINE,
+            counting(metrics),
+            Protocol::Http1,
+        )?);
     Ok(ClientBuilder::new(service, namespace).build())
 }
 
@@ -82,22 +90,6 @@ pub fn for_calls(config: Config, gate: &Gate, metrics: &Arc<Metrics>) -> kube::R
 /// When the configuration is invalid.
 pub fn for_a_command(config: Config) -> kube::Result<Client> {
     for_calls(config, &Gate::always_open(), &Arc::default())
-}
-
-/// A client for watches: it has no deadline for the whole answer, because the API server ends each watch.
-///
-/// # Errors
-/// As [`for_calls`].
-pub fn for_watches(config: Config, metrics: &Arc<Metrics>, ages: &WatchAges) -> kube::Result<Client> {
-    let namespace = config.default_namespace.clone();
-    let count = CountLayer {
-        ages: Some(ages.clone()),
-        ..counting(metrics)
-    };
-    let service = ServiceBuilder::new()
-        .layer(TimeoutLayer::new(ANSWER_DEADLINE))
-        .service(stack(config, &Gate::always_open(), WATCH_SILENCE, count)?);
-    Ok(ClientBuilder::new(service, namespace).build())
 }
 
 /// A client for the Lease: every call ends within `deadline`, and the client retries none.
@@ -110,15 +102,30 @@ pub fn for_the_lease(mut config: Config, deadline: Duration, metrics: &Arc<Metri
     let namespace = config.default_namespace.clone();
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(deadline))
-        .service(stack(config, &Gate::always_open(), deadline, counting(metrics))?);
+        .service(stack(
+            config,
+            &Gate::always_open(),
+            deadline,
+            counting(metrics),
+            Protocol::Http1,
+        )?);
     Ok(ClientBuilder::new(service, namespace).build())
 }
 
 fn counting(metrics: &Arc<Metrics>) -> CountLayer {
     CountLayer {
         metrics: Arc::clone(metrics),
-        ages: None,
+        health: None,
     }
+}
+
+/// The version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    /// HTTP/1.1: one request at a time on each connection.
+    Http1,
+    /// HTTP/2 if the API server, or the proxy in front of it, offers it: many requests on one connection.
+    Negotiated,
 }
 
 /// The layers that all clients share, from the retries to the socket. kube's own builder accepts no connector, but the gate must
@@ -128,10 +135,11 @@ fn stack(
     gate: &Gate,
     silence: Duration,
     count: CountLayer,
+    protocol: Protocol,
 ) -> kube::Result<BoxCloneSyncService<Request<Body>, Response<Incoming>, BoxError>> {
     set_user_agent(&mut config);
     let route = Route::of(&config, gate)?;
-    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(route)?);
+    let mut connector = TimeoutConnector::new(tls(&config, route, protocol)?);
     connector.set_connect_timeout(Some(
         config
             .connect_timeout
@@ -140,7 +148,7 @@ fn stack(
     ));
     connector.set_read_timeout(Some(silence));
     connector.set_write_timeout(Some(CALL_DEADLINE));
-    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let http = builder(protocol).build(connector);
     let retries = config
         .default_retry
         .then(|| RetryLayer::new(RetryPolicy::server_retry()));
@@ -153,6 +161,36 @@ fn stack(
         .map_err(BoxError::from)
         .service(http);
     Ok(BoxCloneSyncService::new(service))
+}
+
+/// TLS to the API server. kube's own connector offers HTTP/1.1 only.
+fn tls(config: &Config, route: Route, protocol: Protocol) -> kube::Result<HttpsConnector<Route>> {
+    if protocol == Protocol::Http1 {
+        return config.rustls_https_connector_with_connector(route);
+    }
+    let builder = HttpsConnectorBuilder::new()
+        .with_tls_config(config.rustls_client_config()?)
+        .https_or_http();
+    let builder = match &config.tls_server_name {
+        Some(name) => {
+            let name = name.clone().try_into();
+            let name = name.map_err(|error| kube::Error::Service(BoxError::from(error)))?;
+            builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+        }
+        None => builder,
+    };
+    Ok(builder.enable_all_versions().wrap_connector(route))
+}
+
+fn builder(protocol: Protocol) -> Builder {
+    let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    if protocol == Protocol::Negotiated {
+        builder
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(PING_DEADLINE);
+    }
+    builder
 }
 
 /// Sets the User-Agent, which the API server's audit log and metrics show.

@@ -1,7 +1,7 @@
 //! Reads the Secrets that servers refer to, and no others.
 //!
 //! The *metadata* of all Secrets is watched, so that a new, changed or deleted Secret is noticed immediately. The data is read only
-//! if a server refers to the Secret, and read again only if its resourceVersion has changed.
+//! if a server refers to the Secret, and read again only if its resourceVersion has changed, or after the watch was interrupted.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,11 +21,13 @@ type Key = (String, String);
 pub struct SecretReader {
     client: Client,
     metadata: Cache<PartialObjectMeta<Secret>>,
-    read: Arc<Mutex<HashMap<Key, Version>>>,
+    read: Arc<Mutex<HashMap<Key, CachedSecret>>>,
 }
 
-struct Version {
+struct CachedSecret {
     resource_version: Option<String>,
+    /// The epoch of the metadata cache. After a new list, the same resourceVersion may be of another history.
+    epoch: u64,
     data: SecretData,
 }
 
@@ -99,8 +101,9 @@ impl SecretReader {
         let resource_version = secret.metadata.resource_version.clone();
         self.versions().insert(
             key,
-            Version {
+            CachedSecret {
                 resource_version,
+                epoch: self.metadata.epoch(),
                 data: data.clone(),
             },
         );
@@ -110,10 +113,12 @@ impl SecretReader {
     fn remembered(&self, key: &Key, resource_version: Option<&str>) -> Option<SecretData> {
         let versions = self.versions();
         let version = versions.get(key)?;
-        (version.resource_version.as_deref() == resource_version).then(|| version.data.clone())
+        let is_current =
+            version.resource_version.as_deref() == resource_version && version.epoch == self.metadata.epoch();
+        is_current.then(|| version.data.clone())
     }
 
-    fn versions(&self) -> MutexGuard<'_, HashMap<Key, Version>> {
+    fn versions(&self) -> MutexGuard<'_, HashMap<Key, CachedSecret>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

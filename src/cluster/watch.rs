@@ -15,6 +15,7 @@ mod failure;
 mod scope;
 mod writer;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use kube::Api;
@@ -26,6 +27,7 @@ use self::scope::ScopeWatch;
 use self::writer::CacheWriter;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, Cached};
+use crate::cluster::watch_health::WatchHealth;
 
 /// Time limit of a watch, in seconds; then the API server ends it. Below 200: a NAT or a load balancer may drop an idle connection
 /// without notice, and the client notices that only when the watch should have ended.
@@ -35,8 +37,9 @@ const WATCH_SECONDS: u32 = 180;
 pub enum Notice<'a, K> {
     /// This object was added, changed or deleted.
     Object(&'a K),
-    /// There is a new list, or the watch started or stopped working: any object of this kind may have changed.
-    All,
+    /// The watch of this scope (a namespace, or `None` for all of them) started or stopped working: what is known of all of its
+    /// objects may have changed.
+    Scope(Option<&'a str>),
 }
 
 /// What to watch, and how.
@@ -49,6 +52,8 @@ pub struct Watch<K> {
     pub trim: fn(&mut K),
     /// Counts the restarts.
     pub metrics: Arc<Metrics>,
+    /// Shows which watches fail.
+    pub health: WatchHealth,
 }
 
 /// Starts the tasks. They end when `stop` is cancelled.
@@ -63,12 +68,13 @@ pub fn start<K: Cached>(
     let scopes: Vec<Option<String>> = watch.apis.iter().map(|(scope, _)| scope.clone()).collect();
     let cache = Cache::new(store, &scopes);
     watch.metrics.watch_started(&kind::<K>());
-    let writer = Arc::new(CacheWriter::new(
-        writer,
-        cache.clone(),
-        Box::new(listener),
-        watch.metrics,
-    ));
+    let writer = Arc::new(CacheWriter {
+        writer: writer.into(),
+        cache: cache.clone(),
+        listener: Box::new(listener),
+        metrics: watch.metrics,
+        health: watch.health,
+    });
     for (scope, api) in watch.apis {
         let config = watcher::Config {
             label_selector: watch.labels.clone(),
@@ -81,6 +87,6 @@ pub fn start<K: Cached>(
     cache
 }
 
-fn kind<K: Cached>() -> String {
-    K::kind(&()).into_owned()
+fn kind<K: Cached>() -> Cow<'static, str> {
+    K::kind(&())
 }

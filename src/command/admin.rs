@@ -1,11 +1,11 @@
 //! The admin servers: `/healthz` and `/readyz` on one address, `/metrics` on another.
 
 pub mod access;
+mod server;
 pub mod tls;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,12 +20,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::access::{Reviewer, ScrapeAccess};
+use self::tls::Certificates;
 use crate::base::metrics::Metrics;
-use crate::cluster::watch_age::WatchAges;
+use crate::cluster::watch_health::WatchHealth;
 
-/// Time without an answer after which a watch is stale. The API server ends each watch after three minutes, so several attempts
-/// have failed by then.
-const STALE: Duration = Duration::from_secs(600);
 /// The content type that Prometheus requests.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -35,9 +33,6 @@ pub enum Error {
     /// The address cannot be used.
     #[error("cannot listen on {0}: {1}; set another address with --{2}, or 0 to disable the server")]
     Bind(SocketAddr, std::io::Error, &'static str),
-    /// The server failed.
-    #[error("the admin server failed: {0}")]
-    Serve(std::io::Error),
     /// The certificate of `/metrics` cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::Error),
@@ -46,33 +41,30 @@ pub enum Error {
 /// The state that the probes report.
 #[derive(Clone)]
 pub struct Health {
-    /// True once the caches have synced.
+    /// True once the operator is ready.
     pub ready: watch::Receiver<bool>,
-    /// The time of the last answer to each watch.
-    pub watches: WatchAges,
+    /// The health of the watches.
+    pub watches: WatchHealth,
 }
 
 impl Health {
-    fn readyz(&self) -> (StatusCode, &'static str) {
-        if *self.ready.borrow() {
+    /// Ready once the caches have synced, except in namespaces that cannot be read. The text names what cannot be read.
+    fn readyz(&self) -> (StatusCode, String) {
+        let (status, summary) = if *self.ready.borrow() {
             (StatusCode::OK, "ok")
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, "caches have not synced yet")
-        }
+        };
+        let mut lines = vec![summary.to_owned()];
+        lines.extend(self.watches.problems());
+        (status, lines.join("\n"))
     }
+}
 
-    fn healthz(&self, now: Instant) -> (StatusCode, String) {
-        let stale = self.watches.stale(STALE, now);
-        if stale.is_empty() {
-            (StatusCode::OK, "ok".into())
-        } else {
-            let what = format!(
-                "the API server has not answered these watches for {STALE:?}: {}",
-                stale.join(", ")
-            );
-            (StatusCode::SERVICE_UNAVAILABLE, what)
-        }
-    }
+/// Live as long as the process answers. It does not depend on the API server: a restart of the operator does not help when the API
+/// server is away.
+async fn healthz() -> &'static str {
+    "ok"
 }
 
 /// Serves the probes until `stop` is cancelled.
@@ -83,19 +75,14 @@ pub async fn serve_probes(address: SocketAddr, health: Health, stop: Cancellatio
     let listener = bind(address, "bind-address").await?;
     tracing::info!(%address, "serving /healthz and /readyz");
     let router = Router::new()
-        .route(
-            "/healthz",
-            get(|State(health): State<Health>| async move { health.healthz(Instant::now()) }),
-        )
+        .route("/healthz", get(healthz))
         .route(
             "/readyz",
             get(|State(health): State<Health>| async move { health.readyz() }),
         )
         .with_state(health);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(Error::Serve)
+    server::serve(listener, router, None, &stop).await;
+    Ok(())
 }
 
 /// How `/metrics` is protected.
@@ -120,18 +107,14 @@ pub async fn serve_metrics(
     tracing::info!(%address, secure = protection.is_some(), "serving /metrics");
     let router = Router::new().route("/metrics", get(scrape)).with_state(metrics);
     let Some(protection) = protection else {
-        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        return server.await.map_err(Error::Serve);
+        server::serve(listener, router, None, &stop).await;
+        return Ok(());
     };
-    let router = router.layer(middleware::from_fn_with_state(
-        Arc::new(protection.reviewer),
-        authorize,
-    ));
-    let listener = tls::Listener::new(listener, protection.files, stop.clone())?;
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(Error::Serve)
+    let certificates = Certificates::load(protection.files)?;
+    let reviewer = Arc::new(protection.reviewer);
+    let router = router.layer(middleware::from_fn_with_state(reviewer, authorize));
+    server::serve(listener, router, Some(certificates), &stop).await;
+    Ok(())
 }
 
 /// Listens. `[::]` becomes `0.0.0.0` on a machine without IPv6.
@@ -178,23 +161,21 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_standby_is_ready_once_synced_and_live_while_its_watches_are_answered() {
+    #[tokio::test]
+    async fn readiness_names_what_cannot_be_read_and_liveness_does_not_depend_on_the_api_server() {
         let (ready, is_ready) = watch::channel(false);
-        let watches = WatchAges::default();
+        let watches = WatchHealth::default();
         let health = Health {
             ready: is_ready,
             watches: watches.clone(),
         };
         assert_eq!(health.readyz().0, StatusCode::SERVICE_UNAVAILABLE);
         ready.send_replace(true);
-        assert_eq!(health.readyz().0, StatusCode::OK);
-        watches.record_answer("Pod", "");
-        let now = Instant::now();
-        assert_eq!(health.healthz(now).0, StatusCode::OK);
-        let (status, text) = health.healthz(now + 2 * STALE);
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(text.contains("Pod"), "{text}");
+        assert_eq!(health.readyz(), (StatusCode::OK, "ok".into()));
+        watches.failing("Pod".into(), Some("b"), "pods is forbidden");
+        let expected = "ok\ncannot watch Pod in namespace b: pods is forbidden";
+        assert_eq!(health.readyz(), (StatusCode::OK, expected.into()));
+        assert_eq!(healthz().await, "ok");
     }
 
     #[tokio::test]

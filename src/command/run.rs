@@ -17,7 +17,7 @@ use crate::cluster::client;
 use crate::cluster::client::gate::Gate;
 use crate::cluster::leader::timing::Timing;
 use crate::cluster::leader::{self, Elector, Leadership};
-use crate::cluster::watch_age::WatchAges;
+use crate::cluster::watch_health::WatchHealth;
 use crate::command::admin::access::Reviewer;
 use crate::command::admin::{self, Health, Protection, tls};
 use crate::command::cli::RunArgs;
@@ -118,7 +118,7 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
         }
     };
     let protection = protection(args, &config, &metrics)?;
-    let watches = WatchAges::default();
+    let watches = WatchHealth::default();
     let health = Health {
         ready: is_ready,
         watches: watches.clone(),
@@ -127,7 +127,7 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
     let process = Process {
         leadership,
         metrics,
-        watches,
+        health: watches,
         ready,
     };
     let operator = async {

@@ -14,7 +14,7 @@ Examples:
   kubectl dittofs render -f server.yaml     the children of a manifest, without a cluster";
 
 const STATUS_EXAMPLES: &str = "\
-Exit status: 0 if every server in the output is Ready, 1 if a server is not Ready or does not parse, 2 if the cluster cannot be read, 3 if the server does not exist.
+Exit status: 0 if every server in the output is Ready, 1 if a server is not Ready or does not parse, 2 if the cluster cannot be read, 3 if the server or the namespace does not exist.
 
 Examples:
   kubectl dittofs status files

@@ -1,5 +1,6 @@
 //! The connection to the API server, configured as for kubectl.
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::ApiResource;
 use kube::{Api, Client, Config};
@@ -54,6 +55,7 @@ impl Cluster {
         match servers(&self.client, Some(&self.namespace)).get(name).await {
             Ok(object) => Ok(Stored::of(object)),
             Err(kube::Error::Api(status)) if status.code == 404 && is_of_object(&status) => {
+                self.check_namespace().await?;
                 Err(Error::NotFound {
                     namespace: self.namespace.clone(),
                     name: name.into(),
@@ -70,9 +72,26 @@ impl Cluster {
             .list(&ListParams::default())
             .await
             .map_err(|error| failed("listing the DittoServers", &error))?;
+        if listed.items.is_empty() && !all_namespaces {
+            self.check_namespace().await?;
+        }
         Ok(listed.items.into_iter().map(Stored::of).collect())
     }
+
+    /// An empty list looks the same in a namespace that does not exist. A user who may not read namespaces gets no error here.
+    async fn check_namespace(&self) -> Result<(), Error> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        match namespaces.get_metadata(&self.namespace).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Err(Error::NoNamespace {
+                namespace: self.namespace.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
+
+/// What the API server says if RBAC, and not a quota or a webhook, refuses the expansion of a claim.
+pub(super) const NO_PERMISSION_TO_PATCH: &str = "cannot patch resource";
 
 /// DittoServers as they are stored. Some may not parse.
 pub(super) fn servers(client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
@@ -97,7 +116,11 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) if status.code == 404 && !is_of_object(status) => {
             return Error::NotInstalled;
         }
-        kube::Error::Api(status) => (without_object(errors::explain(error)), remedy(status.code)),
+        kube::Error::Api(status) => {
+            let detail = without_object(errors::explain(error));
+            let remedy = remedy(status.code, &detail);
+            (detail, remedy)
+        }
         kube::Error::Auth(error) => (
             error.to_string(),
             "The credentials in the kubeconfig are not valid: log in to the cluster again",
@@ -131,8 +154,10 @@ fn reason(error: &kube::Error) -> String {
     deepest.to_string()
 }
 
-fn remedy(code: u16) -> &'static str {
+/// For server-side apply, the API server reports a field or a type that is not in the schema with status 500.
+fn remedy(code: u16, detail: &str) -> &'static str {
     match code {
+        _ if detail.contains("failed to create typed patch object") => "Correct the manifest",
         401 => "The credentials in the kubeconfig are not valid: log in to the cluster again",
         403 => "Ask an administrator of the cluster for this permission, or use another --context",
         400 | 422 => "Correct the manifest",

@@ -40,7 +40,7 @@ use crate::reconcile::controller;
 const EXIT_NO: u8 = 1;
 /// Exit status if there is no answer. clap uses the same one for a wrong command line.
 const EXIT_UNKNOWN: u8 = 2;
-/// Exit status of `status` and `report` if the server does not exist.
+/// Exit status of `status` and `report` if the server or the namespace does not exist.
 const EXIT_NOT_FOUND: u8 = 3;
 
 /// Why a command of the plugin failed. Each message ends with what to do.
@@ -68,6 +68,14 @@ pub enum Error {
         namespace: String,
         /// The name.
         name: String,
+    },
+    /// The namespace does not exist.
+    #[error(
+        "the namespace {namespace} does not exist. To list all servers, run `kubectl get dittoservers -A`"
+    )]
+    NoNamespace {
+        /// The namespace.
+        namespace: String,
     },
     /// The CRD is not installed.
     #[error(
@@ -122,7 +130,7 @@ pub enum Error {
 impl Error {
     fn exit_status(&self) -> u8 {
         match self {
-            Self::NotFound { .. } => EXIT_NOT_FOUND,
+            Self::NotFound { .. } | Self::NoNamespace { .. } => EXIT_NOT_FOUND,
             _ => EXIT_UNKNOWN,
         }
     }

@@ -4,9 +4,15 @@
 //! |---|---|
 //! | `status/view.rs` | the output as data, which is also the JSON |
 //! | `status/children.rs` | the tree, computed from what was observed; pure |
+//! | `status/foreign.rs` | objects of other owners with the name of a child |
+//! | `status/notes.rs` | settings without the effect that a user may expect |
+//! | `status/lease.rs` | whether an operator is running |
 //! | `status/text.rs` | the text, computed from the data; pure |
 
 mod children;
+mod foreign;
+mod lease;
+mod notes;
 mod text;
 mod view;
 
@@ -48,6 +54,9 @@ pub(super) async fn run(target: &ClusterArgs, args: &StatusArgs) -> Result<u8, E
         }
     }
     print(&views, &cluster, args)?;
+    if let Some(warning) = lease::warning(&cluster.client, Timestamp::now()).await {
+        paint::warn(&warning);
+    }
     let all_are_ready = views.iter().all(|view| view.ready);
     Ok(if all_are_ready { 0 } else { EXIT_NO })
 }
@@ -59,8 +68,10 @@ pub(super) async fn view(
     observed: &Observed,
     count: usize,
 ) -> ServerView {
-    let children = children::children(observed, &context.caches);
+    let mut children = children::children(observed, &context.caches);
+    foreign::explain(&context.client, &stored.server, &mut children).await;
     let mut view = ServerView::of(stored, children);
+    view.notes = notes::notes(&context.client, &stored.server).await;
     let mut objects = BTreeSet::from([format!("DittoServer/{}", view.name)]);
     view.names(&mut objects);
     match events::about(&context.client, &view.namespace, &objects).await {

@@ -18,14 +18,14 @@ use tracing::{Instrument, Span};
 
 use super::context::Context;
 use super::server_metrics::ServerCollector;
-use super::triggers::{self, Queue};
+use super::triggers::{self, Queue, Watches};
 use super::{Error, events, finalize, reconcile, status};
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Lookup, StoredServer};
 use crate::cluster::client;
 use crate::cluster::leader::Leadership;
-use crate::cluster::watch_age::WatchAges;
+use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
 use crate::domain::secrets;
 use crate::reconcile::apply::drift::Drifts;
@@ -54,9 +54,9 @@ pub struct Process {
     pub leadership: Leadership,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// The time of the last answer to each watch.
-    pub watches: WatchAges,
-    /// Becomes true once the caches have synced.
+    /// The health of the watches.
+    pub health: WatchHealth,
+    /// Becomes true once the operator is ready: the caches have synced, except in namespaces that cannot be read.
     pub ready: watch::Sender<bool>,
 }
 
@@ -82,7 +82,7 @@ pub async fn run(
     let process = Process {
         leadership: Leadership::always(),
         metrics: Arc::default(),
-        watches: WatchAges::default(),
+        health: WatchHealth::default(),
         ready,
     };
     run_elected(config, options, process, stop).await
@@ -101,13 +101,18 @@ pub async fn run_elected(
     let Process {
         leadership,
         metrics,
-        watches: ages,
+        health,
         ready,
     } = process;
     let (queue, queued) = Queue::new(Arc::clone(&metrics));
     let calls = client::for_calls(config.clone(), &leadership.gate, &metrics)?;
-    let watches = client::for_watches(config, &metrics, &ages)?;
-    let (caches, secrets) = triggers::start(&watches, &calls, &options.namespaces, &queue, &stop);
+    let watches = Watches {
+        config: &config,
+        namespaces: &options.namespaces,
+        health: &health,
+        stop: &stop,
+    };
+    let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
     let context = Arc::new(Context {
         metrics: Arc::clone(&metrics),
         recorder: events::recorder(&calls),
@@ -119,15 +124,18 @@ pub async fn run_elected(
         drifts: Drifts::default(),
         resync: RESYNC,
     });
-    metrics.register_collector(Box::new(ages));
+    metrics.register_collector(Box::new(health.clone()));
     metrics.register_collector(Box::new(ServerCollector {
         servers: context.caches.servers.clone(),
         leadership: leadership.clone(),
     }));
-    let synced = triggers::synced(Arc::clone(&context));
+    let synced = triggers::ready(Arc::clone(&context));
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         synced.await;
         tracing::info!("caches have synced");
+        for problem in health.problems() {
+            tracing::warn!("{problem}; will retry");
+        }
         metrics.synced();
         ready.send_replace(true);
     }));
@@ -139,24 +147,30 @@ pub async fn run_elected(
         return Ok(());
     }
     queue.open(&context.caches.servers);
-    reconcile_all(context, options.concurrency, queued, stop).await;
+    reconcile_all(Worker { context, queue }, options.concurrency, queued, stop).await;
     Ok(())
+}
+
+/// What each reconcile needs.
+struct Worker {
+    context: Arc<Context>,
+    queue: Queue,
 }
 
 /// Reconciles what is in the queue until `stop` is cancelled.
 async fn reconcile_all(
-    context: Arc<Context>,
+    worker: Worker,
     concurrency: u16,
     queued: UnboundedReceiver<ObjectRef<StoredServer>>,
     stop: CancellationToken,
 ) {
     let config = ControllerConfig::default().concurrency(concurrency);
-    let finished = Arc::clone(&context);
+    let context = Arc::clone(&worker.context);
     Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
         .with_config(config)
         .reconcile_on(queued)
         .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile_stored, retry_later, context)
+        .run(reconcile_queued, retry_later, Arc::new(worker))
         .for_each(|result| {
             match result {
                 Err(ControllerError::QueueError(error)) => tracing::error!(%error, "the queue failed"),
@@ -164,7 +178,7 @@ async fn reconcile_all(
                 // Not an error: the object is gone. A new object of this name starts without its backoff.
                 Err(ControllerError::ObjectNotFound(gone)) => {
                     let namespace = gone.namespace.unwrap_or_default();
-                    forget(&finished, &ObjectRef::new(&gone.name).within(&namespace));
+                    forget(&context, &ObjectRef::new(&gone.name).within(&namespace));
                 }
                 // `reconcile_stored` logs failed reconciles.
                 Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
@@ -189,8 +203,19 @@ fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
     context.secrets.retain(namespace, |secret| used.contains(secret));
 }
 
-async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile_queued(stored: Arc<StoredServer>, worker: Arc<Worker>) -> Result<Action, Error> {
     let key = ObjectRef::from_obj(stored.as_ref());
+    worker.queue.started(&key);
+    let result = reconcile_stored(&key, stored, &worker.context).await;
+    worker.queue.ended(&key, &worker.context.caches.servers);
+    result
+}
+
+async fn reconcile_stored(
+    key: &ObjectRef<StoredServer>,
+    stored: Arc<StoredServer>,
+    context: &Context,
+) -> Result<Action, Error> {
     let id = reconcile_id();
     let span = tracing::info_span!("reconcile", object = %key, id, failed = Empty, otel.status_code = Empty);
     async {
@@ -200,16 +225,16 @@ async fn reconcile_stored(stored: Arc<StoredServer>, context: Arc<Context>) -> R
         let latest = context.caches.servers.get(&namespace, &name);
         let stored = if let Lookup::Found(latest) = latest { latest } else { stored };
         let result = match &stored.0 {
-            Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), &context)).await,
+            Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), context)).await,
             Err(invalid) => {
                 tracing::warn!(error = %invalid.error, "the stored DittoServer cannot be parsed; it is not reconciled");
-                handle_unparsable(invalid, &context).await
+                handle_unparsable(invalid, context).await
             }
         };
         let failed = result.as_ref().err().map(Error::failure);
         context.metrics.reconciled(began.elapsed(), failed);
         match &result {
-            Ok(_) => context.backoff.forget(&key),
+            Ok(_) => context.backoff.forget(key),
             Err(error) => {
                 tracing::warn!(%error, "reconcile failed; will retry");
                 mark_trace_failed(error);
@@ -241,8 +266,13 @@ async fn handle_unparsable(invalid: &InvalidObject, context: &Context) -> Result
     clippy::needless_pass_by_value,
     reason = "the signature that the controller calls"
 )]
-fn retry_later(stored: Arc<StoredServer>, _error: &Error, context: Arc<Context>) -> Action {
-    Action::requeue(context.backoff.failed(ObjectRef::from_obj(stored.as_ref())))
+fn retry_later(stored: Arc<StoredServer>, _error: &Error, worker: Arc<Worker>) -> Action {
+    Action::requeue(
+        worker
+            .context
+            .backoff
+            .failed(ObjectRef::from_obj(stored.as_ref())),
+    )
 }
 
 /// An id for the log lines of one reconcile. Unique within the process.

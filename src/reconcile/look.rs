@@ -8,13 +8,14 @@ use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::controller::{RESYNC, RETRY, RunError};
-use super::{events, triggers};
+use super::events;
+use super::triggers::{self, Queue, Watches};
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::StoredServer;
 use crate::cluster::client;
 use crate::cluster::client::gate::Gate;
-use crate::cluster::watch_age::WatchAges;
+use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::context::Context;
@@ -39,12 +40,17 @@ pub struct Look {
 /// When the client configuration is invalid.
 pub async fn look(config: kube::Config, namespaces: &[String], settings: Settings) -> Result<Look, RunError> {
     let metrics: Arc<Metrics> = Arc::default();
-    let (queue, queued) = triggers::Queue::new(Arc::clone(&metrics));
+    let (queue, queued) = Queue::new(Arc::clone(&metrics));
     let stop = CancellationToken::new();
     // It writes only dry runs, so it needs no lease.
     let calls = client::for_calls(config.clone(), &Gate::always_open(), &metrics)?;
-    let watches = client::for_watches(config, &metrics, &WatchAges::default())?;
-    let (caches, secrets) = triggers::start(&watches, &calls, namespaces, &queue, &stop);
+    let watches = Watches {
+        config: &config,
+        namespaces,
+        health: &WatchHealth::default(),
+        stop: &stop,
+    };
+    let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
     let context = Context {
         recorder: events::recorder(&calls),
         client: calls,

@@ -35,6 +35,7 @@ use thiserror::Error;
 use self::context::Context;
 use self::observe::observe;
 use crate::api::DittoServer;
+use crate::base::backoff::jitter;
 use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
@@ -56,6 +57,12 @@ pub enum Error {
         /// What kept the first of them from it.
         cause: &'static str,
     },
+    /// Something could not be read. The status says what.
+    #[error("{what} could not be read")]
+    Unread {
+        /// The first of it.
+        what: String,
+    },
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] status::Error),
@@ -70,6 +77,7 @@ impl Error {
         let (step, error) = match self {
             Self::Desired(domain::desired::Error::Yaml(_)) => ("desired", "yaml"),
             Self::Incomplete { cause, .. } => ("apply", *cause),
+            Self::Unread { .. } => ("observe", "read"),
             Self::Status(_) => ("status", "call"),
             Self::Finalize(error) => ("finalize", error.variant()),
         };
@@ -120,11 +128,12 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     written?;
     finalizer?;
     complete(&applied)?;
+    observe::complete(&observed).map_err(|what| Error::Unread { what })?;
     // No watch reports that time has passed.
     let due = [deadline, volumes::may_follow_in(&observed), applied.retry_in()]
         .into_iter()
         .flatten();
-    Ok(Action::requeue(due.fold(context.resync, Duration::min)))
+    Ok(Action::requeue(due.fold(jitter(context.resync), Duration::min)))
 }
 
 fn complete(applied: &Applied) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::cluster::cache::{Cache, Cached, Lookup, WatchState};
 use crate::cluster::client::errors;
-use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
+use crate::domain::observed::{Database, ExpansionAnswer, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, SecretData};
 use crate::domain::{data_home, volumes as domain_volumes};
 use crate::reconcile::context::Context;
@@ -55,6 +55,36 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         fresh: generate_secrets(),
         server,
     }
+}
+
+/// Checks that everything was read for which no watch reports that it can be read again.
+///
+/// # Errors
+/// With the first thing that was not read. It must be read again, with a backoff.
+pub(super) fn complete(observed: &Observed) -> Result<(), String> {
+    let name = observed.server.name_any();
+    let unread = |is_unread, what: String| if is_unread { Err(what) } else { Ok(()) };
+    unread(is_unread(&observed.stateful_set), format!("StatefulSet {name}"))?;
+    unread(
+        is_unread(&observed.config_map),
+        format!("ConfigMap {}", names::config_map(&name)),
+    )?;
+    unread(is_unread(&observed.claims), "PersistentVolumeClaims".into())?;
+    for (name, secret) in &observed.secrets {
+        unread(is_unread(secret), format!("Secret {name}"))?;
+    }
+    for (name, answer) in &observed.expansion_answers {
+        let is_unread = *answer == ExpansionAnswer::Unread;
+        unread(
+            is_unread,
+            format!("the possible expansion of PersistentVolumeClaim {name}"),
+        )?;
+    }
+    Ok(())
+}
+
+fn is_unread<T>(read: &Read<T>) -> bool {
+    matches!(read, Read::Unreadable(_))
 }
 
 /// Reads from the cache, and from the API server only while the cache is incomplete.

@@ -1,75 +1,40 @@
 //! Which change in the cluster triggers the reconcile of which server.
 
+mod queue;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::queue::Queue;
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, names};
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, Cached, Progress, StoredServer};
+use crate::cluster::client::WatchClients;
 use crate::cluster::secret_reader::SecretReader;
 use crate::cluster::watch::{self, Notice, Watch};
+use crate::cluster::watch_health::WatchHealth;
 use crate::domain::{ownership, secrets};
 use crate::reconcile::context::{Caches, Context};
 
 type Key = ObjectRef<StoredServer>;
 
-/// The queue of servers to reconcile. It stays empty on an operator that is not the leader, because nothing takes from it.
-#[derive(Clone)]
-pub(super) struct Queue {
-    sender: UnboundedSender<Key>,
-    is_open: Arc<AtomicBool>,
-    metrics: Arc<Metrics>,
-}
-
-impl Queue {
-    /// A closed queue, and its receiver.
-    pub(super) fn new(metrics: Arc<Metrics>) -> (Self, UnboundedReceiver<Key>) {
-        let (sender, receiver) = mpsc::unbounded();
-        let queue = Self {
-            sender,
-            is_open: Arc::default(),
-            metrics,
-        };
-        (queue, receiver)
-    }
-
-    /// Opens the queue and adds every server. In this order, so that no change is lost in between.
-    pub(super) fn open(&self, servers: &Cache<StoredServer>) {
-        self.is_open.store(true, Ordering::SeqCst);
-        self.push_all(servers);
-    }
-
-    /// A send fails only when the operator stops.
-    fn push(&self, key: Key) {
-        if self.is_open.load(Ordering::SeqCst) {
-            self.metrics
-                .queued(key.namespace.as_deref().unwrap_or_default(), &key.name);
-            let _ = self.sender.unbounded_send(key);
-        }
-    }
-
-    fn push_all(&self, servers: &Cache<StoredServer>) {
-        for server in servers.all() {
-            self.push(ObjectRef::from_obj(server.as_ref()));
-        }
-    }
-}
+/// Kinds that are watched in each namespace.
+const KINDS: usize = 9;
 
 /// What all watches share.
 struct Scope<'a> {
-    client: &'a Client,
+    clients: WatchClients,
     namespaces: &'a [String],
     stop: &'a CancellationToken,
     metrics: Arc<Metrics>,
+    health: WatchHealth,
 }
 
 impl Scope<'_> {
@@ -80,17 +45,17 @@ impl Scope<'_> {
         listener: impl Fn(&Cache<K>, Notice<'_, K>) + Send + Sync + 'static,
     ) -> Cache<K> {
         let apis = if self.namespaces.is_empty() {
-            vec![(None, Api::all(self.client.clone()))]
+            vec![(None, Api::all(self.clients.next()))]
         } else {
-            let scoped = |name: &String| (Some(name.clone()), Api::namespaced(self.client.clone(), name));
+            let scoped = |name: &String| (Some(name.clone()), Api::namespaced(self.clients.next(), name));
             self.namespaces.iter().map(scoped).collect()
         };
-        let metrics = Arc::clone(&self.metrics);
         let watch = Watch {
             apis,
             labels,
             trim,
-            metrics,
+            metrics: Arc::clone(&self.metrics),
+            health: self.health.clone(),
         };
         watch::start(watch, self.stop, listener)
     }
@@ -101,7 +66,7 @@ impl Scope<'_> {
         let labels = format!("{}={}", names::APP_LABEL, names::APP);
         self.watch(Some(labels), drop_owned_fields, move |_, notice| match notice {
             Notice::Object(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
-            Notice::All => queue.push_all(&servers),
+            Notice::Scope(scope) => queue.push_scope(&servers, scope),
         })
     }
 
@@ -115,7 +80,7 @@ impl Scope<'_> {
                 Notice::Object(cluster) => push_users(&servers, &queue, cluster, |server| {
                     names::percona_cluster(&server.name_any()) == cluster.name_any()
                 }),
-                Notice::All => queue.push_all(&servers),
+                Notice::Scope(scope) => queue.push_scope(&servers, scope),
             },
         )
     }
@@ -129,25 +94,39 @@ impl Scope<'_> {
                 Notice::Object(secret) => push_users(&servers, &queue, secret, |server| {
                     secrets::names(server).any(|name| name == secret.name_any())
                 }),
-                Notice::All => queue.push_all(&servers),
+                Notice::Scope(scope) => queue.push_scope(&servers, scope),
             },
         )
     }
 }
 
-/// Starts all watches.
+/// What the watches of an operator need.
+pub(super) struct Watches<'a> {
+    /// The configuration of their clients.
+    pub(super) config: &'a kube::Config,
+    /// The namespaces; empty for all of them.
+    pub(super) namespaces: &'a [String],
+    pub(super) health: &'a WatchHealth,
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// Starts all watches. `calls` is the client that reads Secrets.
+///
+/// # Errors
+/// When the client configuration is invalid.
 pub(super) fn start(
-    watches: &Client,
+    watches: &Watches<'_>,
     calls: &Client,
-    namespaces: &[String],
     queue: &Queue,
-    stop: &CancellationToken,
-) -> (Caches, SecretReader) {
+) -> kube::Result<(Caches, SecretReader)> {
+    let metrics = queue.metrics();
+    let count = KINDS * watches.namespaces.len().max(1);
     let scope = Scope {
-        client: watches,
-        namespaces,
-        stop,
-        metrics: Arc::clone(&queue.metrics),
+        clients: WatchClients::new(watches.config, count, metrics, watches.health)?,
+        namespaces: watches.namespaces,
+        stop: watches.stop,
+        metrics: Arc::clone(metrics),
+        health: watches.health.clone(),
     };
     let servers = servers(&scope, queue);
     let caches = Caches {
@@ -161,38 +140,47 @@ pub(super) fn start(
         servers: servers.clone(),
     };
     let secrets = SecretReader::new(calls.clone(), scope.secrets(&servers, queue));
-    (caches, secrets)
+    Ok((caches, secrets))
 }
 
-/// Watches the servers themselves. No change is filtered out, because metadata matters, too (deletion, annotations).
+/// Watches the servers themselves. Metadata matters, too (deletion, annotations); only the operator's own writes are filtered out.
 fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
     let queue = queue.clone();
     scope.watch(
         None,
         |_: &mut StoredServer| (),
         move |servers, notice| match notice {
-            Notice::Object(server) => queue.push(ObjectRef::from_obj(server)),
-            Notice::All => queue.push_all(servers),
+            Notice::Object(server) => queue.server_changed(servers, server),
+            Notice::Scope(scope) => queue.push_scope(servers, scope),
         },
     )
 }
 
-/// Waits until every watch has answered, or `longest` is over.
+/// Waits until reconciles can start: the servers of one namespace are known, and the other watches have answered or `longest` is
+/// over. A namespace that cannot be read does not block the others.
 pub(super) async fn first_answers(context: &Context, longest: Duration) {
     let servers = &context.caches.servers;
+    let progress = servers.progress();
+    let all_answered = async {
+        progress.answered().await;
+        if servers.is_absent() {
+            tracing::warn!(
+                "the CRD of DittoServers is not installed in this cluster: run `dittofs-operator crd | kubectl apply \
+                 --server-side -f -`; waiting for it"
+            );
+        }
+        std::future::pending::<()>().await;
+    };
     // Without a list of servers there is nothing to reconcile.
-    servers.progress().answered().await;
-    if servers.is_absent() {
-        tracing::warn!(
-            "the CRD of DittoServers is not installed in this cluster: run `dittofs-operator crd | kubectl apply --server-side -f -`; \
-             waiting for it"
-        );
+    tokio::select! {
+        () = progress.partly_synced() => {}
+        () = all_answered => {}
     }
-    servers.progress().synced().await;
-    if tokio::time::timeout(longest, children_answered(context))
-        .await
-        .is_err()
-    {
+    let others = async {
+        progress.answered().await;
+        children_answered(context).await;
+    };
+    if tokio::time::timeout(longest, others).await.is_err() {
         tracing::warn!(
             "some kinds could not be listed yet; their objects are read from the API server until then"
         );
@@ -207,11 +195,12 @@ pub(super) async fn children_answered(context: &Context) {
     context.caches.databases.progress().answered().await;
 }
 
-/// Waits until every watch has synced. The kind of the database is optional.
-pub(super) async fn synced(context: Arc<Context>) {
-    context.caches.servers.progress().synced().await;
+/// Waits until the operator is ready: every watch has answered, and each kind can be read in one namespace at least. The kind of the
+/// database is optional.
+pub(super) async fn ready(context: Arc<Context>) {
+    context.caches.servers.progress().ready().await;
     for kind in children(&context) {
-        kind.synced().await;
+        kind.ready().await;
     }
     context.caches.databases.progress().answered().await;
 }

@@ -61,8 +61,22 @@ async fn the_api_server_refuses_to_delete_a_protected_server_until_the_protectio
     .await;
     assert!(refusal.contains("kubectl annotate namespace"), "{refusal}");
 
+    for value in ["true", "yes", "on"] {
+        world
+            .merge::<DittoServer>("files", json!({"metadata": {"annotations": {PROTECTION: value}}}))
+            .await;
+        let params = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        let outcome = servers.delete("files", &params).await;
+        assert!(outcome.is_err(), "any value but false protects: {value}");
+    }
     world
-        .merge::<DittoServer>("files", json!({"metadata": {"annotations": {PROTECTION: null}}}))
+        .merge::<DittoServer>(
+            "files",
+            json!({"metadata": {"annotations": {PROTECTION: "false"}}}),
+        )
         .await;
     delete(&world, "protection lifted").await;
     assert_eq!(left(&world).await, Vec::<String>::new());

@@ -103,6 +103,33 @@ fn a_server_with_unreadable_objects_is_progressing() {
     assert_eq!(health(&unknown), ("Progressing".into(), "m".into()));
 }
 
+#[test]
+fn a_paused_server_whose_pod_is_not_available_is_degraded() {
+    let health_with = |available: &str, phase: &str| {
+        health(&json!({"metadata": {"generation": 1}, "status": {
+            "observedGeneration": 1,
+            "phase": phase,
+            "conditions": [
+                {"type": "Available", "status": available, "message": "the pod crashes"},
+                {"type": "Progressing", "status": "False", "reason": "Paused", "message": "paused"},
+                {"type": "Ready", "status": "Unknown", "message": "m"},
+            ],
+        }}))
+    };
+    assert_eq!(
+        health_with("False", "Pending"),
+        ("Degraded".into(), "the pod crashes".into())
+    );
+    assert_eq!(
+        health_with("True", "Running"),
+        ("Suspended".into(), "paused".into())
+    );
+    assert_eq!(
+        health_with("True", "Stopped"),
+        ("Suspended".into(), "paused".into())
+    );
+}
+
 #[tokio::test]
 async fn argo_cd_shows_the_right_health_from_creation_to_deletion() {
     let mut world = World::without_operator("argocd").await;

@@ -94,7 +94,46 @@ impl Process {
         }
     }
 
-    /// Its log so far.
+    /// Its open TCP connections, those of its servers included.
+    pub fn connections(&self) -> usize {
+        const ESTABLISHED: &str = "01";
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let own: BTreeSet<String> = std::fs::read_dir(process.join("fd"))
+            .expect("its files")
+            .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+            .filter_map(|target| {
+                Some(
+                    target
+                        .to_str()?
+                        .strip_prefix("socket:[")?
+                        .trim_end_matches(']')
+                        .to_owned(),
+                )
+            })
+            .collect();
+        ["tcp", "tcp6"]
+            .iter()
+            .flat_map(|table| {
+                let text = std::fs::read_to_string(process.join("net").join(table)).unwrap_or_default();
+                text.lines().map(str::to_owned).collect::<Vec<_>>()
+            })
+            .filter(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                fields.get(3) == Some(&ESTABLISHED) && fields.get(9).is_some_and(|inode| own.contains(*inode))
+            })
+            .count()
+    }
+
+    /// Its memory (resident set) in KiB.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.expect("a number")
+    }
+
+    /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

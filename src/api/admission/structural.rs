@@ -82,6 +82,13 @@ impl Findings {
         let values = schema
             .get("additionalProperties")
             .filter(|values| values.is_object());
+        let count = fields.len();
+        if let Some(most) = limit(schema, "maxProperties").filter(|most| count > *most) {
+            self.add(
+                path,
+                format!("has {count} entries, the maximum is {most}: remove some"),
+            );
+        }
         let properties = schema["properties"].as_object();
         for (name, value) in fields {
             let path = below(path, name);

@@ -9,6 +9,12 @@ pub(super) const GO_DURATION: &str = r"^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(n
 /// A Go duration above zero. Micro signs are replaced, because not every CEL evaluator knows them.
 pub(super) const ABOVE_ZERO: &str = "duration(self.replace('µs', 'us').replace('μs', 'us')) > duration('0s')";
 
+/// A Kubernetes quantity that is cheap to parse. `quantity()` and `isQuantity()` compute ten to the power of the exponent: for
+/// `1e2147483647` the API server would compute for half a minute. So every rule must match this pattern before it calls them.
+/// `api::quantity` parses everything that matches.
+pub(super) const CHEAP_QUANTITY: &str =
+    r"^[-+]?([0-9]{1,20}(\\.[0-9]{0,12})?|\\.[0-9]{1,12})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
+
 /// A size above zero that fits an `int64` in bytes. Kubernetes caps a larger one.
 pub(super) const COUNTABLE: &str =
     "quantity(self).isGreaterThan(quantity('0')) && quantity(self).isLessThan(quantity('8Ei'))";

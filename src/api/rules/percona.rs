@@ -2,7 +2,7 @@
 
 use kube::core::{Message, Rule};
 
-use super::ratcheted;
+use super::{not_smaller, ratcheted};
 use crate::api::defaults::{PERCONA_DATABASE_NAME, PERCONA_POSTGRES_VERSION};
 
 /// Backups need a bucket.
@@ -67,9 +67,10 @@ pub fn database_stays() -> Rule {
 
 /// The data volumes of a cluster cannot shrink.
 pub fn storage_never_shrinks() -> Rule {
-    Rule::new(
-        "!oldSelf.enabled || !self.enabled || !has(self.storageSize) || !has(oldSelf.storageSize) || !isQuantity(self.storageSize) || !isQuantity(oldSelf.storageSize) || quantity(self.storageSize).compareTo(quantity(oldSelf.storageSize)) >= 0",
-    )
+    Rule::new(format!(
+        "!oldSelf.enabled || !self.enabled || !has(self.storageSize) || !has(oldSelf.storageSize) || {}",
+        not_smaller("self.storageSize", "oldSelf.storageSize")
+    ))
     .field_path(".storageSize")
     .message(Message::Expression(
         "'cannot shrink from ' + oldSelf.storageSize + ' to ' + self.storageSize + ', because volumes can only grow: set it to ' + oldSelf.storageSize + ' or more'".to_owned(),

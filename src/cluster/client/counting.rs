@@ -11,7 +11,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::base::metrics::Metrics;
-use crate::cluster::watch_age::WatchAges;
+use crate::cluster::watch_health::WatchHealth;
 
 /// The resources that this operator calls, with their kinds: the other metrics use the same label. All others are counted as
 /// `other`, so that the number of labels is bounded.
@@ -39,7 +39,7 @@ pub struct CountLayer {
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Records the times of answers to lists and watches, for the client of the watches.
-    pub ages: Option<WatchAges>,
+    pub health: Option<WatchHealth>,
 }
 
 impl<S> Layer<S> for CountLayer {
@@ -126,8 +126,8 @@ impl Drop for Call {
             code,
         } = self;
         layer.metrics.called(verb, target.kind, *code, began.elapsed());
-        if let Some(ages) = layer.ages.as_ref().filter(|_| is_answer_of_watch(verb, *code)) {
-            ages.record_answer(target.kind, &target.namespace);
+        if let Some(health) = layer.health.as_ref().filter(|_| is_answer_of_watch(verb, *code)) {
+            health.record_answer(target.kind, &target.namespace);
         }
         record_result(span, *code);
     }

@@ -21,6 +21,14 @@ pub fn is_invalid(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 422))
 }
 
+/// Whether a dry run failed only because an admission webhook does not support dry runs. That says nothing about the real call.
+#[must_use]
+pub fn is_dry_run_unsupported(error: &kube::Error) -> bool {
+    // The API server's text, for a webhook whose `sideEffects` are neither `None` nor `NoneOnDryRun`.
+    matches!(error, kube::Error::Api(status)
+        if status.code == 400 && status.message.contains("does not support dry run"))
+}
+
 /// Whether the API server rejected the call because the namespace is being deleted.
 #[must_use]
 pub fn is_namespace_terminating(error: &kube::Error) -> bool {
@@ -65,6 +73,27 @@ mod tests {
         let error = kube::Error::Api(status.boxed());
         assert_eq!(explain(&error), "spec.x: too long");
         assert!(is_invalid(&error));
+    }
+
+    #[test]
+    fn a_webhook_without_dry_runs_is_distinguished_from_a_refusal() {
+        for (code, message, expected) in [
+            (
+                400,
+                r#"admission webhook "w.example.com" does not support dry run"#,
+                true,
+            ),
+            (400, "admission webhook denied the request: no", false),
+            (403, "exceeded quota: team", false),
+        ] {
+            let status = Status {
+                code,
+                message: message.into(),
+                ..Status::default()
+            };
+            let error = kube::Error::Api(status.boxed());
+            assert_eq!(is_dry_run_unsupported(&error), expected, "{message}");
+        }
     }
 
     #[test]

@@ -5,25 +5,44 @@ use kube::runtime::watcher;
 use crate::cluster::cache::WatchState;
 use crate::cluster::client::errors;
 
-/// The new state of the cache, and whether the watch must start again with a list. `None` if the failure changes nothing.
-///
-/// After a failed list, the content of the cache is unknown. A watch that ends or is interrupted continues where it was, without
-/// another list and without an event that would report it; the cache still has the last known state. A watch that is *refused* is
-/// different: the kind, or the right to watch it, is gone.
-pub(super) fn classify(error: &watcher::Error) -> Option<(WatchState, bool)> {
-    let (source, must_relist) = match error {
-        watcher::Error::InitialListFailed(source) => (source, false),
-        watcher::Error::WatchStartFailed(source) if is_refusal(source) => (source, true),
-        _ => return None,
-    };
-    match source {
-        kube::Error::Api(status) if status.code == 404 => Some((WatchState::NotServed, must_relist)),
-        _ => Some((WatchState::Failing(errors::explain(source)), must_relist)),
+/// The consequence of a failure.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The watcher lists again by itself: the versions that it knew are too old.
+    Expired,
+    /// The API server cannot be reached or is not able to answer now. The cache keeps the last known state. The watch must start
+    /// again with a list: while it was away, etcd may have been restored from a backup, and then a watch that continues from the old
+    /// version reports nothing until history has reached that version again.
+    Interrupted(String),
+    /// The API server refuses the kind, or cannot list it. The content of the cache is unknown.
+    Unknown(WatchState),
+}
+
+pub(super) fn classify(error: &watcher::Error) -> Failure {
+    match error {
+        watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source) => {
+            of_request(source, matches!(error, watcher::Error::InitialListFailed(_)))
+        }
+        watcher::Error::WatchError(status) if status.code == 410 => Failure::Expired,
+        watcher::Error::WatchError(status) => Failure::Interrupted(status.message.clone()),
+        watcher::Error::WatchFailed(source) => Failure::Interrupted(errors::explain(source)),
+        watcher::Error::NoResourceVersion => Failure::Interrupted(error.to_string()),
     }
 }
 
-fn is_refusal(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403 | 404))
+fn of_request(error: &kube::Error, is_list: bool) -> Failure {
+    let text = errors::explain(error);
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Failure::Unknown(WatchState::NotServed),
+        kube::Error::Api(status) if status.code == 410 => Failure::Expired,
+        kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
+            Failure::Unknown(WatchState::Failing(text))
+        }
+        kube::Error::Api(status) if is_list && !matches!(status.code, 429 | 502..=504) => {
+            Failure::Unknown(WatchState::Failing(text))
+        }
+        _ => Failure::Interrupted(text),
+    }
 }
 
 #[cfg(test)]
@@ -41,27 +60,59 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_list_makes_the_cache_unknown() {
-        let failing = classify(&watcher::Error::InitialListFailed(api_error(500)));
-        assert!(matches!(failing, Some((WatchState::Failing(_), false))));
-        let absent = classify(&watcher::Error::InitialListFailed(api_error(404)));
-        assert_eq!(absent, Some((WatchState::NotServed, false)));
-    }
-
-    #[test]
-    fn an_interrupted_watch_leaves_the_cache_as_it_is() {
-        for code in [429, 500, 503] {
-            let interrupted = watcher::Error::WatchStartFailed(api_error(code));
-            assert_eq!(classify(&interrupted), None, "{code}");
+    fn a_list_that_the_api_server_refuses_makes_the_cache_unknown() {
+        for code in [401, 403, 500] {
+            let failed = classify(&watcher::Error::InitialListFailed(api_error(code)));
+            assert!(
+                matches!(failed, Failure::Unknown(WatchState::Failing(_))),
+                "{code}"
+            );
         }
-        assert_eq!(classify(&watcher::Error::WatchFailed(api_error(404))), None);
+        let absent = classify(&watcher::Error::InitialListFailed(api_error(404)));
+        assert_eq!(absent, Failure::Unknown(WatchState::NotServed));
     }
 
     #[test]
-    fn a_refused_watch_starts_again_with_a_list() {
+    fn an_api_server_that_cannot_answer_now_leaves_the_cache_as_it_is() {
+        for code in [429, 502, 503, 504] {
+            for failed in [
+                watcher::Error::InitialListFailed(api_error(code)),
+                watcher::Error::WatchStartFailed(api_error(code)),
+                watcher::Error::WatchFailed(api_error(code)),
+            ] {
+                assert!(matches!(classify(&failed), Failure::Interrupted(_)), "{failed:?}");
+            }
+        }
+        let unreachable = || kube::Error::Service("connection refused".into());
+        for failed in [
+            watcher::Error::InitialListFailed(unreachable()),
+            watcher::Error::WatchStartFailed(unreachable()),
+        ] {
+            assert!(matches!(classify(&failed), Failure::Interrupted(_)), "{failed:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_too_new_for_the_api_server_leads_to_a_list() {
+        // 504 with the cause ResourceVersionTooLarge: etcd was restored from a backup.
+        let too_large = Status {
+            code: 504,
+            reason: "Timeout".into(),
+            ..Status::default()
+        };
+        for failed in [
+            watcher::Error::WatchError(too_large.clone().boxed()),
+            watcher::Error::WatchStartFailed(kube::Error::Api(too_large.boxed())),
+        ] {
+            assert!(matches!(classify(&failed), Failure::Interrupted(_)), "{failed:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_watch_makes_the_cache_unknown() {
         let absent = classify(&watcher::Error::WatchStartFailed(api_error(404)));
-        assert_eq!(absent, Some((WatchState::NotServed, true)));
+        assert_eq!(absent, Failure::Unknown(WatchState::NotServed));
         let forbidden = classify(&watcher::Error::WatchStartFailed(api_error(403)));
-        assert!(matches!(forbidden, Some((WatchState::Failing(_), true))));
+        assert!(matches!(forbidden, Failure::Unknown(WatchState::Failing(_))));
     }
 }

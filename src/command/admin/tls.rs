@@ -1,29 +1,18 @@
 //! TLS for `/metrics`: with a certificate from files, reloaded when they change, or one that is generated at start.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 
 /// Shortest time between two checks of the files.
 const RECHECK: Duration = Duration::from_secs(5);
-/// Deadline for a TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Pause after a failed accept, for example without free file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// Why the certificate cannot be used.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -47,73 +36,8 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// Accepts connections. The handshakes run concurrently.
-pub struct Listener {
-    address: SocketAddr,
-    accepted: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-}
-
-impl Listener {
-    /// Loads the certificate and accepts connections until `stop` is cancelled.
-    ///
-    /// # Errors
-    /// When the certificate cannot be used.
-    pub fn new(listener: TcpListener, files: Option<Files>, stop: CancellationToken) -> Result<Self, Error> {
-        let certificates = Certificates::load(files)?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| Error::Unusable(error.to_string()))?;
-        let (sender, accepted) = mpsc::channel(16);
-        tokio::spawn(stop.run_until_cancelled_owned(accept(listener, certificates, sender)));
-        Ok(Self { address, accepted })
-    }
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.accepted.recv().await {
-            Some(accepted) => accepted,
-            // The operator stops; the server has its own signal for it.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    mut certificates: Certificates,
-    sender: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
-    loop {
-        let (stream, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection for /metrics");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let acceptor = TlsAcceptor::from(certificates.current());
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => drop(sender.send((stream, address)).await),
-                Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake for /metrics failed"),
-                Err(_) => tracing::debug!(%address, "a TLS handshake for /metrics took too long"),
-            }
-        });
-    }
-}
-
 /// The certificate in use, and its files.
-struct Certificates {
+pub struct Certificates {
     files: Option<Files>,
     read: (Vec<u8>, Vec<u8>),
     checked: Instant,
@@ -121,7 +45,11 @@ struct Certificates {
 }
 
 impl Certificates {
-    fn load(files: Option<Files>) -> Result<Self, Error> {
+    /// Loads the files, or generates a certificate.
+    ///
+    /// # Errors
+    /// When the certificate cannot be used.
+    pub fn load(files: Option<Files>) -> Result<Self, Error> {
         let read = match &files {
             Some(files) => read(files)?,
             None => generate()?,
@@ -137,7 +65,7 @@ impl Certificates {
 
     /// Reloads the files if it is time to. If the new pair is invalid (half-written, for example), logs it and keeps the previous
     /// pair.
-    fn current(&mut self) -> Arc<ServerConfig> {
+    pub fn current(&mut self) -> Arc<ServerConfig> {
         if let Some(files) = &self.files
             && self.checked.elapsed() >= RECHECK
         {

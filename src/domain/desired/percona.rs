@@ -31,12 +31,22 @@ pub(super) fn build(observed: &Observed, settings: &Settings) -> DatabaseChange 
     let live = match &observed.database.cluster {
         Read::Found(cluster) => Some(&cluster.spec),
         Read::Missing if observed.database.kind == KindState::NotServed => return DatabaseChange::Leave,
+        Read::Missing if may_hide_data(observed) => return DatabaseChange::Leave,
         Read::Missing => None,
         Read::Unreadable(_) => return DatabaseChange::Leave,
     };
     let mut cluster = cluster(&observed.server, percona, settings, live);
     cluster.spec.pause = hibernation::pause(observed, live);
     DatabaseChange::Apply(Box::new(cluster))
+}
+
+/// Whether something was not read that shows whether data of an earlier server exists. Then no cluster is created: in the next
+/// reconcile it would count as data, and the first admin password would never be generated.
+fn may_hide_data(observed: &Observed) -> bool {
+    let is_secret_unread = |secret: &Read<_>| matches!(secret, Read::Unreadable(_));
+    matches!(observed.stateful_set, Read::Unreadable(_))
+        || matches!(observed.claims, Read::Unreadable(_))
+        || observed.secrets.values().any(is_secret_unread)
 }
 
 /// With Percona disabled, the cluster is no longer deleted with the server. The garbage collector must know that before the server is

@@ -48,13 +48,14 @@ async fn stored(cluster: &Cluster, document: Document) -> Result<DittoServer, Er
     let (file, title) = (document.file.clone(), document.title());
     let what = format!("{file}: a dry run of {title}");
     let mut manifest = document.value;
-    let named = manifest["metadata"]["namespace"].as_str();
-    let namespace = named.unwrap_or(&cluster.namespace).to_owned();
-    manifest["metadata"]["namespace"] = Value::String(namespace.clone());
-    let name = manifest["metadata"]["name"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let Some(metadata) = manifest["metadata"].as_object_mut() else {
+        let detail = format!("{title}: metadata must be an object with a name");
+        return Err(render::Error::Parse { input: file, detail }.into());
+    };
+    let text = |field: &str| metadata.get(field).and_then(Value::as_str).map(str::to_owned);
+    let name = text("name").unwrap_or_default();
+    let namespace = text("namespace").unwrap_or_else(|| cluster.namespace.clone());
+    metadata.insert("namespace".into(), namespace.clone().into());
     let api = cluster::servers(&cluster.client, Some(&namespace));
     let call = |error: kube::Error| failed(&what, &error);
     let written = match api.get_opt(&name).await.map_err(call)? {

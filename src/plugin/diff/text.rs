@@ -37,7 +37,7 @@ pub(super) fn forget_what_is_the_same(preview: &mut Preview) {
         let (before, after) = shown(before, after, desired);
         if before == after {
             preview.change = if has_new_hash {
-                let only_hash = "would get a new hash of the operator's last write, and no other change";
+                let only_hash = "would only get a new applied-hash annotation";
                 Change::Write(dry_run::Change::Other(only_hash.into()))
             } else {
                 Change::None
@@ -165,7 +165,8 @@ fn summary(difference: &Difference) -> String {
         }
     }
     if matches!(&difference.effect, Effect::Unknown(unread) if !unread.is_empty()) {
-        let remedy = "Ask an administrator of the cluster for what you may not do, or use another --context.";
+        let remedy =
+            "Ask an administrator of the cluster for the missing permissions, or use another --context.";
         let _ = writeln!(text, "{remedy}");
     }
     text
@@ -174,11 +175,13 @@ fn summary(difference: &Difference) -> String {
 fn effect(effect: &Effect) -> String {
     match effect {
         Effect::RunsOn => styled(GOOD, "The pod does not restart."),
-        Effect::StaysAway => "There is no pod, and none is started.".into(),
-        Effect::Starts => styled(WAITING, "A pod is started."),
-        Effect::Stops => styled(WAITING, "The pod is stopped."),
+        Effect::StaysAway => "There is no pod, and none will be started.".into(),
+        Effect::Starts => styled(WAITING, "A pod will be started."),
+        Effect::Stops => styled(WAITING, "The pod will be stopped."),
         Effect::Restarts(_) => styled(BAD, "The pod restarts:"),
-        Effect::Unknown(unread) if unread.is_empty() => styled(BAD, "Whether the pod restarts is not known."),
+        Effect::Unknown(unread) if unread.is_empty() => {
+            styled(BAD, "It is unknown whether the pod restarts.")
+        }
         Effect::Unknown(_) => styled(
             BAD,
             "It is unknown whether the pod restarts, because these could not be read:",

@@ -8,9 +8,7 @@ use crate::api::{DatabaseBackend, PerconaPGCluster, names};
 use crate::domain::observed::ExpansionAnswer;
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::validate::{Severity, Violation};
-
-/// What the API server says where RBAC, and not a quota or a webhook, refuses the growth of a claim.
-const NO_PERMISSION: &str = "cannot patch resource";
+use crate::plugin::cluster::NO_PERMISSION_TO_PATCH;
 
 /// One line for each thing that could not be read, with the permission that it takes.
 pub(super) fn unread(observed: &Observed, violations: &[Violation]) -> Vec<String> {
@@ -84,7 +82,9 @@ fn growths(observed: &Observed) -> Vec<String> {
         .expansion_answers
         .iter()
         .filter_map(|(name, answer)| match answer {
-            ExpansionAnswer::Refused(text) if text.contains(NO_PERMISSION) => Some((name, text.as_str())),
+            ExpansionAnswer::Refused(text) if text.contains(NO_PERMISSION_TO_PATCH) => {
+                Some((name, text.as_str()))
+            }
             ExpansionAnswer::Unread => Some((name, "the API server does not say whether it may grow")),
             _ => None,
         });

@@ -37,7 +37,7 @@ pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
         "NetworkPolicy",
         &name,
         &caches.network_policies,
-        |_| "baseline".into(),
+        |_| (ChildHealth::Good, "baseline".into()),
     ));
     nodes.push(config_map(observed));
     nodes.extend(secrets::secrets(observed));
@@ -64,7 +64,7 @@ fn mark_outdated(node: &mut ChildView, server: &DittoServer) {
 }
 
 /// The owner of an object, unless it is this server.
-fn foreign<K: Resource>(object: &K, server: &DittoServer) -> Option<String> {
+pub(super) fn foreign<K: Resource>(object: &K, server: &DittoServer) -> Option<String> {
     match owner(object.meta(), server) {
         Owner::Us | Owner::Orphan => None,
         Owner::Predecessor => Some("belongs to a deleted server of this name, will be deleted".into()),
@@ -73,7 +73,9 @@ fn foreign<K: Resource>(object: &K, server: &DittoServer) -> Option<String> {
 }
 
 fn missing(kind: &'static str, name: &str) -> ChildView {
-    ChildView::new(kind, name, ChildHealth::Bad, "does not exist")
+    let mut node = ChildView::new(kind, name, ChildHealth::Bad, "does not exist");
+    node.is_missing = true;
+    node
 }
 
 fn unreadable(kind: &'static str, name: &str, error: &str) -> ChildView {
@@ -85,19 +87,22 @@ fn unreadable(kind: &'static str, name: &str, error: &str) -> ChildView {
     )
 }
 
-/// A child that is read from the cache, and has no state of its own.
+/// A child that is read from the cache.
 fn cached<K: Cached>(
     observed: &Observed,
     kind: &'static str,
     name: &str,
     cache: &Cache<K>,
-    summary: impl Fn(&K) -> String,
+    describe: impl Fn(&K) -> (ChildHealth, String),
 ) -> ChildView {
     let namespace = observed.server.namespace().unwrap_or_default();
     match cache.get(&namespace, name) {
         Lookup::Found(object) => match foreign(object.as_ref(), &observed.server) {
             Some(whose) => ChildView::new(kind, name, ChildHealth::Bad, whose),
-            None => ChildView::new(kind, name, ChildHealth::Good, summary(object.as_ref())),
+            None => {
+                let (health, summary) = describe(object.as_ref());
+                ChildView::new(kind, name, health, summary)
+            }
         },
         Lookup::Missing => missing(kind, name),
         Lookup::Unknown(feed) => unreadable(kind, name, feed.why()),

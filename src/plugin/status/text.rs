@@ -52,8 +52,15 @@ fn head(view: &ServerView, now: Timestamp) -> String {
         styled(TITLE, title),
         styled(style, word),
         styled(FAINT, words.join(", ")),
-        problem(view)
+        problem(view) + &notes(view)
     )
+}
+
+fn notes(view: &ServerView) -> String {
+    let notes = view.notes.iter();
+    notes
+        .map(|note| format!("{} {}\n", styled(WAITING, "note:"), line(note)))
+        .collect()
 }
 
 fn problem(view: &ServerView) -> String {
@@ -200,7 +207,7 @@ fn event(event: &EventView, reasons: usize, now: Timestamp) -> String {
 }
 
 /// An age in its largest unit, as kubectl shows it.
-fn age(since: Timestamp, now: Timestamp) -> String {
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs().max(0);
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -238,6 +245,7 @@ mod tests {
         let mut view = ServerView::of(&Stored::of(object), vec![set]);
         assert_eq!(view.conditions.len(), 1);
         view.problem = Some(HOSTILE.into());
+        view.notes = vec![HOSTILE.into()];
         view.events = vec![EventView {
             time: None,
             r#type: HOSTILE.into(),

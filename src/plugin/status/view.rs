@@ -41,6 +41,9 @@ pub(in crate::plugin) struct ChildView {
     pub(in crate::plugin) facts: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::plugin) children: Vec<ChildView>,
+    /// Whether it was not found where the operator looks. An object of another owner may have its name.
+    #[serde(skip)]
+    pub(super) is_missing: bool,
 }
 
 impl ChildView {
@@ -57,6 +60,7 @@ impl ChildView {
             summary: summary.into(),
             facts: BTreeMap::new(),
             children: Vec::new(),
+            is_missing: false,
         }
     }
 
@@ -80,6 +84,9 @@ pub(in crate::plugin) struct ServerView {
     /// Why the stored object does not parse. The other fields then contain the part that does parse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::plugin) problem: Option<String>,
+    /// Settings without the effect that a user may expect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::plugin) notes: Vec<String>,
     /// `status.phase`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::plugin) phase: Option<&'static str>,
@@ -113,6 +120,7 @@ impl ServerView {
             ready: stored.problem.is_none()
                 && ready.is_some_and(|condition| condition.observed_generation == generation),
             problem: stored.problem.clone(),
+            notes: Vec::new(),
             phase: status.phase.map(crate::api::Phase::as_str),
             generation,
             observed_generation: status.observed_generation,

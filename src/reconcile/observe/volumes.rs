@@ -1,8 +1,8 @@
 //! Asks the API server whether it would expand a claim.
 //!
-//! Only while a claim is smaller than the spec. The StorageClass says whether its volumes can be expanded; it may be unreadable,
-//! because it is not in the namespace. A dry run shows what quotas, limits, webhooks and permissions allow, and changes nothing. So an
-//! expansion that is refused costs no write, however often the server is reconciled.
+//! Only while a claim is smaller than the spec. The StorageClass says whether its volumes can be expanded; it is not in the namespace,
+//! so the operator may lack the right to read it. A dry run shows what quotas, limits, webhooks and permissions allow, and changes
+//! nothing. So an expansion that is refused costs no write, however often the server is reconciled.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,27 +32,43 @@ pub(super) async fn answers(
             .spec
             .as_ref()
             .and_then(|spec| spec.storage_class_name.as_deref());
+        let class = match class {
+            Some(name) => expansion(client, name).await,
+            None => Expansion::Possible,
+        };
         let answer = match class {
-            Some(class) if is_fixed(client, class).await => ExpansionAnswer::Fixed(class.to_owned()),
-            _ => ask(client, &claim, &size).await,
+            Expansion::Unsupported(class) => ExpansionAnswer::Fixed(class),
+            Expansion::Unread => ExpansionAnswer::Unread,
+            Expansion::Possible => ask(client, &claim, &size).await,
         };
         answers.insert(claim.name_any(), answer);
     }
     answers
 }
 
-/// Whether the StorageClass is known not to allow expansion.
-async fn is_fixed(client: &Client, name: &str) -> bool {
-    let classes = Api::<StorageClass>::all(client.clone());
-    match classes.get_opt(name).await {
-        Ok(class) => class.is_some_and(|class| class.allow_volume_expansion != Some(true)),
+/// Whether a StorageClass supports volume expansion.
+enum Expansion {
+    /// The class of this name does not.
+    Unsupported(String),
+    /// It does, or the operator may not read it: then the dry run shows it.
+    Possible,
+    /// The API server did not answer.
+    Unread,
+}
+
+async fn expansion(client: &Client, name: &str) -> Expansion {
+    match Api::<StorageClass>::all(client.clone()).get_opt(name).await {
+        Ok(Some(class)) if class.allow_volume_expansion != Some(true) => {
+            Expansion::Unsupported(name.to_owned())
+        }
+        Ok(_) => Expansion::Possible,
         Err(error) => {
-            tracing::info!(
-                error = %errors::explain(&error),
-                name,
-                "the StorageClass cannot be read; using a dry run"
-            );
-            false
+            let error_text = errors::explain(&error);
+            tracing::info!(error = %error_text, name, "cannot read the StorageClass");
+            match error {
+                kube::Error::Api(status) if matches!(status.code, 401 | 403) => Expansion::Possible,
+                _ => Expansion::Unread,
+            }
         }
     }
 }
@@ -68,6 +84,8 @@ async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> Expa
     let patch = Patch::Merge(request(claim, size));
     match claims.patch(&claim.name_any(), &params, &patch).await {
         Ok(_) => ExpansionAnswer::Allowed,
+        // Nothing has refused it. If something will, the write says so.
+        Err(error) if errors::is_dry_run_unsupported(&error) => ExpansionAnswer::Allowed,
         Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
             ExpansionAnswer::Refused(status.message)
         }

@@ -146,6 +146,47 @@ pub const PERCONA: &[Case] = &[
         Refused("spec.percona.storageSize", "and below 8Ei"),
     ),
     create(
+        "a database size with an exponent that is expensive to compute is refused",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    create(
+        "a database size with a large negative exponent is refused",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e-20000000'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    create(
+        "an expensive size is refused in a disabled block as well",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: false, storageSize: '9E999999999'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    update(
+        "a stored expensive size does not prevent another edit",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        "{storage: {metadataSize: 10Gi}, replicas: 0, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        Accepted,
+    ),
+    update(
+        "a stored expensive size can be corrected",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 10Gi}}",
+        Accepted,
+    ),
+    update(
+        "a size cannot be changed to an expensive one",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: 10Gi}}",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, storageSize: '1e2147483647'}}",
+        Refused("spec.percona.storageSize", "must be a size above zero"),
+    ),
+    create(
+        "backups that are kept for more than a hundred years are refused",
+        "{storage: {metadataSize: 10Gi}, percona: {enabled: true, backup: {retentionDays: 2147483647}}}",
+        RefusedBySchema(
+            "spec.percona.backup.retentionDays",
+            "should be less than or equal to 36500",
+        ),
+    ),
+    create(
         "a database of the name a;drop is refused",
         "{storage: {metadataSize: 10Gi}, percona: {databaseName: \"a;drop\"}}",
         Refused("spec.percona.databaseName", "must be the name of a database"),

@@ -300,6 +300,29 @@ podSecurityContext: {fsGroup: 1000, supplementalGroups: [2000], sysctls: [{name:
         RefusedBySchema("spec.resources.limits.cpu", "should match"),
     ),
     create(
+        "a resource quantity with an exponent that is expensive to compute is refused",
+        "{storage: {metadataSize: 10Gi}, resources: {limits: {cpu: '1e2147483647'}}}",
+        RefusedBySchema("spec.resources.limits.cpu", "should match"),
+    ),
+    create(
+        "an expensive resource request is refused",
+        "{storage: {metadataSize: 10Gi}, resources: {requests: {memory: '1e-2147483647'}}}",
+        RefusedBySchema("spec.resources.requests.memory", "should match"),
+    ),
+    create(
+        "resource quantities in every notation are accepted",
+        "{storage: {metadataSize: 10Gi}, resources: {limits: {cpu: 500m, memory: 1.5Gi}, requests: {cpu: '.25', memory: '12e6'}}}",
+        Accepted,
+    ),
+    create(
+        "a grace period of more than a day is refused",
+        "{storage: {metadataSize: 10Gi}, terminationGracePeriodSeconds: 9223372036854775807}",
+        RefusedBySchema(
+            "spec.terminationGracePeriodSeconds",
+            "should be less than or equal to 86400",
+        ),
+    ),
+    create(
         "a resource quantity without quotes is accepted",
         "{resources: {limits: {cpu: 2}}, storage: {metadataSize: 10Gi}}",
         Accepted,

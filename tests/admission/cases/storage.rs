@@ -139,6 +139,12 @@ pub const STORAGE: &[Case] = &[
         Accepted,
     ),
     update(
+        "a stored volume size with an expensive exponent can be corrected",
+        "storage: {metadataSize: '1e2147483647'}",
+        "storage: {metadataSize: 10Gi}",
+        Accepted,
+    ),
+    update(
         "a stored size of zero does not prevent another edit",
         "storage: {metadataSize: 0Gi}",
         "{storage: {metadataSize: 0Gi}, replicas: 0}",

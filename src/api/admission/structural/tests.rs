@@ -120,7 +120,7 @@ fn an_unchanged_value_is_not_checked_again() {
 
 #[test]
 fn every_keyword_of_the_schema_is_checked_or_known_to_check_nothing() {
-    const CHECKED: [&str; 14] = [
+    const CHECKED: [&str; 15] = [
         "type",
         "properties",
         "additionalProperties",
@@ -132,6 +132,7 @@ fn every_keyword_of_the_schema_is_checked_or_known_to_check_nothing() {
         "minLength",
         "maxLength",
         "maxItems",
+        "maxProperties",
         "pattern",
         "x-kubernetes-int-or-string",
         "x-kubernetes-list-map-keys",

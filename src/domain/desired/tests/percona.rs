@@ -55,6 +55,24 @@ fn without_percona_there_is_no_cluster() {
 }
 
 #[test]
+fn no_new_cluster_is_created_while_data_of_an_earlier_server_may_be_hidden() {
+    let nothing = testing::nothing("percona: {enabled: true}");
+    let unread = || "connection reset".to_owned();
+    let mut without_set = nothing.clone();
+    without_set.stateful_set = Read::Unreadable(unread());
+    let mut without_claims = nothing.clone();
+    without_claims.claims = Read::Unreadable(unread());
+    let mut without_secret = nothing.clone();
+    without_secret
+        .secrets
+        .insert("files-postgres-pguser-dittofs".into(), Read::Unreadable(unread()));
+    for observed in [without_set, without_claims, without_secret] {
+        assert_eq!(cluster_with(&observed, &Settings::default()), None);
+    }
+    assert!(cluster_with(&nothing, &Settings::default()).is_some());
+}
+
+#[test]
 fn a_new_cluster_has_all_that_perconas_operator_needs() {
     let cluster = cluster("{enabled: true}", None);
     assert_eq!(images(&cluster), DEFAULT_IMAGES);

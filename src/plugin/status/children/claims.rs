@@ -8,8 +8,9 @@ use kube::ResourceExt;
 
 use super::unreadable;
 use crate::api::quantity;
-use crate::domain::observed::{Observed, Read};
+use crate::domain::observed::{ExpansionAnswer, Observed, Read};
 use crate::domain::volumes::{self, Expansion, STORAGE};
+use crate::plugin::cluster::NO_PERMISSION_TO_PATCH;
 use crate::plugin::status::view::{ChildHealth, ChildView};
 
 pub(super) fn claims(observed: &Observed) -> Vec<ChildView> {
@@ -17,7 +18,10 @@ pub(super) fn claims(observed: &Observed) -> Vec<ChildView> {
         Read::Found(claims) => {
             let mut nodes: Vec<ChildView> = claims
                 .iter()
-                .map(|one| with_expansion(claim(one), volumes::of_claim(observed, one)))
+                .map(|one| {
+                    let expansion = volumes::of_claim(observed, one);
+                    with_expansion(claim(one), expansion, is_asked_without_permission(observed, one))
+                })
                 .collect();
             nodes.sort_by(|one, other| one.name.cmp(&other.name));
             nodes
@@ -64,8 +68,14 @@ fn claim(claim: &Arc<PersistentVolumeClaim>) -> ChildView {
 
 /// Adds the state of a volume expansion. A volume may be as large as its claim, but smaller than in the spec. A condition shows why
 /// it is not expanded.
-fn with_expansion(mut node: ChildView, expansion: Option<Expansion>) -> ChildView {
+fn with_expansion(mut node: ChildView, expansion: Option<Expansion>, is_unknown: bool) -> ChildView {
     match expansion {
+        Some(Expansion::Blocked(_)) if is_unknown => {
+            node.health = ChildHealth::Unknown;
+            node.summary.push_str(
+                ", smaller than in the spec (you may not patch it, so it is unknown whether it can be expanded)",
+            );
+        }
         Some(Expansion::Blocked(_)) => {
             node.health = ChildHealth::Bad;
             node.summary.push_str(", is not expanded to the size in the spec");
@@ -77,6 +87,12 @@ fn with_expansion(mut node: ChildView, expansion: Option<Expansion>) -> ChildVie
         Some(Expansion::InProgress(_)) | None => {}
     }
     node
+}
+
+/// Whether the dry run of the expansion was refused because the user of the plugin lacks the permission. The operator may have it.
+fn is_asked_without_permission(observed: &Observed, claim: &PersistentVolumeClaim) -> bool {
+    let answer = observed.expansion_answers.get(&claim.name_any());
+    matches!(answer, Some(ExpansionAnswer::Refused(text)) if text.contains(NO_PERMISSION_TO_PATCH))
 }
 
 /// Whether a volume has the requested size. Drivers round up, and may report another unit.
@@ -97,7 +113,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::observed::ExpansionAnswer;
     use crate::domain::testing;
 
     #[test]
@@ -157,6 +172,20 @@ mod tests {
                 Some(ExpansionAnswer::Fixed("fixed".into())),
                 ChildHealth::Bad,
                 "Bound, 1Gi, is not expanded to the size in the spec",
+            ),
+            (
+                "2Gi",
+                Some(ExpansionAnswer::Refused("exceeded quota: q".into())),
+                ChildHealth::Bad,
+                "Bound, 1Gi, is not expanded to the size in the spec",
+            ),
+            (
+                "2Gi",
+                Some(ExpansionAnswer::Refused(
+                    r#"User "viewer" cannot patch resource "persistentvolumeclaims""#.into(),
+                )),
+                ChildHealth::Unknown,
+                "Bound, 1Gi, smaller than in the spec (you may not patch it, so it is unknown whether it can be expanded)",
             ),
         ] {
             let mut observed = testing::nothing(&format!("storage: {{metadataSize: {size}}}"));

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::cached;
 use crate::api::names;
 use crate::domain::observed::Observed;
-use crate::plugin::status::view::ChildView;
+use crate::plugin::status::view::{ChildHealth, ChildView};
 use crate::reconcile::context::Caches;
 
 pub(super) fn services(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
@@ -35,7 +35,8 @@ pub(super) fn services(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
         .collect()
 }
 
-fn service(service: &Service) -> String {
+/// A load balancer without an address cannot be reached from outside the cluster.
+fn service(service: &Service) -> (ChildHealth, String) {
     let spec = service.spec.clone().unwrap_or_default();
     let ports: Vec<String> = spec
         .ports
@@ -54,10 +55,39 @@ fn service(service: &Service) -> String {
     let address = ingress
         .and_then(|ingress| ingress.first())
         .and_then(|first| first.ip.clone().or_else(|| first.hostname.clone()));
-    let at = match (address, kind.as_str()) {
-        (Some(address), _) => format!(" at {address}"),
-        (None, "LoadBalancer") => ", no address yet".into(),
-        (None, _) => String::new(),
+    let (health, at) = match (address, kind.as_str()) {
+        (Some(address), _) => (ChildHealth::Good, format!(" at {address}")),
+        (None, "LoadBalancer") => (ChildHealth::Waiting, " without an address yet".into()),
+        (None, _) => (ChildHealth::Good, String::new()),
     };
-    format!("{kind}{at}, port {}", ports.join(", "))
+    (health, format!("{kind}{at}, port {}", ports.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_load_balancer_is_good_once_it_has_an_address() {
+        let described = |status: Value| {
+            let spec = json!({"type": "LoadBalancer", "ports": [{"port": 8080}]});
+            let stored = json!({"spec": spec, "status": {"loadBalancer": status}});
+            service(&serde_json::from_value(stored).unwrap())
+        };
+        let waiting = (
+            ChildHealth::Waiting,
+            "LoadBalancer without an address yet, port 8080".to_owned(),
+        );
+        assert_eq!(described(json!({})), waiting);
+        assert_eq!(described(json!({"ingress": []})), waiting);
+        assert_eq!(
+            described(json!({"ingress": [{"ip": "192.0.2.1"}]})),
+            (
+                ChildHealth::Good,
+                "LoadBalancer at 192.0.2.1, port 8080".to_owned()
+            )
+        );
+    }
 }

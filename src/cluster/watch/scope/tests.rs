@@ -1,0 +1,143 @@
+use std::sync::Mutex;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
+use kube::core::Status;
+use kube::runtime::reflector;
+
+use super::super::Notice;
+use super::*;
+use crate::cluster::cache::{Cache, WatchState};
+
+/// What a listener learned: the name of an object, or the state of the scope.
+#[derive(Debug, PartialEq)]
+enum Heard {
+    Object(String),
+    Scope(WatchState),
+}
+
+type Notices = Arc<Mutex<Vec<Heard>>>;
+
+fn watch_of_all() -> (ScopeWatch<Secret>, Notices) {
+    let (store, writer) = reflector::store();
+    let cache = Cache::new(store, &[None]);
+    let notices = Notices::default();
+    let heard = Arc::clone(&notices);
+    let listener = move |cache: &Cache<Secret>, notice: Notice<'_, Secret>| {
+        heard.lock().unwrap().push(match notice {
+            Notice::Object(object) => Heard::Object(object.metadata.name.clone().unwrap_or_default()),
+            Notice::Scope(_) => Heard::Scope(cache.watch_state("storage")),
+        });
+    };
+    let writer = CacheWriter {
+        writer: writer.into(),
+        cache,
+        listener: Box::new(listener),
+        metrics: Arc::default(),
+        health: crate::cluster::watch_health::WatchHealth::default(),
+    };
+    (ScopeWatch::new(None, |_| {}, Arc::new(writer)), notices)
+}
+
+fn secret(name: &str, version: &str) -> Secret {
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name.into()),
+            namespace: Some("storage".into()),
+            resource_version: Some(version.into()),
+            ..ObjectMeta::default()
+        },
+        ..Secret::default()
+    }
+}
+
+fn refused(code: u16) -> watcher::Error {
+    let status = Status {
+        code,
+        ..Status::default()
+    };
+    watcher::Error::WatchStartFailed(kube::Error::Api(status.boxed()))
+}
+
+fn taken(notices: &Notices) -> Vec<Heard> {
+    notices.lock().unwrap().split_off(0)
+}
+
+/// The events of a list, and an error that ends the watch after it.
+fn list(objects: &[Secret], then: Option<watcher::Error>) -> Events<'static, Secret> {
+    let objects = objects.iter().cloned().map(Event::InitApply);
+    let events: Vec<_> = std::iter::once(Event::Init)
+        .chain(objects)
+        .chain([Event::InitDone])
+        .map(Ok)
+        .chain(then.map(Err))
+        .collect();
+    let ends = matches!(events.last(), Some(Err(_)));
+    let events = futures::stream::iter(events);
+    if ends {
+        events.boxed()
+    } else {
+        events.chain(futures::stream::pending()).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_list_does_not_hide_that_the_watch_after_it_is_refused() {
+    let (mut watch, notices) = watch_of_all();
+    for _ in 0..3 {
+        watch.follow(list(&[], Some(refused(403)))).await;
+    }
+    let heard = taken(&notices);
+    assert_eq!(
+        heard[0],
+        Heard::Scope(WatchState::Synced),
+        "the first list is trusted"
+    );
+    assert!(
+        matches!(&heard[1..], [Heard::Scope(WatchState::Failing(_))]),
+        "and then the failure counts: {heard:?}"
+    );
+
+    let progress = watch.writer.cache.progress();
+    tokio::select! {
+        () = watch.follow(list(&[], None)) => panic!("the watch is not refused"),
+        () = progress.synced() => {}
+    }
+    assert_eq!(
+        taken(&notices),
+        [Heard::Scope(WatchState::Synced)],
+        "the end of the probation"
+    );
+}
+
+#[tokio::test]
+async fn after_an_interruption_only_what_has_changed_is_announced() {
+    let (mut watch, notices) = watch_of_all();
+    let before = [secret("same", "1"), secret("changed", "2"), secret("gone", "3")];
+    watch.follow(list(&before, Some(refused(503)))).await;
+    assert_eq!(taken(&notices), [Heard::Scope(WatchState::Synced)]);
+    let after = [secret("same", "1"), secret("changed", "5"), secret("new", "6")];
+    watch.follow(list(&after, Some(refused(503)))).await;
+    let heard = taken(&notices);
+    let names = ["changed", "new", "gone"].map(|name| Heard::Object(name.into()));
+    assert_eq!(heard, names);
+    let left: Vec<_> = watch.writer.cache.all();
+    assert_eq!(left.len(), 3);
+}
+
+#[tokio::test]
+async fn an_older_history_replaces_a_newer_one_after_an_interruption() {
+    let (mut watch, _) = watch_of_all();
+    watch
+        .follow(list(&[secret("a", "500")], Some(refused(504))))
+        .await;
+    watch
+        .follow(list(&[secret("a", "300")], Some(refused(504))))
+        .await;
+    let stored = watch.writer.cache.all();
+    let versions: Vec<_> = stored
+        .iter()
+        .map(|secret| secret.metadata.resource_version.as_deref())
+        .collect();
+    assert_eq!(versions, [Some("300")]);
+}
