@@ -42,7 +42,9 @@ fn place(right: &Right) -> Place {
         "list" => !is_needed,
         _ => false,
     };
-    if is_only_late || of_operator.contains(&right.resource.as_str()) {
+    // The rollout goes on unchecked.
+    let is_check = right.verb == "create" && right.resource == "pods";
+    if is_only_late || is_check || of_operator.contains(&right.resource.as_str()) {
         Place::Log
     } else {
         Place::Status

@@ -193,6 +193,12 @@ pub const RESOURCE_CONFLICT: &str = "ResourceConflict";
 /// The API server refused to write a child, or did not answer. The operator retries; the message has the answer. Shown by
 /// `ConfigReady` for Secrets and the ConfigMap, `DatabaseReady` for the PerconaPGCluster, and `Progressing` for all.
 pub const APPLY_FAILED: &str = "ApplyFailed";
+/// An admission policy or a webhook changes a field of a child in every write, so the child stays different from what the
+/// operator asks for. Nothing is written until something changes. Change the policy, or the spec. Shown by `Progressing` (False).
+pub const FIELD_OVERRIDDEN: &str = "FieldOverridden";
+/// Another program sets a field of a child again after each correction. The message names its field manager and the fields. The
+/// pauses between the corrections grow, and the conflict ends when the other program stops. Shown by `Progressing` (True).
+pub const FIELD_CONFLICT: &str = "FieldConflict";
 /// A previous object with the name of a child is still being deleted. Wait. If this lasts, look at its finalizers.
 pub const RESOURCE_TERMINATING: &str = "ResourceTerminating";
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -90,6 +91,16 @@ pub enum Outcome {
     Replaced(String),
     /// The server is being deleted, so it was not created. Retrying does not help.
     ServerGone,
+    /// The API server changes these fields in every write, because of an admission policy or webhook. It is not written again
+    /// until something changes. The text names the fields.
+    Overridden(String),
+    /// Another program sets these fields again and again. They are corrected, with pauses that grow.
+    Contested {
+        /// Names the fields and the other field managers.
+        message: String,
+        /// Time until the next correction.
+        retry_in: Duration,
+    },
     /// It is not as desired, and is not written, because the user has paused the server.
     Withheld,
     /// A Secret is missing and is not generated: existing data may use a different value.
@@ -115,6 +126,8 @@ impl Outcome {
             | Self::NamespaceTerminating
             | Self::ServerGone
             | Self::NotGenerated
+            | Self::Overridden(_)
+            | Self::Contested { .. }
             | Self::Withheld => true,
             Self::Foreign(_) | Self::Terminating | Self::Skipped | Self::Failed(_) => false,
         }
@@ -140,7 +153,9 @@ impl fmt::Display for Outcome {
             Self::Terminating => formatter.write_str("a former object is still being deleted"),
             Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
             Self::ServerGone => formatter.write_str("the server is being deleted"),
-            Self::Replaced(why) => formatter.write_str(why),
+            Self::Replaced(text) | Self::Overridden(text) | Self::Contested { message: text, .. } => {
+                formatter.write_str(text)
+            }
             Self::Withheld => formatter.write_str("not written while the server is paused"),
             Self::NotGenerated => {
                 formatter.write_str("not generated: existing data may use a different value")
@@ -203,6 +218,16 @@ impl Applied {
                 Outcome::Failed(failure) => failure.class.label(),
                 other => other.label(),
             })
+    }
+
+    /// Time until a child is to be written again, if nothing but time is waited for.
+    #[must_use]
+    pub fn retry_in(&self) -> Option<Duration> {
+        let waits = self.steps.iter().filter_map(|step| match step.outcome {
+            Outcome::Contested { retry_in, .. } => Some(retry_in),
+            _ => None,
+        });
+        waits.min()
     }
 
     /// The children that are not as desired, for a log line.

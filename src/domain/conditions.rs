@@ -24,6 +24,7 @@ mod child;
 mod config_ready;
 mod database_ready;
 mod deadline;
+mod drift;
 mod inputs;
 pub(crate) mod pod_cause;
 mod progressing;

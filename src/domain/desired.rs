@@ -9,6 +9,7 @@ mod database_tls;
 mod env;
 mod hash;
 mod hibernation;
+pub mod made_here;
 mod meta;
 mod mounts;
 mod network_policy;

@@ -301,13 +301,16 @@ fn progressing(_: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
         reasons::FILE_SYSTEM_RESIZE_PENDING => as_reported(reason, "ExpandVolume"),
         reasons::VOLUME_CLAIM_UNUSED => warning_of(now, "ExpandVolume"),
         reason if reasons::BLOCKED_VOLUME.contains(&reason) => warning_of(now, "ExpandVolume"),
+        reasons::FIELD_OVERRIDDEN => warning_of(now, "Reconcile"),
         _ if !transition.is_true() => None,
         reasons::VOLUME_GROWING => as_reported(reason, "ExpandVolume"),
         reasons::ROLLOUT_IN_PROGRESS => as_reported(ROLLING_OUT, "RollOut"),
         reasons::SCALING_REPLICAS => as_reported(SCALING, "Scale"),
         reasons::DELETING => as_reported(reason, "Delete"),
         reasons::RESOURCE_TERMINATING => as_reported(reason, "Reconcile"),
-        reasons::RESOURCE_CONFLICT | reasons::APPLY_FAILED => warning_of(now, "Reconcile"),
+        reasons::RESOURCE_CONFLICT | reasons::APPLY_FAILED | reasons::FIELD_CONFLICT => {
+            warning_of(now, "Reconcile")
+        }
         _ => None,
     }
 }

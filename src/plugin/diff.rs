@@ -112,10 +112,12 @@ async fn difference(context: &Context, server: Arc<DittoServer>) -> Result<Diffe
         });
     };
     if observed.server.is_paused() {
-        notes.push("the server is paused: no change is written until you resume it".into());
+        notes.push(
+            "the server is paused: the operator writes none of this until you remove the annotation".into(),
+        );
     }
     if observed.server.metadata.deletion_timestamp.is_some() {
-        notes.push("the server is being deleted: no change is written".into());
+        notes.push("the server is being deleted: the operator writes none of this".into());
     }
     let desired = desired(valid, &context.settings)?;
     let (applied, planned) = dry_run(context, &observed, &desired).await;

@@ -12,6 +12,7 @@
 //! | `secrets.rs` … `pod.rs` | what is peculiar to one kind |
 //! | `prerequisites.rs` | what may be written if an earlier child failed; pure |
 //! | `compare.rs` | whether an object holds what is desired; pure |
+//! | `drift.rs` | writes that did not last: a policy or another program changes a field again |
 //! | `managed_fields.rs` | which fields of other managers become ours; pure |
 //! | `dry_run.rs` | what an apply would do, for `kubectl dittofs diff` |
 
@@ -20,9 +21,10 @@ mod claims;
 pub mod compare;
 mod config_map;
 mod database;
+pub mod drift;
 pub mod dry_run;
 mod error;
-pub mod managed_fields;
+mod managed_fields;
 mod network_policy;
 mod pod;
 mod prerequisites;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use self::child::{Child, Written};
 use self::dry_run::Planned;
 use self::prerequisites::Prerequisites;
+use self::stateful_set::Acceptance;
 use self::writer::Writer;
 use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::desired::Desired;
@@ -57,29 +60,43 @@ pub async fn dry_run(context: &Context, observed: &Observed, desired: &Desired) 
 }
 
 async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -> Applied {
+    let Desired {
+        secrets,
+        secret_changes,
+        not_generated,
+        config_map,
+        headless_service,
+        api_service,
+        metrics_service,
+        network_policy,
+        database,
+        expansions,
+        workload,
+    } = desired;
     let mut applied = Applied::nothing(observed);
-    let workload = &desired.workload;
-    secrets::apply(writer, &mut applied, desired).await;
-    let refused = match &desired.config_map {
+    secrets::apply(writer, &mut applied, secrets, secret_changes, not_generated).await;
+    let acceptance = match config_map {
         Some(config_map) => {
             let written = config_map::apply(writer, &mut applied, config_map, workload);
-            Box::pin(written).await.err()
+            Box::pin(written).await.unwrap_or_else(Acceptance::Refused)
         }
-        None => None,
+        None => Acceptance::Unasked,
     };
     let prerequisites = Prerequisites::of(applied.is_complete());
     // Neither waits for the other: a pod may start on a small volume, and a volume is expanded under any pod.
-    claims::expand(writer, &mut applied, &desired.expansions).await;
-    services::apply(writer, &mut applied, desired).await;
-    network_policy::apply(writer, &mut applied, desired.network_policy.as_ref()).await;
-    database::apply(writer, &mut applied, &desired.database, prerequisites).await;
-    let may_restart = refused.is_none() && prerequisites.allow_restart(workload);
+    claims::expand(writer, &mut applied, expansions).await;
+    let services = [headless_service, api_service];
+    services::apply(writer, &mut applied, services, metrics_service.as_ref()).await;
+    network_policy::apply(writer, &mut applied, network_policy.as_ref()).await;
+    database::apply(writer, &mut applied, database, prerequisites).await;
+    let is_refused = matches!(acceptance, Acceptance::Refused(_));
+    let may_restart = !is_refused && prerequisites.allow_restart(workload);
     Box::pin(stateful_set::apply(
         writer,
         &mut applied,
         workload,
         prerequisites,
-        refused,
+        acceptance,
     ))
     .await;
     if may_restart {

@@ -16,6 +16,7 @@ use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
 use crate::domain::desired::Settings;
+use crate::reconcile::apply::drift::Drifts;
 
 /// The caches of every watched kind.
 #[derive(Clone)]
@@ -54,6 +55,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// Pauses between failed reconciles, for each object.
     pub backoff: PerObject<ObjectRef<StoredServer>>,
+    /// Writes that did not last.
+    pub drifts: Drifts,
     /// Time after which a server is reconciled again without a change, in case that a watch event was lost.
     pub resync: Duration,
 }

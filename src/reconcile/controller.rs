@@ -28,6 +28,7 @@ use crate::cluster::leader::Leadership;
 use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
 use crate::domain::secrets;
+use crate::reconcile::apply::drift::Drifts;
 
 /// First and longest pause after a failed reconcile of one server.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
@@ -120,6 +121,7 @@ pub async fn run_elected(
         secrets,
         settings: options.settings,
         backoff: PerObject::new(RETRY.0, RETRY.1),
+        drifts: Drifts::default(),
         resync: RESYNC,
     });
     metrics.register_collector(Box::new(health.clone()));

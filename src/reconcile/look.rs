@@ -17,6 +17,7 @@ use crate::cluster::client;
 use crate::cluster::client::gate::Gate;
 use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
+use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::context::Context;
 
 /// How long to wait for the first answers.
@@ -57,6 +58,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         secrets,
         settings,
         backoff: PerObject::new(RETRY.0, RETRY.1),
+        drifts: Drifts::default(),
         resync: RESYNC,
         metrics,
     };

@@ -136,6 +136,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
         volumes::may_follow_in(&observed),
         recheck_in(&observed),
         stuck_pod::recheck_in(&observed),
+        applied.retry_in(),
     ];
     let due = due.into_iter().flatten();
     Ok(Action::requeue(due.fold(jitter(context.resync), Duration::min)))

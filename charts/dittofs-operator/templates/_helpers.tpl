@@ -151,7 +151,7 @@ annotations:
   verbs: [get, list, watch, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, delete]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [pgv2.percona.com]
   resources: [perconapgclusters]
   verbs: [get, list, watch, create, patch, delete]

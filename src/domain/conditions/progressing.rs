@@ -16,11 +16,12 @@ use crate::domain::applied::{Outcome, Step};
 use crate::domain::validate::{Concern, PodGate, Severity, Violation};
 use crate::domain::workload::rollout;
 
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     deleting,
     namespace_terminating,
     conflict,
     failure,
+    super::drift::contested,
     terminating,
     unreadable,
     waiting,
@@ -81,6 +82,7 @@ fn at_rest(inputs: &Inputs<'_>) -> Judgement {
             format!("Nothing changes until this is corrected: {cause}"),
         ),
         None => super::volumes::blocked(inputs)
+            .or_else(|| super::drift::overridden(inputs))
             .unwrap_or_else(|| Judgement::no(reasons::RECONCILE_COMPLETE, "All resources are up to date")),
     }
 }

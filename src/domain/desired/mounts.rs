@@ -10,6 +10,10 @@ use crate::domain::secrets::{CA_KEY, Purpose, SecretUse};
 
 /// Name of the volume of the ConfigMap.
 const CONFIG_VOLUME: &str = "config";
+/// Name of the volume of the server's certificate.
+const TLS_VOLUME: &str = "tls-cert";
+/// Name of the volume of the CA of client certificates.
+const CLIENT_CA_VOLUME: &str = "tls-client-ca";
 /// Readable by the owner and by `fsGroup`, the group of the server. Kerberos libraries refuse a keytab that others can read.
 const KEYTAB_MODE: i32 = 0o440;
 
@@ -115,10 +119,10 @@ impl Mounts {
     /// The whole Secrets: the kubelet updates a mounted Secret, and the server reloads its certificate.
     fn add_tls(&mut self, server: &DittoServer) {
         if let Some(secret) = server.spec.cert_secret_name() {
-            self.add_secret("tls-cert", paths::TLS, secret, None);
+            self.add_secret(TLS_VOLUME, paths::TLS, secret, None);
         }
         if let Some(secret) = server.spec.client_ca_secret_name() {
-            self.add_secret("tls-client-ca", paths::TLS_CLIENT_CA, secret, None);
+            self.add_secret(CLIENT_CA_VOLUME, paths::TLS_CLIENT_CA, secret, None);
         }
     }
 
@@ -147,6 +151,29 @@ impl Mounts {
             ..mount(volume, path)
         });
     }
+}
+
+/// The volumes that a pod template may name.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let of_secrets = SECRET_FILES.iter().chain([&POSTGRES_CA]).map(|file| file.volume);
+    [CONFIG_VOLUME, TLS_VOLUME, CLIENT_CA_VOLUME]
+        .into_iter()
+        .chain(of_secrets)
+}
+
+/// Where a container may mount them.
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    let of_secrets = SECRET_FILES.iter().chain([&POSTGRES_CA]).map(|file| file.mount);
+    [
+        paths::CONFIG,
+        paths::CONTROL_PLANE,
+        paths::METADATA,
+        paths::CONTENT,
+        paths::TLS,
+        paths::TLS_CLIENT_CA,
+    ]
+    .into_iter()
+    .chain(of_secrets)
 }
 
 fn mount(volume: &str, path: &str) -> VolumeMount {

@@ -1,5 +1,7 @@
 //! What the server does with the value of a Secret.
 
+use strum::EnumIter;
+
 /// Variable of the server's container with `sslmode` of the database connection.
 pub const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
 
@@ -7,7 +9,7 @@ pub const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
 pub const SSL_ROOT_CERT_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
 
 /// What the server does with a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter)]
 pub enum Purpose {
     /// Signs access tokens. Read at start; at least 32 characters.
     JwtKey,

@@ -118,6 +118,8 @@ fn change(step: &Step, desired: &Desired, applied: &Applied, planned: &mut Vec<P
         | Outcome::NamespaceTerminating
         | Outcome::ServerGone
         | Outcome::Withheld
+        | Outcome::Overridden(_)
+        | Outcome::Contested { .. }
         | Outcome::Skipped => Change::Refused(step.outcome.clone()),
     }
 }

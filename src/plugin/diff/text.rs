@@ -37,7 +37,7 @@ pub(super) fn forget_what_is_the_same(preview: &mut Preview) {
         let (before, after) = shown(before, after, desired);
         if before == after {
             preview.change = if has_new_hash {
-                let only_hash = "would get a new hash of the operator's last write, and no other change";
+                let only_hash = "would only get a new applied-hash annotation";
                 Change::Write(dry_run::Change::Other(only_hash.into()))
             } else {
                 Change::None
@@ -165,7 +165,8 @@ fn summary(difference: &Difference) -> String {
         }
     }
     if matches!(&difference.effect, Effect::Unknown(unread) if !unread.is_empty()) {
-        let remedy = "Ask an administrator of the cluster for what you may not do, or use another --context.";
+        let remedy =
+            "Ask an administrator of the cluster for the missing permissions, or use another --context.";
         let _ = writeln!(text, "{remedy}");
     }
     text

@@ -1,15 +1,22 @@
 //! What every kind of child has in common, and how one child is brought to its desired state.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::compare::Difference;
+use super::drift::{self, Advice, Contest};
 use super::error::Error;
+use super::managed_fields::{self, Reach};
 use super::writer::{Write, Writer};
 use super::{Outcome, compare};
+use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, names};
 use crate::cluster::cache::{Cached, Lookup};
 use crate::domain::ownership::{Owner, owner};
@@ -60,6 +67,16 @@ impl<K: Child> Live<K> {
         self.object.meta()
     }
 
+    /// The field owners with everything that is ours in our `Apply` entry; `None` if nothing is to be moved.
+    pub(super) fn taken_over(&self, server: &DittoServer, reach: Reach) -> Option<Vec<ManagedFieldsEntry>> {
+        let child = managed_fields::Child {
+            kind: K::KIND,
+            metadata: self.meta(),
+            fields: &self.fields,
+        };
+        managed_fields::taken_over(&child, server, reach)
+    }
+
     /// The UID and the version that a write may name as its precondition.
     pub(super) fn identity(&self) -> Value {
         json!({"uid": self.meta().uid, "resourceVersion": self.meta().resource_version})
@@ -104,12 +121,45 @@ impl Writer<'_> {
     async fn try_child<K: Child>(&self, name: &str, desired: &K) -> Result<Written<K>, Error> {
         let desired = stamped(desired)?;
         match K::lookup(self.context, self.namespace(), name) {
-            Lookup::Found(live) if self.is_current(&Live::cached(&live)?, &desired) => {
-                Ok(Written::of(Outcome::Unchanged, live))
+            Lookup::Found(object) => {
+                let live = Live::cached(&object)?;
+                if self.is_current(&live, &desired) {
+                    return Ok(self.current(name, live));
+                }
+                match self.advised(name, &live, &desired) {
+                    Some(outcome) => Ok(Written::of(outcome, object)),
+                    None => self.apply_or_create(name, &desired).await,
+                }
             }
-            Lookup::Found(_) | Lookup::Unknown(_) => self.apply_or_create(name, &desired).await,
+            Lookup::Unknown(_) => self.apply_or_create(name, &desired).await,
             Lookup::Missing => self.create_or_apply(name, &desired).await,
         }
+    }
+
+    /// The outcome for a child that is as desired. A correction that another program may undo has not yet succeeded.
+    fn current<K: Child>(&self, name: &str, live: Live<K>) -> Written<K> {
+        let contest = self.context.drifts.unproven(&self.key::<K>(name), Instant::now());
+        let outcome = contest.map_or(Outcome::Unchanged, |contest| contested(&contest));
+        Written::of(outcome, live.object)
+    }
+
+    /// The outcome for a child that differs from what is desired and must not be written again now.
+    pub(super) fn advised<K: Child>(&self, name: &str, live: &Live<K>, desired: &Value) -> Option<Outcome> {
+        if self.check(live).is_err() {
+            return None;
+        }
+        let differences = compare::differences(&live.fields, desired);
+        let (key, uid) = (self.key::<K>(name), live.meta().uid.as_deref());
+        let drifts = &self.context.drifts;
+        match drifts.advice(&key, uid, asked(desired), &differences, Instant::now()) {
+            Advice::Write => None,
+            Advice::Overridden => Some(overridden(&differences)),
+            Advice::Wait(contest) => Some(contested(&contest)),
+        }
+    }
+
+    pub(super) fn key<K: Child>(&self, name: &str) -> drift::Key {
+        (K::KIND, self.namespace().to_owned(), name.to_owned())
     }
 
     /// Whether an object is ours, stays, and holds what is desired.
@@ -136,14 +186,80 @@ impl Writer<'_> {
         self.check(&live)?;
         if self.is_current(&live, desired) {
             K::clone(&live.object).remember(self.context);
-            return Ok(Written::of(Outcome::Unchanged, live.object));
+            return Ok(self.current(name, live));
         }
-        let write = Write::Apply { live: &live, desired };
-        let applied = self.send(name, write).await?;
+        if let Some(outcome) = self.advised(name, &live, desired) {
+            return Ok(Written::of(outcome, live.object));
+        }
+        let differences = compare::differences(&live.fields, desired);
+        if self.would_not_change(name, &live, desired, &differences).await {
+            return Ok(Written::of(overridden(&differences), live.object));
+        }
+        let applied = self.send(name, Write::Apply { live: &live, desired }).await?;
+        if let Some(applied) = &applied {
+            let before = contested_fields(&live, desired, &differences);
+            self.note(name, desired, before, applied)?;
+        }
         Ok(Written {
             outcome: Outcome::Updated,
             object: applied,
         })
+    }
+
+    /// Whether an apply of what was applied before would leave the object as it is: then a policy changes these fields. Asked by a
+    /// dry run, once; after that it is remembered.
+    async fn would_not_change<K: Child>(
+        &self,
+        name: &str,
+        live: &Live<K>,
+        desired: &Value,
+        differences: &[Difference],
+    ) -> bool {
+        let hash = live
+            .meta()
+            .annotations
+            .as_ref()
+            .and_then(|all| all.get(names::APPLIED_HASH_ANNOTATION));
+        if hash.map(String::as_str) != Some(asked(desired))
+            || live.taken_over(self.server, Reach::Copies).is_some()
+        {
+            return false;
+        }
+        let mut body = desired.clone();
+        body["metadata"]["uid"] = json!(live.meta().uid);
+        let answer = self.try_apply::<K>(name, &body).await;
+        let is_same = answer.is_ok_and(|answer| compare::differences(&answer, desired) == differences);
+        if is_same {
+            let write = drift::Write {
+                key: self.key::<K>(name),
+                uid: live.meta().uid.as_deref(),
+                asked: asked(desired),
+                before: Vec::new(),
+                after: differences.to_vec(),
+            };
+            self.context.drifts.wrote(write, Instant::now());
+        }
+        is_same
+    }
+
+    /// Remembers what an answer of the API server still lacks.
+    fn note<K: Child>(
+        &self,
+        name: &str,
+        desired: &Value,
+        before: Vec<(String, Vec<String>)>,
+        answer: &Arc<K>,
+    ) -> Result<(), Error> {
+        let live = Live::cached(answer)?;
+        let write = drift::Write {
+            key: self.key::<K>(name),
+            uid: live.meta().uid.as_deref(),
+            asked: asked(desired),
+            before,
+            after: compare::differences(&live.fields, desired),
+        };
+        self.context.drifts.wrote(write, Instant::now());
+        Ok(())
     }
 
     /// Creates, or returns `None` if an object of this name exists.
@@ -152,10 +268,14 @@ impl Writer<'_> {
         name: &str,
         desired: &Value,
     ) -> Result<Option<Arc<K>>, Error> {
-        match self.send(name, Write::Create { desired }).await {
-            Err(error) if error.is_already_exists() => Ok(None),
-            sent => sent,
+        let created = match self.send(name, Write::Create { desired }).await {
+            Err(error) if error.is_already_exists() => return Ok(None),
+            created => created?,
+        };
+        if let Some(created) = &created {
+            self.note(name, desired, Vec::new(), created)?;
         }
+        Ok(created)
     }
 
     /// Whether an existing object may be written now.
@@ -175,6 +295,60 @@ impl Writer<'_> {
             Owner::Predecessor => Some(Outcome::Terminating),
             Owner::Us | Owner::Orphan => live.deletion_timestamp.as_ref().map(|_| Outcome::Terminating),
         }
+    }
+}
+
+/// The hash of what is desired.
+pub(super) fn asked(desired: &Value) -> &str {
+    let annotations = &desired["metadata"]["annotations"];
+    annotations[names::APPLIED_HASH_ANNOTATION]
+        .as_str()
+        .unwrap_or_default()
+}
+
+/// The fields of a child that was as desired, and was changed by another program, with its field managers. A new desired state is
+/// not such a change.
+fn contested_fields<K: Child>(
+    live: &Live<K>,
+    desired: &Value,
+    differences: &[Difference],
+) -> Vec<(String, Vec<String>)> {
+    let hash = &live.fields["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION];
+    if hash.as_str() != Some(asked(desired)) {
+        return Vec::new();
+    }
+    let entries = &live.fields["metadata"]["managedFields"];
+    let fields = differences.iter().map(|difference| {
+        let managers = drift::managers(entries, &difference.path, FIELD_MANAGER);
+        (difference.path.clone(), managers)
+    });
+    fields.collect()
+}
+
+pub(super) fn overridden(differences: &[Difference]) -> Outcome {
+    let fields: Vec<String> = differences.iter().map(Difference::to_string).collect();
+    Outcome::Overridden(format!(
+        "{}. The API server changes this in every write, so an admission policy or a webhook sets it",
+        fields.join(", ")
+    ))
+}
+
+fn contested(contest: &Contest) -> Outcome {
+    let list = |names: &BTreeSet<String>| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.join(", ")
+    };
+    let managers = if contest.managers.is_empty() {
+        "another program".to_owned()
+    } else {
+        format!("field manager {}", list(&contest.managers))
+    };
+    Outcome::Contested {
+        message: format!(
+            "{managers} changes {} after each correction. The pauses between the corrections grow until it stops",
+            list(&contest.paths)
+        ),
+        retry_in: contest.left,
     }
 }
 

@@ -5,60 +5,148 @@
 //! do not count. A field that *left* the desired object cannot be seen this way; the annotation `dittofs.io/applied-hash`
 //! shows it.
 
-use serde_json::{Map, Value};
+use std::fmt;
+
+use serde_json::Value;
 
 use crate::api::quantity;
 
+/// Quantities are compared in thousandths.
+const NANOS_PER_MILLI: u128 = 1_000_000;
+
 /// Whether `live` holds all of `desired`.
+#[must_use]
+pub fn holds(live: &Value, desired: &Value) -> bool {
+    differences(live, desired).is_empty()
+}
+
+/// A desired field that the live object does not have, or has with another value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where: `spec.template.spec.containers[dittofs].image`.
+    pub path: String,
+    /// The live value; `null` if there is none.
+    pub live: Value,
+    /// The desired value.
+    pub desired: Value,
+}
+
+/// Longest value that is quoted.
+const LONGEST_VALUE: usize = 80;
+
+/// The field, with both values if they are short.
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (live, desired) = (self.live.to_string(), self.desired.to_string());
+        if live.len().max(desired.len()) > LONGEST_VALUE {
+            formatter.write_str(&self.path)
+        } else {
+            write!(formatter, "{} is {live} instead of {desired}", self.path)
+        }
+    }
+}
+
+/// Every field that is desired and not live.
 ///
 /// Lists whose items have a `name` (containers, ports, volumes, variables) are matched by name, as the API server
 /// merges them; others are compared item by item.
 #[must_use]
-pub fn holds(live: &Value, desired: &Value) -> bool {
-    holds_at(live, desired, "")
+pub fn differences(live: &Value, desired: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare(live, desired, &Place::default(), &mut found);
+    found
 }
 
-fn holds_at(live: &Value, desired: &Value, key: &str) -> bool {
-    match (live, desired) {
-        (Value::Object(live), Value::Object(desired)) => holds_object(live, desired, key),
-        (Value::Array(live), Value::Array(desired)) => holds_list(live, desired, key),
+/// Where a value is.
+#[derive(Clone, Default)]
+struct Place {
+    path: String,
+    /// The field's name; within quantities, the name of their map (`requests`, `limits`).
+    key: String,
+}
+
+impl Place {
+    fn field(&self, name: &str) -> Self {
+        let key = if is_quantity_map(&self.key) {
+            &self.key
+        } else {
+            name
+        };
+        let path = if name.contains('.') || name.contains('/') {
+            format!("{}[{name}]", self.path)
+        } else {
+            format!("{}.{name}", self.path).trim_start_matches('.').to_owned()
+        };
+        Self {
+            path,
+            key: key.to_owned(),
+        }
+    }
+
+    fn item(&self, name: &str) -> Self {
+        Self {
+            path: format!("{}[{name}]", self.path),
+            key: self.key.clone(),
+        }
+    }
+}
+
+fn compare(live: &Value, desired: &Value, place: &Place, found: &mut Vec<Difference>) {
+    let is_same = match (live, desired) {
+        (Value::Object(live), Value::Object(desired)) => {
+            for (name, wanted) in desired {
+                let live = live.get(name).unwrap_or(&Value::Null);
+                compare(live, wanted, &place.field(name), found);
+            }
+            return;
+        }
+        (Value::Array(live), Value::Array(desired)) => match compare_lists(live, desired, place, found) {
+            Some(is_same) => is_same,
+            None => return,
+        },
         // The API server drops empty maps and lists.
         (Value::Null, desired) => is_empty(desired),
-        (Value::String(live), Value::String(desired)) => live == desired || same_quantity(live, desired, key),
+        (Value::String(live), Value::String(desired)) => {
+            live == desired || same_quantity(live, desired, &place.key)
+        }
         _ => live == desired,
-    }
-}
-
-/// `parent` is the name of the map itself: the values in `requests` and `limits` are quantities.
-fn holds_object(live: &Map<String, Value>, desired: &Map<String, Value>, parent: &str) -> bool {
-    desired.iter().all(|(key, wanted)| {
-        let context = if is_quantity_map(parent) {
-            parent
-        } else {
-            key.as_str()
-        };
-        holds_at(live.get(key).unwrap_or(&Value::Null), wanted, context)
-    })
-}
-
-fn holds_list(live: &[Value], desired: &[Value], key: &str) -> bool {
-    // A set: others may add items.
-    if key == "finalizers" {
-        return desired.iter().all(|finalizer| live.contains(finalizer));
-    }
-    if let Some(names) = names(desired) {
-        return names.iter().zip(desired).all(|(name, wanted)| {
-            let found = live
-                .iter()
-                .find(|item| item.get("name").and_then(Value::as_str) == Some(name));
-            found.is_some_and(|found| holds_at(found, wanted, key))
+    };
+    if !is_same {
+        found.push(Difference {
+            path: place.path.clone(),
+            live: live.clone(),
+            desired: desired.clone(),
         });
     }
-    live.len() == desired.len()
-        && live
-            .iter()
-            .zip(desired)
-            .all(|(live, desired)| holds_at(live, desired, key))
+}
+
+/// Whether two lists are the same; `None` if the items were compared one by one.
+fn compare_lists(
+    live: &[Value],
+    desired: &[Value],
+    place: &Place,
+    found: &mut Vec<Difference>,
+) -> Option<bool> {
+    // A set: others may add items.
+    if place.key == "finalizers" {
+        return Some(desired.iter().all(|finalizer| live.contains(finalizer)));
+    }
+    if let Some(names) = names(desired) {
+        for (name, wanted) in names.into_iter().zip(desired) {
+            let item = live
+                .iter()
+                .find(|item| item.get("name").and_then(Value::as_str) == Some(name));
+            compare(item.unwrap_or(&Value::Null), wanted, &place.item(name), found);
+        }
+        return None;
+    }
+    if live.len() != desired.len() {
+        return Some(false);
+    }
+    for (index, (live, desired)) in live.iter().zip(desired).enumerate() {
+        compare(live, desired, &place.item(&index.to_string()), found);
+    }
+    None
 }
 
 /// The names of the items, if every item has one.
@@ -83,11 +171,14 @@ fn is_quantity_map(key: &str) -> bool {
     matches!(key, "requests" | "limits")
 }
 
-/// The API server rewrites a quantity to its canonical form: `1024Mi` comes back as `1Gi`.
+/// The API server rounds a quantity up to thousandths, and rewrites it to its canonical form: `62.5m` comes back as `63m`,
+/// `1024Mi` as `1Gi`.
 fn same_quantity(live: &str, desired: &str, key: &str) -> bool {
-    is_quantity_map(key)
-        && quantity::nanos(live).is_some()
-        && quantity::nanos(live) == quantity::nanos(desired)
+    let stored = |text: &str| {
+        let nanos = u128::try_from(quantity::nanos(text)?).ok()?;
+        Some(nanos.div_ceil(NANOS_PER_MILLI))
+    };
+    is_quantity_map(key) && stored(live).is_some() && stored(live) == stored(desired)
 }
 
 #[cfg(test)]
@@ -111,6 +202,27 @@ mod tests {
             &live,
             &json!({"metadata": {"finalizers": ["ours", "new"]}})
         ));
+    }
+
+    #[test]
+    fn a_difference_names_the_field_and_both_values() {
+        let live = json!({"spec": {"containers": [{"name": "dittofs", "image": "b"}], "args": ["x", "z"]}, "metadata": {"annotations": {}}});
+        let desired = json!({
+            "spec": {"containers": [{"name": "dittofs", "image": "a"}], "args": ["x", "y"]},
+            "metadata": {"annotations": {"dittofs.io/hash": "1"}},
+        });
+        let paths: Vec<String> = differences(&live, &desired)
+            .into_iter()
+            .map(|found| found.path)
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "metadata.annotations[dittofs.io/hash]",
+                "spec.args[1]",
+                "spec.containers[dittofs].image",
+            ]
+        );
     }
 
     #[test]
@@ -155,6 +267,20 @@ mod tests {
             &live,
             &json!({"resources": {"requests": {"storage": "2Gi"}}})
         ));
+    }
+
+    #[test]
+    fn a_quantity_is_compared_as_the_api_server_rounds_it() {
+        let holds = |live: &str, desired: &str| {
+            holds(
+                &json!({"resources": {"limits": {"cpu": live}}}),
+                &json!({"resources": {"limits": {"cpu": desired}}}),
+            )
+        };
+        assert!(holds("63m", "0.0625"));
+        assert!(holds("1m", "100u"));
+        assert!(holds("1501m", "1.5001"));
+        assert!(!holds("62m", "0.0625"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::child::{Child, Live, Written, stamped};
 use super::error::Error;
+use super::stateful_set::Acceptance;
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, record};
 use crate::api::names;
@@ -30,7 +31,7 @@ impl Child for ConfigMap {
     }
 }
 
-/// Writes the ConfigMap.
+/// Writes the ConfigMap. Returns whether the API server was asked about the StatefulSet that uses it.
 ///
 /// # Errors
 ///
@@ -40,20 +41,22 @@ pub(super) async fn apply(
     applied: &mut Applied,
     config_map: &ConfigMap,
     workload: &Workload,
-) -> Result<(), Error> {
+) -> Result<Acceptance, Error> {
     let name = names::config_map(&writer.server.name_any());
+    let mut acceptance = Acceptance::Unasked;
     let written = match follower(writer, applied, config_map, workload)? {
         // The StatefulSet does not change before the Secrets are as desired.
         Some(_) if !applied.is_complete() => Written::without(Outcome::Skipped),
         Some(follower) => {
             ask(writer, &follower).await?;
+            acceptance = Acceptance::Accepted;
             writer.child(&name, config_map).await
         }
         None => writer.child(&name, config_map).await,
     };
     let before = applied.config_map.clone();
     applied.config_map = record(applied, name, written, before);
-    Ok(())
+    Ok(acceptance)
 }
 
 /// A StatefulSet of ours that is to change with the configuration.

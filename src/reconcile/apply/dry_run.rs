@@ -8,17 +8,18 @@ pub mod merge_patch;
 mod overlay;
 mod prune;
 
+pub(super) use self::overlay::overlaid;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::ResourceExt;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::child::{Child, Live};
 use super::error::Error;
-use super::managed_fields::{self, Managers};
-use super::stateful_set::recreate;
+use super::managed_fields::Reach;
+use super::stateful_set::{pod_check, recreate};
 use super::writer::{Preview, Write, Writer};
 use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::params::{patch_params, post};
@@ -121,7 +122,11 @@ async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>
         }
         Write::Delete { .. } => (None, Some(Change::Delete)),
         Write::Ask { live, desired } => {
-            ask(writer, name, live, desired).await?;
+            writer.ask(name, live, desired).await?;
+            (None, None)
+        }
+        Write::AskForPod { pod, old } => {
+            pod_check::ask(writer, pod, old).await?;
             (None, None)
         }
         Write::Recreate { desired } => recreate(writer, name, desired).await?,
@@ -148,9 +153,9 @@ async fn create<K: Child>(writer: &Writer<'_>, desired: &Value) -> Result<Value,
     Ok(serde_json::to_value(created.map_err(Error::call("create"))?)?)
 }
 
-/// The object after an apply. If the API server refuses what is desired next to fields that the apply takes over first, the
-/// object is put together here.
-async fn apply<K: Child>(
+/// The object after an apply. Fields that the apply takes over first are taken out here. If the API server refuses what is desired
+/// next to them, the object is put together here.
+pub(super) async fn apply<K: Child>(
     writer: &Writer<'_>,
     name: &str,
     live: &Live<K>,
@@ -159,18 +164,27 @@ async fn apply<K: Child>(
     let mut body = desired.clone();
     body["metadata"]["uid"] = json!(live.meta().uid);
     let applied = writer.try_apply::<K>(name, &body).await;
-    let managers = Managers::of(live.meta(), writer.server);
-    let Some(entries) = managed_fields::upgraded(live.object.managed_fields(), &managers) else {
+    let is_refused = matches!(&applied, Err(error) if error.is_invalid());
+    let reach = if is_refused {
+        Reach::Everyone
+    } else {
+        Reach::Copies
+    };
+    let Some(entries) = live.taken_over(writer.server, reach) else {
         return applied;
     };
     let mut pruned = match &applied {
         Ok(applied) => applied.clone(),
-        Err(_) => overlay::overlaid(&live.fields, desired),
+        Err(_) => overlaid(&live.fields, desired),
     };
     prune::prune(&mut pruned, &entries, desired, FIELD_MANAGER);
     match applied {
         Ok(applied) if applied == pruned => Ok(applied),
-        _ => replace(writer, name, live, pruned).await,
+        applied => match replace(writer, name, live, pruned).await {
+            // What is desired is refused by itself: that answer is the right one.
+            Err(error) if error.is_invalid() => applied,
+            replaced => replaced,
+        },
     }
 }
 
@@ -196,29 +210,12 @@ async fn replace<K: Child>(
     Ok(serde_json::to_value(patched.map_err(Error::call("apply"))?)?)
 }
 
-async fn ask(
-    writer: &Writer<'_>,
-    name: &str,
-    live: &Live<StatefulSet>,
-    desired: &Value,
-) -> Result<(), Error> {
-    let Err(refused) = recreate::merged(writer, name, live, desired).await else {
-        return Ok(());
-    };
-    let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
-    if writer.check(&live).is_err() {
-        return Err(refused);
-    }
-    let body = recreate::with_live_templates(&live, desired);
-    apply(writer, name, &live, &body.desired).await.map(drop)
-}
-
 /// Claim templates are immutable: a StatefulSet with others is created again, and its pod keeps running.
 async fn recreate(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<WouldBe, Error> {
     let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
     writer.check(&live)?;
     let body = recreate::with_live_templates(&live, desired);
-    let mut after = body.without_stand_ins(apply(writer, name, &live, &body.desired).await?);
+    let mut after = body.with_mounts(apply(writer, name, &live, &body.desired).await?);
     after["spec"]["volumeClaimTemplates"] = recreate::templates(&live.fields, desired);
     Ok(updated(&live, after, desired.clone()))
 }

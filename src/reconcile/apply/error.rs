@@ -70,6 +70,11 @@ impl Error {
         }
     }
 
+    /// Whether the API server refused an object for what is in it.
+    pub(super) fn is_invalid(&self) -> bool {
+        matches!(self, Self::Call { source, .. } if errors::is_invalid(source))
+    }
+
     /// Whether a create failed because an object of this name exists.
     pub(super) fn is_already_exists(&self) -> bool {
         let Self::Call { source, .. } = self else {

@@ -1,15 +1,25 @@
-//! Field ownership of a child that was not created by server-side apply.
+//! Field ownership: which fields of other field managers become ours before an apply.
 //!
-//! Only a plain POST can create an object and never touch an existing one, so children are created with it. The API server
-//! then records our fields under operation `Update`, while server-side apply records them under `Apply`. A field that leaves
-//! the desired object would stay, owned by the `Update` entry. So before the first apply the entry is renamed, as client-go's
-//! `csaupgrade` does. See the Kubernetes documentation of server-side apply, "Upgrading from client-side apply".
+//! Server-side apply removes a field that leaves the desired object only if no other field manager owns it. So fields that are
+//! ours, and are recorded under another manager or operation, would stay forever; and next to the desired ones the API server
+//! may refuse them. They are moved to our `Apply` entry first:
 //!
-//! The Go operator wrote with PUT, as field manager `manager`. Its fields become ours in the same way: the next apply removes
-//! what it set and we do not want (a variable, an init container, ports). The same happens if it comes back and writes again.
+//! - What we created. Only a plain POST can create an object and never touch an existing one, so children are created with it, and
+//!   recorded under operation `Update`. The entry is renamed, as client-go's `csaupgrade` does. See the Kubernetes documentation
+//!   of server-side apply, "Upgrading from client-side apply".
+//! - What the Go operator wrote with PUT. Its field manager is the name of its binary, so it is recognized by what it wrote. The
+//!   same happens if it comes back and writes again.
+//! - A copy of a child of ours, for example a restore: another manager owns the annotation with the hash of our last apply.
+//!   The parts that this operator makes (`scope.rs`) become ours; sidecars and annotations of others stay theirs.
+//! - If the API server refuses what is desired: fields of any other manager in these parts (`kubectl set env` sets `value`
+//!   next to our `valueFrom`).
+
+mod scope;
+
+pub(super) use self::scope::is_item;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::DittoServer;
 use crate::api::names::{self, FIELD_MANAGER};
@@ -19,90 +29,156 @@ use crate::domain::ownership::{Owner, owner};
 /// Percona's operator sets its own version, and upgrades the running database to it.
 const NOT_MOVED: [[&str; 2]; 1] = [["f:spec", "f:crVersion"]];
 
-/// Whose fields are moved.
-#[derive(Clone, Copy, Debug)]
-pub struct Managers<'a> {
-    /// The field manager of our applies.
-    pub ours: &'a str,
-    /// Another field manager whose fields under operation `Update` become ours.
-    pub predecessor: Option<&'a str>,
+/// From which other managers fields are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// From the Go operator, and from those that copied the object.
+    Copies,
+    /// From all. For an object that the API server refuses otherwise.
+    Everyone,
 }
 
-impl Managers<'static> {
-    /// Whose fields are moved on this child of `server`.
-    ///
-    /// What the Go operator wrote becomes ours, so that its leftovers are removed. But only on a child of this server, and only
-    /// once each time that it has written: other programs write under this name too.
-    #[must_use]
-    pub fn of(live: &ObjectMeta, server: &DittoServer) -> Self {
-        let annotations = live.annotations.as_ref();
-        let is_known =
-            annotations.is_some_and(|annotations| annotations.contains_key(names::APPLIED_HASH_ANNOTATION));
-        let is_theirs = (!is_known || has_returned(live)) && owner(live, server) == Owner::Us;
-        Self {
-            ours: FIELD_MANAGER,
-            predecessor: is_theirs.then_some(names::GO_FIELD_MANAGER),
-        }
+/// A child as it is in the cluster.
+pub(super) struct Child<'a> {
+    /// Its kind.
+    pub(super) kind: &'a str,
+    /// Its metadata.
+    pub(super) metadata: &'a ObjectMeta,
+    /// All of its fields.
+    pub(super) fields: &'a Value,
+}
+
+/// The part of an entry that moves, and the part that stays.
+struct Share {
+    moved: Value,
+    remaining: Value,
+}
+
+/// The entries of a child of `server` with everything that is ours in our `Apply` entry; `None` if there is nothing to move.
+#[must_use]
+pub(super) fn taken_over(
+    child: &Child<'_>,
+    server: &DittoServer,
+    reach: Reach,
+) -> Option<Vec<ManagedFieldsEntry>> {
+    let entries = child.metadata.managed_fields.as_deref().unwrap_or_default();
+    let predecessors = predecessors(child.metadata, server);
+    upgraded(entries, FIELD_MANAGER, |entry| {
+        let fields = &entry.fields_v1.as_ref()?.0;
+        let is_predecessor = predecessors.contains(&entry.manager.as_deref());
+        let share = if is_predecessor && entry.operation.as_deref() == Some("Update") {
+            share_of_predecessor(fields)
+        } else if reach == Reach::Everyone || has(fields, &APPLIED_HASH) {
+            scope::share(child.kind, fields, child.fields)
+        } else {
+            return None;
+        };
+        (!is_empty(&share.moved)).then_some(share)
+    })
+}
+
+/// The annotation with the hash of our last apply.
+const APPLIED_HASH: [&str; 3] = ["f:metadata", "f:annotations", "f:dittofs.io/applied-hash"];
+/// The hash on the pod template. Only this operator and the Go operator set it.
+const CONFIG_HASH: [&str; 5] = [
+    "f:spec",
+    "f:template",
+    "f:metadata",
+    "f:annotations",
+    "f:dittofs.io/config-hash",
+];
+
+/// The managers as which the Go operator wrote a child.
+///
+/// On a child that we have not applied yet, they set the owner reference or the hash on the pod template. On another child,
+/// they set the hash after our last apply: we own it otherwise.
+fn predecessors<'a>(live: &'a ObjectMeta, server: &DittoServer) -> Vec<Option<&'a str>> {
+    if owner(live, server) != Owner::Us {
+        return Vec::new();
     }
-}
-
-/// Whether the Go operator has written the pod template since our last apply: then it owns the hash in it. It always sets the
-/// hash, and no other program does; after our next apply we own it again.
-fn has_returned(live: &ObjectMeta) -> bool {
-    let hash = format!("f:{}", names::CONFIG_HASH_ANNOTATION);
-    let path = ["f:spec", "f:template", "f:metadata", "f:annotations", &hash];
+    let annotations = live.annotations.as_ref();
+    let is_known =
+        annotations.is_some_and(|annotations| annotations.contains_key(names::APPLIED_HASH_ANNOTATION));
+    let owner_reference = format!("k:{{\"uid\":{}}}", Value::from(server.metadata.uid.clone()));
+    let owner_reference = ["f:metadata", "f:ownerReferences", &owner_reference];
     let entries = live.managed_fields.iter().flatten();
     entries
-        .filter(|entry| is(entry, names::GO_FIELD_MANAGER, "Update"))
-        .filter_map(|entry| entry.fields_v1.as_ref())
-        .any(|fields| {
-            path.iter()
-                .try_fold(&fields.0, |node, key| node.get(key))
-                .is_some()
+        .filter(|entry| is_update(entry) && entry.manager.as_deref() != Some(FIELD_MANAGER))
+        .filter(|entry| {
+            let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+            fields
+                .is_some_and(|fields| has(fields, &CONFIG_HASH) || !is_known && has(fields, &owner_reference))
         })
+        .map(|entry| entry.manager.as_deref())
+        .collect()
 }
 
-/// The entries with those of operation `Update` moved into our `Apply` entry, or `None` if there is nothing to move.
+fn has(fields: &Value, path: &[&str]) -> bool {
+    path.iter().try_fold(fields, |node, key| node.get(key)).is_some()
+}
+
+fn is_empty(fields: &Value) -> bool {
+    fields.as_object().is_none_or(Map::is_empty)
+}
+
+/// The entries with those of operation `Update` moved into our `Apply` entry, or `None` if there is nothing to move. `share`
+/// says what moves of another manager's entry.
 ///
-/// If we have an `Apply` entry, our `Update` entry is older and is dropped; the predecessor's is merged into it.
-#[must_use]
-pub fn upgraded(entries: &[ManagedFieldsEntry], managers: &Managers<'_>) -> Option<Vec<ManagedFieldsEntry>> {
-    let updated_by = |entry: &ManagedFieldsEntry, manager: &str| is(entry, manager, "Update");
-    let ours = |entry: &ManagedFieldsEntry| updated_by(entry, managers.ours);
-    let theirs = |entry: &ManagedFieldsEntry| {
-        managers
-            .predecessor
-            .is_some_and(|manager| updated_by(entry, manager) && !has_nothing_to_move(entry))
-    };
-    if !entries.iter().any(|entry| ours(entry) || theirs(entry)) {
-        return None;
-    }
-    let mut kept: Vec<ManagedFieldsEntry> = Vec::with_capacity(entries.len());
-    let mut applied = entries
-        .iter()
-        .find(|entry| is(entry, managers.ours, "Apply"))
-        .cloned();
+/// If we have an `Apply` entry, our `Update` entry is older and is dropped; what moves from others is merged into it.
+fn upgraded(
+    entries: &[ManagedFieldsEntry],
+    ours: &str,
+    share: impl Fn(&ManagedFieldsEntry) -> Option<Share>,
+) -> Option<Vec<ManagedFieldsEntry>> {
+    let is_ours = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(ours);
+    let mut applied = entries.iter().find(|entry| is(entry, ours, "Apply")).cloned();
     let had_apply = applied.is_some();
+    let mut has_moved = false;
+    let mut kept: Vec<ManagedFieldsEntry> = Vec::with_capacity(entries.len());
     for entry in entries {
-        if ours(entry) {
+        if is(entry, ours, "Apply") {
+            continue;
+        }
+        if is_ours(entry) && is_update(entry) {
+            has_moved = true;
             if !had_apply {
-                join(&mut applied, entry, managers.ours);
+                join(&mut applied, entry, ours);
             }
-        } else if theirs(entry) {
-            let (moved, remaining) = split(entry);
-            join(&mut applied, &moved, managers.ours);
-            kept.extend(remaining);
-        } else if !is(entry, managers.ours, "Apply") {
+            continue;
+        }
+        let is_of_others = !is_ours(entry) && has_no_subresource(entry);
+        let Some(share) = is_of_others.then(|| share(entry)).flatten() else {
             kept.push(entry.clone());
+            continue;
+        };
+        has_moved = true;
+        join(&mut applied, &with_fields(entry, share.moved), ours);
+        if !is_empty(&share.remaining) {
+            kept.push(with_fields(entry, share.remaining));
         }
     }
-    Some(applied.into_iter().chain(kept).collect())
+    has_moved.then(|| applied.into_iter().chain(kept).collect())
+}
+
+fn with_fields(entry: &ManagedFieldsEntry, fields: Value) -> ManagedFieldsEntry {
+    ManagedFieldsEntry {
+        fields_v1: Some(FieldsV1(fields)),
+        ..entry.clone()
+    }
+}
+
+fn is_update(entry: &ManagedFieldsEntry) -> bool {
+    entry.operation.as_deref() == Some("Update") && has_no_subresource(entry)
+}
+
+fn has_no_subresource(entry: &ManagedFieldsEntry) -> bool {
+    entry.subresource.as_deref().unwrap_or_default().is_empty()
 }
 
 fn is(entry: &ManagedFieldsEntry, manager: &str, operation: &str) -> bool {
     entry.manager.as_deref() == Some(manager)
         && entry.operation.as_deref() == Some(operation)
-        && entry.subresource.as_deref().unwrap_or_default().is_empty()
+        && has_no_subresource(entry)
 }
 
 /// Adds the fields of `entry` to our `Apply` entry, which it becomes if there is none.
@@ -138,34 +214,22 @@ fn unite(fields: &mut Value, more: &Value) {
     }
 }
 
-/// Splits an entry into the part that moves and the part that stays, if any.
-fn split(entry: &ManagedFieldsEntry) -> (ManagedFieldsEntry, Option<ManagedFieldsEntry>) {
-    let mut moved = entry.clone();
-    let mut remaining = Value::Object(serde_json::Map::new());
+/// Everything moves, except [`NOT_MOVED`].
+fn share_of_predecessor(fields: &Value) -> Share {
+    let mut moved = fields.clone();
+    let mut remaining = Value::Object(Map::new());
     for [parent, field] in NOT_MOVED {
-        let fields = moved
-            .fields_v1
-            .as_mut()
-            .and_then(|fields| fields.0.get_mut(parent));
-        let taken = fields
-            .and_then(Value::as_object_mut)
-            .and_then(|fields| fields.remove(field));
-        if let Some(taken) = taken {
+        let Some(fields) = moved.get_mut(parent).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        if let Some(taken) = fields.remove(field) {
             remaining[parent][field] = taken;
         }
+        if fields.is_empty() {
+            moved.as_object_mut().and_then(|moved| moved.remove(parent));
+        }
     }
-    let is_empty = remaining.as_object().is_none_or(serde_json::Map::is_empty);
-    let remaining = (!is_empty).then(|| ManagedFieldsEntry {
-        fields_v1: Some(FieldsV1(remaining)),
-        ..entry.clone()
-    });
-    (moved, remaining)
-}
-
-/// Whether no field of the entry would move.
-fn has_nothing_to_move(entry: &ManagedFieldsEntry) -> bool {
-    let (_, remaining) = split(entry);
-    remaining.is_some_and(|remaining| remaining.fields_v1 == entry.fields_v1)
+    Share { moved, remaining }
 }
 
 #[cfg(test)]
@@ -176,20 +240,25 @@ mod tests {
     use super::*;
     use crate::domain::testing;
 
-    const US: Managers<'static> = Managers {
-        ours: "us",
-        predecessor: None,
-    };
-    const US_AFTER_GO: Managers<'static> = Managers {
-        ours: "us",
-        predecessor: Some("manager"),
-    };
+    const GO: &str = "manager";
+
+    /// What is moved if this manager is the Go operator.
+    fn moved(entries: &[ManagedFieldsEntry], predecessor: Option<&str>) -> Option<Vec<ManagedFieldsEntry>> {
+        upgraded(entries, "us", |entry| {
+            let is_predecessor = is_update(entry) && entry.manager.as_deref() == predecessor;
+            let fields = &entry.fields_v1.as_ref()?.0;
+            let share = is_predecessor.then(|| share_of_predecessor(fields))?;
+            (!is_empty(&share.moved)).then_some(share)
+        })
+    }
+
+    fn predecessor(live: &ObjectMeta, server: &DittoServer) -> Option<String> {
+        let found = predecessors(live, server);
+        found.first().and_then(|manager| manager.map(str::to_owned))
+    }
 
     fn with_fields(entry: ManagedFieldsEntry, fields: Value) -> ManagedFieldsEntry {
-        ManagedFieldsEntry {
-            fields_v1: Some(FieldsV1(fields)),
-            ..entry
-        }
+        super::with_fields(&entry, fields)
     }
 
     /// A StatefulSet of the server, which we have applied; then these fields of it were written with PUT, as `manager`.
@@ -200,7 +269,7 @@ mod tests {
             owner_references: server.controller_owner_ref(&()).map(|owner| vec![owner]),
             managed_fields: Some(vec![
                 entry(FIELD_MANAGER, "Apply", None),
-                with_fields(entry(names::GO_FIELD_MANAGER, "Update", None), fields),
+                with_fields(entry(GO, "Update", None), fields),
             ]),
             ..ObjectMeta::default()
         };
@@ -218,22 +287,25 @@ mod tests {
         let hash_of_another_kind = json!({"f:metadata": {"f:annotations": {"f:dittofs.io/config-hash": {}}}});
         for fields in [restarted, labelled, hash_of_another_kind] {
             let (live, server) = known(fields.clone());
-            assert_eq!(Managers::of(&live, &server).predecessor, None, "{fields}");
+            assert_eq!(predecessor(&live, &server), None, "{fields}");
         }
     }
 
     #[test]
     fn fields_that_the_go_operator_wrote_again_become_ours_once() {
         let (live, server) = known(template_annotation(names::CONFIG_HASH_ANNOTATION));
-        let managers = Managers::of(&live, &server);
-        assert_eq!(managers.predecessor, Some(names::GO_FIELD_MANAGER));
-        let entries = live.managed_fields.as_deref().unwrap_or_default();
-        let moved = upgraded(entries, &managers).expect("there is an entry to move");
+        assert_eq!(predecessor(&live, &server).as_deref(), Some(GO));
+        let child = Child {
+            kind: "StatefulSet",
+            metadata: &live,
+            fields: &Value::Null,
+        };
+        let moved = taken_over(&child, &server, Reach::Copies).expect("there is an entry to move");
         let after = ObjectMeta {
             managed_fields: Some(moved),
             ..live
         };
-        assert_eq!(Managers::of(&after, &server).predecessor, None);
+        assert_eq!(predecessor(&after, &server), None);
     }
 
     #[test]
@@ -242,7 +314,7 @@ mod tests {
         for entry in live.managed_fields.iter_mut().flatten() {
             entry.subresource = Some("status".into());
         }
-        assert_eq!(Managers::of(&live, &server).predecessor, None);
+        assert_eq!(predecessor(&live, &server), None);
     }
 
     #[test]
@@ -252,7 +324,7 @@ mod tests {
             json!({"f:spec": {"f:replicas": {}}}),
         );
         let status = entry("manager", "Update", Some("status"));
-        let upgraded = upgraded(&[theirs, status.clone()], &US_AFTER_GO);
+        let upgraded = moved(&[theirs, status.clone()], Some(GO));
         let ours = with_fields(entry("us", "Apply", None), json!({"f:spec": {"f:replicas": {}}}));
         assert_eq!(upgraded, Some(vec![ours, status]));
     }
@@ -269,12 +341,12 @@ mod tests {
         );
         let united = json!({"f:spec": {"f:a": {}, "f:b": {"f:c": {}, "f:d": {}}}, "f:data": {}});
         let expected = with_fields(entry("us", "Apply", None), united);
-        assert_eq!(upgraded(&[theirs, ours], &US_AFTER_GO), Some(vec![expected]));
+        assert_eq!(moved(&[theirs, ours], Some(GO)), Some(vec![expected]));
     }
 
     #[test]
     fn without_a_predecessor_its_entries_stay() {
-        assert_eq!(upgraded(&[entry("manager", "Update", None)], &US), None);
+        assert_eq!(moved(&[entry("manager", "Update", None)], None), None);
     }
 
     #[test]
@@ -284,17 +356,13 @@ mod tests {
             entry("manager", "Update", None),
             json!({"f:spec": {"f:crVersion": {}, "f:users": {}}}),
         );
-        let first = upgraded(&[theirs], &US_AFTER_GO).expect("there is an entry to move");
+        let first = moved(&[theirs], Some(GO)).expect("there is an entry to move");
         let expected = [
             with_fields(entry("us", "Apply", None), json!({"f:spec": {"f:users": {}}})),
             with_fields(entry("manager", "Update", None), version),
         ];
         assert_eq!(first, expected);
-        assert_eq!(
-            upgraded(&first, &US_AFTER_GO),
-            None,
-            "a second look moves nothing"
-        );
+        assert_eq!(moved(&first, Some(GO)), None, "a second look moves nothing");
     }
 
     fn entry(manager: &str, operation: &str, subresource: Option<&str>) -> ManagedFieldsEntry {
@@ -313,7 +381,7 @@ mod tests {
             entry("kubectl", "Update", None),
             entry("us", "Update", Some("status")),
         ];
-        let upgraded = upgraded(&entries, &US).expect("there is an entry to move");
+        let upgraded = moved(&entries, None).expect("there is an entry to move");
         assert_eq!(
             upgraded,
             [entry("us", "Apply", None), entries[1].clone(), entries[2].clone()]
@@ -323,15 +391,15 @@ mod tests {
     #[test]
     fn an_older_entry_next_to_an_apply_entry_is_dropped() {
         let entries = [entry("us", "Apply", None), entry("us", "Update", None)];
-        assert_eq!(upgraded(&entries, &US), Some(vec![entries[0].clone()]));
+        assert_eq!(moved(&entries, None), Some(vec![entries[0].clone()]));
     }
 
     #[test]
     fn an_applied_object_needs_no_upgrade() {
         assert_eq!(
-            upgraded(
+            moved(
                 &[entry("us", "Apply", None), entry("kubectl", "Update", None)],
-                &US
+                None
             ),
             None
         );

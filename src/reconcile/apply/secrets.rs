@@ -16,7 +16,7 @@ use super::{Applied, Outcome, Step};
 use crate::api::names;
 use crate::cluster::cache::{Lookup, WatchState};
 use crate::cluster::client::params::delete_unchanged;
-use crate::domain::desired::{Desired, SecretAction, SecretChange};
+use crate::domain::desired::{SecretAction, SecretChange};
 use crate::reconcile::context::Context;
 
 impl Child for Secret {
@@ -34,16 +34,22 @@ impl Child for Secret {
 }
 
 /// Creates and changes the Secrets.
-pub(super) async fn apply(writer: &Writer<'_>, applied: &mut Applied, desired: &Desired) {
-    for secret in &desired.secrets {
+pub(super) async fn apply(
+    writer: &Writer<'_>,
+    applied: &mut Applied,
+    missing: &[Secret],
+    changes: &[SecretChange],
+    not_generated: &[String],
+) {
+    for secret in missing {
         let outcome = create(writer, secret).await.unwrap_or_else(Outcome::from);
         push(applied, secret.name_any(), outcome);
     }
-    for change in &desired.secret_changes {
+    for change in changes {
         let outcome = write(writer, change).await.unwrap_or_else(Outcome::from);
         push(applied, change.name.clone(), outcome);
     }
-    for name in &desired.not_generated {
+    for name in not_generated {
         push(applied, name.clone(), Outcome::NotGenerated);
     }
 }

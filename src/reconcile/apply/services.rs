@@ -8,7 +8,6 @@ use super::writer::Writer;
 use super::{Applied, record, unwanted};
 use crate::api::names;
 use crate::cluster::cache::Lookup;
-use crate::domain::desired::Desired;
 use crate::domain::observed::Read;
 use crate::reconcile::context::Context;
 
@@ -25,14 +24,18 @@ impl Child for Service {
 }
 
 /// Writes the Services. The metrics Service is deleted where it is not wanted.
-pub(super) async fn apply(writer: &Writer<'_>, applied: &mut Applied, desired: &Desired) {
-    let always = [&desired.headless_service, &desired.api_service];
-    for service in always.into_iter().chain(&desired.metrics_service) {
+pub(super) async fn apply(
+    writer: &Writer<'_>,
+    applied: &mut Applied,
+    always: [&Service; 2],
+    metrics: Option<&Service>,
+) {
+    for service in always.into_iter().chain(metrics) {
         let name = service.name_any();
         let written = writer.child(&name, service).await;
         record(applied, name, written, Read::Missing);
     }
-    if desired.metrics_service.is_none() {
+    if metrics.is_none() {
         let name = names::metrics_service(&writer.server.name_any());
         unwanted::apply::<Service>(writer, applied, name).await;
     }

@@ -28,7 +28,9 @@ pub(super) async fn delete<K: Child>(writer: &Writer<'_>, name: &str) -> Result<
         return Ok(None);
     };
     let metadata = live.meta();
-    if owner(metadata, writer.server) != Owner::Us || metadata.deletion_timestamp.is_some() {
+    // One without an owner was created by this operator too, and restored from a backup, for example.
+    let is_ours = matches!(owner(metadata, writer.server), Owner::Us | Owner::Orphan);
+    if !is_ours || metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
     let params = delete_exactly(metadata);

@@ -9,6 +9,7 @@
 use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Api, ResourceExt};
@@ -16,10 +17,10 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::child::{Child, Live};
-use super::dry_run::{Plan, Planned};
+use super::dry_run::{self, Plan, Planned};
 use super::error::Error;
-use super::managed_fields::{self, Managers};
-use super::stateful_set::recreate;
+use super::managed_fields::Reach;
+use super::stateful_set::{pod_check, recreate};
 use crate::api::DittoServer;
 use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::errors;
@@ -55,6 +56,8 @@ pub(super) enum Write<'a, K> {
         live: &'a Live<StatefulSet>,
         desired: &'a Value,
     },
+    /// Asks whether the API server accepts a pod in the place of another one.
+    AskForPod { pod: &'a Value, old: &'a Pod },
     /// Deletes a StatefulSet without its pod, and creates it with other claim templates.
     Recreate { desired: &'a Value },
 }
@@ -187,6 +190,7 @@ impl<'a> Writer<'a> {
                 deleted.map_err(Error::call("delete"))?.left()
             }
             Write::Ask { live, desired } => return self.ask(name, live, desired).await.map(|()| None),
+            Write::AskForPod { pod, old } => return pod_check::ask(self, pod, old).await.map(|()| None),
             Write::Recreate { desired } => {
                 self.confirm_server().await?;
                 Some(recreate::recreate(self, name, desired).await?)
@@ -222,13 +226,32 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Applies. If the API server refuses the object for what is in it, fields of other managers may be the reason.
     async fn apply<K: Child>(
         &self,
         name: &str,
         live: &Live<K>,
         desired: &Value,
     ) -> Result<DynamicObject, Error> {
-        self.take_over_fields(name, live).await?;
+        self.take_over_fields(name, live, Reach::Copies).await?;
+        let refused = match self.send_apply(name, live, desired).await {
+            Err(error) if error.is_invalid() => error,
+            sent => return sent,
+        };
+        let live = self.read::<K>(name).await?.ok_or(Error::Raced)?;
+        if !self.helps_to_take_over(name, &live, desired).await || self.check(&live).is_err() {
+            return Err(refused);
+        }
+        self.take_over_fields(name, &live, Reach::Everyone).await?;
+        self.send_apply(name, &live, desired).await
+    }
+
+    async fn send_apply<K: Child>(
+        &self,
+        name: &str,
+        live: &Live<K>,
+        desired: &Value,
+    ) -> Result<DynamicObject, Error> {
         let mut body = desired.clone();
         body["metadata"]["uid"] = json!(live.meta().uid);
         let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -236,33 +259,47 @@ impl<'a> Writer<'a> {
         applied.map_err(Error::call("apply"))
     }
 
-    /// Moves fields to our `Apply` entry that an older write of ours, or the Go operator, left. Whether there were any.
-    pub(super) async fn take_over_fields<K: Child>(&self, name: &str, live: &Live<K>) -> Result<bool, Error> {
-        let managers = Managers::of(live.meta(), self.server);
-        let Some(entries) = managed_fields::upgraded(live.object.managed_fields(), &managers) else {
-            return Ok(false);
+    /// Whether the API server would accept an object without the fields of other managers that would be taken over.
+    async fn helps_to_take_over<K: Child>(&self, name: &str, live: &Live<K>, desired: &Value) -> bool {
+        live.taken_over(self.server, Reach::Everyone).is_some()
+            && dry_run::apply(self, name, live, desired).await.is_ok()
+    }
+
+    /// Moves fields of ours to our `Apply` entry (`managed_fields.rs`).
+    pub(super) async fn take_over_fields<K: Child>(
+        &self,
+        name: &str,
+        live: &Live<K>,
+        reach: Reach,
+    ) -> Result<(), Error> {
+        let Some(entries) = live.taken_over(self.server, reach) else {
+            return Ok(());
         };
         let mut metadata = live.identity();
         metadata["managedFields"] = json!(entries);
         let body = Patch::Merge(json!({"metadata": metadata}));
         let patched = self.api::<K>().patch_metadata(name, &patch_params(), &body).await;
-        patched.map_err(Error::call("apply"))?;
-        Ok(true)
+        patched.map(drop).map_err(Error::call("apply"))
     }
 
     /// Asks whether the API server accepts a StatefulSet.
     ///
-    /// Fields that the apply takes over first (`managed_fields.rs`) may be the reason for a refusal. No dry run can take them over,
-    /// so then this is done, and the question is repeated.
-    async fn ask(&self, name: &str, live: &Live<StatefulSet>, desired: &Value) -> Result<(), Error> {
-        let Err(refused) = recreate::merged(self, name, live, desired).await else {
-            return Ok(());
+    /// Fields that the apply takes over first (`managed_fields.rs`) may be the reason for a refusal.
+    pub(super) async fn ask(
+        &self,
+        name: &str,
+        live: &Live<StatefulSet>,
+        desired: &Value,
+    ) -> Result<(), Error> {
+        let refused = match recreate::merged(self, name, live, desired).await {
+            Ok(merged) => return pod_check::check(self, live, &merged).await,
+            Err(refused) => refused,
         };
         let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
-        if self.check(&live).is_err() || !self.take_over_fields(name, &live).await? {
-            return Err(refused);
-        }
-        recreate::merged(self, name, &live, desired).await.map(drop)
+        let body = recreate::with_live_templates(&live, desired);
+        let would_be_accepted =
+            self.check(&live).is_ok() && self.helps_to_take_over(name, &live, &body.desired).await;
+        if would_be_accepted { Ok(()) } else { Err(refused) }
     }
 
     /// Server-side apply as a dry run: the API server's answer has what others set. `desired` names the UID.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The object, with all that is desired. What others added stays.
-pub(super) fn overlaid(object: &Value, desired: &Value) -> Value {
+pub(in super::super) fn overlaid(object: &Value, desired: &Value) -> Value {
     let mut overlaid = object.clone();
     overlay(&mut overlaid, desired);
     overlaid

@@ -6,6 +6,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
+use super::super::managed_fields::is_item as is;
+
 /// Takes out of `object` what the entry of `manager` owns, no other entry owns, and `desired` lacks.
 pub(super) fn prune(object: &mut Value, entries: &[ManagedFieldsEntry], desired: &Value, manager: &str) {
     let fields = |entry: &ManagedFieldsEntry| entry.fields_v1.as_ref().map(|fields| fields.0.clone());
@@ -58,19 +60,6 @@ fn remove(object: &mut Value, key: &str) {
         (Value::Array(items), None) if key != "." => items.retain(|item| !is(item, key)),
         _ => {}
     }
-}
-
-/// Whether a path element means this item. A key that the item lacks has its default (`protocol: TCP`).
-fn is(item: &Value, key: &str) -> bool {
-    if let Some(value) = key.strip_prefix("v:") {
-        return serde_json::from_str::<Value>(value).is_ok_and(|value| value == *item);
-    }
-    let keys = key.strip_prefix("k:").map(serde_json::from_str::<Value>);
-    let Some(Ok(Value::Object(keys))) = keys else {
-        return false;
-    };
-    keys.iter()
-        .all(|(name, value)| item.get(name).is_none_or(|found| found == value))
 }
 
 #[cfg(test)]

@@ -8,12 +8,14 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
 use kube::{Api, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::child::Live;
 use super::super::error::Error;
+use super::super::managed_fields::Reach;
 use super::super::writer::Writer;
 use super::super::{Outcome, compare};
+use crate::api::names::{self, FIELD_MANAGER};
 use crate::cluster::client::params::{delete_unchanged, patch_params, post};
 
 /// How long a reconcile waits until the garbage collector has orphaned the pod. It takes a moment; if it takes longer, the end
@@ -55,11 +57,18 @@ pub(in super::super) async fn recreate(
 /// Deletes the StatefulSet without its pod. Returns what it would have become by an apply. It may change between the two, and
 /// that change would be lost; then it is read again.
 async fn orphan_merged(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<Value, Error> {
+    let mut reach = Reach::Copies;
     for _ in 0..ATTEMPTS {
         let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
         writer.check(&live)?;
-        writer.take_over_fields(name, &live).await?;
-        let merged = merged(writer, name, &live, desired).await?;
+        writer.take_over_fields(name, &live, reach).await?;
+        let merged = match merged(writer, name, &live, desired).await {
+            Err(error) if error.is_invalid() && reach == Reach::Copies => {
+                reach = Reach::Everyone;
+                continue;
+            }
+            merged => merged?,
+        };
         if orphan(&writer.api::<StatefulSet>(), name, &merged).await? {
             return Ok(merged);
         }
@@ -77,43 +86,90 @@ pub(in super::super) async fn merged(
 ) -> Result<Value, Error> {
     let body = with_live_templates(live, desired);
     let merged = writer.try_apply::<StatefulSet>(name, &body.desired).await?;
-    Ok(body.without_stand_ins(merged))
+    Ok(body.with_mounts(merged))
 }
 
 /// A desired StatefulSet that a dry run can apply.
 pub(in super::super) struct Body {
     pub(in super::super) desired: Value,
-    /// Volumes that the live claim templates lack. The API server refuses a mount without a volume, so each has an empty volume
-    /// in its place.
-    stand_ins: Vec<String>,
+    /// Mounts of volumes that the live claim templates lack. The API server refuses a mount without a volume, so they are left
+    /// out of the dry run. An empty volume in its place would be asked about too, and a policy may refuse that. Each comes
+    /// with the path before it: another order would be another pod template.
+    mounts: Vec<(Value, Value)>,
 }
 
 /// The desired StatefulSet with the claim templates of the live one.
 pub(in super::super) fn with_live_templates(live: &Live<StatefulSet>, desired: &Value) -> Body {
     let templates = &live.fields["spec"]["volumeClaimTemplates"];
-    let stand_ins = added(templates, &desired["spec"]["volumeClaimTemplates"]);
+    let added = added(templates, &desired["spec"]["volumeClaimTemplates"]);
     let mut body = desired.clone();
     body["metadata"]["uid"] = json!(live.meta().uid);
     body["spec"]["volumeClaimTemplates"] = templates.clone();
-    if let Some(volumes) = body["spec"]["template"]["spec"]["volumes"].as_array_mut() {
-        volumes.extend(stand_ins.iter().map(|name| json!({"name": name, "emptyDir": {}})));
+    let mut mounts = Vec::new();
+    if let Some(mounted) = mounts_mut(&mut body) {
+        let is_added = |mount: &Value| added.iter().any(|name| mount["name"] == name.as_str());
+        let mut before = Value::Null;
+        for mount in mounted.iter() {
+            let previous = std::mem::replace(&mut before, mount["mountPath"].clone());
+            if is_added(mount) {
+                mounts.push((previous, mount.clone()));
+            }
+        }
+        mounted.retain(|mount| !is_added(mount));
     }
     Body {
         desired: body,
-        stand_ins,
+        mounts,
     }
 }
 
 impl Body {
-    pub(in super::super) fn without_stand_ins(&self, mut merged: Value) -> Value {
-        let is_stand_in = |volume: &Value| {
-            let name = volume["name"].as_str();
-            name.is_some_and(|name| self.stand_ins.iter().any(|stand_in| stand_in == name))
-        };
-        if let Some(volumes) = merged["spec"]["template"]["spec"]["volumes"].as_array_mut() {
-            volumes.retain(|volume| !is_stand_in(volume));
+    /// The answer of the dry run, with the mounts that were left out, as our fields.
+    pub(in super::super) fn with_mounts(&self, mut merged: Value) -> Value {
+        if self.mounts.is_empty() {
+            return merged;
+        }
+        if let Some(mounted) = mounts_mut(&mut merged) {
+            for (before, mount) in &self.mounts {
+                let position = mounted.iter().position(|mount| mount["mountPath"] == *before);
+                mounted.insert(position.map_or(0, |position| position + 1), mount.clone());
+            }
+        }
+        let entries = merged["metadata"]["managedFields"].as_array_mut();
+        for entry in entries.into_iter().flatten() {
+            if entry["manager"] == FIELD_MANAGER
+                && entry["operation"] == "Apply"
+                && entry["subresource"].is_null()
+            {
+                own_mounts(&mut entry["fieldsV1"], &self.mounts);
+            }
         }
         merged
+    }
+}
+
+/// The mounts of the server's container.
+fn mounts_mut(stateful_set: &mut Value) -> Option<&mut Vec<Value>> {
+    let containers = stateful_set
+        .pointer_mut("/spec/template/spec/containers")?
+        .as_array_mut()?;
+    let mut containers = containers.iter_mut();
+    let container = containers.find(|container| container["name"] == names::CONTAINER)?;
+    container["volumeMounts"].as_array_mut()
+}
+
+fn own_mounts(fields: &mut Value, mounts: &[(Value, Value)]) {
+    let container = format!("k:{{\"name\":\"{}\"}}", names::CONTAINER);
+    let list = &mut fields["f:spec"]["f:template"]["f:spec"]["f:containers"][container]["f:volumeMounts"];
+    for (_, mount) in mounts {
+        let owned = mount
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(field, _)| (format!("f:{field}"), json!({})));
+        let mut owned: Map<String, Value> = owned.collect();
+        owned.insert(".".to_owned(), json!({}));
+        list[format!("k:{{\"mountPath\":{}}}", mount["mountPath"])] = Value::Object(owned);
     }
 }
 

@@ -87,6 +87,7 @@ fn context(answer: Value) -> (Context, Calls) {
         client,
         settings: Settings::default(),
         backoff: PerObject::new(Duration::ZERO, Duration::ZERO),
+        drifts: crate::reconcile::apply::drift::Drifts::default(),
         resync: Duration::ZERO,
     };
     (context, calls)

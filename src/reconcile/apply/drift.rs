@@ -1,0 +1,371 @@
+//! Writes that did not last: what is remembered about fields that do not become, or do not stay, as desired.
+//!
+//! An admission policy may change a field in every write; then the answer of an apply differs from what was asked, and writing
+//! again changes nothing. Or another program sets a field again and again; then every correction of ours is undone, and may cause
+//! a rollout. In both cases nothing is written until something changes, or until a pause is over that grows with each round.
+//!
+//! This is kept in memory only. After a restart, a dry run shows whether a policy is the reason; a conflict with another program
+//! starts again with the first round.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::compare::Difference;
+
+/// A field is corrected this often without a pause.
+const FREE_ROUNDS: u32 = 3;
+/// Pause after the first round that has one. It doubles with each further round.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// A field that stayed as desired for this long is not contested any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
+
+/// A child: kind, namespace, name.
+pub(super) type Key = (&'static str, String, String);
+
+/// What is remembered of all children.
+#[derive(Debug, Default)]
+pub struct Drifts(Mutex<HashMap<Key, Drift>>);
+
+/// What is remembered of one child.
+#[derive(Debug, Default)]
+struct Drift {
+    uid: Option<String>,
+    /// Hash of what was asked.
+    asked: String,
+    /// How the answer differed from it.
+    overridden: Vec<Difference>,
+    /// Corrections of fields, by path.
+    corrected: BTreeMap<String, Correction>,
+}
+
+#[derive(Clone, Debug)]
+struct Correction {
+    rounds: u32,
+    at: Instant,
+    /// The other field managers that had set the field.
+    managers: Vec<String>,
+}
+
+impl Correction {
+    /// Time after the correction in which the field is not written again.
+    fn pause(&self) -> Duration {
+        match self.rounds.checked_sub(FREE_ROUNDS + 1) {
+            None => Duration::ZERO,
+            Some(doublings) => {
+                let factor = 2_u32.saturating_pow(doublings);
+                FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
+            }
+        }
+    }
+
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let left = (self.at + self.pause()).saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn is_forgotten(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) > self.pause() + FORGOTTEN_AFTER
+    }
+}
+
+/// What to do about a child that is not as desired, or was corrected recently.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// Write it.
+    Write,
+    /// Do not: the API server would change these fields again.
+    Overridden,
+    /// Do not, for this time: another program sets these fields again and again.
+    Wait(Contest),
+}
+
+/// Fields that another program sets again and again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Contest {
+    pub(super) paths: BTreeSet<String>,
+    pub(super) managers: BTreeSet<String>,
+    /// Time until the next correction.
+    pub(super) left: Duration,
+}
+
+impl Contest {
+    /// `None` if there is no correction whose pause lasts.
+    fn of<'a>(corrections: impl Iterator<Item = (&'a String, &'a Correction)>, now: Instant) -> Option<Self> {
+        let mut contest = Self {
+            left: Duration::MAX,
+            ..Self::default()
+        };
+        for (path, correction) in corrections {
+            let Some(left) = correction.left(now) else {
+                continue;
+            };
+            contest.paths.insert(path.clone());
+            contest.managers.extend(correction.managers.iter().cloned());
+            contest.left = contest.left.min(left);
+        }
+        (!contest.paths.is_empty()).then_some(contest)
+    }
+}
+
+/// One correction of a child.
+pub(super) struct Write<'a> {
+    pub(super) key: Key,
+    pub(super) uid: Option<&'a str>,
+    /// Hash of what was asked.
+    pub(super) asked: &'a str,
+    /// What differed before it, and the other field managers of each field.
+    pub(super) before: Vec<(String, Vec<String>)>,
+    /// What still differs in the answer.
+    pub(super) after: Vec<Difference>,
+}
+
+impl Drifts {
+    /// What to do about a child that differs from what is desired. `asked` is the hash of that.
+    pub(super) fn advice(
+        &self,
+        key: &Key,
+        uid: Option<&str>,
+        asked: &str,
+        differences: &[Difference],
+        now: Instant,
+    ) -> Advice {
+        let drifts = self.lock();
+        let Some(drift) = drifts.get(key).filter(|drift| drift.is_about(uid, asked)) else {
+            return Advice::Write;
+        };
+        if !differences.is_empty() && drift.overridden == differences {
+            return Advice::Overridden;
+        }
+        let paths: BTreeSet<&String> = differences.iter().map(|difference| &difference.path).collect();
+        let corrections = drift.corrected.iter().filter(|(path, _)| paths.contains(path));
+        match Contest::of(corrections, now) {
+            Some(contest) if contest.paths.len() == paths.len() => Advice::Wait(contest),
+            _ => Advice::Write,
+        }
+    }
+
+    /// Whether the corrections of a child that is as desired have not yet proved to last. They are forgotten if they have.
+    pub(super) fn unproven(&self, key: &Key, now: Instant) -> Option<Contest> {
+        let mut drifts = self.lock();
+        let drift = drifts.get_mut(key)?;
+        drift
+            .corrected
+            .retain(|_, correction| !correction.is_forgotten(now));
+        let contest = Contest::of(drift.corrected.iter(), now);
+        if drift.corrected.is_empty() && drift.overridden.is_empty() {
+            drifts.remove(key);
+        }
+        contest
+    }
+
+    /// Notes a write, or that a dry run would change nothing (without `before`).
+    pub(super) fn wrote(&self, write: Write<'_>, now: Instant) {
+        let mut drifts = self.lock();
+        let drift = drifts.entry(write.key).or_default();
+        if !drift.is_about(write.uid, write.asked) {
+            *drift = Drift {
+                uid: write.uid.map(str::to_owned),
+                asked: write.asked.to_owned(),
+                ..Drift::default()
+            };
+        }
+        for (path, managers) in write.before {
+            let earlier = drift
+                .corrected
+                .get(&path)
+                .filter(|earlier| !earlier.is_forgotten(now));
+            let correction = Correction {
+                rounds: earlier.map_or(0, |earlier| earlier.rounds).saturating_add(1),
+                at: now,
+                managers,
+            };
+            drift.corrected.insert(path, correction);
+        }
+        drift.overridden = write.after;
+    }
+
+    /// Forgets the children of a server that is gone.
+    pub fn forget(&self, namespace: &str, is_of_server: impl Fn(&str) -> bool) {
+        self.lock()
+            .retain(|(_, of_namespace, name), _| of_namespace != namespace || !is_of_server(name));
+    }
+
+    /// A poisoned lock means that another task panicked between two map operations; the map itself is whole.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Drift>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drift {
+    fn is_about(&self, uid: Option<&str>, asked: &str) -> bool {
+        self.uid.as_deref() == uid && self.asked == asked
+    }
+}
+
+/// The other field managers that own a field, by its path.
+pub(super) fn managers(entries: &Value, path: &str, ours: &str) -> Vec<String> {
+    let entries = entries.as_array().into_iter().flatten();
+    let mut managers: Vec<String> = entries
+        .filter(|entry| entry["manager"] != ours && owns(&entry["fieldsV1"], path))
+        .filter_map(|entry| entry["manager"].as_str().map(str::to_owned))
+        .collect();
+    managers.sort_unstable();
+    managers.dedup();
+    managers
+}
+
+/// Whether a field set contains a path. Items of lists are matched by the name in their key.
+fn owns(fields: &Value, path: &str) -> bool {
+    let mut node = fields;
+    for segment in segments(path) {
+        let field = format!("f:{segment}");
+        let item = || {
+            let name = format!("\"name\":\"{segment}\"");
+            let items = node.as_object()?.iter();
+            items
+                .clone()
+                .find(|(key, _)| key.contains(&name))
+                .map(|(_, below)| below)
+        };
+        match node.get(&field).or_else(item) {
+            Some(below) => node = below,
+            // A list without names, or an atomic field: whoever owns the field above owns it.
+            None => {
+                return node
+                    .as_object()
+                    .is_some_and(|node| node.is_empty() || node.keys().all(|key| key == "."));
+            }
+        }
+    }
+    true
+}
+
+fn segments(path: &str) -> Vec<&str> {
+    let mut segments = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(inner) = rest.strip_prefix('[') {
+            let (segment, after) = inner.split_once(']').unwrap_or((inner, ""));
+            segments.push(segment);
+            rest = after;
+        } else {
+            rest = rest.trim_start_matches('.');
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            segments.push(&rest[..end]);
+            rest = &rest[end..];
+        }
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key() -> Key {
+        ("StatefulSet", "storage".into(), "files".into())
+    }
+
+    fn difference(path: &str) -> Difference {
+        Difference {
+            path: path.into(),
+            live: json!(2),
+            desired: json!(1),
+        }
+    }
+
+    fn write<'a>(uid: Option<&'a str>, before: &[Difference], after: Vec<Difference>) -> Write<'a> {
+        let before = before
+            .iter()
+            .map(|found| (found.path.clone(), vec!["tuner".to_owned()]));
+        Write {
+            key: key(),
+            uid,
+            asked: "1",
+            before: before.collect(),
+            after,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_still_differs_is_not_written_again_until_something_changes() {
+        let (drifts, now) = (Drifts::default(), Instant::now());
+        let image = [difference("image")];
+        assert_eq!(drifts.advice(&key(), Some("u"), "1", &image, now), Advice::Write);
+        drifts.wrote(write(Some("u"), &image, image.to_vec()), now);
+        assert_eq!(
+            drifts.advice(&key(), Some("u"), "1", &image, now),
+            Advice::Overridden
+        );
+        let more = [difference("image"), difference("replicas")];
+        assert_eq!(drifts.advice(&key(), Some("u"), "1", &more, now), Advice::Write);
+        assert_eq!(
+            drifts.advice(&key(), Some("u"), "2", &image, now),
+            Advice::Write,
+            "another spec"
+        );
+        assert_eq!(
+            drifts.advice(&key(), Some("v"), "1", &image, now),
+            Advice::Write,
+            "another object"
+        );
+    }
+
+    #[test]
+    fn the_pauses_between_corrections_of_one_field_grow_and_end_when_it_stays() {
+        let (drifts, start) = (Drifts::default(), Instant::now());
+        let contested = [difference("grace")];
+        let mut now = start;
+        let mut writes = 0;
+        while now < start + Duration::from_secs(40) {
+            match drifts.advice(&key(), None, "1", &contested, now) {
+                Advice::Write => {
+                    drifts.wrote(write(None, &contested, Vec::new()), now);
+                    writes += 1;
+                }
+                advice => assert!(matches!(advice, Advice::Wait(_)), "{advice:?}"),
+            }
+            now += Duration::from_millis(150);
+        }
+        assert!(writes <= 10, "{writes}");
+        let other = [difference("grace"), difference("image")];
+        assert_eq!(
+            drifts.advice(&key(), None, "1", &other, now),
+            Advice::Write,
+            "another field"
+        );
+        assert!(drifts.unproven(&key(), now).is_some());
+        now += Duration::from_secs(200);
+        assert_eq!(drifts.unproven(&key(), now), None);
+        assert_eq!(drifts.advice(&key(), None, "1", &contested, now), Advice::Write);
+        drifts.wrote(write(None, &contested, Vec::new()), now);
+        assert_eq!(
+            drifts.advice(&key(), None, "1", &contested, now),
+            Advice::Write,
+            "the rounds start again"
+        );
+    }
+
+    #[test]
+    fn the_other_field_manager_is_found_by_the_path() {
+        let entries = json!([
+            {"manager": "us", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:terminationGracePeriodSeconds": {}}}}}},
+            {"manager": "tuner", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:terminationGracePeriodSeconds": {}}}}}},
+            {"manager": "mirror", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:containers": {
+                "k:{\"name\":\"dittofs\"}": {"f:image": {}},
+            }}}}}},
+        ]);
+        let path = "spec.template.spec.terminationGracePeriodSeconds";
+        assert_eq!(managers(&entries, path, "us"), ["tuner"]);
+        let path = "spec.template.spec.containers[dittofs].image";
+        assert_eq!(managers(&entries, path, "us"), ["mirror"]);
+        assert_eq!(managers(&entries, "spec.replicas", "us"), Vec::<String>::new());
+    }
+}
