@@ -257,10 +257,6 @@ mod tests {
         found.first().and_then(|manager| manager.map(str::to_owned))
     }
 
-    fn with_fields(entry: ManagedFieldsEntry, fields: Value) -> ManagedFieldsEntry {
-        super::with_fields(&entry, fields)
-    }
-
     /// A StatefulSet of the server, which we have applied; then these fields of it were written with PUT, as `manager`.
     fn known(fields: Value) -> (ObjectMeta, DittoServer) {
         let server = testing::server("");
@@ -269,7 +265,7 @@ mod tests {
             owner_references: server.controller_owner_ref(&()).map(|owner| vec![owner]),
             managed_fields: Some(vec![
                 entry(FIELD_MANAGER, "Apply", None),
-                with_fields(entry(GO, "Update", None), fields),
+                with_fields(&entry(GO, "Update", None), fields),
             ]),
             ..ObjectMeta::default()
         };
@@ -320,27 +316,27 @@ mod tests {
     #[test]
     fn fields_that_a_predecessor_updated_become_ours() {
         let theirs = with_fields(
-            entry("manager", "Update", None),
+            &entry("manager", "Update", None),
             json!({"f:spec": {"f:replicas": {}}}),
         );
         let status = entry("manager", "Update", Some("status"));
         let upgraded = moved(&[theirs, status.clone()], Some(GO));
-        let ours = with_fields(entry("us", "Apply", None), json!({"f:spec": {"f:replicas": {}}}));
+        let ours = with_fields(&entry("us", "Apply", None), json!({"f:spec": {"f:replicas": {}}}));
         assert_eq!(upgraded, Some(vec![ours, status]));
     }
 
     #[test]
     fn fields_that_a_predecessor_updated_after_our_apply_are_merged_with_ours() {
         let ours = with_fields(
-            entry("us", "Apply", None),
+            &entry("us", "Apply", None),
             json!({"f:spec": {"f:a": {}, "f:b": {"f:c": {}}}}),
         );
         let theirs = with_fields(
-            entry("manager", "Update", None),
+            &entry("manager", "Update", None),
             json!({"f:spec": {"f:b": {"f:d": {}}}, "f:data": {}}),
         );
         let united = json!({"f:spec": {"f:a": {}, "f:b": {"f:c": {}, "f:d": {}}}, "f:data": {}});
-        let expected = with_fields(entry("us", "Apply", None), united);
+        let expected = with_fields(&entry("us", "Apply", None), united);
         assert_eq!(moved(&[theirs, ours], Some(GO)), Some(vec![expected]));
     }
 
@@ -353,13 +349,13 @@ mod tests {
     fn the_version_of_a_database_cluster_stays_with_its_entry() {
         let version = json!({"f:spec": {"f:crVersion": {}}});
         let theirs = with_fields(
-            entry("manager", "Update", None),
+            &entry("manager", "Update", None),
             json!({"f:spec": {"f:crVersion": {}, "f:users": {}}}),
         );
         let first = moved(&[theirs], Some(GO)).expect("there is an entry to move");
         let expected = [
-            with_fields(entry("us", "Apply", None), json!({"f:spec": {"f:users": {}}})),
-            with_fields(entry("manager", "Update", None), version),
+            with_fields(&entry("us", "Apply", None), json!({"f:spec": {"f:users": {}}})),
+            with_fields(&entry("manager", "Update", None), version),
         ];
         assert_eq!(first, expected);
         assert_eq!(moved(&first, Some(GO)), None, "a second look moves nothing");
