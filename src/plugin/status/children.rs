@@ -91,13 +91,14 @@ fn cached<K: Cached>(
 ) -> ChildView {
     let namespace = observed.server.namespace().unwrap_or_default();
     match cache.get(&namespace, name) {
-        Lookup::Found(object) => match foreign(object.as_ref(), &observed.server) {
-            Some(whose) => ChildView::new(kind, name, ChildHealth::Bad, whose),
-            None => {
-                let (health, summary) = describe(object.as_ref());
-                ChildView::new(kind, name, health, summary)
-            }
-        },
+        Lookup::Found(object) => {
+            let foreign = foreign(object.as_ref(), &observed.server);
+            let (health, summary) = foreign.map_or_else(
+                || describe(object.as_ref()),
+                |foreign| (ChildHealth::Bad, foreign),
+            );
+            ChildView::new(kind, name, health, summary)
+        }
         Lookup::Missing => missing(kind, name),
         Lookup::Unknown(feed) => unreadable(kind, name, feed.why()),
     }

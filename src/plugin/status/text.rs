@@ -57,10 +57,11 @@ fn head(view: &ServerView, now: Timestamp) -> String {
 }
 
 fn notes(view: &ServerView) -> String {
-    let notes = view.notes.iter();
-    notes
-        .map(|note| format!("{} {}\n", styled(WAITING, "note:"), line(note)))
-        .collect()
+    let label = styled(WAITING, "note:");
+    view.notes.iter().fold(String::new(), |mut text, note| {
+        let _ = writeln!(text, "{label} {}", line(note));
+        text
+    })
 }
 
 fn problem(view: &ServerView) -> String {
