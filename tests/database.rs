@@ -220,7 +220,7 @@ async fn the_database_cluster_follows_the_spec_and_is_kept_when_the_server_is_de
 
 // invariant: 7
 #[tokio::test]
-async fn a_database_that_the_operator_did_not_create_is_used_only_if_the_user_confirms_it() {
+async fn a_database_that_we_did_not_create_is_used_only_if_spec_and_database_allow_it_and_is_never_deleted() {
     let world = World::new("adopt").await;
     let _simulator = world.percona().await;
     let foreign = json!({
@@ -256,14 +256,25 @@ async fn a_database_that_the_operator_did_not_create_is_used_only_if_the_user_co
         "it was not written"
     );
 
-    world
-        .merge::<DittoServer>("files", json!({"spec": {"percona": {"adoptExisting": true}}}))
-        .await;
-    world.ready("files").await;
-    assert_eq!(
-        world.get::<PerconaPGCluster>("files-postgres").await.uid(),
-        before
+    let adopt = json!({"spec": {"percona": {"adoptExisting": true, "deleteWithServer": true}}});
+    world.merge::<DittoServer>("files", adopt).await;
+    world.observed().await;
+    let server: DittoServer = world.get("files").await;
+    assert!(
+        database_ready(&server, "False"),
+        "the cluster does not allow it yet"
     );
+    let allow = json!({"metadata": {"annotations": {"dittofs.dittofs.com/adopt": "files"}}});
+    world.merge::<PerconaPGCluster>("files-postgres", allow).await;
+    world.ready("files").await;
+    let adopted: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(adopted.uid(), before);
+
+    world.delete::<DittoServer>("files").await;
+    wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
+    let kept: PerconaPGCluster = world.get("files-postgres").await;
+    assert_eq!(kept.uid(), before);
+    assert!(kept.metadata.deletion_timestamp.is_none() && kept.finalizers().is_empty());
 }
 
 #[tokio::test]

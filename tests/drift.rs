@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use dittofs_operator::api::DittoServer;
-use dittofs_operator::api::percona::PerconaPGCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -89,14 +88,11 @@ async fn is_owned_again<K: Kind>(world: &World, name: &str) {
 #[tokio::test]
 async fn a_child_without_its_owner_reference_gets_it_back() {
     let world = World::new("orphaned").await;
-    let _simulator = world.percona().await;
-    let percona = json!({"percona": {"enabled": true, "deleteWithServer": true}});
-    world.create(&fixtures::server("files", percona)).await;
+    world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     is_owned_again::<ConfigMap>(&world, "files-config").await;
     is_owned_again::<Service>(&world, "files-api").await;
     is_owned_again::<NetworkPolicy>(&world, "files-baseline").await;
-    is_owned_again::<PerconaPGCluster>(&world, "files-postgres").await;
     is_owned_again::<StatefulSet>(&world, "files").await;
     world.ready("files").await;
 }

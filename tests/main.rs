@@ -22,6 +22,7 @@ mod interrupted;
 mod invariants;
 mod kstatus;
 mod leader;
+mod lost_data;
 mod metrics;
 mod model;
 mod namespaces;

@@ -33,8 +33,10 @@ pub struct DatabaseSpec {
     pub sqlite: Option<SqliteSpec>,
 
     /// Your own PostgreSQL: a Secret with the keys `host`, `database`, `user` and `password`, and optionally `port`
-    /// (default 5432) and `sslmode`. If it is set, the server uses PostgreSQL, whatever the value of `type`. `key` is
-    /// not used, but required: write `key: host`. Cannot be used together with `spec.percona`.
+    /// (default 5432), `sslmode` and `ca.crt`. Without `sslmode`, the connection is not encrypted. With `verify-ca` or
+    /// `verify-full`, the server verifies PostgreSQL with the CA in `ca.crt`, or with the CAs of its image if there is none.
+    /// If it is set, the server uses PostgreSQL, whatever the value of `type`. `key` is not used, but required: write
+    /// `key: host`. Cannot be used together with `spec.percona`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::postgres_secret_ref")]
     pub postgres_secret_ref: Option<SecretKeySelector>,
@@ -81,13 +83,15 @@ pub struct PerconaSpec {
     #[serde(default)]
     pub enabled: bool,
 
-    /// Delete the cluster and its data when the DittoServer is deleted. Default: false, the cluster is kept.
+    /// Delete the cluster and its data when the DittoServer is deleted. Default: false, the cluster is kept. A cluster that
+    /// this operator did not create is never deleted.
     #[serde(default)]
     pub delete_with_server: bool,
 
-    /// Adopt an existing PerconaPGCluster `<name>-postgres` that this operator did not create. It is then changed to
-    /// match this block, but keeps its standbys and everything that the block does not set (images, backups).
-    /// Default: false, such a cluster is not changed, and a condition reports it.
+    /// Adopt an existing PerconaPGCluster `<name>-postgres` that this operator did not create. The cluster must allow it
+    /// with the annotation `dittofs.dittofs.com/adopt: <name>`. It is then changed to match this block, but keeps its
+    /// standbys and everything that the block does not set (images, backups). Default: false, such a cluster is not
+    /// changed, and a condition reports it.
     #[serde(default)]
     pub adopt_existing: bool,
 
@@ -109,7 +113,8 @@ pub struct PerconaSpec {
     #[x_kube(validation = rules::positive_quantity())]
     pub storage_size: Option<String>,
 
-    /// StorageClass of the data volumes. Absent: the default StorageClass of the cluster.
+    /// StorageClass of the data volumes. Absent: the default StorageClass of the cluster. An edit has no effect on an
+    /// existing cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::storage_class_name())]

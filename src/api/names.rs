@@ -16,6 +16,8 @@ pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets"
 /// Annotation with which a user confirms, with the value `true`, that the control-plane data of a server has been moved to the
 /// Percona database in its spec, or that there is no data to move.
 pub const DATABASE_MIGRATED_ANNOTATION: &str = "dittofs.dittofs.com/database-migrated";
+/// Annotation with which a user allows a server to adopt a PerconaPGCluster; its value is the name of the `DittoServer`.
+pub const ADOPT_ANNOTATION: &str = "dittofs.dittofs.com/adopt";
 /// Annotation in which the Go operator counted failed logins. This operator never writes it.
 pub const AUTH_RETRY_COUNT_ANNOTATION: &str = "dittofs.dittofs.com/auth-retry-count";
 

@@ -34,6 +34,18 @@ pub const SECRET_VALUE_NOT_TEXT: &str = "SecretValueNotText";
 /// The volume claims could not be read, so it is unknown whether an earlier server left data. Nothing is started and no
 /// Secret is generated. Check the operator's permissions on `PersistentVolumeClaims`.
 pub const VOLUME_CLAIMS_UNREADABLE: &str = "VolumeClaimsUnreadable";
+/// A claim of the server was deleted, and exists only as long as its pod uses it; its data is deleted with the pod. The StatefulSet is
+/// not updated meanwhile. Set the reclaim policy of its `PersistentVolume` to `Retain` to keep the data, then delete the pod.
+pub const VOLUME_CLAIM_TERMINATING: &str = "VolumeClaimTerminating";
+/// An earlier server of this name left its users and shares in another database than the spec asks for. Nothing is started on an empty
+/// database. Set the database in the spec again, or remove the annotation that the message names.
+pub const DATA_IN_OTHER_DATABASE: &str = "DataInOtherDatabase";
+/// An earlier server of this name left a content volume, but the spec has no `storage.contentSize`. Nothing is started without it. Set
+/// the field again, or delete the claim.
+pub const CONTENT_VOLUME_NOT_IN_SPEC: &str = "ContentVolumeNotInSpec";
+/// A value that the server reads from an environment variable ends with a newline, which it does not remove. Write the value without
+/// the newline, for example with `echo -n`.
+pub const SECRET_VALUE_ENDS_WITH_NEWLINE: &str = "SecretValueEndsWithNewline";
 /// The key that signs tokens has fewer than 32 bytes; the server would exit. Put a longer one into the Secret.
 pub const JWT_KEY_TOO_SHORT: &str = "JwtKeyTooShort";
 /// The first password of `admin` does not have 8 to 72 bytes; the server would exit. Put another one into the Secret.
@@ -50,6 +62,9 @@ pub const CLIENT_CA_INVALID: &str = "ClientCaInvalid";
 pub const DATABASE_PORT_INVALID: &str = "DatabasePortInvalid";
 /// `sslmode` in the PostgreSQL Secret is not one that the server knows. Correct it.
 pub const DATABASE_SSL_MODE_INVALID: &str = "DatabaseSslModeInvalid";
+/// `ca.crt` in the PostgreSQL Secret contains no PEM certificate, but `sslmode` asks for verification. Put the CA of the PostgreSQL
+/// server into the Secret.
+pub const DATABASE_CA_INVALID: &str = "DatabaseCaInvalid";
 /// The PostgreSQL Secret has only a connection string. The server reads its parts: add them as keys.
 pub const CONNECTION_STRING_UNSUPPORTED: &str = "ConnectionStringUnsupported";
 /// The name does not fit the names of the children. Create a new DittoServer with a shorter name.
@@ -92,7 +107,8 @@ pub const DATABASE_SECRET_UNREADABLE: &str = "DatabaseSecretUnreadable";
 /// A value in a Secret of Percona's operator would crash the server. Read the logs of that operator.
 pub const DATABASE_SECRET_INVALID: &str = "DatabaseSecretInvalid";
 /// The CA with which the running server verifies its database is missing. The StatefulSet is not updated, because the server must
-/// not stop verifying. Restore the Secret; Percona's operator restores it if it runs.
+/// not stop verifying. Restore the Secret or its key `ca.crt`; Percona's operator restores its own Secret if it runs. `ConfigReady` has
+/// this reason for your own PostgreSQL.
 pub const DATABASE_CERTIFICATE_MISSING: &str = "DatabaseCertificateMissing";
 /// The cluster has another PostgreSQL version than the default image, and no image. Name the image.
 pub const POSTGRES_IMAGE_REQUIRED: &str = "PostgresImageRequired";
@@ -160,6 +176,9 @@ pub const BLOCKED_VOLUME: [&str; 6] = [
     FILE_SYSTEM_RESIZE_PENDING,
     STORAGE_CLASS_IMMUTABLE,
 ];
+/// `Progressing` False: no pod uses some volume claims, because the StatefulSet was scaled to more than one replica. Delete the claims
+/// if you do not need their data. The server keeps running.
+pub const VOLUME_CLAIM_UNUSED: &str = "VolumeClaimUnused";
 /// The namespace is being deleted, and no child can be created in it. Wait.
 pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 /// The DittoServer is being deleted. Wait.

@@ -13,7 +13,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");
 const HEADER: &str = "<!-- Generated from src/api by `make generate`. Do not edit. -->\n";
 
 /// Annotations that a user writes: on which kind, key, value, meaning.
-const FOR_USERS: [[&str; 4]; 4] = [
+const FOR_USERS: [[&str; 4]; 5] = [
     [
         "DittoServer",
         names::PAUSED_ANNOTATION,
@@ -37,6 +37,12 @@ const FOR_USERS: [[&str; 4]; 4] = [
         names::DATABASE_MIGRATED_ANNOTATION,
         "`true`",
         "Confirms that the control-plane data has been moved from SQLite to the Percona database, or that there is no data to move. See [migrate](migrate.md).",
+    ],
+    [
+        "PerconaPGCluster",
+        names::ADOPT_ANNOTATION,
+        "name of a DittoServer",
+        "That server may use the cluster, if its `percona.adoptExisting` is `true`. The cluster is then never deleted with the server.",
     ],
 ];
 /// Annotations of the operator, or of the Go operator.

@@ -18,7 +18,7 @@ use kube::ResourceExt;
 pub use self::place::Place;
 use crate::api::{DatabaseBackend, DittoServer, names};
 use crate::domain::observed::{Observed, Read};
-use crate::domain::secrets::{self, Origin, SecretUse};
+use crate::domain::secrets::{self, Origin, Purpose, SecretUse};
 use crate::domain::volumes;
 
 /// Where the data of a server is. `None` if there is none, as far as is known.
@@ -123,6 +123,24 @@ pub fn remedy(server: &DittoServer) -> String {
     }
 }
 
+/// The database in which an earlier server left its data, if the spec of the new one asks for another. Only an annotation on the
+/// claim counts: without it, the data may be anywhere. A cluster that was deleted has no data any longer.
+#[must_use]
+pub fn left_elsewhere(observed: &Observed) -> Option<Place<'_>> {
+    let is_new = matches!(observed.stateful_set, Read::Missing);
+    if !is_new || observed.server.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let place = Place::of_claim(control_plane_claim(observed).found()?);
+    let is_elsewhere = match (place, observed.server.spec.database_backend()) {
+        (Place::Percona, DatabaseBackend::Percona(_)) => false,
+        (Place::Percona, _) => !matches!(observed.database.cluster, Read::Missing),
+        (Place::OwnPostgres(_), DatabaseBackend::Sqlite { .. }) => true,
+        (Place::OwnPostgres(_) | Place::Sqlite, _) => false,
+    };
+    is_elsewhere.then_some(place)
+}
+
 /// The annotation that the claim `controlplane` must have for this StatefulSet.
 #[must_use]
 pub fn annotation_for(
@@ -164,13 +182,19 @@ fn control_plane_claim(observed: &Observed) -> Read<&PersistentVolumeClaim> {
     }
 }
 
-/// What the pod uses of Secrets: [`secrets::uses`], without those of the database while the server stays on SQLite.
+/// What the pod uses of Secrets: [`secrets::uses`], without those of the database while the server stays on SQLite, and without the
+/// CA of the user's own PostgreSQL if it is not used for verification.
 #[must_use]
 pub fn uses(observed: &Observed) -> Vec<SecretUse> {
     let mut uses = secrets::uses(&observed.server);
     if is_pending(observed) {
         uses.retain(|used| used.origin != Origin::Percona);
     }
+    uses.retain(|used| {
+        let is_own_ca = used.purpose == Purpose::DatabaseCa && used.origin != Origin::Percona;
+        let secret = observed.secrets.get(&used.secret).and_then(Read::found);
+        !is_own_ca || secret.is_some_and(secrets::verifies_with_ca)
+    });
     uses
 }
 

@@ -1,7 +1,7 @@
 //! Step 3, desired: the children as they should be.
 //!
 //! One file for each kind under `desired/`. Every child has the controller owner reference, except data that must outlive the server
-//! (managed Secrets, and the database unless `percona.deleteWithServer`).
+//! (managed Secrets, and the database).
 
 mod config;
 mod config_map;
@@ -39,7 +39,7 @@ pub use self::secrets::{SecretAction, SecretChange};
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
-use crate::domain::validate::{PodGate, Valid, prevents_start};
+use crate::domain::validate::{PodGate, Valid, prevents_start, validate};
 use crate::domain::volumes::Expansion;
 
 /// Why the children could not be built.
@@ -125,7 +125,8 @@ impl fmt::Debug for Desired {
 pub enum DatabaseChange {
     /// Apply it.
     Apply(Box<PerconaPGCluster>),
-    /// Keep it when the server is deleted: it was to be deleted with the server, and Percona is disabled now.
+    /// Remove the owner reference and the finalizers with which it would be deleted with the server. They are set again when the
+    /// server is deleted, if its policy says so then.
     Release(Arc<PerconaPGCluster>),
     /// Nothing: it does not exist, or its state is unknown.
     Leave,
@@ -177,6 +178,21 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
     })
 }
 
+/// The config hash that the pod must have now. `None` while the pod template must not be written.
+pub(crate) fn wanted_hash(observed: &Observed) -> Option<String> {
+    let verdict = validate(observed);
+    let valid = verdict.valid.filter(|valid| valid.pod == PodGate::Open)?;
+    let config = config::render(&observed.server.spec, data_home::is_pending(observed)).ok()?;
+    Some(hash(&valid, &secrets::plan(&valid), &config))
+}
+
+/// The hash over what the server reads at its start. A Secret that this reconcile writes counts with its new value.
+fn hash(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> String {
+    hash::config_hash(config, &valid.uses, |used| {
+        planned.value(used).or_else(|| valid.observed.value(used))
+    })
+}
+
 fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Workload {
     let observed = valid.observed;
     match (valid.pod, &observed.stateful_set) {
@@ -186,10 +202,7 @@ fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> W
         },
         (PodGate::Closed, Read::Missing) => Workload::Await,
         (PodGate::Open, Read::Found(_) | Read::Missing) => {
-            // A Secret that this reconcile writes counts with its new value.
-            let config_hash = hash::config_hash(config, &valid.uses, |used| {
-                planned.value(used).or_else(|| observed.value(used))
-            });
+            let config_hash = hash(valid, planned, config);
             let stateful_set = Box::new(stateful_set::build(valid, &config_hash));
             Workload::Run {
                 stateful_set,

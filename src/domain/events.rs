@@ -8,12 +8,14 @@ mod database;
 mod settings;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
 use kube::runtime::events::{Event, EventType};
 
-use crate::api::{DittoServerStatus, Phase, reasons};
+use crate::api::{DittoServer, DittoServerStatus, Phase, names, reasons};
 use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::conditions::{AVAILABLE, CONFIG_READY, DATABASE_READY, PROGRESSING, READY, bounded};
 use crate::domain::observed::Observed;
+use crate::domain::volumes;
 
 /// Maximum length of a note, in bytes. The API allows 1 KiB.
 const NOTE_MAX: usize = 1000;
@@ -46,6 +48,10 @@ pub const POD_REPLACED: &str = "PodReplaced";
 pub const RESUMED: &str = "Resumed";
 /// The server uses another database from now on. No data is copied.
 pub const DATABASE_CHANGED: &str = "DatabaseChanged";
+/// A claim was deleted with its data, and a new, empty volume replaces it. One event for each claim.
+pub const VOLUME_REPLACED: &str = "VolumeReplaced";
+/// A pod starts whose connection to the user's PostgreSQL is not encrypted. One event for each change of the StatefulSet.
+pub const DATABASE_NOT_ENCRYPTED: &str = "DatabaseNotEncrypted";
 /// A child could not be written. The reason is that of the Go operator.
 pub const RECONCILE_FAILED: &str = "ReconcileFailed";
 
@@ -57,7 +63,7 @@ pub fn of_reconcile(
     after: &DittoServerStatus,
     applied: &Applied,
 ) -> Vec<Event> {
-    let mut events = written(&applied.steps);
+    let mut events = written(&applied.steps, &observed.server);
     let statuses = Statuses { before, after };
     let describe_transitions = [
         (CONFIG_READY, config_ready as DescribeTransition),
@@ -75,6 +81,8 @@ pub fn of_reconcile(
         events.extend(event.filter(|event| !events.iter().any(|earlier: &Event| earlier.note == event.note)));
     }
     events.extend(database::change(observed, applied));
+    events.extend(database::not_encrypted(observed, applied));
+    events.extend(replaced_volumes(observed, before));
     events.extend(settings::warnings(observed, before, after));
     events
 }
@@ -131,7 +139,7 @@ impl Transition<'_> {
 type Did = fn(&Outcome) -> bool;
 
 /// The children that were written, one event for each verb.
-fn written(steps: &[Step]) -> Vec<Event> {
+fn written(steps: &[Step], server: &DittoServer) -> Vec<Event> {
     let verbs: [(&str, &str, Did); 3] = [
         (CREATED, "Create", |outcome| matches!(outcome, Outcome::Created)),
         (UPDATED, "Update", |outcome| matches!(outcome, Outcome::Updated)),
@@ -146,7 +154,7 @@ fn written(steps: &[Step]) -> Vec<Event> {
         .filter_map(|(reason, action, did)| list(steps, reason, action, did))
         .chain(replaced)
         .chain(steps.iter().filter_map(rotated))
-        .chain(steps.iter().filter_map(released))
+        .chain(steps.iter().filter_map(|step| released(step, server)))
         .chain(steps.iter().filter_map(not_generated))
         .collect()
 }
@@ -159,9 +167,10 @@ fn rotated(step: &Step) -> Option<Event> {
     matches!(step.outcome, Outcome::Rotated).then(|| normal(SECRETS_ROTATED, "Rotate", note))
 }
 
-fn released(step: &Step) -> Option<Event> {
+/// While Percona is enabled, a release only removes the owner reference that an earlier version set.
+fn released(step: &Step, server: &DittoServer) -> Option<Event> {
     let event = || database_kept(&format!("{} {}", step.kind, step.name));
-    matches!(step.outcome, Outcome::Released).then(event)
+    (matches!(step.outcome, Outcome::Released) && !server.spec.percona_enabled()).then(event)
 }
 
 /// The event of a database that is kept when its server is deleted.
@@ -193,6 +202,34 @@ fn list(steps: &[Step], reason: &str, action: &str, did: Did) -> Option<Event> {
             format!("{reason} {}", names.join(", ")),
         )
     })
+}
+
+/// Claims that were being deleted and are gone now.
+fn replaced_volumes(observed: &Observed, before: &DittoServerStatus) -> Vec<Event> {
+    let condition =
+        find(before, CONFIG_READY).filter(|condition| condition.reason == reasons::VOLUME_CLAIM_TERMINATING);
+    let (Some(condition), Some(_)) = (condition, observed.claims.found()) else {
+        return Vec::new();
+    };
+    if observed.server.metadata.deletion_timestamp.is_some() {
+        return Vec::new();
+    }
+    let terminating = volumes::terminating_claims(observed);
+    let is_replaced = |name: &String| {
+        let is_terminating = terminating.iter().any(|claim| claim.name_any() == *name);
+        condition.message.contains(name.as_str()) && !is_terminating
+    };
+    let replaced = names::claims(&observed.server.name_any())
+        .into_iter()
+        .filter(is_replaced);
+    replaced
+        .map(|name| {
+            let note = format!(
+                "PersistentVolumeClaim {name} was deleted. The volume of the new claim is empty. The old data exists only if the reclaim policy of its PersistentVolume is Retain"
+            );
+            event(EventType::Warning, VOLUME_REPLACED, "Watch", note)
+        })
+        .collect()
 }
 
 fn config_ready(_: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
@@ -230,7 +267,10 @@ fn database_ready(statuses: &Statuses<'_>, transition: &Transition<'_>) -> Optio
         ));
     }
     if transition.now.reason == reasons::PERCONA_NOT_READY {
-        let state = transition.now.message.rsplit(": ").next().unwrap_or_default();
+        let message = &transition.now.message;
+        let state = message
+            .strip_prefix("PostgreSQL cluster state: ")
+            .unwrap_or(message);
         let note = format!("Waiting for PostgreSQL cluster {name} (state: {state})");
         return Some(event(
             EventType::Warning,
@@ -259,6 +299,7 @@ fn progressing(_: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {
         }
         // With most drivers it lasts seconds.
         reasons::FILE_SYSTEM_RESIZE_PENDING => as_reported(reason, "ExpandVolume"),
+        reasons::VOLUME_CLAIM_UNUSED => warning_of(now, "ExpandVolume"),
         reason if reasons::BLOCKED_VOLUME.contains(&reason) => warning_of(now, "ExpandVolume"),
         _ if !transition.is_true() => None,
         reasons::VOLUME_GROWING => as_reported(reason, "ExpandVolume"),

@@ -58,11 +58,29 @@ pub fn is_bound(metadata: &ObjectMeta, server_uid: Option<&str>) -> bool {
     owners.any(|owner| Some(owner.uid.as_str()) == server_uid)
 }
 
-/// Whether `server` may use a database that this operator did not create: only if the user allows it, and it has no controller.
+/// Whether `server` may use a database that this operator did not create: the spec asks for it, the database has no controller, and
+/// an annotation on the database allows it. Otherwise a user who may only edit DittoServers could take any database of the namespace.
 #[must_use]
 pub fn may_adopt(database: &ObjectMeta, server: &DittoServer) -> bool {
+    asks_to_adopt(server) && controller(database).is_none() && allows_adoption(database, server)
+}
+
+/// Whether an annotation on the database allows `server` to use it.
+fn allows_adoption(database: &ObjectMeta, server: &DittoServer) -> bool {
+    let annotations = database.annotations.as_ref();
+    let allowed = annotations.and_then(|annotations| annotations.get(names::ADOPT_ANNOTATION));
+    allowed.is_some_and(|name| *name == server.name_any())
+}
+
+fn asks_to_adopt(server: &DittoServer) -> bool {
     let percona = server.spec.percona.as_ref();
-    percona.is_some_and(|percona| percona.adopt_existing) && controller(database).is_none()
+    percona.is_some_and(|percona| percona.adopt_existing)
+}
+
+/// Whether `server` uses a database that this operator did not create. Such a database is never deleted with its server.
+#[must_use]
+pub fn is_adopted(database: &ObjectMeta, server: &DittoServer) -> bool {
+    asks_to_adopt(server) || allows_adoption(database, server)
 }
 
 /// Without a controller, our label decides; or, if that was removed as well, our entry among the field managers. The caches drop the
@@ -117,6 +135,44 @@ mod tests {
     }
 
     // invariant: 7
+    #[test]
+    fn a_database_is_adopted_only_if_spec_and_database_allow_it_and_nothing_controls_it() {
+        let server = |adopt: bool| {
+            let spec = format!("percona: {{enabled: true, adoptExisting: {adopt}}}");
+            crate::domain::testing::server(&spec)
+        };
+        let annotated = |value: Option<&str>| ObjectMeta {
+            annotations: value.map(|value| [(names::ADOPT_ANNOTATION.to_owned(), value.to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        let controlled = ObjectMeta {
+            annotations: annotated(Some("files")).annotations,
+            ..owned("Deployment", "apps/v1", "web", "u9")
+        };
+        let check = |what: &str, adopt: bool, database: &ObjectMeta, may: bool| {
+            assert_eq!(may_adopt(database, &server(adopt)), may, "{what}");
+        };
+        check("both allow it", true, &annotated(Some("files")), true);
+        check("the database does not", true, &annotated(None), false);
+        check(
+            "the database allows another server",
+            true,
+            &annotated(Some("other")),
+            false,
+        );
+        check("the spec does not", false, &annotated(Some("files")), false);
+        check("a controller owns it", true, &controlled, false);
+        assert!(
+            is_adopted(&annotated(Some("files")), &server(false)),
+            "the annotation stays"
+        );
+        assert!(
+            is_adopted(&annotated(None), &server(true)),
+            "an older version adopted it"
+        );
+        assert!(!is_adopted(&annotated(None), &server(false)));
+    }
+
     #[test]
     fn the_uid_decides_between_a_server_and_its_predecessor() {
         let version = "dittofs.dittofs.com/v1alpha1";

@@ -20,8 +20,9 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use kube::ResourceExt;
 
 pub use self::data::SecretData;
-pub use self::purpose::{Purpose, SSL_MODE_VARIABLE};
+pub use self::purpose::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE};
 use crate::api::{DatabaseBackend, DittoServer, names};
+use crate::domain::observed::Observed;
 
 /// Key of the certificate in a Secret of type `kubernetes.io/tls`.
 pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
@@ -29,6 +30,8 @@ pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
 pub const TLS_PRIVATE_KEY_KEY: &str = "tls.key";
 /// Value of [`SSL_MODE_VARIABLE`]: the server verifies the database's certificate and the host in it.
 pub const VERIFY_FULL: &str = "verify-full";
+/// Key of `sslmode` in the Secret of the user's own PostgreSQL.
+const SSL_MODE_KEY: &str = "sslmode";
 /// Key of a CA certificate.
 pub const CA_KEY: &str = "ca.crt";
 
@@ -89,6 +92,31 @@ pub fn kept(server: &DittoServer) -> [String; 4] {
 pub fn names(server: &DittoServer) -> impl Iterator<Item = String> {
     let used = uses(server).into_iter().map(|used| used.secret);
     used.chain(kept(server))
+}
+
+/// Whether the Secret of the user's own PostgreSQL has a CA with which the server verifies the database. Other modes do not use it.
+#[must_use]
+pub fn verifies_with_ca(secret: &SecretData) -> bool {
+    asks_to_verify(secret) && secret.value(CA_KEY).is_some()
+}
+
+/// Whether the Secret of the user's own PostgreSQL has a mode in which the server verifies the database.
+#[must_use]
+pub fn asks_to_verify(secret: &SecretData) -> bool {
+    let mode = secret.value(SSL_MODE_KEY).unwrap_or_default();
+    mode.starts_with(b"verify-")
+}
+
+/// The Secret of the user's own PostgreSQL, if the connection is not encrypted because nobody chose a mode.
+#[must_use]
+pub fn unencrypted_postgres(observed: &Observed) -> Option<&str> {
+    let DatabaseBackend::OwnPostgres(reference) = observed.server.spec.database_backend() else {
+        return None;
+    };
+    let data = observed.secrets.get(&reference.name)?.found()?;
+    data.value(SSL_MODE_KEY)
+        .is_none()
+        .then_some(reference.name.as_str())
 }
 
 fn jwt_key(server: &DittoServer) -> SecretUse {
@@ -162,7 +190,8 @@ fn own_postgres(secret: &str) -> Vec<SecretUse> {
         (Purpose::DatabaseUser, "user", false),
         (Purpose::DatabasePassword, "password", false),
         (Purpose::DatabasePort, "port", true),
-        (Purpose::DatabaseSslMode, "sslmode", true),
+        (Purpose::DatabaseSslMode, SSL_MODE_KEY, true),
+        (Purpose::DatabaseCa, CA_KEY, true),
     ];
     keys.map(|(purpose, key, optional)| fixed(secret, key, purpose, origin, optional))
         .into()

@@ -15,7 +15,7 @@ use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::desired::{Settings, Workload, desired};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
-use crate::domain::secrets::{self, Purpose, SecretData};
+use crate::domain::secrets::{self, Origin, Purpose, SecretData};
 use crate::domain::validate::{PodGate, Valid};
 
 /// A signing key that the server accepts.
@@ -73,10 +73,13 @@ pub(crate) fn nothing(spec: &str) -> Observed {
 }
 
 /// Everything that the pod needs exists, with values that the server accepts: its Secrets, and a database that serves. No other child
-/// exists.
+/// exists. The Secret of an own PostgreSQL has no CA.
 pub(crate) fn ready(spec: &str) -> Observed {
     let mut observed = nothing(spec);
     for used in secrets::uses(&observed.server) {
+        if used.purpose == Purpose::DatabaseCa && used.origin != Origin::Percona {
+            continue;
+        }
         set(
             &mut observed,
             &used.secret,

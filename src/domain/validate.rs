@@ -9,7 +9,7 @@
 //! | `validate/secret_uses.rs` | presence of Secrets and keys |
 //! | `validate/values.rs` | values that would crash the server |
 //! | `validate/database.rs` | the PostgreSQL cluster |
-//! | `validate/volumes.rs` | whether it is known which volumes an earlier server left |
+//! | `validate/volumes.rs` | claims that are being deleted, and what an earlier server left |
 
 mod database;
 mod secret_uses;
@@ -17,6 +17,7 @@ mod stored;
 mod values;
 mod volumes;
 
+pub use self::database::recheck_in;
 pub(crate) use self::database::{cluster_problem, prevents_start};
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
@@ -123,7 +124,7 @@ impl Finding {
 ///
 /// The violations are sorted by how informative they are: first what needs manual action, because waiting does not help; then what
 /// is known to be missing; last what could not be read, because a known failure says more than an unknown one. Within one severity
-/// the order is fixed: the spec, the database, the Secrets as the pod lists them.
+/// the order is fixed: the volumes, the spec, the database, the Secrets as the pod lists them.
 #[must_use]
 #[tracing::instrument(level = "debug", skip_all)]
 pub fn validate(observed: &Observed) -> Verdict<'_> {
@@ -135,10 +136,10 @@ pub fn validate(observed: &Observed) -> Verdict<'_> {
         };
     }
     let uses = data_home::uses(observed);
-    let mut findings = stored::findings(observed);
+    let mut findings = volumes::findings(observed);
+    findings.extend(stored::findings(observed));
     findings.extend(database::findings(observed));
     findings.extend(secret_uses::findings(observed, &uses));
-    findings.extend(volumes::findings(observed));
     // Whether a server exists decides whether Secrets may be generated. While that is unknown, nothing is started.
     let unknown_server = matches!(observed.stateful_set, Read::Unreadable(_));
     let cluster = database::cluster(observed);

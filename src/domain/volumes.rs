@@ -14,12 +14,14 @@
 //! | `volumes/templates.rs` | when the claim templates of the StatefulSet may change |
 //! | `volumes/added.rs` | the pod and the claims of a volume that was added |
 //! | `volumes/stable.rs` | whether the pod is stable |
+//! | `volumes/lost.rs` | claims whose data is about to be lost, and claims that no pod uses |
 //!
 //! [`ExpansionAnswer`]: crate::domain::observed::ExpansionAnswer
 
 mod added;
 mod claim;
 mod expansion;
+mod lost;
 mod stable;
 mod templates;
 
@@ -30,9 +32,11 @@ use kube::ResourceExt;
 
 pub use self::added::{missing_claims, pod_without_volume};
 pub use self::expansion::{Expansion, expansions, of_claim, to_expand};
+pub use self::lost::{terminating_claims, unmounted_content};
 pub use self::templates::{differs, may_follow, may_follow_in};
 use crate::api::{DittoServer, StorageSpec, names, reasons};
 use crate::domain::observed::{Observed, Read};
+use crate::domain::workload::percona;
 
 /// Key of a claim's size, in its requests and its capacity.
 pub const STORAGE: &str = "storage";
@@ -59,8 +63,13 @@ pub fn volumes(storage: &StorageSpec) -> impl Iterator<Item = (&'static str, &st
 /// Everything about the volumes that is not as the spec asks: sizes, and the StorageClass.
 #[must_use]
 pub fn differences(observed: &Observed) -> Vec<Expansion> {
-    let class = class_problem(observed).map(Expansion::Blocked);
-    expansions(observed).into_iter().chain(class).collect()
+    let problems = [
+        class_problem(observed),
+        database_class_problem(observed),
+        lost::unused(observed),
+    ];
+    let problems = problems.into_iter().flatten().map(Expansion::Blocked);
+    expansions(observed).into_iter().chain(problems).collect()
 }
 
 /// The spec names another StorageClass than the one of the volumes. A volume cannot change its class.
@@ -76,6 +85,26 @@ pub fn class_problem(observed: &Observed) -> Option<VolumeProblem> {
         claim::class(claim).unwrap_or_default()
     );
     Some(VolumeProblem {
+        reason: reasons::STORAGE_CLASS_IMMUTABLE,
+        message,
+    })
+}
+
+/// The spec names another StorageClass for the database than its cluster has. Its volumes cannot change their class either.
+fn database_class_problem(observed: &Observed) -> Option<VolumeProblem> {
+    let wanted = observed.server.spec.percona()?.storage_class_name()?;
+    let cluster = observed.database.cluster.found()?;
+    percona::instance_set(&cluster.spec)?;
+    let class = percona::storage_class(&cluster.spec);
+    let present = class.map_or_else(
+        || "the default class".into(),
+        |class| format!("the class {class:?}"),
+    );
+    let message = format!(
+        "spec.percona.storageClassName is {wanted:?}, but the volumes of PerconaPGCluster {} were created with {present}, and a volume cannot change its class: set the field back, or move the data to a new cluster",
+        cluster.name_any(),
+    );
+    (class != Some(wanted)).then_some(VolumeProblem {
         reason: reasons::STORAGE_CLASS_IMMUTABLE,
         message,
     })

@@ -40,7 +40,8 @@ use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
-use crate::domain::validate::validate;
+use crate::domain::validate::{recheck_in, validate};
+use crate::domain::workload::stuck_pod;
 use crate::domain::{self, volumes};
 
 /// Why a reconcile is retried.
@@ -130,9 +131,13 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     complete(&applied)?;
     observe::complete(&observed).map_err(|what| Error::Unread { what })?;
     // No watch reports that time has passed.
-    let due = [deadline, volumes::may_follow_in(&observed)]
-        .into_iter()
-        .flatten();
+    let due = [
+        deadline,
+        volumes::may_follow_in(&observed),
+        recheck_in(&observed),
+        stuck_pod::recheck_in(&observed),
+    ];
+    let due = due.into_iter().flatten();
     Ok(Action::requeue(due.fold(jitter(context.resync), Duration::min)))
 }
 

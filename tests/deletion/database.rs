@@ -21,10 +21,7 @@ async fn a_database_with_delete_with_server_is_deleted_with_its_secrets() {
     world.create(&fixtures::server("files", spec)).await;
     assert!(has_finalizer(&world.ready("files").await));
     let cluster: PerconaPGCluster = world.get("files-postgres").await;
-    assert_eq!(
-        cluster.finalizers(),
-        ["percona.com/delete-pvc", "percona.com/delete-ssl"]
-    );
+    assert!(cluster.finalizers().is_empty() && cluster.owner_references().is_empty());
     delete(&world, "deleteWithServer and retention: Delete").await;
     assert_eq!(left(&world).await, Vec::<String>::new());
     assert!(
@@ -82,7 +79,6 @@ async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_ke
         .await;
     world.ready("files").await;
     let cluster: PerconaPGCluster = world.get("files-postgres").await;
-    assert_eq!(cluster.owner_references().len(), 1);
     world.stop_operator().await;
 
     world
@@ -112,6 +108,18 @@ async fn a_database_policy_that_was_changed_while_the_operator_was_down_still_ke
         cluster.uid()
     );
     simulator.check().expect("the database operator lives");
+}
+
+/// Binds the cluster to its server, as an earlier version of the operator did for `deleteWithServer`.
+async fn bind(world: &World) {
+    let server: DittoServer = world.get("files").await;
+    let owner = json!([{
+        "apiVersion": "dittofs.dittofs.com/v1alpha1", "kind": "DittoServer", "name": "files", "uid": server.uid(),
+        "controller": true, "blockOwnerDeletion": true,
+    }]);
+    let finalizers = json!(["percona.com/delete-pvc", "percona.com/delete-ssl"]);
+    let bound = json!({"metadata": {"ownerReferences": owner, "finalizers": finalizers}});
+    world.merge::<PerconaPGCluster>("files-postgres", bound).await;
 }
 
 /// Whether the cluster and its data would be deleted with the server.
@@ -145,10 +153,10 @@ async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
         .await;
     world.ready("files").await;
     let cluster: PerconaPGCluster = world.get("files-postgres").await;
-    assert!(follows_its_server(&cluster));
-
     let paused = |value: Value| json!({"metadata": {"annotations": {"dittofs.dittofs.com/paused": value}}});
     world.merge::<DittoServer>("files", paused(json!("true"))).await;
+    world.observed().await;
+    bind(&world).await;
     world
         .merge::<DittoServer>("files", json!({"spec": {"percona": {"enabled": false}}}))
         .await;
@@ -196,14 +204,23 @@ async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
 
 // invariant: 6, 11
 #[tokio::test]
-async fn a_database_whose_policy_changes_to_keep_loses_its_owner_reference() {
+async fn a_database_does_not_follow_a_live_server_even_if_it_is_to_be_deleted_with_it() {
     let world = World::new("stays").await;
     let simulator = world.percona().await;
     world
         .create(&fixtures::server("files", json!({"percona": percona(true)})))
         .await;
     world.ready("files").await;
-    assert!(follows_its_server(&world.get("files-postgres").await));
+    assert!(!follows_its_server(&world.get("files-postgres").await));
+    bind(&world).await;
+    let is_free = |cluster: &PerconaPGCluster| !follows_its_server(cluster);
+    wait::until(
+        world.api::<PerconaPGCluster>(),
+        "files-postgres",
+        "free of its server",
+        is_free,
+    )
+    .await;
     world
         .merge::<DittoServer>("files", json!({"spec": {"percona": {"deleteWithServer": false}}}))
         .await;

@@ -58,7 +58,7 @@ async fn a_content_volume_that_cannot_be_created_keeps_the_pod_until_it_can() {
             wait::condition(server, "Progressing").is_some_and(|condition| {
                 condition
                     .message
-                    .contains("PersistentVolumeClaim content-files-0 is not there yet")
+                    .contains("PersistentVolumeClaim content-files-0 does not exist yet")
             })
         })
         .await;

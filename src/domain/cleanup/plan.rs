@@ -45,6 +45,8 @@ pub enum DatabaseState {
     UserSecret,
     /// The cluster.
     Cluster,
+    /// A cluster that this operator did not create. It is never deleted.
+    Adopted,
 }
 
 impl Plan {
@@ -67,7 +69,7 @@ impl Plan {
     #[must_use]
     pub fn of(server: &DittoServer, database: DatabaseState, in_own_postgres: bool) -> Self {
         let (spec, name) = (&server.spec, server.name_any());
-        let delete_database = deletes_database(spec);
+        let delete_database = deletes_database(spec) && database != DatabaseState::Adopted;
         if spec.retention() == Retention::Retain {
             return Self {
                 delete_database,
@@ -78,7 +80,7 @@ impl Plan {
             || spec.postgres_secret_ref().is_some()
             || match database {
                 DatabaseState::Gone => false,
-                DatabaseState::UserSecret => true,
+                DatabaseState::UserSecret | DatabaseState::Adopted => true,
                 DatabaseState::Cluster => !delete_database,
             };
         let managed = Vec::from(secrets::kept(server));

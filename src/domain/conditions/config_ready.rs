@@ -19,13 +19,11 @@ const CHECKS: [Check; 8] = [
 ];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    let valid = || {
-        Judgement::yes(
-            reasons::CONFIG_VALID,
-            "ConfigMap valid and contains configuration",
-        )
-    };
-    first_failure(&CHECKS, inputs).unwrap_or_else(valid)
+    first_failure(&CHECKS, inputs).unwrap_or_else(|| {
+        let mut sentences = vec!["ConfigMap valid and contains configuration"];
+        sentences.extend(inputs.config_notes.iter().map(String::as_str));
+        Judgement::yes(reasons::CONFIG_VALID, sentences.join(". "))
+    })
 }
 
 fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {

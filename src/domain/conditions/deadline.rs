@@ -2,7 +2,7 @@
 //!
 //! All times are read from the cluster, so a restart of the operator does not reset the deadline. A rollout begins when
 //! `Progressing` becomes True, or later: when what it waited for existed (`ConfigReady` or `DatabaseReady` became True), when its
-//! StatefulSet was created or changed, when its pod was created, or when the old pod was deleted. After the deadline, `Progressing`
+//! StatefulSet was created or changed, when its pod was created or lost its readiness, or when the old pod was deleted. After the deadline, `Progressing`
 //! is False with the reason `ProgressDeadlineExceeded`, as in a Deployment, until the rollout completes or something new begins:
 //! another spec, another pod.
 
@@ -21,6 +21,14 @@ const TIMED: [&str; 3] = [
     reasons::SCALING_REPLICAS,
 ];
 
+/// Reasons of `Progressing` that come before those of the pod, and may last while it does not start.
+const HIDING: [&str; 4] = [
+    reasons::APPLY_FAILED,
+    reasons::RESOURCE_CONFLICT,
+    reasons::RESOURCE_TERMINATING,
+    reasons::VOLUME_GROWING,
+];
+
 /// The times from which the deadline is computed.
 pub(super) struct Clock<'a> {
     /// `ConfigReady` and `DatabaseReady` as they are now, with their times.
@@ -31,20 +39,30 @@ pub(super) struct Clock<'a> {
     pub(super) now: Timestamp,
 }
 
-/// `Progressing`, unless it reports a rollout whose deadline has passed.
+/// `Progressing`, unless the deadline of a rollout has passed.
+///
+/// A pod that does not start is reported although another child cannot be written (`ApplyFailed`, for example), or a volume is being
+/// expanded: those reasons come first, and would hide it for ever.
 pub(super) fn judge(progressing: Judgement, inputs: &Inputs<'_>, clock: &Clock<'_>) -> Judgement {
-    let is_running =
-        is_timed(progressing.truth.as_str(), progressing.reason) && !inputs.is_rolled_out_manually();
-    if !is_running || !clock.is_over(inputs) {
+    if progressing.truth != Truth::True || inputs.waits_for_user() || !clock.is_over(inputs) {
         return progressing;
     }
+    let (message, other) = if is_timed(progressing.truth.as_str(), progressing.reason) {
+        (progressing.message, String::new())
+    } else {
+        let hides_pod = HIDING.contains(&progressing.reason) && inputs.has_faulty_pod();
+        match super::progressing::of_workload(inputs).filter(|_| hides_pod) {
+            Some(workload) => (workload.message, format!("; {}", progressing.message)),
+            None => return progressing,
+        }
+    };
     let seconds = inputs.server.spec.progress_deadline_seconds();
     let cause = inputs.pod_cause.as_ref().filter(|cause| !cause.is_fault);
     // The message already contains a fault.
     let cause = cause
         .map(|cause| format!("; {}", cause.message))
         .unwrap_or_default();
-    let message = format!("Not finished within {seconds} s: {}{cause}", progressing.message);
+    let message = format!("Not finished within {seconds} s: {message}{cause}{other}");
     Judgement::no(reasons::PROGRESS_DEADLINE_EXCEEDED, message)
 }
 
@@ -54,7 +72,9 @@ pub fn time_left(inputs: &Inputs<'_>, conditions: &[Condition], now: Timestamp) 
     let progressing = conditions
         .iter()
         .find(|condition| condition.type_ == PROGRESSING)?;
-    if !is_timed(&progressing.status, &progressing.reason) || inputs.is_rolled_out_manually() {
+    let reason = progressing.reason.as_str();
+    let may_exceed = TIMED.contains(&reason) || (HIDING.contains(&reason) && inputs.has_faulty_pod());
+    if progressing.status != Truth::True.as_str() || !may_exceed || inputs.waits_for_user() {
         return None;
     }
     let since = progressing.last_transition_time.0;
@@ -71,7 +91,7 @@ impl Clock<'_> {
         };
         let event = latest_event(inputs, self.needs);
         let since = previous.last_transition_time.0;
-        if is_timed(&previous.status, &previous.reason) {
+        if previous.status == Truth::True.as_str() {
             let start = event.map_or(since, |event| event.max(since));
             return deadline(inputs, start).is_some_and(|deadline| self.now >= deadline);
         }

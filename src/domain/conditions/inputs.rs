@@ -16,10 +16,11 @@ use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::data_home;
 use crate::domain::desired::Desired;
 use crate::domain::observed::{Observed, Read};
+use crate::domain::secrets::{self, generation};
 use crate::domain::validate::{Concern, PodGate, Severity, Verdict, Violation, cluster_problem};
 use crate::domain::volumes::{self, Expansion};
-use crate::domain::workload::pods::is_ready;
-use crate::domain::workload::rollout;
+use crate::domain::workload::pods::{self, is_ready};
+use crate::domain::workload::rollout::{self, UpdateMode};
 
 /// The inputs of the conditions. Plain data; every check reads it and nothing else.
 #[derive(Debug)]
@@ -58,18 +59,29 @@ pub struct Inputs<'a> {
     pub pod_cause: Option<PodCause>,
     /// What a rollout waits for, other than the pod.
     pub rollout_waits: Option<String>,
-    /// When the pod was created, or when it must be gone.
+    /// When the pod was created, lost its readiness, or must be gone.
     pub pod_since: Option<Timestamp>,
+    /// What a user should know about a valid configuration.
+    pub config_notes: Vec<String>,
 }
 
 /// A user who updates pods manually, or a claim of an added volume that cannot be created.
 fn rollout_waits(observed: &Observed, stateful_set: &StatefulSet) -> Option<String> {
     let name = observed.server.name_any();
-    if !rollout::is_automatic(stateful_set) {
-        let pod = names::pod(&name);
-        return Some(format!(
-            "the update strategy does not replace pods: kubectl delete pod {pod} at a convenient time to roll out"
-        ));
+    match rollout::update_mode(stateful_set) {
+        UpdateMode::Automatic => {}
+        UpdateMode::OnDelete => {
+            return Some(format!(
+                "the update strategy is OnDelete: kubectl delete pod {} at a convenient time to roll out",
+                names::pod(&name)
+            ));
+        }
+        UpdateMode::Partition(partition) => {
+            return Some(format!(
+                "partition {partition} of the update strategy blocks the rollout, and a deleted pod would start with the old revision again. Set spec.updateStrategy.rollingUpdate.partition of StatefulSet {} to 0 to roll out",
+                names::stateful_set(&name)
+            ));
+        }
     }
     let missing = volumes::missing_claims(observed, stateful_set)?;
     (!missing.is_empty()).then(|| {
@@ -79,6 +91,24 @@ fn rollout_waits(observed: &Observed, stateful_set: &StatefulSet) -> Option<Stri
             names::stateful_set(&name)
         )
     })
+}
+
+/// A generated first password that was deleted, and a connection that is not encrypted.
+fn config_notes(observed: &Observed) -> Vec<String> {
+    let secret = names::admin_bootstrap_secret(&observed.server.name_any());
+    let is_used = observed.server.spec.admin_password_ref().is_none();
+    let is_lost = is_used
+        && generation::exists(observed)
+        && matches!(observed.secrets.get(&secret), Some(Read::Missing));
+    let lost = is_lost.then(|| {
+        format!(
+            "Secret {secret} with the first admin password does not exist. A server that was started once does not need it"
+        )
+    });
+    let unencrypted = secrets::unencrypted_postgres(observed).map(|secret| {
+        format!("The connection to PostgreSQL is not encrypted, because Secret {secret} has no key sslmode")
+    });
+    lost.into_iter().chain(unencrypted).collect()
 }
 
 /// The beginning of a message about a child that could not be written.
@@ -129,6 +159,7 @@ impl<'a> Inputs<'a> {
                 .found()
                 .and_then(|stateful_set| rollout_waits(observed, stateful_set)),
             pod_since: pod_since(observed),
+            config_notes: config_notes(observed),
         }
     }
 
@@ -168,10 +199,28 @@ impl<'a> Inputs<'a> {
         self.server.metadata.deletion_timestamp.is_some()
     }
 
-    /// Whether the user replaces the pod manually. That may take any time.
-    pub(super) fn is_rolled_out_manually(&self) -> bool {
+    /// Whether only the user's decision to replace a pod is missing, while the old pod serves. That may take any time.
+    pub(super) fn waits_for_user(&self) -> bool {
+        self.is_updated_manually() && self.ready_replicas() >= self.desired_replicas()
+    }
+
+    /// Whether the user decides when a pod of another revision is replaced.
+    pub(super) fn is_updated_manually(&self) -> bool {
         let stateful_set = self.stateful_set.ours();
         stateful_set.is_some_and(|stateful_set| !rollout::is_automatic(stateful_set))
+    }
+
+    /// Whether a pod of another revision than the wanted one exists and is not being deleted.
+    pub(super) fn has_outdated_pod(&self) -> bool {
+        let Some(stateful_set) = self.stateful_set.ours() else {
+            return false;
+        };
+        let mut pods = self.pods.found().into_iter().flatten();
+        pods.any(|pod| {
+            pod.metadata.deletion_timestamp.is_none()
+                && pods::is_of(pod, stateful_set)
+                && rollout::is_outdated(pod, stateful_set)
+        })
     }
 
     /// Whether nothing changes without manual action.
@@ -222,6 +271,11 @@ impl<'a> Inputs<'a> {
         }
     }
 
+    /// Whether something is wrong with the pod, and it is not only starting.
+    pub(super) fn has_faulty_pod(&self) -> bool {
+        self.pod_cause.as_ref().is_some_and(|cause| cause.is_fault)
+    }
+
     /// The children that differ from what is desired and are not written while the server is paused.
     pub(super) fn withheld(&self) -> Vec<String> {
         let withheld = self
@@ -251,19 +305,16 @@ fn serves(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
 }
 
-/// When the present pod was created; for one that is being deleted, when it must be gone.
+/// When the present pod was created, or when it lost its readiness; for one that is being deleted, when it must be gone.
 fn pod_since(observed: &Observed) -> Option<Timestamp> {
     let name = names::pod(&observed.server.name_any());
     let pods = observed.pods.found()?;
-    let metadata = &pods
-        .iter()
-        .find(|pod: &&Arc<Pod>| pod.name_any() == name)?
-        .metadata;
-    let time = metadata
-        .deletion_timestamp
-        .as_ref()
-        .or(metadata.creation_timestamp.as_ref());
-    time.map(|time| time.0)
+    let pod = pods.iter().find(|pod: &&Arc<Pod>| pod.name_any() == name)?;
+    if let Some(deleted) = &pod.metadata.deletion_timestamp {
+        return Some(deleted.0);
+    }
+    let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    created.max(pods::not_ready_since(pod))
 }
 
 /// The key `config.yaml` of a ConfigMap.
@@ -279,7 +330,7 @@ pub(super) fn config(config_map: &ConfigMap) -> Option<&str> {
 fn pending_message(observed: &Observed, database: &Read<Arc<PerconaPGCluster>>) -> String {
     let name = observed.server.name_any();
     let cluster = names::percona_cluster(&name);
-    let problem = cluster_problem(&observed.server, &observed.database.kind, database);
+    let problem = cluster_problem(observed, database);
     let state = problem.map_or_else(
         || format!("PostgreSQL cluster {cluster} is ready"),
         |problem| problem.message,
@@ -302,6 +353,6 @@ fn violations(
         let of_config = |violation: &&Violation| violation.concern == Concern::Config;
         return verdict.violations.iter().filter(of_config).cloned().collect();
     }
-    let cluster = cluster_problem(&observed.server, &observed.database.kind, database);
+    let cluster = cluster_problem(observed, database);
     verdict.with_cluster(cluster.filter(|_| verdict.valid.is_some()))
 }

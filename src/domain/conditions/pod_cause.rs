@@ -10,6 +10,7 @@ use kube::ResourceExt;
 
 use super::bounded;
 use crate::api::names;
+use crate::domain::desired::wanted_hash;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::redact::Redactor;
 use crate::domain::workload::pods::{condition, is_ready};
@@ -58,7 +59,7 @@ pub fn pod_cause(observed: &Observed) -> Option<PodCause> {
         Read::Unreadable(error) => (format!("its status cannot be read: {error}"), false),
         Read::Missing => return None,
         Read::Found(pods) => match pods.iter().find(|pod| pod.name_any() == name) {
-            Some(pod) => PodReader::of(observed).of_pod(pod)?,
+            Some(pod) => PodReader::new(observed, pod).of_pod(pod)?,
             None if wanted => absent(observed),
             None => return None,
         },
@@ -93,15 +94,20 @@ fn absent(observed: &Observed) -> (String, bool) {
 /// Reads the status of a pod, and knows which values must not be quoted.
 struct PodReader<'a> {
     observed: &'a Observed,
+    /// The config hash of the pod: it covers the values that the pod read at its start.
+    config_hash: Option<&'a str>,
     /// Passwords, keys and tokens that the pod knows. `None` if one of them is not known here: then nothing is quoted.
     /// Computed for the first quote, because most pods have none.
     confidential: OnceCell<Option<Redactor>>,
 }
 
 impl<'a> PodReader<'a> {
-    fn of(observed: &'a Observed) -> Self {
+    fn new(observed: &'a Observed, pod: &'a Pod) -> Self {
+        let annotations = pod.metadata.annotations.as_ref();
+        let config_hash = annotations.and_then(|annotations| annotations.get(names::CONFIG_HASH_ANNOTATION));
         Self {
             observed,
+            config_hash: config_hash.map(String::as_str),
             confidential: OnceCell::new(),
         }
     }
@@ -194,7 +200,7 @@ impl<'a> PodReader<'a> {
             .unwrap_or_default();
         let reason = ended.reason.as_deref().filter(|reason| !reason.is_empty());
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let message = self.quote(ended.message.as_deref());
+        let message = self.last_message(ended.message.as_deref());
         let message = message
             .map(|line| format!(", last message \"{line}\""))
             .unwrap_or_default();
@@ -230,13 +236,28 @@ impl<'a> PodReader<'a> {
                 phase != Some("Bound")
             })
         };
-        used.filter(is_unbound).cloned().collect()
+        let with_class = |name: &String| {
+            let claim = claims
+                .unwrap_or_default()
+                .iter()
+                .find(|claim| claim.name_any() == *name);
+            let class = claim.and_then(|claim| claim.spec.as_ref()?.storage_class_name.as_deref());
+            class.map_or_else(|| name.clone(), |class| format!("{name} (StorageClass {class})"))
+        };
+        used.filter(is_unbound).map(with_class).collect()
     }
 
     fn after_colon(&self, text: Option<&str>) -> String {
         self.quote(text)
             .map(|line| format!(": {line}"))
             .unwrap_or_default()
+    }
+
+    /// The last message of a container. It is quoted only if the pod was started with the values that the Secrets have now: other
+    /// values cannot be recognised in it.
+    fn last_message(&self, text: Option<&str>) -> Option<String> {
+        let is_known = self.config_hash? == wanted_hash(self.observed)?;
+        self.quote(text).filter(|_| is_known)
     }
 
     /// Another program's text as one short line. A container may print anything when it crashes, also values of the server's

@@ -60,6 +60,14 @@ fn paused(inputs: &Inputs<'_>, judgement: &Judgement) -> Judgement {
     Judgement::unknown(reasons::PAUSED, message)
 }
 
+/// What the pod of the server waits for, whatever else is reported about its other children.
+pub(super) fn of_workload(inputs: &Inputs<'_>) -> Option<Judgement> {
+    first_failure(
+        &[not_seen_by_controller, rolling_out, scaling, not_updated],
+        inputs,
+    )
+}
+
 /// Nothing is in progress: everything is as desired, or it needs manual action.
 fn at_rest(inputs: &Inputs<'_>) -> Judgement {
     let cause = inputs
@@ -179,7 +187,10 @@ fn rolling_out(inputs: &Inputs<'_>) -> Option<Judgement> {
         revision(status.current_revision.as_ref())?,
         revision(status.update_revision.as_ref())?,
     );
-    (wanted > 0 && current != update).then(|| rollout(inputs, status, wanted, update))
+    // After a manual rollout the two revisions may differ for ever, and a pod that is not ready is not a rollout.
+    let is_ready = inputs.ready_replicas() >= wanted || inputs.is_updated_manually();
+    let is_complete = rollout::all_updated(status, wanted) && is_ready && !inputs.has_outdated_pod();
+    (wanted > 0 && current != update && !is_complete).then(|| rollout(inputs, status, wanted, update))
 }
 
 fn revision(name: Option<&String>) -> Option<&str> {
@@ -203,7 +214,11 @@ fn scaling(inputs: &Inputs<'_>) -> Option<Judgement> {
     let (ready, wanted) = (inputs.ready_replicas(), inputs.desired_replicas());
     let existing = inputs.workload_status().map_or(0, |status| status.replicas);
     let is_done = ready == wanted && existing == wanted && rollout::replicas(stateful_set) == wanted;
-    let message = format!("Scaling: {ready}/{wanted} replicas ready");
+    let message = if wanted == 0 {
+        "Scaling to 0: the pod is being stopped".to_owned()
+    } else {
+        format!("Scaling: {ready}/{wanted} replicas ready")
+    };
     (!is_done).then(|| Judgement::yes(reasons::SCALING_REPLICAS, inputs.with_pod_fault(message)))
 }
 
@@ -212,5 +227,5 @@ fn not_updated(inputs: &Inputs<'_>) -> Option<Judgement> {
     let status = inputs.workload_status()?;
     let wanted = inputs.desired_replicas();
     let update = revision(status.update_revision.as_ref()).unwrap_or("not yet named");
-    (status.updated_replicas.unwrap_or(0) < wanted).then(|| rollout(inputs, status, wanted, update))
+    (!rollout::all_updated(status, wanted)).then(|| rollout(inputs, status, wanted, update))
 }

@@ -2,24 +2,24 @@
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
-use super::database_tls::SslMode;
+use super::database_tls::DatabaseTls;
 use super::paths;
-use crate::domain::secrets::{CA_KEY, SSL_MODE_VARIABLE, SecretUse};
+use crate::domain::secrets::{CA_KEY, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE, SecretUse};
 
-/// File with the CA of the database's certificate.
-const SSL_ROOT_CERT: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
-
-/// The variables, in the order of the uses. `ssl_mode` is that of a Percona database.
-pub(super) fn build(uses: &[SecretUse], ssl_mode: Option<SslMode>) -> Vec<EnvVar> {
+/// The variables, in the order of the uses.
+pub(super) fn build(uses: &[SecretUse], tls: DatabaseTls) -> Vec<EnvVar> {
     let from_secrets = uses
         .iter()
         .filter_map(|used| Some(from_secret(used.purpose.variable()?, used)));
     let mut variables: Vec<EnvVar> = from_secrets.collect();
-    if let Some(mode) = ssl_mode {
-        variables.push(literal(SSL_MODE_VARIABLE, mode.as_str().to_owned()));
+    if let Some(mode) = tls.mode() {
+        variables.push(literal(SSL_MODE_VARIABLE, mode.to_owned()));
     }
-    if ssl_mode == Some(SslMode::VerifyFull) {
-        variables.push(literal(SSL_ROOT_CERT, paths::file(paths::POSTGRES_CA, CA_KEY)));
+    if tls.has_ca {
+        variables.push(literal(
+            SSL_ROOT_CERT_VARIABLE,
+            paths::file(paths::POSTGRES_CA, CA_KEY),
+        ));
     }
     variables
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, KeyToPath, SecretVolumeSource, Volume, VolumeMount};
 use kube::ResourceExt;
 
-use super::database_tls::SslMode;
+use super::database_tls::DatabaseTls;
 use super::paths;
 use crate::api::{DittoServer, names};
 use crate::domain::secrets::{CA_KEY, Purpose, SecretUse};
@@ -53,7 +53,7 @@ const SECRET_FILES: [SecretFile; 4] = [
     },
 ];
 
-/// CA of a Percona database. Mounted only where the server verifies it.
+/// CA of the database. Mounted only where the server verifies the database with it.
 const POSTGRES_CA: SecretFile = SecretFile {
     purpose: Purpose::DatabaseCa,
     volume: "postgres-ca",
@@ -75,7 +75,7 @@ impl Mounts {
     pub(super) fn build(
         server: &DittoServer,
         uses: &[SecretUse],
-        ssl_mode: Option<SslMode>,
+        tls: DatabaseTls,
         has_content: bool,
     ) -> Self {
         let mut all = Self {
@@ -90,7 +90,7 @@ impl Mounts {
             all.mounts.push(mount(names::CONTENT_VOLUME, paths::CONTENT));
         }
         all.add_tls(server);
-        let database_ca = (ssl_mode == Some(SslMode::VerifyFull)).then_some(&POSTGRES_CA);
+        let database_ca = tls.has_ca.then_some(&POSTGRES_CA);
         for file in SECRET_FILES.iter().chain(database_ca) {
             if let Some(used) = uses.iter().find(|used| used.purpose == file.purpose) {
                 all.add_secret_file(file, used);

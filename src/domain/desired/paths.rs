@@ -24,7 +24,7 @@ pub(super) const KEYTAB: &str = "/kerberos";
 pub(super) const KRB5_CONF: &str = "/kerberos-krb5";
 /// Mount of the machine account's keytab.
 pub(super) const MACHINE_KEYTAB: &str = "/kerberos-machine";
-/// Mount of the CA of the Percona cluster.
+/// Mount of the CA of the database.
 pub(super) const POSTGRES_CA: &str = "/postgres-ca";
 
 /// File of the scrapers' token in its mount.

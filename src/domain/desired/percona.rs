@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
 use kube::ResourceExt;
-use kube::api::ObjectMeta;
 
 use super::percona_images::Images;
 use super::{DatabaseChange, Settings, hibernation, meta, volumes};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
-    PgBouncer, Proxy, REMOVAL_FINALIZERS, S3Repo, User,
+    PgBouncer, Proxy, S3Repo, User,
 };
 use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names, quantity};
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::ownership::is_bound;
+use crate::domain::workload::percona::{instance_set, storage_class};
 
 /// The only backup repository.
 const REPO: &str = "repo1";
@@ -25,8 +25,11 @@ const PG_BOUNCER_REPLICAS: i32 = 1;
 /// Builds the cluster if Percona is enabled. Nothing is done if its CRD is not installed or if it could not be read: a cluster that
 /// could not be read may have another version than a new one, or be larger, and must not be overwritten.
 pub(super) fn build(observed: &Observed, settings: &Settings) -> DatabaseChange {
+    if let Some(bound) = bound_to_server(observed) {
+        return DatabaseChange::Release(bound);
+    }
     let Some(percona) = observed.server.spec.percona() else {
-        return switched_off(observed);
+        return DatabaseChange::Leave;
     };
     let live = match &observed.database.cluster {
         Read::Found(cluster) => Some(&cluster.spec),
@@ -49,16 +52,12 @@ fn may_hide_data(observed: &Observed) -> bool {
         || observed.secrets.values().any(is_secret_unread)
 }
 
-/// With Percona disabled, the cluster is no longer deleted with the server. The garbage collector must know that before the server is
-/// deleted.
-fn switched_off(observed: &Observed) -> DatabaseChange {
+/// A cluster that garbage collection would delete with the server. An earlier version of this operator set the owner reference of
+/// `deleteWithServer` at the creation.
+fn bound_to_server(observed: &Observed) -> Option<Arc<PerconaPGCluster>> {
     let uid = observed.server.uid();
-    match &observed.database.cluster {
-        Read::Found(cluster) if is_bound(&cluster.metadata, uid.as_deref()) => {
-            DatabaseChange::Release(Arc::clone(cluster))
-        }
-        Read::Found(_) | Read::Missing | Read::Unreadable(_) => DatabaseChange::Leave,
-    }
+    let cluster = observed.database.cluster.found()?;
+    is_bound(&cluster.metadata, uid.as_deref()).then(|| Arc::clone(cluster))
 }
 
 fn cluster(
@@ -75,12 +74,9 @@ fn cluster(
         .unwrap_or(defaults::PERCONA_POSTGRES_VERSION);
     let images = Images::choose(percona, settings, version, live);
     PerconaPGCluster {
-        // The data in the cluster outlives the server unless the user says otherwise.
-        metadata: if percona.delete_with_server {
-            deleted_with_data(meta::owned(server, name))
-        } else {
-            meta::kept(server, name)
-        },
+        // Even with `deleteWithServer` it has no owner reference and no finalizer that deletes data: those are set when the
+        // server is deleted (`reconcile/finalize`). Until then, garbage collection cannot take the data.
+        metadata: meta::kept(server, name),
         spec: PerconaPGClusterSpec {
             cr_version: percona.cr_version.clone().filter(|version| !version.is_empty()),
             image: images.postgres,
@@ -103,14 +99,6 @@ fn cluster(
     }
 }
 
-/// Percona's operator then deletes the volumes, user Secrets and certificates with the cluster.
-fn deleted_with_data(metadata: ObjectMeta) -> ObjectMeta {
-    ObjectMeta {
-        finalizers: Some(REMOVAL_FINALIZERS.map(str::to_owned).into()),
-        ..metadata
-    }
-}
-
 /// The spec has no field for the number of PgBouncer pods, so the user may change it in the cluster.
 fn pg_bouncer_replicas(live: Option<&PerconaPGClusterSpec>) -> i32 {
     live.and_then(|live| live.proxy.as_ref()?.pg_bouncer.as_ref()?.replicas)
@@ -119,11 +107,7 @@ fn pg_bouncer_replicas(live: Option<&PerconaPGClusterSpec>) -> i32 {
 
 /// The instance set. In a cluster that we did not create it may have another name. A second set would be a second copy of the data.
 fn instances(percona: &PerconaSpec, live: Option<&PerconaPGClusterSpec>) -> InstanceSet {
-    let sets = live.map_or(&[][..], |live| &live.instances);
-    let ours = sets
-        .iter()
-        .find(|set| set.name.as_deref() == Some(names::PERCONA_INSTANCE_SET));
-    let set = ours.or(sets.first());
+    let set = live.and_then(instance_set);
     let name = set
         .and_then(|set| set.name.as_deref())
         .unwrap_or(names::PERCONA_INSTANCE_SET);
@@ -131,10 +115,15 @@ fn instances(percona: &PerconaSpec, live: Option<&PerconaPGClusterSpec>) -> Inst
         .and_then(|set| set.data_volume_claim_spec.as_ref())
         .and_then(volumes::size);
     let size = larger(percona.storage_size(), live_size);
+    // The volumes exist, and an edit would only be refused by them (`domain::volumes` reports it).
+    let class = match live.filter(|_| set.is_some()) {
+        Some(live) => storage_class(live),
+        None => percona.storage_class_name(),
+    };
     InstanceSet {
         name: Some(name.to_owned()),
         replicas: Some(replicas(percona, set)),
-        data_volume_claim_spec: Some(volumes::claim_spec(size, percona.storage_class_name())),
+        data_volume_claim_spec: Some(volumes::claim_spec(size, class)),
     }
 }
 

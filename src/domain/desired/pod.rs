@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::database_tls::SslMode;
+use super::database_tls::DatabaseTls;
 use super::mounts::Mounts;
 use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
 use super::{env, paths, probes, security};
@@ -19,10 +19,10 @@ use crate::domain::validate::Valid;
 /// Builds the template. `has_content` says whether there is a claim for file content.
 pub(super) fn build(valid: &Valid<'_>, config_hash: &str, has_content: bool) -> PodTemplateSpec {
     let server = &valid.observed.server;
-    let ssl_mode = SslMode::of(valid);
-    let Mounts { volumes, mounts } = Mounts::build(server, &valid.uses, ssl_mode, has_content);
+    let tls = DatabaseTls::of(valid);
+    let Mounts { volumes, mounts } = Mounts::build(server, &valid.uses, tls, has_content);
     let container = Container {
-        env: Some(env::build(&valid.uses, ssl_mode)),
+        env: Some(env::build(&valid.uses, tls)),
         volume_mounts: Some(mounts),
         ..container(&server.spec)
     };

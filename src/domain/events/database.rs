@@ -4,11 +4,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::runtime::events::{Event, EventType};
 
-use super::{DATABASE_CHANGED, event};
+use super::{DATABASE_CHANGED, DATABASE_NOT_ENCRYPTED, event};
 use crate::api::{DittoServer, names};
-use crate::domain::applied::Applied;
+use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::data_home::Place;
 use crate::domain::observed::Observed;
+use crate::domain::secrets;
 
 /// Reported for the reconcile that changes the database, because no data is copied. `None` if the database stays.
 ///
@@ -26,6 +27,19 @@ pub(super) fn change(observed: &Observed, applied: &Applied) -> Option<Event> {
         (before, after) if before == after => None,
         (before, after) => Some(other_kind(server, before, after)),
     }
+}
+
+/// The server reads its own PostgreSQL without encryption, because its Secret has no `sslmode`. Reported when the StatefulSet changes.
+pub(super) fn not_encrypted(observed: &Observed, applied: &Applied) -> Option<Event> {
+    let is_written = |step: &Step| {
+        step.kind == "StatefulSet" && matches!(step.outcome, Outcome::Created | Outcome::Updated)
+    };
+    let secret = secrets::unencrypted_postgres(observed)?;
+    let note = format!(
+        "The connection to PostgreSQL is not encrypted, because Secret {secret} has no key sslmode: set it to verify-full and add the CA of the server as ca.crt, or set it to disable if that is intended"
+    );
+    let event = || event(EventType::Warning, DATABASE_NOT_ENCRYPTED, "Update", note);
+    applied.steps.iter().any(is_written).then(event)
 }
 
 fn other_file(before: &str, after: &str) -> Option<Event> {

@@ -1,3 +1,5 @@
+mod data;
+
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -154,7 +156,7 @@ fn the_events_of_a_stop() {
     assert_eq!(
         events,
         [
-            "Normal Scaling: Scaling: 0/0 replicas ready",
+            "Normal Scaling: Scaling to 0: the pod is being stopped",
             "Normal Stopped: DittoServer is stopped as its spec asks (replicas=0)",
         ]
     );

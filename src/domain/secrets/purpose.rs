@@ -3,6 +3,9 @@
 /// Variable of the server's container with `sslmode` of the database connection.
 pub const SSL_MODE_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSLMODE";
 
+/// Variable of the server's container with the file of the CA of the database's certificate.
+pub const SSL_ROOT_CERT_VARIABLE: &str = "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT";
+
 /// What the server does with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
@@ -40,7 +43,7 @@ pub enum Purpose {
     DatabasePassword,
     /// `sslmode` of the connection.
     DatabaseSslMode,
-    /// CA of the database's server certificate.
+    /// CA of the database's server certificate. Used only if the server verifies it.
     DatabaseCa,
 }
 

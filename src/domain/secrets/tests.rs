@@ -61,6 +61,7 @@ fn an_own_postgresql_secret_has_fixed_keys() {
             format!("DatabasePassword pg/password {field}"),
             format!("DatabasePort pg/port? {field}"),
             format!("DatabaseSslMode pg/sslmode? {field}"),
+            format!("DatabaseCa pg/ca.crt? {field}"),
         ]
     );
 }

@@ -4,6 +4,9 @@
 //! reconnects, and a restart would only prolong the outage.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use kube::ResourceExt;
 
@@ -11,11 +14,16 @@ use super::{Concern, Finding, Severity, Violation, conflict_message};
 use crate::api::defaults::PERCONA_POSTGRES_VERSION;
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{DittoServer, PerconaSpec, names, reasons};
-use crate::domain::data_home;
+use crate::domain::data_home::{self, Place};
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::ownership::{Owner, controller, may_adopt, owner};
-use crate::domain::secrets::CA_KEY;
+use crate::domain::secrets::{self, CA_KEY};
 use crate::domain::workload::pod_template;
+
+/// Age after which a cluster has a state, unless Percona's operator does not look at it.
+const NO_STATE_AFTER: SignedDuration = SignedDuration::from_secs(120);
+/// What to check then.
+const NO_STATE_HINT: &str = ". The Percona Operator for PostgreSQL has reported no state for 2 minutes: check that it runs, and that it watches this namespace (its variable WATCH_NAMESPACE)";
 
 /// Judges the cluster. While the server stays on SQLite, the cluster does not matter to its pod.
 pub(super) fn cluster(observed: &Observed) -> Option<Finding> {
@@ -32,7 +40,11 @@ pub(super) fn cluster(observed: &Observed) -> Option<Finding> {
 /// Judges what else the pod needs for the database, other than the Secret of its user.
 pub(super) fn findings(observed: &Observed) -> impl Iterator<Item = Finding> {
     let is_pending = data_home::is_pending(observed);
-    let blocking = [unconfirmed_move(observed), lost_certificate(observed)];
+    let blocking = [
+        unconfirmed_move(observed),
+        lost_certificate(observed),
+        lost_own_certificate(observed),
+    ];
     let violations = blocking.into_iter().flatten().filter(move |_| !is_pending);
     violations.map(Finding::blocking)
 }
@@ -47,8 +59,7 @@ pub(crate) fn prevents_start(observed: &Observed) -> bool {
 
 /// What is wrong with the cluster as it was observed.
 pub(super) fn observed_problem(observed: &Observed) -> Option<Violation> {
-    let database = &observed.database;
-    cluster_problem(&observed.server, &database.kind, &database.cluster)
+    cluster_problem(observed, &observed.database.cluster)
 }
 
 /// Whether the server has no pod on purpose.
@@ -62,16 +73,16 @@ fn is_stopped(observed: &Observed) -> bool {
 
 /// What is wrong with the cluster itself, if Percona is enabled: the first check that fails.
 pub(crate) fn cluster_problem(
-    server: &DittoServer,
-    kind: &KindState,
+    observed: &Observed,
     cluster: &Read<Arc<PerconaPGCluster>>,
 ) -> Option<Violation> {
+    let (server, kind) = (&observed.server, &observed.database.kind);
     let percona = server.spec.percona()?;
     let name = names::percona_cluster(&server.name_any());
     if let Read::Found(cluster) = cluster {
         return foreign(server, cluster, &name)
             .or_else(|| image_required(percona, cluster, &name))
-            .or_else(|| not_ready(server, cluster));
+            .or_else(|| not_ready(observed, cluster));
     }
     let (reason, severity, message) = match (kind, cluster) {
         (KindState::NotServed, _) => (
@@ -103,7 +114,12 @@ fn foreign(server: &DittoServer, cluster: &PerconaPGCluster, name: &str) -> Opti
     }
     let mut message = conflict_message(PerconaPGCluster::KIND, name, &whom);
     if controller(&cluster.metadata).is_none() {
-        message.push_str("; or set spec.percona.adoptExisting to use it");
+        let adopt = format!(
+            "; or, to use it, set spec.percona.adoptExisting and annotate it: kubectl annotate perconapgcluster {name} {}={}",
+            names::ADOPT_ANNOTATION,
+            server.name_any()
+        );
+        message.push_str(&adopt);
     }
     Some(terminal(reasons::RESOURCE_CONFLICT, message))
 }
@@ -124,7 +140,8 @@ fn image_required(percona: &PerconaSpec, cluster: &PerconaPGCluster, name: &str)
     Some(terminal(reasons::POSTGRES_IMAGE_REQUIRED, message))
 }
 
-fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violation> {
+fn not_ready(observed: &Observed, cluster: &PerconaPGCluster) -> Option<Violation> {
+    let server = &observed.server;
     // Garbage collection will remove what belonged to a deleted server of the same name.
     let is_terminating = cluster.metadata.deletion_timestamp.is_some()
         || owner(&cluster.metadata, server) == Owner::Predecessor;
@@ -144,13 +161,33 @@ fn not_ready(server: &DittoServer, cluster: &PerconaPGCluster) -> Option<Violati
     } else {
         cluster.state().unwrap_or("not reported yet")
     };
-    let message = format!("PostgreSQL cluster state: {state}");
+    let mut message = format!("PostgreSQL cluster state: {state}");
+    if hint_in(observed, cluster).is_some_and(|left| left.is_zero()) {
+        message.push_str(NO_STATE_HINT);
+    }
     Some(Violation {
         reason: reasons::PERCONA_NOT_READY,
         message,
         concern: Concern::Database,
         severity: Severity::Waiting,
     })
+}
+
+/// The time until the message about a cluster without a state has a hint. `None` for a cluster with a state.
+fn hint_in(observed: &Observed, cluster: &PerconaPGCluster) -> Option<Duration> {
+    let created = cluster.metadata.creation_timestamp.as_ref()?.0;
+    let age = observed.at.duration_since(created);
+    let left = Duration::try_from(NO_STATE_AFTER - age).unwrap_or_default();
+    cluster.state().is_none().then_some(left)
+}
+
+/// After which time the database must be judged again, although nothing in the cluster may change until then.
+#[must_use]
+pub fn recheck_in(observed: &Observed) -> Option<Duration> {
+    let cluster = observed.database.cluster.found()?;
+    let left = hint_in(observed, cluster).filter(|_| observed.server.spec.percona_enabled())?;
+    // Times are whole seconds.
+    (!left.is_zero()).then_some(left + Duration::from_secs(1))
 }
 
 /// A server whose data is in another PostgreSQL is not moved to an empty one without confirmation.
@@ -187,6 +224,27 @@ fn lost_certificate(observed: &Observed) -> Option<Violation> {
         message,
         concern,
         severity,
+    })
+}
+
+/// The same for the user's own PostgreSQL: its Secret has lost the CA, and still asks for verification.
+fn lost_own_certificate(observed: &Observed) -> Option<Violation> {
+    let secret = &observed.server.spec.postgres_secret_ref()?.name;
+    let live = observed.stateful_set.found()?;
+    let is_same = Place::of_pod(&observed.server, live) == Place::OwnPostgres(Some(secret));
+    let data = observed.secrets.get(secret)?.found()?;
+    let is_lost = secrets::asks_to_verify(data) && data.value(CA_KEY).is_none();
+    if !is_same || !is_lost || !pod_template::has_database_ca(live) {
+        return None;
+    }
+    let message = format!(
+        "Secret {secret} no longer has the key {CA_KEY}. The running server verifies its database with it, so the StatefulSet is not updated until it exists: restore the key"
+    );
+    Some(Violation {
+        reason: reasons::DATABASE_CERTIFICATE_MISSING,
+        message,
+        concern: Concern::Config,
+        severity: Severity::Waiting,
     })
 }
 

@@ -35,7 +35,7 @@ fn judge(observed: &Observed, name: &str, uses: &[&SecretUse]) -> Vec<Violation>
     match observed.secrets.get(name) {
         Some(Read::Found(data)) => missing_keys(observed, name, uses, data)
             .into_iter()
-            .chain(bad_values(uses, data))
+            .chain(bad_values(observed, uses, data))
             .collect(),
         Some(Read::Unreadable(error)) => vec![unreadable(name, uses, error)],
         Some(Read::Missing) => missing_secret(observed, name, uses).into_iter().collect(),
@@ -188,8 +188,18 @@ fn connection_string(name: &str) -> Violation {
     }
 }
 
-fn bad_values(uses: &[&SecretUse], data: &SecretData) -> Vec<Violation> {
-    uses.iter().filter_map(|used| bad_value(used, data)).collect()
+/// A server that exists has read the first password already, and ignores it.
+fn bad_values(observed: &Observed, uses: &[&SecretUse], data: &SecretData) -> Vec<Violation> {
+    let is_ignored = |violation: &Violation, used: &SecretUse| {
+        used.purpose == Purpose::AdminPassword
+            && violation.reason == reasons::SECRET_VALUE_ENDS_WITH_NEWLINE
+            && generation::exists(observed)
+    };
+    let bad = uses.iter().filter_map(|used| {
+        let violation = bad_value(used, data)?;
+        (!is_ignored(&violation, used)).then_some(violation)
+    });
+    bad.collect()
 }
 
 fn bad_value(used: &SecretUse, data: &SecretData) -> Option<Violation> {

@@ -1,5 +1,7 @@
 mod agreement;
 mod database;
+mod stored;
+mod volumes;
 
 use crate::api::names;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use super::fixtures::{OWN_POSTGRES, PERCONA, claim, running, secret, server, wor
 use super::*;
 use crate::api::DittoServer;
 
-/// What a verdict comes to: the gate, and each violation as `reason severity concern`.
+/// A verdict in short: the gate, and each violation as `reason severity concern`.
 fn summary(observed: &Observed) -> (Option<PodGate>, Vec<String>) {
     let verdict = validate(observed);
     let line = |violation: &Violation| {
@@ -138,11 +140,11 @@ fn nothing_is_started_while_it_is_unknown_whether_an_earlier_server_left_data() 
     observed
         .secrets
         .insert("files-admin-bootstrap-credentials".into(), Read::Missing);
-    let held = (CLOSED, vec!["VolumeClaimsUnreadable Unknown Config".into()]);
-    assert_eq!(summary(&observed), held);
+    let blocked = (CLOSED, vec!["VolumeClaimsUnreadable Unknown Config".into()]);
+    assert_eq!(summary(&observed), blocked);
     let mut percona = world(PERCONA);
     percona.claims = Read::Unreadable("forbidden".into());
-    assert_eq!(summary(&percona), held);
+    assert_eq!(summary(&percona), blocked);
     assert_eq!(summary(&with_pod(observed)), (OPEN, vec![]), "the server exists");
 }
 
@@ -347,79 +349,6 @@ fn all_missing_parts_of_an_own_postgresql_secret_are_listed() {
             .contains("lacks the keys database, user, password"),
         "{}",
         violations[1].message
-    );
-}
-
-#[test]
-fn a_name_that_fits_no_child_builds_nothing() {
-    for name in [&"a".repeat(53), "1files", "files.one", "Files", "files-", ""] {
-        let mut observed = world("");
-        let mut server: DittoServer = server("");
-        server.metadata.name = Some(name.into());
-        observed.server = Arc::new(server);
-        assert_eq!(
-            summary(&observed),
-            (None, vec!["InvalidName Terminal Config".into()]),
-            "{name}"
-        );
-    }
-}
-
-#[test]
-fn a_stored_server_of_52_characters_keeps_working() {
-    let mut observed = world("");
-    let mut server: DittoServer = server("");
-    server.metadata.name = Some("a".repeat(52));
-    observed.server = Arc::new(server);
-    assert!(validate(&observed).valid.is_some());
-}
-
-#[test]
-fn stored_fields_on_which_the_server_exits_are_terminal() {
-    let table = [
-        (
-            "identity: {jwt: {secretRef: {name: '', key: k}, accessTokenDuration: soon}}",
-            "accessTokenDuration",
-        ),
-        (
-            "identity: {jwt: {secretRef: {name: '', key: k}, refreshTokenDuration: 7d}}",
-            "refreshTokenDuration",
-        ),
-        ("metrics: {enabled: true, port: 8080}", "spec.metrics.port"),
-        (
-            "identity: {ldap: {enabled: true, url: 'ldaps://d', baseDN: b, bindDN: c}}",
-            "bindPasswordSecretRef",
-        ),
-        (
-            "identity: {ldap: {enabled: true, url: 'ldap://d', baseDN: b, bindDN: c, bindPasswordSecretRef: {name: s, key: k}}}",
-            "startTLS",
-        ),
-        (
-            "identity: {ldap: {enabled: true, url: 'http://d', baseDN: b, bindDN: c, bindPasswordSecretRef: {name: s, key: k}}}",
-            "ldaps://",
-        ),
-    ];
-    for (spec, part) in table {
-        let observed = world(spec);
-        assert_eq!(
-            summary(&observed),
-            (CLOSED, vec!["InvalidSpec Terminal Config".into()]),
-            "{spec}"
-        );
-        assert!(
-            message(&observed).contains(part),
-            "{part} in {}",
-            message(&observed)
-        );
-    }
-}
-
-#[test]
-fn two_databases_at_once_are_refused() {
-    let observed = world(&format!("{PERCONA}\n  {OWN_POSTGRES}"));
-    assert_eq!(
-        summary(&observed),
-        (CLOSED, vec!["ConflictingDatabases Terminal Config".into()])
     );
 }
 

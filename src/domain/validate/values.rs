@@ -13,30 +13,34 @@ const PASSWORD: std::ops::RangeInclusive<usize> = 8..=72;
 const SSL_MODES: [&str; 4] = ["disable", "require", "verify-ca", "verify-full"];
 
 /// What is wrong with a value: the reason, and what to do.
-pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &'static str)> {
-    if purpose.variable().is_some() && !fits_variable(value) {
+type Problem = (&'static str, &'static str);
+
+/// Judges a value.
+pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<Problem> {
+    of_variable(purpose, value)
+        .or_else(|| of_pem(purpose, value))
+        .or_else(|| of_text(purpose, value))
+}
+
+/// Rules for every value that becomes an environment variable.
+fn of_variable(purpose: Purpose, value: &[u8]) -> Option<Problem> {
+    purpose.variable()?;
+    if !fits_variable(value) {
         return Some((
             reasons::SECRET_VALUE_NOT_TEXT,
             "is not text, but the server reads it from an environment variable: use UTF-8 without NUL bytes, for example base64",
         ));
     }
-    let text = || std::str::from_utf8(value).unwrap_or_default();
-    let (valid, reason, remedy) = match purpose {
-        Purpose::JwtKey => (
-            value.len() >= JWT_KEY_MIN,
-            reasons::JWT_KEY_TOO_SHORT,
-            "needs at least 32 characters: use a longer key, for example from openssl rand -base64 48",
-        ),
-        Purpose::AdminPassword => (
-            PASSWORD.contains(&value.len()),
-            reasons::ADMIN_PASSWORD_INVALID,
-            "needs 8 to 72 bytes: use another password",
-        ),
-        Purpose::MetricsToken => (
-            !value.trim_ascii().is_empty(),
-            reasons::METRICS_TOKEN_EMPTY,
-            "is only white space: use a token, or remove the reference to serve metrics without a token",
-        ),
+    let has_newline = !has_own_rule(purpose) && value.ends_with(b"\n");
+    has_newline.then_some((
+        reasons::SECRET_VALUE_ENDS_WITH_NEWLINE,
+        "ends with a newline, which the server does not remove: write it without the newline, for example with echo -n or kubectl create secret --from-literal",
+    ))
+}
+
+/// Certificates and keys.
+fn of_pem(purpose: Purpose, value: &[u8]) -> Option<Problem> {
+    let (is_valid, reason, remedy) = match purpose {
         Purpose::TlsCertificate => (
             has_certificate(value),
             reasons::TLS_CERTIFICATE_INVALID,
@@ -54,8 +58,31 @@ pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &
         ),
         Purpose::DatabaseCa => (
             has_certificate(value),
-            reasons::DATABASE_SECRET_INVALID,
+            reasons::DATABASE_CA_INVALID,
             "contains no certificate in PEM format: use the CA of the PostgreSQL server",
+        ),
+        _ => return None,
+    };
+    (!is_valid).then_some((reason, remedy))
+}
+
+fn of_text(purpose: Purpose, value: &[u8]) -> Option<Problem> {
+    let text = || std::str::from_utf8(value).unwrap_or_default();
+    let (is_valid, reason, remedy) = match purpose {
+        Purpose::JwtKey => (
+            value.len() >= JWT_KEY_MIN,
+            reasons::JWT_KEY_TOO_SHORT,
+            "needs at least 32 characters: use a longer key, for example from openssl rand -base64 48",
+        ),
+        Purpose::AdminPassword => (
+            PASSWORD.contains(&value.len()),
+            reasons::ADMIN_PASSWORD_INVALID,
+            "needs 8 to 72 bytes: use another password",
+        ),
+        Purpose::MetricsToken => (
+            !value.trim_ascii().is_empty(),
+            reasons::METRICS_TOKEN_EMPTY,
+            "is only white space: use a token, or remove the reference to serve metrics without a token",
         ),
         Purpose::DatabasePort => (
             text().parse::<u16>().is_ok_and(|port| port > 0),
@@ -67,17 +94,17 @@ pub(super) fn problem(purpose: Purpose, value: &[u8]) -> Option<(&'static str, &
             reasons::DATABASE_SSL_MODE_INVALID,
             "must be disable, require, verify-ca or verify-full",
         ),
-        Purpose::LdapBindPassword
-        | Purpose::Keytab
-        | Purpose::Krb5Conf
-        | Purpose::MachineAccountSecret
-        | Purpose::MachineAccountKeytab
-        | Purpose::DatabaseHost
-        | Purpose::DatabaseName
-        | Purpose::DatabaseUser
-        | Purpose::DatabasePassword => return None,
+        _ => return None,
     };
-    (!valid).then_some((reason, remedy))
+    (!is_valid).then_some((reason, remedy))
+}
+
+/// Values with which a newline does not matter, or that another rule refuses. Any bytes can sign tokens.
+fn has_own_rule(purpose: Purpose) -> bool {
+    matches!(
+        purpose,
+        Purpose::JwtKey | Purpose::DatabasePort | Purpose::DatabaseSslMode
+    )
 }
 
 /// Container runtimes require variables in UTF-8, and the kernel ends a variable at the first NUL byte.
@@ -157,7 +184,7 @@ mod tests {
                 Some("TlsKeyInvalid"),
             ),
             (Purpose::ClientCa, "MIIB", Some("ClientCaInvalid")),
-            (Purpose::DatabaseCa, "MIIB", Some("DatabaseSecretInvalid")),
+            (Purpose::DatabaseCa, "MIIB", Some("DatabaseCaInvalid")),
             (Purpose::DatabasePort, "5432", None),
             (Purpose::DatabasePort, "0", Some("DatabasePortInvalid")),
             (Purpose::DatabasePort, "65536", Some("DatabasePortInvalid")),

@@ -9,13 +9,13 @@ use kube::ResourceExt;
 use super::kept_claim;
 use crate::api::names;
 use crate::domain::observed::Observed;
-use crate::domain::workload::{pods, rollout};
+use crate::domain::workload::{pods, rollout, stuck_pod};
 
 /// The pod that runs without a volume that its StatefulSet has by now.
 ///
 /// The StatefulSet's controller creates the claim, and then fails to add it to the running pod: pods are immutable there. So the
-/// operator must delete that pod. It does so only once the claim exists, because otherwise no new pod could start, and only where
-/// the update strategy replaces pods automatically.
+/// operator must delete that pod. It does so only once the claim exists, because otherwise no new pod could start, only where the
+/// update strategy replaces pods automatically, and not while the pod is starting.
 #[must_use]
 pub fn pod_without_volume<'a>(observed: &'a Observed, stateful_set: &StatefulSet) -> Option<&'a Arc<Pod>> {
     let may_restart = rollout::is_automatic(stateful_set)
@@ -27,6 +27,7 @@ pub fn pod_without_volume<'a>(observed: &'a Observed, stateful_set: &StatefulSet
             && pod.metadata.deletion_timestamp.is_none()
             && pods::is_of(pod, stateful_set)
             && lacks_one(pod)
+            && stuck_pod::starts_for(pod, observed.at).is_none()
     })
 }
 
@@ -40,7 +41,7 @@ pub fn missing_claims(observed: &Observed, stateful_set: &StatefulSet) -> Option
     Some(needed.filter(|name| !exists(name)).collect())
 }
 
-fn template_names(stateful_set: &StatefulSet) -> impl Iterator<Item = &str> {
+pub(super) fn template_names(stateful_set: &StatefulSet) -> impl Iterator<Item = &str> {
     let spec = stateful_set.spec.as_ref();
     let templates = spec.and_then(|spec| spec.volume_claim_templates.as_ref());
     templates

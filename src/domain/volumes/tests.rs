@@ -288,3 +288,56 @@ fn only_a_pod_of_the_stateful_set_that_lacks_one_of_its_volumes_is_deleted() {
     unread.claims = Read::Unreadable("timed out".into());
     assert!(pod_without_volume(&unread, &set(json!({}))).is_none());
 }
+
+#[test]
+fn claims_of_pods_that_do_not_exist_are_reported() {
+    let with = |names: &[&str]| {
+        let mut observed = testing::running("");
+        let claims = names.iter().map(|name| {
+            Arc::new(serde_json::from_value(json!({"metadata": {"name": name}})).expect("a claim"))
+        });
+        observed.claims = Read::Found(claims.collect());
+        differences(&observed)
+    };
+    assert_eq!(
+        with(&[
+            "metadata-files-0",
+            "controlplane-files-0",
+            "metadata-files-x",
+            "other-files-1"
+        ]),
+        []
+    );
+    let found = with(&["metadata-files-1", "metadata-files-0", "content-files-2"]);
+    let [Expansion::Blocked(problem)] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(problem.reason, reasons::VOLUME_CLAIM_UNUSED);
+    assert!(
+        problem.message.contains("content-files-2, metadata-files-1:"),
+        "{}",
+        problem.message
+    );
+}
+
+#[test]
+fn another_storage_class_of_the_database_is_a_problem() {
+    let with = |spec: &str, live: &str| {
+        let mut observed = testing::running(&format!("percona: {{enabled: true{spec}}}"));
+        let cluster = format!(
+            "{{postgresVersion: 17, instances: [{{name: instance1, dataVolumeClaimSpec: {{{live}}}}}]}}"
+        );
+        let cluster = testing::percona(&cluster, &json!({"state": "ready"}));
+        observed.database.cluster = Read::Found(Arc::new(cluster));
+        database_class_problem(&observed).map(|problem| problem.message)
+    };
+    assert_eq!(with("", "storageClassName: fast"), None);
+    assert_eq!(with(", storageClassName: fast", "storageClassName: fast"), None);
+    let edited = with(", storageClassName: slow", "storageClassName: fast").expect("a problem");
+    assert!(
+        edited.contains("\"slow\"") && edited.contains("the class \"fast\""),
+        "{edited}"
+    );
+    let default = with(", storageClassName: slow", "").expect("a problem");
+    assert!(default.contains("the default class"), "{default}");
+}

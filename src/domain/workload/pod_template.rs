@@ -5,12 +5,18 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::EnvVar;
 
-use crate::domain::secrets::{Purpose, SSL_MODE_VARIABLE, VERIFY_FULL};
+use crate::domain::secrets::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE, VERIFY_FULL};
 
 /// Whether the server verifies the certificate of its database.
 #[must_use]
 pub fn verifies_database(stateful_set: &StatefulSet) -> bool {
     variable(stateful_set, SSL_MODE_VARIABLE).is_some_and(|mode| mode.value.as_deref() == Some(VERIFY_FULL))
+}
+
+/// Whether the server has a CA with which it verifies its database.
+#[must_use]
+pub fn has_database_ca(stateful_set: &StatefulSet) -> bool {
+    variable(stateful_set, SSL_ROOT_CERT_VARIABLE).is_some()
 }
 
 /// The name of the Secret from which the server takes a value, if it takes it as a variable.

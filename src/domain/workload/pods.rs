@@ -1,5 +1,6 @@
 //! What a pod reports about itself.
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 
@@ -9,6 +10,15 @@ use crate::domain::ownership;
 #[must_use]
 pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
+}
+
+/// Since when the pod is not ready. `None` if it is ready, or if its kubelet has not said so.
+#[must_use]
+pub fn not_ready_since(pod: &Pod) -> Option<Timestamp> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    let since = ready.last_transition_time.as_ref()?;
+    (ready.status != "True").then_some(since.0)
 }
 
 /// Status and message of a condition.

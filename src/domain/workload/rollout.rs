@@ -1,6 +1,6 @@
 //! What a StatefulSet reports about its rollout.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
@@ -31,11 +31,19 @@ pub fn update_revision(stateful_set: &StatefulSet) -> Option<&str> {
 /// Whether it has as many pods as it wants, all of its newest revision, according to its controller.
 #[must_use]
 pub fn is_done(stateful_set: &StatefulSet) -> bool {
-    let status = stateful_set.status.as_ref();
-    let has_all = status.is_some_and(|status| {
-        status.replicas == replicas(stateful_set) && status.current_revision == status.update_revision
+    let wanted = replicas(stateful_set);
+    let has_all = stateful_set.status.as_ref().is_some_and(|status| {
+        status.replicas == wanted
+            && (status.current_revision == status.update_revision || all_updated(status, wanted))
     });
     has_all && is_seen(stateful_set)
+}
+
+/// Whether all of the wanted pods have the newest revision. `currentRevision` does not show that: with the update strategy `OnDelete`,
+/// Kubernetes 1.33 to 1.36 never updates it (kubernetes/kubernetes#136833).
+#[must_use]
+pub fn all_updated(status: &StatefulSetStatus, wanted: i32) -> bool {
+    status.updated_replicas.unwrap_or(0) >= wanted
 }
 
 /// The revision from which a pod was created.
@@ -53,15 +61,34 @@ pub fn is_outdated(pod: &Pod, stateful_set: &StatefulSet) -> bool {
     }
 }
 
-/// Whether its controller replaces a pod of another revision. A user who chose `OnDelete`, or who blocks the rollout by a
-/// partition, wants to decide that manually.
+/// Who replaces a pod of another revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateMode {
+    /// The StatefulSet's controller.
+    Automatic,
+    /// The user, who deletes the pod: the update strategy is `OnDelete`.
+    OnDelete,
+    /// Nobody, while the update strategy has this partition: a pod that is deleted starts again with the old revision.
+    Partition(i32),
+}
+
+/// The update mode of a StatefulSet. A user who changed it wants to decide manually when the pod is replaced.
+#[must_use]
+pub fn update_mode(stateful_set: &StatefulSet) -> UpdateMode {
+    let spec = stateful_set.spec.as_ref();
+    let Some(strategy) = spec.and_then(|spec| spec.update_strategy.as_ref()) else {
+        return UpdateMode::Automatic;
+    };
+    let rolling = strategy.rolling_update.as_ref();
+    match rolling.and_then(|rolling| rolling.partition).unwrap_or(0) {
+        _ if strategy.type_.as_deref() == Some("OnDelete") => UpdateMode::OnDelete,
+        0 => UpdateMode::Automatic,
+        partition => UpdateMode::Partition(partition),
+    }
+}
+
+/// Whether the StatefulSet's controller replaces a pod of another revision.
 #[must_use]
 pub fn is_automatic(stateful_set: &StatefulSet) -> bool {
-    let spec = stateful_set.spec.as_ref();
-    let strategy = spec.and_then(|spec| spec.update_strategy.as_ref());
-    strategy.is_none_or(|strategy| {
-        let rolling = strategy.rolling_update.as_ref();
-        let partition = rolling.and_then(|rolling| rolling.partition);
-        strategy.type_.as_deref() != Some("OnDelete") && partition.unwrap_or(0) == 0
-    })
+    update_mode(stateful_set) == UpdateMode::Automatic
 }

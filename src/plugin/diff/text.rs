@@ -174,11 +174,13 @@ fn summary(difference: &Difference) -> String {
 fn effect(effect: &Effect) -> String {
     match effect {
         Effect::RunsOn => styled(GOOD, "The pod does not restart."),
-        Effect::StaysAway => "There is no pod, and none is started.".into(),
-        Effect::Starts => styled(WAITING, "A pod is started."),
-        Effect::Stops => styled(WAITING, "The pod is stopped."),
+        Effect::StaysAway => "There is no pod, and none will be started.".into(),
+        Effect::Starts => styled(WAITING, "A pod will be started."),
+        Effect::Stops => styled(WAITING, "The pod will be stopped."),
         Effect::Restarts(_) => styled(BAD, "The pod restarts:"),
-        Effect::Unknown(unread) if unread.is_empty() => styled(BAD, "Whether the pod restarts is not known."),
+        Effect::Unknown(unread) if unread.is_empty() => {
+            styled(BAD, "It is unknown whether the pod restarts.")
+        }
         Effect::Unknown(_) => styled(
             BAD,
             "It is unknown whether the pod restarts, because these could not be read:",

@@ -22,7 +22,7 @@ use crate::domain::cleanup::plan::{
     Cleanup, DatabaseState, Plan, Task, TaskState, is_annotated_as_kept, is_labelled_for, is_orphaned_pod,
     missing_removal_finalizers,
 };
-use crate::domain::ownership::{Owner, is_bound, owner};
+use crate::domain::ownership::{Owner, is_adopted, is_bound, owner};
 
 /// One server's cleanup.
 pub(super) struct Cleaner<'a> {
@@ -36,6 +36,9 @@ impl Cleaner<'_> {
     pub(super) async fn pass(&self, plan: impl FnOnce(DatabaseState) -> Plan) -> Cleanup {
         let mut cleanup = Cleanup::default();
         let (cluster, database) = match self.read_cluster().await {
+            Ok(Some(cluster)) if is_adopted(&cluster.metadata, self.server) => {
+                (Some(cluster), DatabaseState::Adopted)
+            }
             Ok(Some(cluster)) => (Some(cluster), DatabaseState::Cluster),
             Ok(None) => (None, self.state_without_cluster().await),
             Err(error) => {

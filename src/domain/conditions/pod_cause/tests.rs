@@ -9,8 +9,17 @@ use crate::domain::validate::fixtures::{secret, world};
 /// The cause of a pod with this status.
 fn cause(status: &Value) -> Option<PodCause> {
     let mut observed = world("");
-    observed.pods = Read::Found(vec![pod(status)]);
+    observed.pods = Read::Found(vec![started_now(&observed, status)]);
     pod_cause(&observed)
+}
+
+/// A pod that was started with the values that the Secrets have now.
+fn started_now(observed: &Observed, status: &Value) -> Arc<Pod> {
+    let mut pod = pod(status);
+    let hash = wanted_hash(observed).unwrap_or_default();
+    let annotation = (names::CONFIG_HASH_ANNOTATION.to_owned(), hash);
+    Arc::make_mut(&mut pod).metadata.annotations = Some([annotation].into());
+    pod
 }
 
 fn pod(status: &Value) -> Arc<Pod> {
@@ -212,7 +221,7 @@ fn last_messages_are_shortened_and_contain_no_secret() {
     // The key would be cut in its middle.
     let words = format!("{} {key}", "x".repeat(QUOTE_MAX - 20));
     let ended = json!({"state": {"terminated": {"exitCode": 1, "message": words}}});
-    observed.pods = Read::Found(vec![pod(&container(&ended))]);
+    observed.pods = Read::Found(vec![started_now(&observed, &container(&ended))]);
     let message = pod_cause(&observed).expect("a cause").message;
     assert!(message.contains("xxx (redacted)"), "{message}");
     assert!(!message.contains("a-signing"), "{message}");
@@ -228,7 +237,7 @@ fn a_secret_is_not_shown_in_a_uri_nor_line_by_line() {
     let words =
         "postgres://u:first%2Fline%2Bof-a-key%0Asecond%20line%20of%20a%20key@h and second line of a key.";
     let ended = json!({"state": {"terminated": {"exitCode": 1, "message": words}}});
-    observed.pods = Read::Found(vec![pod(&container(&ended))]);
+    observed.pods = Read::Found(vec![started_now(&observed, &container(&ended))]);
     let message = pod_cause(&observed).expect("a cause").message;
     assert!(
         message.contains("postgres://u:(redacted)@h and (redacted)."),
@@ -242,7 +251,7 @@ fn nothing_is_quoted_while_it_is_not_known_what_must_not_be() {
         let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
         observed.secrets.insert("tokens".into(), read);
         let ended = json!({"state": {"terminated": {"exitCode": 3, "message": "the key is hunter2"}}});
-        observed.pods = Read::Found(vec![pod(&container(&ended))]);
+        observed.pods = Read::Found(vec![started_now(&observed, &container(&ended))]);
         let message = pod_cause(&observed).expect("a cause").message;
         assert!(
             message.contains("exit code 3") && !message.contains("hunter2"),
@@ -265,7 +274,7 @@ fn a_line_that_the_kubelet_may_have_cut_is_not_quoted() {
     let message = |words: &str| {
         let mut observed = observed.clone();
         let ended = json!({"state": {"terminated": {"exitCode": 1, "message": words}}});
-        observed.pods = Read::Found(vec![pod(&container(&ended))]);
+        observed.pods = Read::Found(vec![started_now(&observed, &container(&ended))]);
         pod_cause(&observed).expect("a cause").message
     };
     let text = message(&words);
@@ -278,5 +287,52 @@ fn a_line_that_the_kubelet_may_have_cut_is_not_quoted() {
         !message(&one_line).contains("last message"),
         "{}",
         message(&one_line)
+    );
+}
+
+#[test]
+fn nothing_is_quoted_while_the_pod_was_started_with_other_values() {
+    let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
+    let yesterday = "yesterdays-signing-key-of-more-than-thirty-two-bytes";
+    observed
+        .secrets
+        .insert("tokens".into(), secret(&[("k", yesterday)]));
+    let words = format!("token of {yesterday} was refused");
+    let ended = json!({"state": {"terminated": {"exitCode": 3, "message": words}}});
+    observed.pods = Read::Found(vec![started_now(&observed, &container(&ended))]);
+    let message = |observed: &Observed| pod_cause(observed).expect("a cause").message;
+    assert!(
+        message(&observed).contains("token of (redacted) was refused"),
+        "{}",
+        message(&observed)
+    );
+    let today = "todays-signing-key-of-more-than-thirty-two-bytes";
+    observed.secrets.insert("tokens".into(), secret(&[("k", today)]));
+    assert!(
+        message(&observed).ends_with("exit code 3"),
+        "{}",
+        message(&observed)
+    );
+    observed.pods = Read::Found(vec![pod(&container(&ended))]);
+    assert!(
+        message(&observed).ends_with("exit code 3"),
+        "a pod without a hash"
+    );
+}
+
+#[test]
+fn a_claim_that_is_not_bound_is_named_with_its_class() {
+    let mut observed = world("");
+    let claim = json!({
+        "metadata": {"name": "metadata-files-0"},
+        "spec": {"storageClassName": "missing"},
+        "status": {"phase": "Pending"},
+    });
+    observed.claims = Read::Found(vec![Arc::new(serde_json::from_value(claim).expect("a claim"))]);
+    observed.pods = Read::Found(vec![pod(&not_scheduled("pod has unbound immediate claims"))]);
+    let message = pod_cause(&observed).expect("a cause").message;
+    assert!(
+        message.contains("not bound: metadata-files-0 (StorageClass missing)"),
+        "{message}"
     );
 }

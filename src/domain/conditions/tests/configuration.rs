@@ -1,4 +1,4 @@
-//! A ConfigMap that is left as it is, beside a pod that is.
+//! A ConfigMap that is not changed because the pod is not, and notes about a valid configuration.
 
 use super::*;
 
@@ -33,4 +33,17 @@ fn the_configuration_may_differ_from_the_spec_while_the_pod_must_not_be_changed(
         condition(&conditions(&inputs, &[], 3, at(0)), CONFIG_READY).status,
         "True"
     );
+}
+
+#[test]
+fn a_deleted_first_password_is_mentioned_and_the_configuration_stays_valid() {
+    let (mut observed, applied) = of_running("");
+    let secret = "files-admin-bootstrap-credentials";
+    observed.secrets.insert(secret.into(), Read::Missing);
+    let conditions = judged(&observed, &applied);
+    assert_eq!(
+        one(&conditions, CONFIG_READY),
+        "True ConfigValid: ConfigMap valid and contains configuration. Secret files-admin-bootstrap-credentials with the first admin password does not exist. A server that was started once does not need it"
+    );
+    assert_eq!(condition(&conditions, READY).status, "True");
 }

@@ -1,4 +1,4 @@
-//! When a rollout has taken too long, and what is said of it.
+//! Whether a rollout takes too long, and its message.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::validate::fixtures::stateful_set;
 const SPEC: &str = "progressDeadlineSeconds: 60";
 const STARTS: i64 = 0;
 
-/// A server whose pod pulls an image that does not exist, made at a time.
+/// A server whose pod pulls an image that does not exist, created at a time.
 fn starting(spec: &str, pod_made: i64) -> (Observed, Applied) {
     let mut observed = world(spec);
     let pod = json!({
@@ -169,12 +169,12 @@ fn a_stop_that_takes_too_long_says_what_is_left() {
     let first = judged_at(&world, &[], STARTS);
     assert_eq!(
         one(&first, PROGRESSING),
-        "True ScalingReplicas: Scaling: 0/0 replicas ready"
+        "True ScalingReplicas: Scaling to 0: the pod is being stopped"
     );
     let late = judged_at(&world, &first, STARTS + 60);
     assert_eq!(
         one(&late, PROGRESSING),
-        "False ProgressDeadlineExceeded: Not finished within 60 s: Scaling: 0/0 replicas ready; pod files-0: is being deleted"
+        "False ProgressDeadlineExceeded: Not finished within 60 s: Scaling to 0: the pod is being stopped; pod files-0: is being deleted"
     );
 }
 
@@ -231,5 +231,68 @@ fn applied_again(applied: &Applied) -> Applied {
         config_map: applied.config_map.clone(),
         stateful_set: applied.stateful_set.clone(),
         database: applied.database.clone(),
+    }
+}
+
+/// Makes the pod lose its readiness at a time.
+fn unready_since((observed, applied): (Observed, Applied), seconds: i64) -> (Observed, Applied) {
+    let mut observed = observed;
+    let Read::Found(pods) = &mut observed.pods else {
+        panic!("pods");
+    };
+    let condition = json!([{"type": "Ready", "status": "False", "lastTransitionTime": Time(at(seconds))}]);
+    let status = Arc::make_mut(&mut pods[0]).status.as_mut().expect("a status");
+    status.conditions = serde_json::from_value(condition).expect("conditions");
+    (observed, applied)
+}
+
+#[test]
+fn a_restart_after_a_long_expansion_has_its_own_time() {
+    let (observed, applied) = starting(SPEC, STARTS);
+    let mut expanding = judged_at(&(observed.clone(), applied_again(&applied)), &[], STARTS);
+    for condition in &mut expanding {
+        if condition.type_ == PROGRESSING {
+            condition.reason = "VolumeGrowing".into();
+        }
+    }
+    let world = unready_since((observed, applied), STARTS + 840);
+    let restarted = judged_at(&world, &expanding, STARTS + 841);
+    assert_eq!(reason(&restarted), ("True", "ScalingReplicas"));
+    assert_eq!(
+        reason(&judged_at(&world, &restarted, STARTS + 850)),
+        ("True", "ScalingReplicas")
+    );
+    let late = judged_at(&world, &restarted, STARTS + 900);
+    assert_eq!(reason(&late).1, "ProgressDeadlineExceeded");
+}
+
+#[test]
+fn a_crash_loop_exceeds_its_deadline_whatever_the_update_strategy_and_the_other_children() {
+    let strategies = [
+        json!({"type": "OnDelete"}),
+        json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}),
+    ];
+    for strategy in strategies {
+        let (observed, mut applied) = starting(SPEC, STARTS);
+        if let Read::Found(live) = &mut applied.stateful_set {
+            let spec = Arc::make_mut(live).spec.as_mut().expect("a spec");
+            spec.update_strategy = serde_json::from_value(strategy.clone()).expect("a strategy");
+        }
+        let world = (observed, applied);
+        let first = judged_at(&world, &[], STARTS);
+        assert!(left_at(&world, &first, STARTS).is_some(), "{strategy}");
+        let late = judged_at(&world, &first, STARTS + 60);
+        assert_eq!(reason(&late).1, "ProgressDeadlineExceeded", "{strategy}");
+    }
+    let (observed, mut applied) = starting(SPEC, STARTS);
+    applied.steps.push(step("Service", "files-api", failed()));
+    let world = (observed, applied);
+    let first = judged_at(&world, &[], STARTS);
+    assert_eq!(reason(&first), ("True", "ApplyFailed"));
+    let late = judged_at(&world, &first, STARTS + 60);
+    assert_eq!(reason(&late), ("False", "ProgressDeadlineExceeded"));
+    let message = one(&late, PROGRESSING);
+    for part in ["ImagePullBackOff", "Failed to reconcile Service files-api"] {
+        assert!(message.contains(part), "{message}");
     }
 }

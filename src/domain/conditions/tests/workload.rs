@@ -1,4 +1,4 @@
-//! What the StatefulSet's status comes to: starts, stops, rollouts.
+//! Starts, stops and rollouts, as the status of the StatefulSet shows them.
 
 use std::sync::Arc;
 
@@ -126,7 +126,7 @@ fn a_rollout_says_what_it_waits_for_and_a_manual_one_has_no_deadline() {
         })
     };
     let on_delete = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
-    let held = "Rolling out revision files-b: 0/1 updated, 1/1 ready; the update strategy does not replace pods: kubectl delete pod files-0 at a convenient time to roll out";
+    let held = "Rolling out revision files-b: 0/1 updated, 1/1 ready; the update strategy is OnDelete: kubectl delete pod files-0 at a convenient time to roll out";
     assert_eq!(summary(&on_delete), (held.into(), "RolloutInProgress".into()));
     let added = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "content"}}]}});
     let waits = "Rolling out revision files-b: 0/1 updated, 1/1 ready; PersistentVolumeClaim content-files-0 does not exist yet, and the pod is not replaced before. If this lasts, kubectl describe statefulset files shows why the claim is refused";
@@ -151,4 +151,60 @@ fn a_stateful_set_that_was_skipped_is_still_to_come() {
         one(&judged(&observed, &applied), PROGRESSING),
         "True StatefulSetUpdating: StatefulSet has not been created yet"
     );
+}
+
+#[test]
+fn a_partition_is_named_and_not_the_pod() {
+    let observed = world("");
+    let status = json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 0,
+        "currentRevision": "files-a", "updateRevision": "files-b",
+    });
+    let mut live = serde_json::to_value(stateful_set(&observed.server, &status)).expect("JSON");
+    let partition =
+        json!({"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}}});
+    testing::merge(&mut live, &partition);
+    let live = serde_json::from_value(live).expect("a StatefulSet");
+    let message = one(&judged(&observed, &applied(&observed, Some(live))), PROGRESSING);
+    assert!(
+        message.contains("partition 1 of the update strategy blocks the rollout"),
+        "{message}"
+    );
+    assert!(
+        message.contains("partition of StatefulSet files to 0"),
+        "{message}"
+    );
+    assert!(!message.contains("kubectl delete pod"), "{message}");
+}
+
+#[test]
+fn a_manual_rollout_is_complete_although_kubernetes_does_not_update_the_current_revision() {
+    let complete = json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+        "currentRevision": "files-a", "updateRevision": "files-b",
+    });
+    let conditions = with_status("", &complete);
+    assert_eq!(condition(&conditions, PROGRESSING).reason, "ReconcileComplete");
+    assert_eq!(condition(&conditions, READY).status, "True");
+
+    // A later crash is not a rollout.
+    let observed = world("");
+    let mut crashed = serde_json::to_value(stateful_set(&observed.server, &complete)).expect("JSON");
+    let on_delete = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}, "status": {"readyReplicas": 0}});
+    testing::merge(&mut crashed, &on_delete);
+    let crashed = serde_json::from_value(crashed).expect("a StatefulSet");
+    let conditions = judged(&observed, &applied(&observed, Some(crashed)));
+    assert_eq!(condition(&conditions, PROGRESSING).reason, "ScalingReplicas");
+
+    // The status of the StatefulSet may be newer than the pod, or the other way round.
+    let mut observed = world("");
+    let mut live = stateful_set(&observed.server, &complete);
+    live.metadata.uid = Some("s1".into());
+    let pod = json!({"metadata": {
+        "name": "files-0", "labels": {"controller-revision-hash": "files-a"},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "files", "uid": "s1", "controller": true}],
+    }});
+    observed.pods = Read::Found(vec![Arc::new(serde_json::from_value(pod).expect("a pod"))]);
+    let conditions = judged(&observed, &applied(&observed, Some(live)));
+    assert_eq!(condition(&conditions, PROGRESSING).reason, "RolloutInProgress");
 }

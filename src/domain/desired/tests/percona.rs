@@ -18,7 +18,7 @@ fn cluster_with(observed: &Observed, settings: &Settings) -> Option<Value> {
     }
 }
 
-/// The cluster of a server with this `spec.percona`, beside a live one.
+/// The cluster of a server with this `spec.percona`, given a live one.
 fn cluster(percona: &str, live: Option<&str>) -> Value {
     let mut observed = testing::nothing(&format!("percona: {percona}"));
     if let Some(live) = live {
@@ -204,19 +204,18 @@ fn retention_is_in_days() {
     );
 }
 
-// invariant: 6, 9
+// invariant: 6, 9, 11
 #[test]
-fn the_cluster_has_an_owner_only_if_it_is_to_be_deleted_with_the_server() {
-    assert_eq!(
-        cluster("{enabled: true}", None)["metadata"].get("ownerReferences"),
-        None
-    );
-    let owned = cluster("{enabled: true, deleteWithServer: true}", None);
-    assert_eq!(owned["metadata"]["ownerReferences"][0]["name"], "files");
+fn the_cluster_has_no_owner_and_no_finalizer_while_the_server_lives() {
+    for spec in ["{enabled: true}", "{enabled: true, deleteWithServer: true}"] {
+        let metadata = &cluster(spec, None)["metadata"];
+        assert_eq!(metadata.get("ownerReferences"), None, "{spec}");
+        assert_eq!(metadata.get("finalizers"), None, "{spec}");
+    }
 }
 
 #[test]
-fn a_cluster_that_would_go_with_a_server_without_percona_is_let_stay() {
+fn an_owner_reference_that_an_earlier_version_set_is_removed() {
     let database = |percona: &str, owned: bool| {
         let mut observed = testing::nothing(&format!("percona: {percona}"));
         let mut live = testing::percona("{postgresVersion: 17}", &json!({}));
@@ -231,10 +230,25 @@ fn a_cluster_that_would_go_with_a_server_without_percona_is_let_stay() {
         assert!(matches!(database(off, true), DatabaseChange::Release(_)), "{off}");
         assert_eq!(database(off, false), DatabaseChange::Leave, "{off}");
     }
-    assert!(matches!(
-        database("{enabled: true}", true),
-        DatabaseChange::Apply(_)
-    ));
+    for on in ["{enabled: true}", "{enabled: true, deleteWithServer: true}"] {
+        assert!(matches!(database(on, true), DatabaseChange::Release(_)), "{on}");
+        assert!(matches!(database(on, false), DatabaseChange::Apply(_)), "{on}");
+    }
+}
+
+#[test]
+fn the_class_of_existing_database_volumes_is_not_edited() {
+    let class = |live: Option<&str>| {
+        let cluster = cluster("{enabled: true, storageClassName: slow}", live);
+        cluster["spec"]["instances"][0]["dataVolumeClaimSpec"]["storageClassName"].clone()
+    };
+    assert_eq!(class(None), "slow");
+    let live = "{instances: [{name: instance1, dataVolumeClaimSpec: {storageClassName: fast}}]}";
+    assert_eq!(class(Some(live)), "fast");
+    assert_eq!(
+        class(Some("{instances: [{name: instance1}]}")),
+        serde_json::Value::Null
+    );
 }
 
 #[test]

@@ -211,3 +211,49 @@ fn dropped(value: &Value, path: &str) -> Vec<String> {
     };
     own.into_iter().chain(inner).collect()
 }
+
+#[test]
+fn the_ca_of_an_own_postgresql_is_mounted_only_if_the_server_verifies_with_it() {
+    const OWN: &str = "database: {postgresSecretRef: {name: pg, key: host}}";
+    let with = |mode: Option<&str>, ca: bool| {
+        let mut observed = testing::nothing(OWN);
+        for (key, value) in [
+            ("host", "db"),
+            ("database", "d"),
+            ("user", "u"),
+            ("password", "p"),
+        ] {
+            testing::set(&mut observed, "pg", key, value.as_bytes());
+        }
+        if let Some(mode) = mode {
+            testing::set(&mut observed, "pg", "sslmode", mode.as_bytes());
+        }
+        if ca {
+            testing::set(&mut observed, "pg", "ca.crt", b"a certificate");
+        }
+        stateful_set(&observed)["spec"]["template"].take()
+    };
+    for mode in ["verify-ca", "verify-full"] {
+        let template = with(Some(mode), true);
+        let pod = &template["spec"];
+        let file = variable(pod, "DITTOFS_DATABASE_POSTGRES_SSL_ROOT_CERT");
+        assert_eq!(file.as_deref(), Some("/postgres-ca/ca.crt"), "{mode}");
+        assert!(has_mount(pod, "/postgres-ca"), "{mode}");
+        assert_eq!(
+            variable(pod, SSL_MODE).as_deref(),
+            Some("pg/sslmode"),
+            "the user chooses the mode"
+        );
+    }
+    for mode in [None, Some("disable"), Some("require")] {
+        assert_eq!(
+            with(mode, true),
+            with(mode, false),
+            "{mode:?}: the template and its hash do not change"
+        );
+    }
+    assert!(!has_mount(
+        &with(Some("verify-full"), false)["spec"],
+        "/postgres-ca"
+    ));
+}

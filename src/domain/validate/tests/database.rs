@@ -1,4 +1,4 @@
-//! The PostgreSQL cluster: when a pod may start on it, and when it is held.
+//! The PostgreSQL cluster: when a pod may start on it, and when the StatefulSet is not updated.
 
 use std::sync::Arc;
 
@@ -179,10 +179,17 @@ fn a_cluster_of_another_owner_is_used_only_if_the_user_allows_it() {
         "{}",
         message(&refused)
     );
+    let mut adopted = foreign_cluster("percona: {enabled: true, adoptExisting: true}");
     assert_eq!(
-        summary(&foreign_cluster("percona: {enabled: true, adoptExisting: true}")),
-        (OPEN, vec![])
+        summary(&adopted),
+        summary(&refused),
+        "the cluster does not allow it"
     );
+    if let Read::Found(cluster) = &mut adopted.database.cluster {
+        let annotation = (names::ADOPT_ANNOTATION.to_owned(), "files".to_owned());
+        Arc::make_mut(cluster).metadata.annotations = Some([annotation].into());
+    }
+    assert_eq!(summary(&adopted), (OPEN, vec![]));
 }
 
 #[test]
@@ -223,4 +230,27 @@ fn another_postgresql_version_needs_its_image() {
     );
     let named = "percona: {enabled: true, images: {postgres: 'registry/pg:16'}}";
     assert_eq!(summary(&with_version(named, None)), (OPEN, vec![]));
+}
+
+#[test]
+fn a_cluster_that_percona_does_not_look_at_has_a_hint_after_a_while() {
+    let mut observed = world(PERCONA);
+    let mut unseen = cluster(&observed.server, "");
+    unseen.status = None;
+    let created = crate::domain::validate::fixtures::at(0);
+    unseen.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(created));
+    observed.database.cluster = Read::Found(Arc::new(unseen));
+    let mut at = |seconds| {
+        observed.at = crate::domain::validate::fixtures::at(seconds);
+        (message(&observed), recheck_in(&observed))
+    };
+    let (early, recheck) = at(30);
+    assert_eq!(early, "PostgreSQL cluster state: not reported yet");
+    assert_eq!(recheck, Some(std::time::Duration::from_secs(91)));
+    let (late, recheck) = at(120);
+    assert!(
+        late.starts_with("PostgreSQL cluster state: not reported yet. ") && late.contains("WATCH_NAMESPACE"),
+        "{late}"
+    );
+    assert_eq!(recheck, None);
 }
