@@ -1,7 +1,7 @@
 //! The admin servers: `/healthz` and `/readyz` on one address, `/metrics` on another.
 
 pub mod access;
-mod server;
+pub(in crate::command) mod server;
 pub mod tls;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Serves `router` until `stop` is cancelled; over TLS if there are certificates.
 ///
 /// A client that opens more connections than allowed cannot block the others: the oldest connection is closed for a new one.
-pub(super) async fn serve(
+pub(in crate::command) async fn serve(
     listener: TcpListener,
     router: Router,
     certificates: Option<Certificates>,

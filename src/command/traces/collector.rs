@@ -134,7 +134,8 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::command::admin::tls::{Files, Listener};
+    use crate::command::admin::server;
+    use crate::command::admin::tls::{Certificates, Files};
 
     fn settings(endpoint: &str, certificate: Option<&Path>) -> TracesSettings {
         TracesSettings {
@@ -173,9 +174,9 @@ mod tests {
     async fn a_collector_receives_the_spans_and_its_response_is_returned() {
         let (listener, address) = listener().await;
         tokio::spawn(async { axum::serve(listener, echo()).await });
-        let (answer, trouble) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;
+        let (answer, failure) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;
         assert_eq!(answer.unwrap().body(), "spans");
-        assert_eq!(trouble, "");
+        assert_eq!(failure, "");
     }
 
     #[tokio::test]
@@ -190,8 +191,16 @@ mod tests {
         std::fs::write(&files.certificate, made.cert.pem()).unwrap();
         std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
         let (listener, address) = listener().await;
-        let tls = Listener::new(listener, Some(files.clone()), CancellationToken::new()).unwrap();
-        tokio::spawn(async { axum::serve(tls, echo()).await });
+        let certificates_of_server = Certificates::load(Some(files.clone())).unwrap();
+        tokio::spawn(async {
+            server::serve(
+                listener,
+                echo(),
+                Some(certificates_of_server),
+                &CancellationToken::new(),
+            )
+            .await;
+        });
         let url = format!("https://localhost:{}/v1/traces", address.port());
         let (answer, _) = post_to(settings(&url, Some(&files.certificate))).await;
         assert_eq!(answer.unwrap().body(), "spans");
@@ -204,8 +213,8 @@ mod tests {
     async fn the_cause_of_a_failed_connection_is_reported() {
         let (listener, address) = listener().await;
         drop(listener);
-        let (answer, trouble) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;
+        let (answer, failure) = post_to(settings(&format!("http://{address}/v1/traces"), None)).await;
         assert!(answer.is_err());
-        assert!(trouble.contains("refused"), "{trouble}");
+        assert!(failure.contains("refused"), "{failure}");
     }
 }

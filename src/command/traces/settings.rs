@@ -207,6 +207,6 @@ mod tests {
         assert!(message(sampler("ratio", "0.1")).contains("one of always_on, always_off"));
         assert!(message(sampler("traceidratio", "10%")).contains("from 0 to 1"));
         let grpc = with(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
-        assert!(message(grpc).contains("http/protobuf only"));
+        assert!(message(grpc).contains("only http/protobuf is supported"));
     }
 }
