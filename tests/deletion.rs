@@ -1,6 +1,7 @@
 //! What is deleted with a DittoServer and what is kept, under every policy and with every kind of failure.
 
 mod database;
+mod orphan;
 mod protection;
 
 use std::time::{Duration, Instant};

@@ -213,3 +213,36 @@ async fn the_metrics_service_is_deleted_with_the_metrics_and_one_of_another_owne
     world.ready("files").await;
     let _: Service = world.get("other-metrics").await;
 }
+
+#[tokio::test]
+async fn an_object_of_another_owner_is_read_and_not_created_again_in_every_reconcile() {
+    let world = World::new("lookfirst").await;
+    let foreign = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some("files-config".into()),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    };
+    let uid = world.create(&foreign).await.uid();
+    world.create(&fixtures::minimal("files")).await;
+    let is_refused = |server: &DittoServer| {
+        let generation = server.metadata.generation;
+        let ready = wait::condition(server, "ConfigReady");
+        ready.is_some_and(|ready| ready.status == "False" && ready.observed_generation == generation)
+    };
+    for interval in ["31s", "32s", "33s"] {
+        let edit = json!({"spec": {"adapterDiscovery": {"pollingInterval": interval}}});
+        world.merge::<DittoServer>("files", edit).await;
+        world.server_until("files", "refused", is_refused).await;
+    }
+    let creates = world.audit().writes();
+    let creates = creates
+        .iter()
+        .filter(|call| call.verb == "create" && call.resource == "configmaps");
+    assert_eq!(creates.count(), 1);
+    let gone = world.api::<ConfigMap>();
+    world.delete::<ConfigMap>("files-config").await;
+    wait::until_gone(gone, "files-config", uid).await;
+    world.ready("files").await;
+}

@@ -290,3 +290,32 @@ async fn taken_over(world: &World, kind: &str) {
         _ => drop(wait::until(world.api::<StatefulSet>(), "files", "ours", is_ours).await),
     }
 }
+
+#[tokio::test]
+async fn a_migration_does_not_depend_on_the_name_of_the_go_operators_binary() {
+    for manager in ["dittofs-controller", "__debug_bin"] {
+        let mut world = World::without_operator("binary").await;
+        go_operator::set_up_as(&world, manager).await;
+        world.start_operator().await;
+        has_no_leftovers(&world).await;
+        world.stop_operator().await;
+        go_operator::come_back_as(&world, manager).await;
+        world.start_operator().await;
+        has_no_leftovers(&world).await;
+    }
+}
+
+/// Waits until nothing of the Go operator's pod template is left, and the server is ready.
+async fn has_no_leftovers(world: &World) {
+    let is_ours = |set: &StatefulSet| {
+        let Some(pod) = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()) else {
+            return false;
+        };
+        let hook = pod.containers[0]
+            .lifecycle
+            .as_ref()
+            .and_then(|lifecycle| lifecycle.pre_stop.as_ref());
+        pod.init_containers.is_none() && hook.is_some_and(|hook| hook.exec.is_none() && hook.sleep.is_some())
+    };
+    wait::until(world.api::<StatefulSet>(), "files", "ours", is_ours).await;
+}

@@ -55,15 +55,29 @@ pub const DATABASE_NOT_ENCRYPTED: &str = "DatabaseNotEncrypted";
 /// A child could not be written. The reason is that of the Go operator.
 pub const RECONCILE_FAILED: &str = "ReconcileFailed";
 
-/// The events of one reconcile.
+/// The events of one reconcile. `is_written` says whether the status is stored. If it is not, the next reconcile finds the same
+/// transitions, so only what was done to the children is reported.
 #[must_use]
 pub fn of_reconcile(
     observed: &Observed,
     before: &DittoServerStatus,
     after: &DittoServerStatus,
     applied: &Applied,
+    is_written: bool,
 ) -> Vec<Event> {
     let mut events = written(&applied.steps, &observed.server);
+    events.extend(not_generated(before, &applied.steps));
+    if is_written {
+        describe_transitions(before, after, &mut events);
+        events.extend(settings::warnings(observed, before, after));
+    }
+    events.extend(database::change(observed, applied));
+    events.extend(database::not_encrypted(observed, applied));
+    events.extend(replaced_volumes(observed, before));
+    events
+}
+
+fn describe_transitions(before: &DittoServerStatus, after: &DittoServerStatus, events: &mut Vec<Event>) {
     let statuses = Statuses { before, after };
     let describe_transitions = [
         (CONFIG_READY, config_ready as DescribeTransition),
@@ -78,13 +92,9 @@ pub fn of_reconcile(
         };
         // One cause may change several conditions. It has one event.
         let event = describe(&statuses, &transition);
-        events.extend(event.filter(|event| !events.iter().any(|earlier: &Event| earlier.note == event.note)));
+        let event = event.filter(|event| !events.iter().any(|earlier: &Event| earlier.note == event.note));
+        events.extend(event);
     }
-    events.extend(database::change(observed, applied));
-    events.extend(database::not_encrypted(observed, applied));
-    events.extend(replaced_volumes(observed, before));
-    events.extend(settings::warnings(observed, before, after));
-    events
 }
 
 /// The status before and after one reconcile.
@@ -155,7 +165,6 @@ fn written(steps: &[Step], server: &DittoServer) -> Vec<Event> {
         .chain(replaced)
         .chain(steps.iter().filter_map(rotated))
         .chain(steps.iter().filter_map(|step| released(step, server)))
-        .chain(steps.iter().filter_map(not_generated))
         .collect()
 }
 
@@ -180,7 +189,18 @@ pub(crate) fn database_kept(cluster: &str) -> Event {
     normal(PERCONA_ORPHANED, "Delete", note)
 }
 
-fn not_generated(step: &Step) -> Option<Event> {
+/// Reported in the first reconcile of a server, and again when its pod is created without the Secret. Not in between: the step is
+/// in every reconcile.
+fn not_generated(before: &DittoServerStatus, steps: &[Step]) -> Vec<Event> {
+    let is_created = |step: &Step| step.kind == "StatefulSet" && step.outcome == Outcome::Created;
+    if before.conditions.is_empty() || steps.iter().any(is_created) {
+        steps.iter().filter_map(password_not_generated).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+fn password_not_generated(step: &Step) -> Option<Event> {
     let note = format!(
         "Secret {} is missing and is not generated: data of an earlier server exists, and it may know another password. If the data is new, create the Secret with the key password before the first start (docs/adr/0007)",
         step.name

@@ -17,6 +17,7 @@ use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
 use crate::domain::desired::Settings;
 use crate::reconcile::apply::drift::Drifts;
+use crate::reconcile::finalize::Tries;
 
 /// The caches of every watched kind.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ pub struct Context {
     pub backoff: PerObject<ObjectRef<StoredServer>>,
     /// Writes that did not last.
     pub drifts: Drifts,
+    /// Cleanups of deleted servers.
+    pub cleanups: Tries,
     /// Time after which a server is reconciled again without a change, in case that a watch event was lost.
     pub resync: Duration,
 }

@@ -29,6 +29,7 @@ use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
 use crate::domain::secrets;
 use crate::reconcile::apply::drift::Drifts;
+use crate::reconcile::finalize::Tries;
 
 /// First and longest pause after a failed reconcile of one server.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
@@ -122,6 +123,7 @@ pub async fn run_elected(
         settings: options.settings,
         backoff: PerObject::new(RETRY.0, RETRY.1),
         drifts: Drifts::default(),
+        cleanups: Tries::default(),
         resync: RESYNC,
     });
     metrics.register_collector(Box::new(health.clone()));
@@ -191,6 +193,9 @@ async fn reconcile_all(
 /// Drops everything that is in memory for a server that is gone.
 fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
     context.backoff.forget(server);
+    context
+        .drifts
+        .forget(server.namespace.as_deref().unwrap_or_default(), &server.name);
     let namespace = server.namespace.as_deref().unwrap_or_default();
     context.metrics.dequeued(namespace, &server.name);
     let others = context.caches.servers.all();

@@ -18,8 +18,9 @@
 
 mod clean;
 mod database;
+mod tries;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::api::{ObjectMeta, Patch};
@@ -31,6 +32,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use self::clean::Cleaner;
+pub use self::tries::Tries;
 use super::events;
 use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::cluster::client::errors;
@@ -140,11 +142,25 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
         client: context.client.clone(),
         server: &live,
     };
+    let is_orphaning = cleaner
+        .is_orphaning()
+        .await
+        .map_err(|error| Error::Read(Box::new(error)))?;
     let in_own_postgres = data_home::may_be_in_own_postgres(observed);
     let cleanup = cleaner
-        .pass(|database| Plan::of(&live, database, in_own_postgres))
+        .pass(|database| {
+            if is_orphaning {
+                Plan::keep_all(&live)
+            } else {
+                Plan::of(&live, database, in_own_postgres)
+            }
+        })
         .await;
-    events::publish(context, &live, &cleanup_events::of_pass(&cleanup)).await;
+    let mut transitions = cleanup_events::of_pass(&cleanup);
+    if is_orphaning && plan::deletes_data(&live.spec) {
+        transitions.push(cleanup_events::orphaned());
+    }
+    events::publish(context, &live, &transitions).await;
     Ok(Some(cleanup))
 }
 
@@ -161,7 +177,8 @@ pub async fn finish(
     let Some(cleanup) = cleanup else {
         return Ok(Action::await_change());
     };
-    let age = age(&server.metadata);
+    let uid = server.uid().unwrap_or_default();
+    let age = age(&server.metadata).min(context.cleanups.since_first(&uid, Instant::now()));
     match cleanup.next(age) {
         Next::Retry(_) if cleanup.tasks.iter().any(plan::Task::is_failed_and_vital) => {
             return Err(Error::Vital(cleanup.pending().unwrap_or_default()));
@@ -172,6 +189,7 @@ pub async fn finish(
         }
         Next::RemoveFinalizer => {}
     }
+    context.cleanups.forget(&uid);
     remove_finalizer(context, &server.metadata).await
 }
 

@@ -19,6 +19,7 @@ use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::context::Context;
+use crate::reconcile::finalize::Tries;
 
 /// How long to wait for the first answers.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -59,6 +60,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         settings,
         backoff: PerObject::new(RETRY.0, RETRY.1),
         drifts: Drifts::default(),
+        cleanups: Tries::default(),
         resync: RESYNC,
         metrics,
     };

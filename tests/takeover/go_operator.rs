@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, fixtures, wait};
 
-/// Its field manager; it wrote with POST and PUT.
+/// Its field manager in its own image: the name of its binary. It wrote with POST and PUT.
 const MANAGER: &str = "manager";
 const OBJECTS: &str = include_str!("go_operator.yaml");
 
@@ -34,9 +34,14 @@ pub fn api(world: &World, (group, version, kind): (&str, &str, &str)) -> Api<Dyn
 
 /// Creates the server and all objects that the Go operator created for it, and waits until its pod is ready.
 pub async fn set_up(world: &World) {
+    set_up_as(world, MANAGER).await;
+}
+
+/// As [`set_up`], by a binary of another name.
+pub async fn set_up_as(world: &World, manager: &str) {
     // The user's manifest, stored as the Go operator's first full Update left it.
     let server = world.create(&fixtures::server("files", spec())).await;
-    let server = as_stored(world, server).await;
+    let server = as_stored(world, server, manager).await;
     // Percona's operator wrote this one.
     let credentials = [
         ("host", "files-postgres-primary"),
@@ -51,7 +56,7 @@ pub async fn set_up(world: &World) {
         .await;
     let objects: Vec<Value> = serde_yaml::from_multiple(OBJECTS).expect("YAML");
     for object in objects {
-        create(world, object, &server).await;
+        create(world, object, &server, manager).await;
     }
     wait::until(world.api::<StatefulSet>(), "files", "ready", |set| {
         set.status
@@ -71,7 +76,7 @@ fn spec() -> Value {
     })
 }
 
-async fn as_stored(world: &World, server: DittoServer) -> DittoServer {
+async fn as_stored(world: &World, server: DittoServer, manager: &str) -> DittoServer {
     let mut value = serde_json::to_value(&server).expect("JSON");
     value["metadata"]["finalizers"] = json!(["dittofs.dittofs.com/finalizer"]);
     value["metadata"]["annotations"] = json!({"dittofs.dittofs.com/auth-retry-count": "2"});
@@ -79,7 +84,7 @@ async fn as_stored(world: &World, server: DittoServer) -> DittoServer {
     value["spec"]["resources"] = json!({});
     let updated: DittoServer = serde_json::from_value(value).expect("a DittoServer");
     let params = PostParams {
-        field_manager: Some(MANAGER.into()),
+        field_manager: Some(manager.into()),
         ..PostParams::default()
     };
     let api = world.api::<DittoServer>();
@@ -103,7 +108,7 @@ async fn as_stored(world: &World, server: DittoServer) -> DittoServer {
         .expect("a status update")
 }
 
-async fn create(world: &World, object: Value, server: &DittoServer) {
+async fn create(world: &World, object: Value, server: &DittoServer, manager: &str) {
     let types: TypeMeta = serde_json::from_value(object.clone()).expect("apiVersion and kind");
     let kind = GroupVersionKind::try_from(types).expect("a kind");
     let mut object: DynamicObject = serde_json::from_value(object).expect("an object");
@@ -111,7 +116,7 @@ async fn create(world: &World, object: Value, server: &DittoServer) {
     owner.block_owner_deletion = Some(true);
     object.metadata.owner_references = Some(vec![owner]);
     let params = PostParams {
-        field_manager: Some(MANAGER.into()),
+        field_manager: Some(manager.into()),
         ..PostParams::default()
     };
     let api = api(world, (&kind.group, &kind.version, &kind.kind));
@@ -124,6 +129,11 @@ async fn create(world: &World, object: Value, server: &DittoServer) {
 /// Writes the pod template and the configuration again, as the Go operator does after its return: it replaces its whole part with
 /// PUT, and keeps the rest of the object. Waits until the pod of that template is ready.
 pub async fn come_back(world: &World) {
+    come_back_as(world, MANAGER).await;
+}
+
+/// As [`come_back`], by a binary of another name.
+pub async fn come_back_as(world: &World, manager: &str) {
     let objects: Vec<Value> = serde_yaml::from_multiple(OBJECTS).expect("YAML");
     for (part, kind) in [
         ("data", ("", "v1", "ConfigMap")),
@@ -132,7 +142,7 @@ pub async fn come_back(world: &World) {
         let object = objects.iter().find(|object| object["kind"] == kind.2);
         let object = object.expect("the Go operator makes one");
         let name = object["metadata"]["name"].as_str().expect("a name");
-        put(&api(world, kind), name, part, &object[part]).await;
+        put(&api(world, kind), name, part, &object[part], manager).await;
     }
     wait::until(world.api::<StatefulSet>(), "files", "back", |set| {
         let status = set.status.clone().unwrap_or_default();
@@ -144,9 +154,9 @@ pub async fn come_back(world: &World) {
 }
 
 /// Replaces one part of an object, and retries after a conflict, for example with its status.
-async fn put(api: &Api<DynamicObject>, name: &str, part: &str, value: &Value) {
+async fn put(api: &Api<DynamicObject>, name: &str, part: &str, value: &Value, manager: &str) {
     let params = PostParams {
-        field_manager: Some(MANAGER.into()),
+        field_manager: Some(manager.into()),
         ..PostParams::default()
     };
     loop {

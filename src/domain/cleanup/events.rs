@@ -15,6 +15,16 @@ pub const PERCONA_DELETED: &str = "PerconaDeleted";
 /// The finalizer was removed although the cleanup is not complete.
 pub const CLEANUP_TIMEOUT: &str = "CleanupTimeout";
 
+/// Nothing that holds data is deleted, because the user asked to keep the children.
+pub const DATA_KEPT: &str = "DataKept";
+
+/// The server is deleted with `--cascade=orphan`, and its policy does not apply.
+#[must_use]
+pub fn orphaned() -> Event {
+    let note = "The DittoServer is deleted with --cascade=orphan, so its children are kept, and so are volumes, Secrets and database, although spec.storage.retention or spec.percona.deleteWithServer asks to delete them";
+    event(EventType::Normal, DATA_KEPT, "Delete", note.into())
+}
+
 /// The events of one pass.
 #[must_use]
 pub fn of_pass(cleanup: &Cleanup) -> Vec<Event> {

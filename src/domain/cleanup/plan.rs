@@ -99,6 +99,12 @@ impl Plan {
     }
 }
 
+/// Whether the policy of a spec deletes data with the server.
+#[must_use]
+pub fn deletes_data(spec: &DittoServerSpec) -> bool {
+    spec.retention() == Retention::Delete || deletes_database(spec)
+}
+
 fn deletes_database(spec: &DittoServerSpec) -> bool {
     spec.percona().is_some_and(|percona| percona.delete_with_server)
 }
@@ -112,7 +118,7 @@ fn deletes_database(spec: &DittoServerSpec) -> bool {
 pub fn needs_finalizer(observed: &Observed) -> bool {
     let server = &observed.server;
     let has_it = || server.finalizers().iter().any(|name| name == names::FINALIZER);
-    if server.spec.retention() == Retention::Delete || deletes_database(&server.spec) {
+    if deletes_data(&server.spec) {
         return true;
     }
     let uid = server.uid();
@@ -271,7 +277,8 @@ impl Task {
 }
 
 impl Cleanup {
-    /// What follows this pass, `age` after the deletion.
+    /// What follows this pass. `age` is the time since the deletion, or since the first try of this process if that is less: after
+    /// an outage, or if the clocks differ, the time limit must not be over before anything was tried.
     #[must_use]
     pub fn next(&self, age: Duration) -> Next {
         let open: Vec<&Task> = self.tasks.iter().filter(|task| !task.is_done()).collect();

@@ -40,7 +40,7 @@ impl Life {
                 conditions(inputs, &self.status.conditions, 3, at(self.seconds)),
             )
         });
-        let events = of_reconcile(&self.observed, &self.status, &after, applied);
+        let events = of_reconcile(&self.observed, &self.status, &after, applied, true);
         self.status = after;
         self.observed.stateful_set = applied.stateful_set.clone();
         events.iter().map(line).collect()
@@ -391,4 +391,45 @@ fn data_that_is_still_in_sqlite_has_one_event_and_so_has_a_new_key() {
         events[0].starts_with("Normal SecretsRotated: Secret files-jwt-secret has a new signing key"),
         "{events:?}"
     );
+}
+
+#[test]
+fn a_transition_whose_status_is_not_stored_is_not_reported_but_writes_are() {
+    let life = Life::new("");
+    let mut created = life.pod_ready();
+    created.steps = vec![step("StatefulSet", "files", Outcome::Created)];
+    let before = DittoServerStatus::default();
+    let after = with_inputs(&life.observed, &created, |inputs| {
+        status::next(inputs, conditions(inputs, &[], 3, at(1)))
+    });
+    let reasons = |is_written: bool| -> Vec<String> {
+        let events = of_reconcile(&life.observed, &before, &after, &created, is_written);
+        events.into_iter().map(|event| event.reason).collect()
+    };
+    assert_eq!(reasons(false), ["Created"]);
+    assert!(reasons(true).len() > 1);
+}
+
+#[test]
+fn a_missing_password_is_reported_first_and_at_the_start_of_the_pod_and_not_in_every_reconcile() {
+    let mut life = Life::new("");
+    let count = |events: &[String]| {
+        events
+            .iter()
+            .filter(|event| event.contains("AdminPasswordNotGenerated"))
+            .count()
+    };
+    let mut waiting = Applied::nothing(&life.observed);
+    waiting.steps = vec![step(
+        "Secret",
+        "files-admin-bootstrap-credentials",
+        Outcome::NotGenerated,
+    )];
+    assert_eq!(count(&life.reconcile(&waiting)), 1);
+    assert_eq!(count(&life.reconcile(&waiting)), 0);
+    assert_eq!(count(&life.reconcile(&waiting)), 0);
+    let mut created = life.pod_ready();
+    created.steps = waiting.steps.clone();
+    created.steps.push(step("StatefulSet", "files", Outcome::Created));
+    assert_eq!(count(&life.reconcile(&created)), 1);
 }

@@ -132,6 +132,9 @@ impl Writer<'_> {
                 }
             }
             Lookup::Unknown(_) => self.apply_or_create(name, &desired).await,
+            Lookup::Missing if self.context.drifts.is_taken(&self.key::<K>(name)) => {
+                self.apply_or_create(name, &desired).await
+            }
             Lookup::Missing => self.create_or_apply(name, &desired).await,
         }
     }
@@ -183,7 +186,10 @@ impl Writer<'_> {
             let created = self.create(name, desired).await?.ok_or(Error::Raced)?;
             return Ok(Written::of(Outcome::Created, created));
         };
-        self.check(&live)?;
+        let checked = self.check(&live);
+        let is_foreign = matches!(checked, Err(Error::Stopped(Outcome::Foreign(_))));
+        self.context.drifts.note_taken(self.key::<K>(name), is_foreign);
+        checked?;
         if self.is_current(&live, desired) {
             K::clone(&live.object).remember(self.context);
             return Ok(self.current(name, live));

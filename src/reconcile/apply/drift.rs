@@ -7,7 +7,7 @@
 //! This is kept in memory only. After a restart, a dry run shows whether a policy is the reason; a conflict with another program
 //! starts again with the first round.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,11 @@ pub(super) type Key = (&'static str, String, String);
 
 /// What is remembered of all children.
 #[derive(Debug, Default)]
-pub struct Drifts(Mutex<HashMap<Key, Drift>>);
+pub struct Drifts {
+    children: Mutex<HashMap<Key, Drift>>,
+    /// Names that objects of other owners use, and that the watch does not show.
+    taken: Mutex<HashSet<Key>>,
+}
 
 /// What is remembered of one child.
 #[derive(Debug, Default)]
@@ -189,15 +193,32 @@ impl Drifts {
         drift.overridden = write.after;
     }
 
-    /// Forgets the children of a server that is gone.
-    pub fn forget(&self, namespace: &str, is_of_server: impl Fn(&str) -> bool) {
-        self.lock()
-            .retain(|(_, of_namespace, name), _| of_namespace != namespace || !is_of_server(name));
+    /// Notes whether an object that the watch does not show uses a child's name. Then a create is pointless.
+    pub(super) fn note_taken(&self, key: Key, is_taken: bool) {
+        let mut taken = lock(&self.taken);
+        if is_taken {
+            taken.insert(key);
+        } else {
+            taken.remove(&key);
+        }
     }
 
-    /// A poisoned lock means that another task panicked between two map operations; the map itself is whole.
+    /// Whether an object that the watch does not show used a child's name.
+    pub(super) fn is_taken(&self, key: &Key) -> bool {
+        lock(&self.taken).contains(key)
+    }
+
+    /// Forgets the children of a server that is gone.
+    pub fn forget(&self, namespace: &str, server: &str) {
+        let of_children = format!("{server}-");
+        let is_of_server = |name: &str| name == server || name.starts_with(&of_children);
+        let stays = |(_, of_namespace, name): &Key| of_namespace != namespace || !is_of_server(name);
+        self.lock().retain(|key, _| stays(key));
+        lock(&self.taken).retain(stays);
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Drift>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.children)
     }
 }
 
@@ -205,6 +226,11 @@ impl Drift {
     fn is_about(&self, uid: Option<&str>, asked: &str) -> bool {
         self.uid.as_deref() == uid && self.asked == asked
     }
+}
+
+/// A poisoned lock means that another task panicked between two operations; the data itself is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The other field managers that own a field, by its path.

@@ -25,6 +25,7 @@ use crate::api::DittoServer;
 use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{dry_apply, patch_params, post};
+use crate::domain::ownership::{Owner, owner};
 use crate::reconcile::context::Context;
 
 /// What becomes of the writes.
@@ -233,6 +234,10 @@ impl<'a> Writer<'a> {
         live: &Live<K>,
         desired: &Value,
     ) -> Result<DynamicObject, Error> {
+        if owner(live.meta(), self.server) == Owner::Orphan {
+            // It may have lost its owner because the server is deleted with `--cascade=orphan`.
+            self.confirm_server().await?;
+        }
         self.take_over_fields(name, live, Reach::Copies).await?;
         let refused = match self.send_apply(name, live, desired).await {
             Err(error) if error.is_invalid() => error,

@@ -6,7 +6,8 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
 use kube::api::Patch;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -23,6 +24,9 @@ use crate::domain::cleanup::plan::{
     missing_removal_finalizers,
 };
 use crate::domain::ownership::{Owner, is_adopted, is_bound, owner};
+
+/// The garbage collector's finalizer of a deletion with `--cascade=orphan`.
+const ORPHAN_FINALIZER: &str = "orphan";
 
 /// One server's cleanup.
 pub(super) struct Cleaner<'a> {
@@ -68,6 +72,32 @@ impl Cleaner<'_> {
         }
         cleanup.tasks.extend(self.delete_orphan().await);
         cleanup
+    }
+
+    /// Whether the server is deleted with `--cascade=orphan`. The garbage collector removes the owner references of the children, and
+    /// then its own finalizer. So children without owner mean the same as that finalizer. A foreground or background deletion
+    /// leaves the references.
+    pub(super) async fn is_orphaning(&self) -> kube::Result<bool> {
+        if self
+            .server
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == ORPHAN_FINALIZER)
+        {
+            return Ok(true);
+        }
+        let name = self.server.name_any();
+        let set = self
+            .api::<StatefulSet>()
+            .get_metadata_opt(&names::stateful_set(&name))
+            .await?;
+        let config = self
+            .api::<ConfigMap>()
+            .get_metadata_opt(&names::config_map(&name))
+            .await?;
+        let children = [set.map(|set| set.metadata), config.map(|config| config.metadata)];
+        let mut children = children.into_iter().flatten().peekable();
+        Ok(children.peek().is_some() && children.all(|child| owner(&child, self.server) == Owner::Orphan))
     }
 
     fn api<K>(&self) -> Api<K>

@@ -1,6 +1,6 @@
 //! Before a rollout: whether the API server would accept the new pod.
 //!
-//! A StatefulSet deletes the old pod before it creates the new one. If a quota, a `LimitRange`, Pod Security or a policy then refuses
+//! A StatefulSet deletes the old pod before it creates the new one. If a quota, a limit range, Pod Security or a policy then refuses
 //! the new pod, the server is gone. So the pod that the template makes is created as a dry run first. While it is refused, the
 //! StatefulSet and the configuration stay as they are, and the old pod keeps running.
 

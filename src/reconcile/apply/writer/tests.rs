@@ -88,6 +88,7 @@ fn context(answer: Value) -> (Context, Calls) {
         settings: Settings::default(),
         backoff: PerObject::new(Duration::ZERO, Duration::ZERO),
         drifts: crate::reconcile::apply::drift::Drifts::default(),
+        cleanups: finalize::Tries::default(),
         resync: Duration::ZERO,
     };
     (context, calls)
