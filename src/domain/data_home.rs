@@ -198,5 +198,17 @@ pub fn uses(observed: &Observed) -> Vec<SecretUse> {
     uses
 }
 
+/// The Secret of the user's own PostgreSQL, if the connection is not encrypted because nobody chose a mode.
+#[must_use]
+pub fn unencrypted_postgres(observed: &Observed) -> Option<&str> {
+    let DatabaseBackend::OwnPostgres(reference) = observed.server.spec.database_backend() else {
+        return None;
+    };
+    let data = observed.secrets.get(&reference.name)?.found()?;
+    data.value(secrets::SSL_MODE_KEY)
+        .is_none()
+        .then_some(reference.name.as_str())
+}
+
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,6 @@ use kube::ResourceExt;
 pub use self::data::SecretData;
 pub use self::purpose::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE};
 use crate::api::{DatabaseBackend, DittoServer, names};
-use crate::domain::observed::Observed;
 
 /// Key of the certificate in a Secret of type `kubernetes.io/tls`.
 pub const TLS_CERTIFICATE_KEY: &str = "tls.crt";
@@ -31,7 +30,7 @@ pub const TLS_PRIVATE_KEY_KEY: &str = "tls.key";
 /// Value of [`SSL_MODE_VARIABLE`]: the server verifies the database's certificate and the host in it.
 pub const VERIFY_FULL: &str = "verify-full";
 /// Key of `sslmode` in the Secret of the user's own PostgreSQL.
-const SSL_MODE_KEY: &str = "sslmode";
+pub const SSL_MODE_KEY: &str = "sslmode";
 /// Key of a CA certificate.
 pub const CA_KEY: &str = "ca.crt";
 
@@ -105,18 +104,6 @@ pub fn verifies_with_ca(secret: &SecretData) -> bool {
 pub fn asks_to_verify(secret: &SecretData) -> bool {
     let mode = secret.value(SSL_MODE_KEY).unwrap_or_default();
     mode.starts_with(b"verify-")
-}
-
-/// The Secret of the user's own PostgreSQL, if the connection is not encrypted because nobody chose a mode.
-#[must_use]
-pub fn unencrypted_postgres(observed: &Observed) -> Option<&str> {
-    let DatabaseBackend::OwnPostgres(reference) = observed.server.spec.database_backend() else {
-        return None;
-    };
-    let data = observed.secrets.get(&reference.name)?.found()?;
-    data.value(SSL_MODE_KEY)
-        .is_none()
-        .then_some(reference.name.as_str())
 }
 
 fn jwt_key(server: &DittoServer) -> SecretUse {

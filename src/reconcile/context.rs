@@ -17,7 +17,7 @@ use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
 use crate::domain::desired::Settings;
 use crate::reconcile::apply::drift::Drifts;
-use crate::reconcile::finalize::Tries;
+use crate::reconcile::tries::Tries;
 
 /// The caches of every watched kind.
 #[derive(Clone)]

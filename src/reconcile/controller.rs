@@ -29,7 +29,7 @@ use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
 use crate::domain::secrets;
 use crate::reconcile::apply::drift::Drifts;
-use crate::reconcile::finalize::Tries;
+use crate::reconcile::tries::Tries;
 
 /// First and longest pause after a failed reconcile of one server.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));

@@ -18,7 +18,6 @@
 
 mod clean;
 mod database;
-mod tries;
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +31,6 @@ use serde_json::json;
 use thiserror::Error;
 
 use self::clean::Cleaner;
-pub use self::tries::Tries;
 use super::events;
 use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::cluster::client::errors;

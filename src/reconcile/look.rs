@@ -19,7 +19,7 @@ use crate::cluster::watch_health::WatchHealth;
 use crate::domain::desired::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::context::Context;
-use crate::reconcile::finalize::Tries;
+use crate::reconcile::tries::Tries;
 
 /// How long to wait for the first answers.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);

@@ -23,6 +23,7 @@ pub mod look;
 pub mod observe;
 mod server_metrics;
 pub mod status;
+mod tries;
 mod triggers;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
+use crate::domain::observed::Observed;
 use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
 use crate::domain::{self, volumes};
@@ -102,9 +104,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
         Ok(Some(desired)) => Box::pin(apply::apply(context, &observed, desired)).await,
         Ok(None) | Err(_) => Applied::nothing(&observed),
     };
-    for step in &applied.steps {
-        context.metrics.child(step.kind, step.outcome.label());
-    }
+    measure(&applied, context);
     let inputs = Inputs::new(
         &observed,
         &verdict,
@@ -130,16 +130,27 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     finalizer?;
     complete(&applied)?;
     observe::complete(&observed).map_err(|what| Error::Unread { what })?;
-    // No watch reports that time has passed.
+    Ok(Action::requeue(due(&observed, &applied, deadline, context)))
+}
+
+/// When the server is to be looked at again although nothing has changed: no watch reports that time has passed.
+fn due(observed: &Observed, applied: &Applied, deadline: Option<Duration>, context: &Context) -> Duration {
     let due = [
         deadline,
-        volumes::may_follow_in(&observed),
-        recheck_in(&observed),
-        stuck_pod::recheck_in(&observed),
+        volumes::may_follow_in(observed),
+        recheck_in(observed),
+        stuck_pod::recheck_in(observed),
         applied.retry_in(),
     ];
-    let due = due.into_iter().flatten();
-    Ok(Action::requeue(due.fold(jitter(context.resync), Duration::min)))
+    due.into_iter()
+        .flatten()
+        .fold(jitter(context.resync), Duration::min)
+}
+
+fn measure(applied: &Applied, context: &Context) {
+    for step in &applied.steps {
+        context.metrics.child(step.kind, step.outcome.label());
+    }
 }
 
 fn complete(applied: &Applied) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::data_home;
 use crate::domain::desired::Desired;
 use crate::domain::observed::{Observed, Read};
-use crate::domain::secrets::{self, generation};
+use crate::domain::secrets::generation;
 use crate::domain::validate::{Concern, PodGate, Severity, Verdict, Violation, cluster_problem};
 use crate::domain::volumes::{self, Expansion};
 use crate::domain::workload::pods::{self, is_ready};
@@ -105,7 +105,7 @@ fn config_notes(observed: &Observed) -> Vec<String> {
             "Secret {secret} with the first admin password does not exist. A server that was started once does not need it"
         )
     });
-    let unencrypted = secrets::unencrypted_postgres(observed).map(|secret| {
+    let unencrypted = data_home::unencrypted_postgres(observed).map(|secret| {
         format!("The connection to PostgreSQL is not encrypted, because Secret {secret} has no key sslmode")
     });
     lost.into_iter().chain(unencrypted).collect()

@@ -7,9 +7,8 @@ use kube::runtime::events::{Event, EventType};
 use super::{DATABASE_CHANGED, DATABASE_NOT_ENCRYPTED, event};
 use crate::api::{DittoServer, names};
 use crate::domain::applied::{Applied, Outcome, Step};
-use crate::domain::data_home::Place;
+use crate::domain::data_home::{self, Place};
 use crate::domain::observed::Observed;
-use crate::domain::secrets;
 
 /// Reported for the reconcile that changes the database, because no data is copied. `None` if the database stays.
 ///
@@ -34,7 +33,7 @@ pub(super) fn not_encrypted(observed: &Observed, applied: &Applied) -> Option<Ev
     let is_written = |step: &Step| {
         step.kind == "StatefulSet" && matches!(step.outcome, Outcome::Created | Outcome::Updated)
     };
-    let secret = secrets::unencrypted_postgres(observed)?;
+    let secret = data_home::unencrypted_postgres(observed)?;
     let note = format!(
         "The connection to PostgreSQL is not encrypted, because Secret {secret} has no key sslmode: set it to verify-full and add the CA of the server as ca.crt, or set it to disable if that is intended"
     );

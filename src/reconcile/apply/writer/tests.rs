@@ -25,6 +25,7 @@ use crate::reconcile::apply::{config_map, stateful_set, unwanted};
 use crate::reconcile::context::Caches;
 use crate::reconcile::events;
 use crate::reconcile::finalize;
+use crate::reconcile::tries::Tries;
 
 type Calls = Arc<Mutex<Vec<(Method, Value)>>>;
 
@@ -88,7 +89,7 @@ fn context(answer: Value) -> (Context, Calls) {
         settings: Settings::default(),
         backoff: PerObject::new(Duration::ZERO, Duration::ZERO),
         drifts: crate::reconcile::apply::drift::Drifts::default(),
-        cleanups: finalize::Tries::default(),
+        cleanups: Tries::default(),
         resync: Duration::ZERO,
     };
     (context, calls)
