@@ -24,11 +24,14 @@ mod database;
 pub mod drift;
 pub mod dry_run;
 mod error;
+mod live;
 mod managed_fields;
 mod network_policy;
+mod plan;
 mod pod;
 mod prerequisites;
 mod secrets;
+mod send;
 mod services;
 mod stateful_set;
 mod unwanted;
@@ -36,8 +39,8 @@ mod writer;
 
 use std::sync::Arc;
 
-use self::child::{Child, Written};
 use self::dry_run::Planned;
+use self::live::{Child, Written};
 use self::prerequisites::Prerequisites;
 use self::stateful_set::Acceptance;
 use self::writer::Writer;

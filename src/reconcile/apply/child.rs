@@ -1,115 +1,24 @@
-//! What every kind of child has in common, and how one child is brought to its desired state.
+//! How one child is brought to its desired state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
-use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::compare::Difference;
 use super::drift::{self, Advice, Contest};
 use super::error::Error;
-use super::managed_fields::{self, Reach};
+use super::live::{Child, Live, Written};
+use super::managed_fields::Reach;
 use super::writer::{Write, Writer};
 use super::{Outcome, compare};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, names};
-use crate::cluster::cache::{Cached, Lookup};
+use crate::cluster::cache::Lookup;
 use crate::domain::ownership::{Owner, owner};
-use crate::reconcile::context::Context;
-
-/// A kind of child. Each kind's file says what is peculiar to it.
-pub(super) trait Child: Cached + Serialize {
-    /// Kind, as in `kubectl get <kind>`.
-    const KIND: &'static str;
-    /// Whether the watch covers every object of the kind, and not only those with our labels.
-    const IS_WATCHED_WHOLE: bool = false;
-    /// Whether its contents, and errors about it, must not be shown.
-    const IS_CONFIDENTIAL: bool = false;
-
-    /// What the watch knows of an object.
-    fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self>;
-
-    /// Keeps an object that was just written, until the watch delivers it.
-    fn remember(self, context: &Context);
-
-    /// Whether an object that has no controller and was made by someone else may be used.
-    fn may_adopt(_metadata: &ObjectMeta, _server: &DittoServer) -> bool {
-        false
-    }
-}
-
-/// An object of the cluster. `fields` holds all of it; the type may know only a part.
-pub(super) struct Live<K> {
-    pub(super) object: Arc<K>,
-    pub(super) fields: Value,
-}
-
-impl<K: Child> Live<K> {
-    pub(super) fn parse(fields: Value) -> Result<Self, Error> {
-        let object = Arc::new(serde_json::from_value(fields.clone())?);
-        Ok(Self { object, fields })
-    }
-
-    /// From a cache. What the type does not know is missing then.
-    pub(super) fn cached(object: &Arc<K>) -> Result<Self, Error> {
-        Ok(Self {
-            object: Arc::clone(object),
-            fields: serde_json::to_value(object.as_ref())?,
-        })
-    }
-
-    pub(super) fn meta(&self) -> &ObjectMeta {
-        self.object.meta()
-    }
-
-    /// The field owners with everything that is ours in our `Apply` entry; `None` if nothing is to be moved.
-    pub(super) fn taken_over(&self, server: &DittoServer, reach: Reach) -> Option<Vec<ManagedFieldsEntry>> {
-        let child = managed_fields::Child {
-            kind: K::KIND,
-            metadata: self.meta(),
-            fields: &self.fields,
-        };
-        managed_fields::taken_over(&child, server, reach)
-    }
-
-    /// The UID and the version that a write may name as its precondition.
-    pub(super) fn identity(&self) -> Value {
-        json!({"uid": self.meta().uid, "resourceVersion": self.meta().resource_version})
-    }
-}
-
-/// The outcome for one child, and the object that exists now, if that is known.
-pub(super) struct Written<K> {
-    pub(super) outcome: Outcome,
-    pub(super) object: Option<Arc<K>>,
-}
-
-impl<K> Written<K> {
-    pub(super) fn of(outcome: Outcome, object: Arc<K>) -> Self {
-        Self {
-            outcome,
-            object: Some(object),
-        }
-    }
-
-    pub(super) fn without(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            object: None,
-        }
-    }
-}
-
-impl<K> From<Error> for Written<K> {
-    fn from(error: Error) -> Self {
-        Self::without(error.into())
-    }
-}
 
 impl Writer<'_> {
     /// Brings one child to its desired state, with as few calls as possible: none if the cache shows that state.

@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::child::Child;
+use super::live::Child;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, Step};
 use crate::api::names;

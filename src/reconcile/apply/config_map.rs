@@ -9,8 +9,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::child::{Child, Live, Written, stamped};
+use super::child::stamped;
 use super::error::Error;
+use super::live::{Child, Live, Written};
 use super::stateful_set::Acceptance;
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, record};

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use std::sync::Arc;
 
-use super::child::{Child, Written};
 use super::error::Error;
+use super::live::{Child, Written};
 use super::prerequisites::Prerequisites;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, record};

@@ -10,84 +10,42 @@ mod prune;
 
 pub(super) use self::overlay::overlaid;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::child::{Child, Live};
 use super::error::Error;
+use super::live::{Child, Live};
 use super::managed_fields::Reach;
+use super::plan::Plan;
+pub use super::plan::{Change, Planned};
 use super::stateful_set::{pod_check, recreate};
 use super::writer::{Preview, Write, Writer};
 use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::params::{patch_params, post};
 
-/// One write, and what it would do.
-#[derive(Debug)]
-pub struct Planned {
-    /// Kind, as in `kubectl get <kind>`.
-    pub kind: &'static str,
-    /// Name, in the server's namespace.
-    pub name: String,
-    /// What would become of the object.
-    pub change: Change,
-}
-
-/// What a write would do. Objects are JSON; no Secret is among them.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// The object would be created.
-    Create(Value),
-    /// It would be changed.
-    Update {
-        /// The object as it is.
-        before: Value,
-        /// The object as the API server says it would be.
-        after: Value,
-        /// What the operator would send.
-        desired: Value,
-    },
-    /// It would be deleted.
-    Delete,
-    /// It would be changed in this way. There is no text to compare, or it must not be shown.
-    Other(String),
-}
-
-/// The writes of one dry run.
-#[derive(Default)]
-pub(super) struct Plan(Mutex<Vec<Planned>>);
-
 /// The object that a write would leave, and how that is shown.
 type WouldBe = (Option<Value>, Option<Change>);
 
-impl Plan {
-    pub(super) fn into_planned(self) -> Vec<Planned> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+/// Asks what a write would do, and keeps the answer in the plan. Returns the object that would exist afterwards, if that is known.
+pub(super) async fn add<K: Child>(
+    plan: &Plan,
+    writer: &Writer<'_>,
+    name: &str,
+    write: Write<'_, K>,
+) -> Result<Option<Arc<K>>, Error> {
+    let (object, change) = would_be(writer, name, write).await?;
+    if let Some(change) = change {
+        plan.push(Planned {
+            kind: K::KIND,
+            name: name.to_owned(),
+            change,
+        });
     }
-
-    /// Asks what a write would do, and keeps the answer. Returns the object that would exist afterwards, if that is known.
-    pub(super) async fn add<K: Child>(
-        &self,
-        writer: &Writer<'_>,
-        name: &str,
-        write: Write<'_, K>,
-    ) -> Result<Option<Arc<K>>, Error> {
-        let (object, change) = would_be(writer, name, write).await?;
-        if let Some(change) = change {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Planned {
-                    kind: K::KIND,
-                    name: name.to_owned(),
-                    change,
-                });
-        }
-        let parsed = object.map(Live::<K>::parse).transpose()?;
-        Ok(parsed.map(|live| live.object))
-    }
+    let parsed = object.map(Live::<K>::parse).transpose()?;
+    Ok(parsed.map(|live| live.object))
 }
 
 async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>) -> Result<WouldBe, Error> {

@@ -3,7 +3,7 @@
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
 
-use super::child::Child;
+use super::live::Child;
 use super::writer::Writer;
 use super::{Applied, record, unwanted};
 use crate::api::names;

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 
-use super::child::Child;
+use super::live::Child;
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, Step};
 use crate::api::names;

@@ -9,8 +9,8 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::child::Child;
 use super::error::Error;
+use super::live::Child;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, Step};
 use crate::api::names;

@@ -10,10 +10,11 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::child::{self, Child, Live, Written, stamped};
+use super::child::{self, stamped};
 use super::drift::{self, Advice};
 use super::dry_run::overlaid;
 use super::error::Error;
+use super::live::{Child, Live, Written};
 use super::prerequisites::Prerequisites;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, compare, pod, record};

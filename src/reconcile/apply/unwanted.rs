@@ -1,7 +1,7 @@
 //! Children that the spec does not ask for any more.
 
-use super::child::{Child, Live, Written};
 use super::error::Error;
+use super::live::{Child, Live, Written};
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, record};
 use crate::cluster::cache::Lookup;

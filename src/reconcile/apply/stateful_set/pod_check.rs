@@ -13,8 +13,8 @@ use kube::ResourceExt;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use super::super::child::{Child, Live};
 use super::super::error::Error;
+use super::super::live::{Child, Live};
 use super::super::writer::{Write, Writer};
 use crate::api::{names, quantity};
 use crate::cluster::cache::Lookup;

@@ -10,8 +10,8 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Map, Value, json};
 
-use super::super::child::Live;
 use super::super::error::Error;
+use super::super::live::Live;
 use super::super::managed_fields::Reach;
 use super::super::writer::Writer;
 use super::super::{Outcome, compare};

@@ -1,7 +1,7 @@
 //! The calls to the API server, seen by a client that records them.
 
 use std::convert::Infallible;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context as Poll, Poll as Answer};
 use std::time::Duration;
 
