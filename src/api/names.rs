@@ -62,8 +62,6 @@ pub const BACK_IN_OWN_POSTGRES: &str = "postgres-again";
 pub const BACK_IN_SQLITE: &str = "sqlite";
 /// Field manager of this operator in the objects that it writes (`managedFields`).
 pub const FIELD_MANAGER: &str = "dittofs-operator";
-/// Field manager of the Go operator, always with the operation `Update`.
-pub const GO_FIELD_MANAGER: &str = "manager";
 
 /// Key of the configuration in the ConfigMap.
 pub const CONFIG_KEY: &str = "config.yaml";
