@@ -7,14 +7,17 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `writer.rs` | the verbs, and the mode: write, withhold (paused), dry run |
-//! | `child.rs` | how any child is compared, created or applied |
+//! | `live.rs` | what every kind of child has in common |
+//! | `child.rs` | how any child is compared, created or applied; refuses objects of other owners |
+//! | `writer.rs` | the verbs of a write |
+//! | `send.rs` | sends a write as the mode says: write, withhold (paused), dry run |
 //! | `secrets.rs` … `pod.rs` | what is peculiar to one kind |
 //! | `prerequisites.rs` | what may be written if an earlier child failed; pure |
 //! | `compare.rs` | whether an object holds what is desired; pure |
 //! | `drift.rs` | writes that did not last: a policy or another program changes a field again |
 //! | `managed_fields.rs` | which fields of other managers become ours; pure |
-//! | `dry_run.rs` | what an apply would do, for `kubectl dittofs diff` |
+//! | `dry_run.rs`, `plan.rs` | what an apply would do, for `kubectl dittofs diff` |
+//! | `unwanted.rs` | deletes children that the spec no longer asks for |
 
 mod child;
 mod claims;
