@@ -27,7 +27,6 @@ fn unseen() -> BTreeSet<Right> {
     let unseen = [
         ("update", "dittofs.dittofs.com", "dittoservers/finalizers"),
         ("delete", "", "configmaps"),
-        ("delete", "networking.k8s.io", "networkpolicies"),
     ];
     let right = |(verb, group, resource): (&str, &str, &str)| Right {
         group: group.to_owned(),

@@ -138,6 +138,7 @@ fn due(observed: &Observed, applied: &Applied, deadline: Option<Duration>, conte
     let due = [
         deadline,
         volumes::may_follow_in(observed),
+        volumes::recheck_in(observed),
         recheck_in(observed),
         stuck_pod::recheck_in(observed),
         applied.retry_in(),

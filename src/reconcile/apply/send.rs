@@ -131,14 +131,32 @@ impl Writer<'_> {
         live: &Live<StatefulSet>,
         desired: &Value,
     ) -> Result<(), Error> {
-        let refused = match recreate::merged(self, name, live, desired).await {
-            Ok(merged) => return pod_check::check(self, live, &merged).await,
-            Err(refused) => refused,
+        let checked = match recreate::merged(self, name, live, desired).await {
+            Ok(merged) => pod_check::check(self, live, &merged).await,
+            Err(refused) => Err(refused),
         };
+        match checked {
+            Err(refused) => self.ask_after_takeover(name, desired, refused).await,
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Asks again about a StatefulSet, and about its pod, without the fields that the apply takes over first: they may be what
+    /// is refused next to what is desired.
+    pub(super) async fn ask_after_takeover(
+        &self,
+        name: &str,
+        desired: &Value,
+        refused: Error,
+    ) -> Result<(), Error> {
         let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
+        if self.check(&live).is_err() || live.taken_over(self.server, Reach::Everyone).is_none() {
+            return Err(refused);
+        }
         let body = recreate::with_live_templates(&live, desired);
-        let would_be_accepted =
-            self.check(&live).is_ok() && self.helps_to_take_over(name, &live, &body.desired).await;
-        if would_be_accepted { Ok(()) } else { Err(refused) }
+        let Ok(after) = dry_run::apply(self, name, &live, &body.desired).await else {
+            return Err(refused);
+        };
+        pod_check::check(self, &live, &body.with_mounts(after)).await
     }
 }

@@ -96,10 +96,13 @@ async fn accepted(
     let is_written = writer.check(&live).is_ok()
         && !writer.is_current(&live, &desired)
         && writer.advised(name, &live, &desired).is_none();
-    if is_written {
-        pod_check::check(writer, &live, &overlaid(&live.fields, &desired)).await?;
+    if !is_written {
+        return Ok(());
     }
-    Ok(())
+    match pod_check::check(writer, &live, &overlaid(&live.fields, &desired)).await {
+        Err(refused) if refused.is_invalid() => writer.ask_after_takeover(name, &desired, refused).await,
+        checked => checked,
+    }
 }
 
 async fn run(
