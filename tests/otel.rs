@@ -194,5 +194,5 @@ async fn a_collector_that_never_answers_delays_neither_a_reconcile_nor_the_shutd
     assert!(operator.ended().await.success());
     let log = operator.log();
     assert!(asked.elapsed() < STOP, "{:?}\n{log}", asked.elapsed());
-    assert!(log.contains("did not take the last traces"), "{log}");
+    assert!(log.contains("did not accept the last traces"), "{log}");
 }
