@@ -141,8 +141,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Asks again about a StatefulSet, and about its pod, without the fields that the apply takes over first: they may be what
-    /// is refused next to what is desired.
+    /// Asks again about a StatefulSet, and about its pod, without the fields that the apply takes over or removes: they may be
+    /// what is refused next to what is desired.
     pub(super) async fn ask_after_takeover(
         &self,
         name: &str,
@@ -150,7 +150,7 @@ impl Writer<'_> {
         refused: Error,
     ) -> Result<(), Error> {
         let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
-        if self.check(&live).is_err() || live.taken_over(self.server, Reach::Everyone).is_none() {
+        if self.check(&live).is_err() {
             return Err(refused);
         }
         let body = recreate::with_live_templates(&live, desired);
