@@ -1,4 +1,6 @@
-//! The operator is killed during a first reconcile.
+//! The operator is killed during a first reconcile, or while it re-creates a StatefulSet.
+
+pub mod recreation;
 
 use std::collections::BTreeMap;
 

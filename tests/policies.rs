@@ -1,6 +1,7 @@
 //! Admission policies and other programs that change or refuse what the operator writes.
 
 mod pods;
+mod recreation;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

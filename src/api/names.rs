@@ -42,6 +42,14 @@ pub const MANAGED_ANNOTATIONS_ANNOTATION: &str = "dittofs.io/managed-annotations
 
 /// Annotation of every child: hash of what was last applied. It shows when a field was removed from the spec.
 pub const APPLIED_HASH_ANNOTATION: &str = "dittofs.io/applied-hash";
+/// Annotation of the ConfigMap while the StatefulSet is re-created: the StatefulSet that will be created, as JSON, with the UID of
+/// the one that it replaces.
+pub const RECREATE_ANNOTATION: &str = "dittofs.io/recreate-stateful-set";
+/// Annotation of a StatefulSet that was re-created: the sizes that the operator asked for in its claim templates.
+pub const RECREATED_FOR_ANNOTATION: &str = "dittofs.io/recreated-for";
+/// Field manager of [`RECREATE_ANNOTATION`]. Another one than [`FIELD_MANAGER`], so that an apply of the ConfigMap keeps the
+/// annotation.
+pub const RECREATE_FIELD_MANAGER: &str = "dittofs-operator-recreate";
 /// Annotation of a generated Secret: the value of [`ROTATE_SECRETS_ANNOTATION`] for which it was last generated.
 pub const ROTATED_FOR_ANNOTATION: &str = "dittofs.io/rotated-for";
 /// Annotation of a generated Secret that is kept after a deletion with [`crate::api::Retention::Delete`]: the UID of the deleted

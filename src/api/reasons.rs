@@ -130,7 +130,8 @@ pub const STATEFUL_SET_UNREADABLE: &str = "StatefulSetUnreadable";
 pub const RECONCILE_COMPLETE: &str = "ReconcileComplete";
 /// `Progressing` False: it needs manual action. Another condition says what to correct.
 pub const BLOCKED: &str = "Blocked";
-/// The StatefulSet does not exist yet, or its controller has not observed its last change. Wait.
+/// The StatefulSet does not exist yet, its controller has not observed its last change, or it is re-created for other claim
+/// templates. Wait. If this lasts, the message names what it waits for.
 pub const STATEFUL_SET_UPDATING: &str = "StatefulSetUpdating";
 /// The pod is being replaced by a pod of a new revision. Wait. If this lasts, look at the pod's events and logs.
 pub const ROLLOUT_IN_PROGRESS: &str = "RolloutInProgress";

@@ -11,6 +11,9 @@ use strum::IntoStaticStr;
 use super::observed::{Observed, Read};
 use crate::api::percona::PerconaPGCluster;
 
+/// The watch reports that a StatefulSet is gone that is re-created. This is the time until it is looked at anyway.
+const RECREATED_WITHIN: Duration = Duration::from_secs(5);
+
 /// Why a call about a child failed, as far as the next step matters. Its label is used in the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
@@ -85,6 +88,8 @@ pub enum Outcome {
     Foreign(String),
     /// A former object is still being deleted; its end triggers the next reconcile.
     Terminating,
+    /// It was deleted without its pod, and is created again once it is gone. The text says what that waits for.
+    Recreating(String),
     /// The namespace is being deleted, so it could not be created. Retrying does not help.
     NamespaceTerminating,
     /// A pod was deleted, so that its StatefulSet creates a new one. The text says why.
@@ -123,6 +128,7 @@ impl Outcome {
             | Self::Rotated
             | Self::Released
             | Self::Replaced(_)
+            | Self::Recreating(_)
             | Self::NamespaceTerminating
             | Self::ServerGone
             | Self::NotGenerated
@@ -153,9 +159,10 @@ impl fmt::Display for Outcome {
             Self::Terminating => formatter.write_str("a former object is still being deleted"),
             Self::NamespaceTerminating => formatter.write_str("the namespace is being deleted"),
             Self::ServerGone => formatter.write_str("the server is being deleted"),
-            Self::Replaced(text) | Self::Overridden(text) | Self::Contested { message: text, .. } => {
-                formatter.write_str(text)
-            }
+            Self::Replaced(text)
+            | Self::Recreating(text)
+            | Self::Overridden(text)
+            | Self::Contested { message: text, .. } => formatter.write_str(text),
             Self::Withheld => formatter.write_str("not written while the server is paused"),
             Self::NotGenerated => {
                 formatter.write_str("not generated: existing data may use a different value")
@@ -225,6 +232,7 @@ impl Applied {
     pub fn retry_in(&self) -> Option<Duration> {
         let waits = self.steps.iter().filter_map(|step| match step.outcome {
             Outcome::Contested { retry_in, .. } => Some(retry_in),
+            Outcome::Recreating(_) => Some(RECREATED_WITHIN),
             _ => None,
         });
         waits.min()

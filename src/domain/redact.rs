@@ -16,11 +16,13 @@ use serde_json::{Map, Value};
 
 use self::patterns::Pattern;
 use self::view::View;
+use crate::api::names;
 
 /// Replaces a removed value.
 pub(crate) const REDACTED: &str = "(redacted)";
 /// Annotations that contain whole objects, including Secrets.
-const COPIES: [&str; 2] = [
+const COPIES: [&str; 3] = [
+    names::RECREATE_ANNOTATION,
     "kubectl.kubernetes.io/last-applied-configuration",
     "objectset.rio.cattle.io/applied",
 ];

@@ -12,6 +12,7 @@
 //! | `volumes/claim.rs` | reads one claim |
 //! | `volumes/expansion.rs` | what happens to a claim that is smaller than the spec |
 //! | `volumes/templates.rs` | when the claim templates of the StatefulSet may change |
+//! | `volumes/recreation.rs` | the StatefulSet that is saved while it is re-created |
 //! | `volumes/added.rs` | the pod and the claims of a volume that was added |
 //! | `volumes/stable.rs` | whether the pod is stable |
 //! | `volumes/lost.rs` | claims whose data is about to be lost, and claims that no pod uses |
@@ -22,6 +23,7 @@ mod added;
 mod claim;
 mod expansion;
 mod lost;
+mod recreation;
 mod stable;
 mod templates;
 
@@ -34,6 +36,7 @@ use kube::ResourceExt;
 pub use self::added::{missing_claims, pod_without_volume};
 pub use self::expansion::{Expansion, expansions, of_claim, to_expand};
 pub use self::lost::{terminating_claims, unmounted_content};
+pub use self::recreation::{is_saved, saved, template_sizes};
 pub use self::templates::{differs, may_follow, may_follow_in};
 use crate::api::{DittoServer, StorageSpec, names, reasons};
 use crate::domain::observed::{Observed, Read};

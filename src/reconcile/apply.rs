@@ -86,7 +86,7 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
             let written = config_map::apply(writer, &mut applied, config_map, workload);
             Box::pin(written).await.unwrap_or_else(Acceptance::Refused)
         }
-        None => Acceptance::Unasked,
+        None => Acceptance::NotAsked,
     };
     let prerequisites = Prerequisites::of(applied.is_complete());
     // Neither waits for the other: a pod may start on a small volume, and a volume is expanded under any pod.

@@ -42,11 +42,13 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         &names::stateful_set(&name),
     )
     .await;
+    let config_map = read_config_map(context, &server, &stateful_set).await;
+    let stateful_set = or_saved(&server, stateful_set, &config_map);
     let claims = read_claims(context, &server, &stateful_set).await;
     Observed {
         at: Timestamp::now(),
         expansion_answers: self::volumes::answers(client, &server, &claims).await,
-        config_map: read_config_map(context, &stateful_set, &namespace, &name).await,
+        config_map,
         stateful_set,
         pods: labelled(&caches.pods, &namespace, &name),
         claims,
@@ -111,17 +113,42 @@ async fn confirmed<K: Cached>(
 }
 
 /// The ConfigMap. The Go operator created it without labels, so a miss is confirmed if there is a StatefulSet.
+///
+/// If a StatefulSet is missing that the server once had, an operator may have saved it in the ConfigMap. The watch of the ConfigMaps
+/// may be behind that of the StatefulSets, so the API server is asked unless the cache has the saved one.
 async fn read_config_map(
     context: &Context,
+    server: &DittoServer,
     stateful_set: &Read<Arc<StatefulSet>>,
-    namespace: &str,
-    server: &str,
 ) -> Read<Arc<ConfigMap>> {
     let (client, cache) = (&context.client, &context.caches.config_maps);
-    let name = names::config_map(server);
+    let namespace = server.namespace().unwrap_or_default();
+    let name = names::config_map(&server.name_any());
+    let had_one = server
+        .status
+        .as_ref()
+        .is_some_and(|status| status.config_hash.is_some());
     match stateful_set {
-        Read::Found(_) => confirmed(client, cache, namespace, &name).await,
-        Read::Missing | Read::Unreadable(_) => cached(client, cache, namespace, &name).await,
+        Read::Found(_) => confirmed(client, cache, &namespace, &name).await,
+        Read::Missing if had_one => match cache.get(&namespace, &name) {
+            Lookup::Found(cached) if domain_volumes::saved(&cached, server).is_some() => Read::Found(cached),
+            _ => live(client, &namespace, &name).await,
+        },
+        Read::Missing | Read::Unreadable(_) => cached(client, cache, &namespace, &name).await,
+    }
+}
+
+/// The StatefulSet, or the one that was saved while it is re-created. A deletion needs to know what is there.
+fn or_saved(
+    server: &DittoServer,
+    stateful_set: Read<Arc<StatefulSet>>,
+    config_map: &Read<Arc<ConfigMap>>,
+) -> Read<Arc<StatefulSet>> {
+    let is_deleting = server.metadata.deletion_timestamp.is_some();
+    match (&stateful_set, config_map) {
+        (Read::Missing, Read::Found(config_map)) if !is_deleting => domain_volumes::saved(config_map, server)
+            .map_or(stateful_set, |saved| Read::Found(Arc::new(saved))),
+        _ => stateful_set,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod account;
 pub mod audit;
 pub mod chart;
 pub mod fixtures;
+pub mod kill_switch;
 pub mod process;
 pub mod record;
 pub mod recorder;

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::{CLAIM, capacity, pod_uid, running};
+use crate::support::restarts::Restarts;
 use crate::support::{World, fixtures, wait};
 
 #[tokio::test]
@@ -36,6 +37,24 @@ async fn a_content_volume_that_is_added_later_restarts_the_pod_once() {
     assert_eq!(capacity(&content), Some("1Gi"));
     assert_eq!(world.get::<PersistentVolumeClaim>(CLAIM).await.uid(), claim);
     assert_eq!(pod_uid(&world).await, new.uid(), "restarted once");
+}
+
+#[tokio::test]
+async fn a_content_volume_that_is_added_with_an_edit_of_the_configuration_restarts_the_pod_once() {
+    let world = World::new("both").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let (pod, restarts) = (pod_uid(&world).await, Restarts::of(&world));
+    let both = json!({"spec": {"storage": {"contentSize": "1Gi"}, "logging": {"level": "DEBUG"}}});
+    world.merge::<DittoServer>("files", both).await;
+    let new = world.pod_other_than(pod.as_deref()).await;
+    world.ready("files").await;
+    let volumes = new.spec.and_then(|spec| spec.volumes).unwrap_or_default();
+    assert!(
+        volumes.iter().any(|volume| volume.name == "content"),
+        "{volumes:?}"
+    );
+    assert_eq!(restarts.count(), 1);
 }
 
 // invariant: 13

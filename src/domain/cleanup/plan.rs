@@ -13,6 +13,7 @@ use crate::api::{DittoServer, DittoServerSpec, Retention, names};
 use crate::domain::observed::{Observed, Read};
 use crate::domain::ownership::{Owner, is_bound, owner};
 use crate::domain::secrets::{self, SecretData};
+use crate::domain::volumes;
 
 /// How long a deleted server waits for objects that are being deleted, or that the API server refuses to delete.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -133,13 +134,17 @@ pub fn needs_finalizer(observed: &Observed) -> bool {
     cluster || kept.any(|read| binds(read, bound, has_it())) || leaves_pod(observed, has_it())
 }
 
-/// Whether a pod would outlive the server. When volumes are expanded, the StatefulSet is missing within one reconcile only.
+/// Whether a pod would outlive the server: its StatefulSet was deleted without it, to be re-created.
 fn leaves_pod(observed: &Observed, as_it_is: bool) -> bool {
     let name = observed.server.name_any();
     let is_left =
         |pod: &Arc<Pod>| pod.metadata.deletion_timestamp.is_none() && is_orphaned_pod(pod.as_ref(), &name);
-    matches!(observed.stateful_set, Read::Missing)
-        && binds(&observed.pods, |pods| pods.iter().any(is_left), as_it_is)
+    let is_gone = match &observed.stateful_set {
+        Read::Missing => true,
+        Read::Found(set) => volumes::is_saved(set) || set.metadata.deletion_timestamp.is_some(),
+        Read::Unreadable(_) => false,
+    };
+    is_gone && binds(&observed.pods, |pods| pods.iter().any(is_left), as_it_is)
 }
 
 /// Whether an object is the server's pod, and no StatefulSet owns it any more.

@@ -16,13 +16,14 @@ use crate::domain::applied::{Outcome, Step};
 use crate::domain::validate::{Concern, PodGate, Severity, Violation};
 use crate::domain::workload::rollout;
 
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     deleting,
     namespace_terminating,
     conflict,
     failure,
     super::drift::contested,
     terminating,
+    recreating,
     unreadable,
     waiting,
     not_created,
@@ -135,6 +136,14 @@ fn terminating(inputs: &Inputs<'_>) -> Option<Judgement> {
     inputs
         .terminating(|_| true)
         .map(|message| Judgement::yes(reasons::RESOURCE_TERMINATING, message))
+}
+
+fn recreating(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let mut outcomes = inputs.steps.iter().map(|step| &step.outcome);
+    outcomes.find_map(|outcome| match outcome {
+        Outcome::Recreating(message) => Some(Judgement::yes(reasons::STATEFUL_SET_UPDATING, message.clone())),
+        _ => None,
+    })
 }
 
 /// The StatefulSet is not updated until something exists that may appear without manual action.

@@ -115,6 +115,7 @@ fn change(step: &Step, desired: &Desired, applied: &Applied, planned: &mut Vec<P
         | Outcome::Replaced(_) => take(step, planned).map_or(Change::None, Change::Write),
         Outcome::Foreign(_)
         | Outcome::Terminating
+        | Outcome::Recreating(_)
         | Outcome::NamespaceTerminating
         | Outcome::ServerGone
         | Outcome::Withheld

@@ -95,6 +95,16 @@ impl Writer<'_> {
             let created = self.create(name, desired).await?.ok_or(Error::Raced)?;
             return Ok(Written::of(Outcome::Created, created));
         };
+        self.update(name, live, desired).await
+    }
+
+    /// Applies to an object that was just read.
+    pub(super) async fn update<K: Child>(
+        &self,
+        name: &str,
+        live: Live<K>,
+        desired: &Value,
+    ) -> Result<Written<K>, Error> {
         let checked = self.check(&live);
         let is_foreign = matches!(checked, Err(Error::Stopped(Outcome::Foreign(_))));
         self.context.drifts.note_taken(self.key::<K>(name), is_foreign);
@@ -241,11 +251,24 @@ fn contested_fields<K: Child>(
 }
 
 pub(super) fn overridden(differences: &[Difference]) -> Outcome {
-    let fields: Vec<String> = differences.iter().map(Difference::to_string).collect();
     Outcome::Overridden(format!(
         "{}. The API server changes this in every write, so an admission policy or a webhook sets it",
-        fields.join(", ")
+        list(differences)
     ))
+}
+
+/// As [`overridden`], for claim templates: they are set when a StatefulSet is created.
+pub(super) fn overridden_at_create(differences: &[Difference], name: &str) -> Outcome {
+    Outcome::Overridden(format!(
+        "{}. The API server changed this when StatefulSet {name} was re-created, so an admission policy or a webhook sets it. To have it re-created again: kubectl annotate statefulset {name} {}-",
+        list(differences),
+        names::RECREATED_FOR_ANNOTATION
+    ))
+}
+
+fn list(differences: &[Difference]) -> String {
+    let fields: Vec<String> = differences.iter().map(Difference::to_string).collect();
+    fields.join(", ")
 }
 
 fn contested(contest: &Contest) -> Outcome {

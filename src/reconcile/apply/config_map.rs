@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::child::stamped;
 use super::error::Error;
 use super::live::{Child, Live, Written};
-use super::stateful_set::Acceptance;
+use super::stateful_set::{Acceptance, saved};
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, record};
 use crate::api::names;
@@ -44,7 +44,11 @@ pub(super) async fn apply(
     workload: &Workload,
 ) -> Result<Acceptance, Error> {
     let name = names::config_map(&writer.server.name_any());
-    let mut acceptance = Acceptance::Unasked;
+    // The pod keeps its configuration until there is a StatefulSet to ask about.
+    if saved::waiting(applied).is_some() {
+        return Ok(Acceptance::NotAsked);
+    }
+    let mut acceptance = Acceptance::NotAsked;
     let written = match follower(writer, applied, config_map, workload)? {
         // The StatefulSet does not change before the Secrets are as desired.
         Some(_) if !applied.is_complete() => Written::without(Outcome::Skipped),
@@ -81,7 +85,8 @@ fn follower(
     if before.data == desired.data {
         return Ok(None);
     }
-    let (before, live) = (Live::cached(before)?, Live::cached(live)?);
+    let before = Live::cached(before)?;
+    let live = saved::standing_in(applied)?.map_or_else(|| Live::cached(live), Ok)?;
     if writer.check(&before).is_err() || writer.check(&live).is_err() {
         return Ok(None);
     }

@@ -8,8 +8,6 @@ pub mod merge_patch;
 mod overlay;
 mod prune;
 
-pub(super) use self::overlay::overlaid;
-
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -87,7 +85,13 @@ async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>
             pod_check::ask(writer, pod, old).await?;
             (None, None)
         }
-        Write::Recreate { desired } => recreate(writer, name, desired).await?,
+        Write::Recreate { desired, .. } => recreate(writer, name, desired).await?,
+        Write::CreateSaved { saved, manifest } => {
+            let created = create::<StatefulSet>(writer, manifest).await?;
+            updated(saved, created, manifest.clone())
+        }
+        // Only this operator reads the annotation.
+        Write::ForgetSaved { .. } => (None, None),
     })
 }
 
@@ -101,7 +105,7 @@ fn updated<K>(live: &Live<K>, after: Value, desired: Value) -> WouldBe {
 }
 
 /// Whether the API server would accept a new child: a quota or a webhook may refuse it.
-async fn create<K: Child>(writer: &Writer<'_>, desired: &Value) -> Result<Value, Error> {
+pub(super) async fn create<K: Child>(writer: &Writer<'_>, desired: &Value) -> Result<Value, Error> {
     let object: DynamicObject = serde_json::from_value(desired.clone())?;
     let params = PostParams {
         dry_run: true,
@@ -133,7 +137,7 @@ pub(super) async fn apply<K: Child>(
     };
     let mut pruned = match &applied {
         Ok(applied) => applied.clone(),
-        Err(_) => overlaid(&live.fields, desired),
+        Err(_) => overlay::overlaid(&live.fields, desired, &entries),
     };
     prune::prune(&mut pruned, &entries, desired, FIELD_MANAGER);
     match applied {
@@ -144,6 +148,22 @@ pub(super) async fn apply<K: Child>(
             replaced => replaced,
         },
     }
+}
+
+/// The object after an apply, where the API server cannot be asked, or has to be asked about the pod first. Without the API
+/// server's defaults.
+pub(super) fn after_apply<K: Child>(
+    writer: &Writer<'_>,
+    live: &Live<K>,
+    desired: &Value,
+    reach: Reach,
+) -> Value {
+    let taken_over = live.taken_over(writer.server, reach);
+    let entries = taken_over.or_else(|| live.meta().managed_fields.clone());
+    let entries = entries.unwrap_or_default();
+    let mut after = overlay::overlaid(&live.fields, desired, &entries);
+    prune::prune(&mut after, &entries, desired, FIELD_MANAGER);
+    after
 }
 
 /// The object as the API server would store it: with its defaults in place of the fields that were taken out.
@@ -173,7 +193,7 @@ async fn recreate(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<Wo
     let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
     writer.check(&live)?;
     let body = recreate::with_live_templates(&live, desired);
-    let mut after = body.with_mounts(apply(writer, name, &live, &body.desired).await?);
-    after["spec"]["volumeClaimTemplates"] = recreate::templates(&live.fields, desired);
+    let after = body.complete(apply(writer, name, &live, &body.desired).await?);
+    pod_check::check(writer, &live, &after).await?;
     Ok(updated(&live, after, desired.clone()))
 }

@@ -75,6 +75,17 @@ impl Error {
         matches!(self, Self::Call { source, .. } if errors::is_invalid(source))
     }
 
+    /// Whether the API server, an admission policy or a quota refused an object.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Call { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            errors::class(source),
+            FailureClass::Invalid | FailureClass::Denied
+        )
+    }
+
     /// Whether a create failed because an object of this name exists.
     pub(super) fn is_already_exists(&self) -> bool {
         let Self::Call { source, .. } = self else {

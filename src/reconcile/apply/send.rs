@@ -12,12 +12,13 @@ use serde_json::Value;
 use super::error::Error;
 use super::live::{Child, Live};
 use super::managed_fields::Reach;
-use super::stateful_set::{pod_check, recreate};
+use super::stateful_set::{pod_check, recreate, saved};
 use super::writer::{Mode, Write, Writer};
 use super::{Outcome, dry_run};
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{patch_params, post};
 use crate::domain::ownership::{Owner, owner};
+use crate::domain::volumes;
 
 impl Writer<'_> {
     /// Sends one write as the mode says. Returns the object that exists afterwards, if that is known.
@@ -79,10 +80,16 @@ impl Writer<'_> {
             }
             Write::Ask { live, desired } => return self.ask(name, live, desired).await.map(|()| None),
             Write::AskForPod { pod, old } => return pod_check::ask(self, pod, old).await.map(|()| None),
-            Write::Recreate { desired } => {
+            Write::Recreate { config_map, desired } => {
                 self.confirm_server().await?;
-                Some(recreate::recreate(self, name, desired).await?)
+                recreate::recreate(self, name, config_map, desired).await?
             }
+            Write::CreateSaved { saved, manifest } => Some(saved::send(self, name, saved, manifest).await?),
+            Write::ForgetSaved {
+                config_map,
+                saved,
+                live,
+            } => Some(saved::send_forget(self, config_map, saved, live).await?),
         };
         let Some(written) = written else {
             return Ok(None);
@@ -109,54 +116,60 @@ impl Writer<'_> {
             sent => return sent,
         };
         let live = self.read::<K>(name).await?.ok_or(Error::Raced)?;
-        if !self.helps_to_take_over(name, &live, desired).await || self.check(&live).is_err() {
-            return Err(refused);
-        }
+        self.after_takeover(name, &live, desired, refused).await?;
         self.take_over_fields(name, &live, Reach::Everyone).await?;
         self.send_apply(name, &live, desired).await
     }
 
-    /// Whether the API server would accept an object without the fields of other managers that would be taken over.
-    async fn helps_to_take_over<K: Child>(&self, name: &str, live: &Live<K>, desired: &Value) -> bool {
-        live.taken_over(self.server, Reach::Everyone).is_some()
-            && dry_run::apply(self, name, live, desired).await.is_ok()
+    /// The object after an apply that first takes over fields of other managers, by a dry run.
+    ///
+    /// # Errors
+    /// With `refused`, the answer to what was asked before, if there is nothing to take over, or if that does not help.
+    async fn after_takeover<K: Child>(
+        &self,
+        name: &str,
+        live: &Live<K>,
+        desired: &Value,
+        refused: Error,
+    ) -> Result<Value, Error> {
+        // An apply takes over the fields of everyone only if the object is invalid with them.
+        let reach = if refused.is_invalid() {
+            Reach::Everyone
+        } else {
+            Reach::Copies
+        };
+        if self.check(live).is_err() || live.taken_over(self.server, reach).is_none() {
+            return Err(refused);
+        }
+        dry_run::apply(self, name, live, desired)
+            .await
+            .map_err(|_| refused)
     }
 
-    /// Asks whether the API server accepts a StatefulSet.
+    /// Asks whether the API server accepts a StatefulSet and its pod.
     ///
-    /// Fields that the apply takes over first (`managed_fields.rs`) may be the reason for a refusal.
+    /// Fields that the apply takes over or removes first (`managed_fields.rs`) may be the reason for a refusal, whether they are
+    /// invalid or a policy denies them. Then it is asked again without them.
     pub(super) async fn ask(
         &self,
         name: &str,
         live: &Live<StatefulSet>,
         desired: &Value,
     ) -> Result<(), Error> {
+        if volumes::is_saved(&live.object) {
+            return saved::accepted(self, live, desired).await.map(drop);
+        }
         let checked = match recreate::merged(self, name, live, desired).await {
             Ok(merged) => pod_check::check(self, live, &merged).await,
             Err(refused) => Err(refused),
         };
-        match checked {
-            Err(refused) => self.ask_after_takeover(name, desired, refused).await,
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// Asks again about a StatefulSet, and about its pod, without the fields that the apply takes over or removes: they may be
-    /// what is refused next to what is desired.
-    pub(super) async fn ask_after_takeover(
-        &self,
-        name: &str,
-        desired: &Value,
-        refused: Error,
-    ) -> Result<(), Error> {
-        let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
-        if self.check(&live).is_err() {
-            return Err(refused);
-        }
-        let body = recreate::with_live_templates(&live, desired);
-        let Ok(after) = dry_run::apply(self, name, &live, &body.desired).await else {
-            return Err(refused);
+        let refused = match checked {
+            Err(refused) if refused.is_refusal() => refused,
+            checked => return checked,
         };
-        pod_check::check(self, &live, &body.with_mounts(after)).await
+        let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
+        let body = recreate::with_live_templates(&live, desired);
+        let after = self.after_takeover(name, &live, &body.desired, refused).await?;
+        pod_check::check(self, &live, &body.complete(after)).await
     }
 }

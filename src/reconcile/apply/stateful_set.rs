@@ -2,19 +2,20 @@
 
 pub(super) mod pod_check;
 pub(super) mod recreate;
+pub(super) mod saved;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::child::{self, stamped};
-use super::drift::{self, Advice};
-use super::dry_run::overlaid;
+use super::dry_run;
 use super::error::Error;
 use super::live::{Child, Live, Written};
+use super::managed_fields::Reach;
 use super::prerequisites::Prerequisites;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, compare, pod, record};
@@ -22,6 +23,7 @@ use crate::api::names;
 use crate::cluster::cache::Lookup;
 use crate::domain::desired::Workload;
 use crate::domain::observed::Read;
+use crate::domain::volumes;
 use crate::reconcile::context::Context;
 
 impl Child for StatefulSet {
@@ -38,8 +40,8 @@ impl Child for StatefulSet {
 
 /// Whether the API server accepts the StatefulSet and its pod.
 pub(super) enum Acceptance {
-    /// Nothing was asked.
-    Unasked,
+    /// It was not asked.
+    NotAsked,
     /// A dry run succeeded.
     Accepted,
     /// A dry run failed.
@@ -55,77 +57,112 @@ pub(super) async fn apply(
     acceptance: Acceptance,
 ) {
     let name = names::stateful_set(&writer.server.name_any());
-    let before = applied.stateful_set.clone();
+    // Before anything is applied: an apply removes fields of others that are still ours after a create.
+    if !saved::finish(writer, applied).await {
+        return;
+    }
     let written = match workload {
         Workload::Await => return,
-        workload if !prerequisites.allow(workload) => Written::without(Outcome::Skipped),
-        Workload::Run { stateful_set, .. } => {
-            let accepted = accepted(writer, &name, before.found(), stateful_set, acceptance).await;
-            match accepted {
-                Ok(()) => run(writer, &name, before.found(), stateful_set).await,
-                Err(refused) => refused.into(),
-            }
-        }
-        Workload::Hold { replicas } => scale(writer, &name, before.found(), *replicas).await,
+        workload if !prerequisites.allow(workload) => Ok(Written::without(Outcome::Skipped)),
+        workload => match saved::waiting(applied) {
+            Some(waiting) => Ok(Written::without(waiting)),
+            None => write(writer, applied, &name, workload, acceptance).await,
+        },
     };
-    let is_written = matches!(workload, Workload::Run { .. }) && written.outcome.is_done();
+    let written = written.unwrap_or_else(Written::from);
+    let is_written = matches!(workload, Workload::Run { .. })
+        && written.outcome.is_done()
+        && !matches!(written.outcome, Outcome::Recreating(_));
     let is_refused = matches!(written.outcome, Outcome::Failed(_));
-    applied.stateful_set = record(applied, name, written, before);
+    let before = applied.stateful_set.clone();
+    applied.stateful_set = record(applied, name.clone(), written, before);
     if is_refused && writer.server.spec.desired_replicas() == 0 {
-        stop(writer, applied).await;
+        stop(writer, applied, &name).await;
     }
     if is_written {
+        saved::forget(writer, applied).await;
         pod::replace_stuck(writer, applied).await;
     }
 }
 
-/// Asks about the pod before a rollout, if that was not done with the configuration.
-async fn accepted(
+async fn write(
     writer: &Writer<'_>,
+    applied: &Applied,
     name: &str,
-    live: Option<&Arc<StatefulSet>>,
-    desired: &StatefulSet,
+    workload: &Workload,
     acceptance: Acceptance,
-) -> Result<(), Error> {
-    let live = match (acceptance, live) {
-        (Acceptance::Refused(refused), _) => return Err(refused),
-        (Acceptance::Accepted, _) | (Acceptance::Unasked, None) => return Ok(()),
-        (Acceptance::Unasked, Some(live)) => Live::cached(live)?,
-    };
-    let desired = stamped(desired)?;
-    let is_written = writer.check(&live).is_ok()
-        && !writer.is_current(&live, &desired)
-        && writer.advised(name, &live, &desired).is_none();
-    if !is_written {
-        return Ok(());
-    }
-    match pod_check::check(writer, &live, &overlaid(&live.fields, &desired)).await {
-        Err(refused) if refused.is_invalid() => writer.ask_after_takeover(name, &desired, refused).await,
-        checked => checked,
+) -> Result<Written<StatefulSet>, Error> {
+    match (workload, acceptance) {
+        (Workload::Run { .. }, Acceptance::Refused(refused)) => Err(refused),
+        (Workload::Run { stateful_set, .. }, acceptance) => {
+            let is_accepted = matches!(acceptance, Acceptance::Accepted);
+            run(writer, applied, name, stateful_set, is_accepted).await
+        }
+        (Workload::Hold { replicas }, _) => scale(writer, applied, name, *replicas).await,
+        (Workload::Await, _) => Ok(Written::without(Outcome::Unchanged)),
     }
 }
 
 async fn run(
     writer: &Writer<'_>,
+    applied: &Applied,
     name: &str,
-    live: Option<&Arc<StatefulSet>>,
     desired: &StatefulSet,
-) -> Written<StatefulSet> {
-    let has_other_templates =
-        live.filter(|live| matches!(recreate::templates_differ(live, desired), Ok(true)));
-    let Some(live) = has_other_templates else {
-        return writer.child(name, desired).await;
-    };
-    match overridden_templates(writer, name, live, desired) {
-        Ok(Some(outcome)) => with_live_templates(writer, name, live, desired, outcome).await,
-        Ok(None) => replace(writer, name, desired).await.unwrap_or_else(Written::from),
-        Err(error) => error.into(),
+    is_accepted: bool,
+) -> Result<Written<StatefulSet>, Error> {
+    if let Some(saved) = saved::standing_in(applied)? {
+        return saved::create(writer, name, &saved, &stamped(desired)?).await;
     }
+    let Some(live) = applied.stateful_set.found() else {
+        return Ok(writer.child(name, desired).await);
+    };
+    if !recreate::templates_differ(live, desired)? {
+        return update(writer, name, live, desired, is_accepted).await;
+    }
+    if is_recreated_for(live, writer, desired) {
+        return with_live_templates(writer, name, live, desired, is_accepted).await;
+    }
+    let config_map = applied.config_map.found().ok_or(Error::Raced)?;
+    replace(writer, name, config_map, desired).await
 }
 
-/// The key under which the claim templates are remembered: they are compared apart from the rest.
-fn templates_key(writer: &Writer<'_>, name: &str) -> drift::Key {
-    ("claim templates", writer.namespace().to_owned(), name.to_owned())
+/// Brings a StatefulSet to its desired state, if the API server accepts the pod that this makes.
+///
+/// The pod is one without the fields that the apply takes over (`managed_fields.rs`).
+async fn update(
+    writer: &Writer<'_>,
+    name: &str,
+    cached: &Arc<StatefulSet>,
+    desired: &StatefulSet,
+    is_accepted: bool,
+) -> Result<Written<StatefulSet>, Error> {
+    let (cached, fields) = (Live::cached(cached)?, stamped(desired)?);
+    let is_written = writer.check(&cached).is_ok()
+        && !writer.is_current(&cached, &fields)
+        && writer.advised(name, &cached, &fields).is_none();
+    if is_accepted || !is_written {
+        return Ok(writer.child(name, desired).await);
+    }
+    let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
+    let merged = dry_run::after_apply(writer, &live, &fields, Reach::Copies);
+    match pod_check::check(writer, &live, &merged).await {
+        Err(refused) if refused.is_invalid() => {
+            if live.taken_over(writer.server, Reach::Everyone).is_none() {
+                return Err(refused);
+            }
+            let merged = dry_run::after_apply(writer, &live, &fields, Reach::Everyone);
+            pod_check::check(writer, &live, &merged).await?;
+        }
+        checked => checked?,
+    }
+    writer.update(name, live, &fields).await
+}
+
+/// Whether a StatefulSet was re-created for these claim templates already. If it does not have them, the API server changes them at
+/// each create, and to create it again does not help. An annotation shows it, so this holds after a restart of the operator.
+fn is_recreated_for(live: &StatefulSet, writer: &Writer<'_>, desired: &StatefulSet) -> bool {
+    let sizes = live.annotations().get(names::RECREATED_FOR_ANNOTATION);
+    sizes.is_some_and(|sizes| *sizes == volumes::template_sizes(writer.server, desired))
 }
 
 fn templates(stateful_set: &StatefulSet) -> Result<Value, Error> {
@@ -134,78 +171,53 @@ fn templates(stateful_set: &StatefulSet) -> Result<Value, Error> {
     Ok(json!({"spec": {"volumeClaimTemplates": templates}}))
 }
 
-/// The outcome for claim templates that the API server changes at each create: to create the StatefulSet again does not help.
-fn overridden_templates(
-    writer: &Writer<'_>,
-    name: &str,
-    live: &StatefulSet,
-    desired: &StatefulSet,
-) -> Result<Option<Outcome>, Error> {
-    let (live, desired) = (templates(live)?, templates(desired)?);
-    let differences = compare::differences(&live, &desired);
-    let key = templates_key(writer, name);
-    let advice = writer
-        .context
-        .drifts
-        .advice(&key, None, &desired.to_string(), &differences, Instant::now());
-    Ok((advice == Advice::Overridden).then(|| child::overridden(&differences)))
-}
-
 /// Applies everything but the claim templates.
 async fn with_live_templates(
     writer: &Writer<'_>,
     name: &str,
-    live: &StatefulSet,
+    live: &Arc<StatefulSet>,
     desired: &StatefulSet,
-    overridden: Outcome,
-) -> Written<StatefulSet> {
-    let mut desired = desired.clone();
-    if let (Some(desired), Some(live)) = (&mut desired.spec, &live.spec) {
-        desired
-            .volume_claim_templates
+    is_accepted: bool,
+) -> Result<Written<StatefulSet>, Error> {
+    let differences = compare::differences(&templates(live)?, &templates(desired)?);
+    let mut kept = desired.clone();
+    if let (Some(kept), Some(live)) = (&mut kept.spec, &live.spec) {
+        kept.volume_claim_templates
             .clone_from(&live.volume_claim_templates);
     }
-    let written = writer.child(name, &desired).await;
-    match written.outcome {
+    let written = update(writer, name, live, &kept, is_accepted).await?;
+    Ok(match written.outcome {
         Outcome::Unchanged => Written {
-            outcome: overridden,
+            outcome: child::overridden_at_create(&differences, name),
             ..written
         },
         _ => written,
-    }
-}
-
-/// Gives a StatefulSet other claim templates.
-pub(super) async fn replace(
-    writer: &Writer<'_>,
-    name: &str,
-    desired: &StatefulSet,
-) -> Result<Written<StatefulSet>, Error> {
-    let body = stamped(desired)?;
-    let object = writer.send(name, Write::Recreate { desired: &body }).await?;
-    if let Some(created) = &object {
-        let (live, desired) = (templates(created)?, templates(desired)?);
-        let write = drift::Write {
-            key: templates_key(writer, name),
-            uid: None,
-            asked: &desired.to_string(),
-            before: Vec::new(),
-            after: compare::differences(&live, &desired),
-        };
-        writer.context.drifts.wrote(write, Instant::now());
-    }
-    Ok(Written {
-        outcome: Outcome::Updated,
-        object,
     })
 }
 
+/// Begins to re-create a StatefulSet with other claim templates.
+pub(super) async fn replace(
+    writer: &Writer<'_>,
+    name: &str,
+    config_map: &ConfigMap,
+    desired: &StatefulSet,
+) -> Result<Written<StatefulSet>, Error> {
+    let desired = &stamped(desired)?;
+    let object = writer
+        .send::<StatefulSet>(name, Write::Recreate { config_map, desired })
+        .await?;
+    let outcome = match &object {
+        // A dry run.
+        Some(after) if after.metadata.deletion_timestamp.is_none() => Outcome::Updated,
+        deleted => saved::recreating(name, deleted.as_deref()),
+    };
+    Ok(Written { outcome, object })
+}
+
 /// Stops a server whose StatefulSet is refused: a refusal must not keep its pod running.
-async fn stop(writer: &Writer<'_>, applied: &mut Applied) {
-    let name = names::stateful_set(&writer.server.name_any());
-    let live = applied.stateful_set.found().cloned();
-    let stopped = scale(writer, &name, live.as_ref(), 0).await;
-    if let Some(stopped) = stopped.object {
+async fn stop(writer: &Writer<'_>, applied: &mut Applied, name: &str) {
+    let stopped = scale(writer, applied, name, 0).await;
+    if let Some(stopped) = stopped.ok().and_then(|stopped| stopped.object) {
         applied.stateful_set = Read::Found(stopped);
     }
 }
@@ -213,23 +225,17 @@ async fn stop(writer: &Writer<'_>, applied: &mut Applied) {
 /// Sets the number of replicas and nothing else: the pod template must stay.
 async fn scale(
     writer: &Writer<'_>,
+    applied: &Applied,
     name: &str,
-    live: Option<&Arc<StatefulSet>>,
-    replicas: i32,
-) -> Written<StatefulSet> {
-    let Some(live) = live else {
-        return Written::without(Outcome::Unchanged);
-    };
-    let scaled = try_scale(writer, name, live, replicas).await;
-    scaled.unwrap_or_else(Written::from)
-}
-
-async fn try_scale(
-    writer: &Writer<'_>,
-    name: &str,
-    live: &Arc<StatefulSet>,
     replicas: i32,
 ) -> Result<Written<StatefulSet>, Error> {
+    if let Some(mut saved) = saved::standing_in(applied)? {
+        saved.fields["spec"]["replicas"] = json!(replicas);
+        return saved::create(writer, name, &saved, &saved.fields).await;
+    }
+    let Some(live) = applied.stateful_set.found() else {
+        return Ok(Written::without(Outcome::Unchanged));
+    };
     let live = Live::cached(live)?;
     writer.check(&live)?;
     if live.object.spec.as_ref().and_then(|spec| spec.replicas) == Some(replicas) {

@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Api, ResourceExt};
@@ -53,8 +53,22 @@ pub(super) enum Write<'a, K> {
     },
     /// Asks whether the API server accepts a pod in the place of another one.
     AskForPod { pod: &'a Value, old: &'a Pod },
-    /// Deletes a StatefulSet without its pod, and creates it with other claim templates.
-    Recreate { desired: &'a Value },
+    /// Saves a StatefulSet that needs other claim templates, and deletes it without its pod.
+    Recreate {
+        config_map: &'a ConfigMap,
+        desired: &'a Value,
+    },
+    /// Creates a StatefulSet from the one that was saved.
+    CreateSaved {
+        saved: &'a Live<StatefulSet>,
+        manifest: &'a Value,
+    },
+    /// Removes a saved StatefulSet, now that `live` exists.
+    ForgetSaved {
+        config_map: &'a ConfigMap,
+        saved: &'a Value,
+        live: &'a StatefulSet,
+    },
 }
 
 /// How a dry run shows a patch.

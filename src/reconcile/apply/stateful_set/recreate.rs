@@ -1,30 +1,26 @@
 //! Other claim templates for a StatefulSet.
 //!
-//! Claim templates are immutable. So the StatefulSet is deleted without its pod (orphaning), and created again with the new
-//! templates and otherwise as it was. The new StatefulSet adopts the pod, which keeps running.
-
-use std::time::Duration;
+//! Claim templates are immutable. So the StatefulSet is saved (`saved.rs`), deleted without its pod (orphaning), and created again
+//! with the new templates and otherwise as it was. The new StatefulSet adopts the pod, which keeps running. The delete takes a
+//! moment, and longer if the StatefulSet has a finalizer. The reconcile does not wait for it: the watch reports the end of the
+//! StatefulSet, and the next reconcile creates the new one.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
-use kube::{Api, ResourceExt};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, DynamicObject, PropagationPolicy};
 use serde_json::{Map, Value, json};
 
+use super::super::compare;
 use super::super::error::Error;
 use super::super::live::Live;
 use super::super::managed_fields::Reach;
 use super::super::writer::Writer;
-use super::super::{Outcome, compare};
+use super::{pod_check, saved};
 use crate::api::names::{self, FIELD_MANAGER};
-use crate::cluster::client::params::{delete_unchanged, patch_params, post};
+use crate::cluster::client::params::delete_unchanged;
 
-/// How long a reconcile waits until the garbage collector has orphaned the pod. It takes a moment; if it takes longer, the end
-/// of the StatefulSet triggers the next reconcile, which creates the new one.
-const ORPHANED_WITHIN: Duration = Duration::from_secs(10);
 /// How often a StatefulSet is read again that changes before it can be deleted.
 const ATTEMPTS: u8 = 5;
-/// Pause between two reads of it.
-const READ_AGAIN: Duration = Duration::from_millis(50);
 
 /// Whether a StatefulSet has other claim templates than it should.
 pub(in super::super) fn templates_differ(
@@ -38,25 +34,14 @@ pub(in super::super) fn templates_differ(
     Ok(!compare::holds(&templates(live)?, &templates(desired)?))
 }
 
-/// Deletes a StatefulSet without its pod, and creates it with the desired claim templates.
+/// Saves a StatefulSet, and deletes it without its pod. Returns it as it is being deleted. It may change between the two, and that
+/// change would be lost; then it is read and saved again.
 pub(in super::super) async fn recreate(
     writer: &Writer<'_>,
     name: &str,
+    config_map: &ConfigMap,
     desired: &Value,
-) -> Result<DynamicObject, Error> {
-    let api = writer.api::<StatefulSet>();
-    let merged = orphan_merged(writer, name, desired).await?;
-    if !is_gone(&api, name).await? {
-        return Err(Error::Stopped(Outcome::Terminating));
-    }
-    let made = api.create(&post(), &like(&merged, desired)?).await;
-    let made = made.map_err(Error::call("create"))?;
-    keep_field_owners(&api, &made, &merged).await
-}
-
-/// Deletes the StatefulSet without its pod. Returns what it would have become by an apply. It may change between the two, and
-/// that change would be lost; then it is read again.
-async fn orphan_merged(writer: &Writer<'_>, name: &str, desired: &Value) -> Result<Value, Error> {
+) -> Result<Option<DynamicObject>, Error> {
     let mut reach = Reach::Copies;
     for _ in 0..ATTEMPTS {
         let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
@@ -69,8 +54,16 @@ async fn orphan_merged(writer: &Writer<'_>, name: &str, desired: &Value) -> Resu
             }
             merged => merged?,
         };
-        if orphan(&writer.api::<StatefulSet>(), name, &merged).await? {
-            return Ok(merged);
+        pod_check::check(writer, &live, &merged).await?;
+        saved::save(writer, config_map, &merged).await?;
+        match writer
+            .api::<StatefulSet>()
+            .delete(name, &orphaning(&merged)?)
+            .await
+        {
+            Ok(deleted) => return Ok(deleted.left()),
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(Error::call("delete")(error)),
         }
     }
     Err(Error::Raced)
@@ -86,7 +79,7 @@ pub(in super::super) async fn merged(
 ) -> Result<Value, Error> {
     let body = with_live_templates(live, desired);
     let merged = writer.try_apply::<StatefulSet>(name, &body.desired).await?;
-    Ok(body.with_mounts(merged))
+    Ok(body.complete(merged))
 }
 
 /// A desired StatefulSet that a dry run can apply.
@@ -96,6 +89,8 @@ pub(in super::super) struct Body {
     /// out of the dry run. An empty volume in its place would be asked about too, and a policy may refuse that. Each comes
     /// with the path before it: another order would be another pod template.
     mounts: Vec<(Value, Value)>,
+    /// The desired claim templates.
+    templates: Value,
 }
 
 /// The desired StatefulSet with the claim templates of the live one.
@@ -104,7 +99,7 @@ pub(in super::super) fn with_live_templates(live: &Live<StatefulSet>, desired: &
     let added = added(templates, &desired["spec"]["volumeClaimTemplates"]);
     let mut body = desired.clone();
     body["metadata"]["uid"] = json!(live.meta().uid);
-    body["spec"]["volumeClaimTemplates"] = templates.clone();
+    let wanted = std::mem::replace(&mut body["spec"]["volumeClaimTemplates"], templates.clone());
     let mut mounts = Vec::new();
     if let Some(mounted) = mounts_mut(&mut body) {
         let is_added = |mount: &Value| added.iter().any(|name| mount["name"] == name.as_str());
@@ -120,12 +115,15 @@ pub(in super::super) fn with_live_templates(live: &Live<StatefulSet>, desired: &
     Body {
         desired: body,
         mounts,
+        templates: wanted,
     }
 }
 
 impl Body {
-    /// The answer of the dry run, with the mounts that were left out, as our fields.
-    pub(in super::super) fn with_mounts(&self, mut merged: Value) -> Value {
+    /// The answer of the dry run, with the desired claim templates, and with the mounts that were left out, as our fields.
+    pub(in super::super) fn complete(&self, mut merged: Value) -> Value {
+        merged["spec"]["volumeClaimTemplates"] =
+            templates(&merged["spec"]["volumeClaimTemplates"], &self.templates);
         if self.mounts.is_empty() {
             return merged;
         }
@@ -188,91 +186,21 @@ fn added(live: &Value, desired: &Value) -> Vec<String> {
 }
 
 /// The desired claim templates. One that is live already is returned as the API server has it, with its defaults.
-pub(in super::super) fn templates(live: &Value, desired: &Value) -> Value {
-    let of = |set: &Value| {
-        let templates = set["spec"]["volumeClaimTemplates"].as_array();
-        templates.cloned().unwrap_or_default()
+pub(super) fn templates(live: &Value, desired: &Value) -> Value {
+    let live = live.as_array().map(Vec::as_slice).unwrap_or_default();
+    let kept = |wanted: &Value| {
+        let mut held = live.iter().filter(|template| compare::holds(template, wanted));
+        held.next().unwrap_or(wanted).clone()
     };
-    let live = of(live);
-    let kept = |wanted: Value| {
-        let mut held = live.iter().filter(|template| compare::holds(template, &wanted));
-        held.next().cloned().unwrap_or(wanted)
-    };
-    of(desired).into_iter().map(kept).collect()
+    let desired = desired.as_array().into_iter().flatten();
+    desired.map(kept).collect()
 }
 
-/// Deletes it without its pod, if it is as it was when it was merged. Whether it was.
-async fn orphan(api: &Api<DynamicObject>, name: &str, merged: &Value) -> Result<bool, Error> {
+/// Deletes the StatefulSet without its pod, if it is as it was when it was merged.
+fn orphaning(merged: &Value) -> Result<DeleteParams, Error> {
     let metadata = serde_json::from_value(merged["metadata"].clone())?;
-    let params = DeleteParams {
+    Ok(DeleteParams {
         propagation_policy: Some(PropagationPolicy::Orphan),
         ..delete_unchanged(&metadata)
-    };
-    match api.delete(name, &params).await {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-        Err(error) => Err(Error::call("delete")(error)),
-    }
-}
-
-async fn is_gone(api: &Api<DynamicObject>, name: &str) -> Result<bool, Error> {
-    let gone = async {
-        loop {
-            let live = api.get_metadata_opt(name).await.map_err(Error::call("read"))?;
-            if live.is_none() {
-                return Ok(());
-            }
-            tokio::time::sleep(READ_AGAIN).await;
-        }
-    };
-    match tokio::time::timeout(ORPHANED_WITHIN, gone).await {
-        Ok(result) => result.map(|()| true),
-        Err(_) => Ok(false),
-    }
-}
-
-/// Metadata that a StatefulSet keeps when it is created again.
-const KEPT_METADATA: [&str; 5] = ["name", "namespace", "labels", "annotations", "ownerReferences"];
-
-/// A new StatefulSet like the merged one, with the desired templates.
-fn like(merged: &Value, desired: &Value) -> Result<DynamicObject, Error> {
-    let mut set = merged.clone();
-    if let Some(fields) = set.as_object_mut() {
-        fields.remove("status");
-    }
-    if let Some(metadata) = set["metadata"].as_object_mut() {
-        metadata.retain(|key, _| KEPT_METADATA.contains(&key.as_str()));
-    }
-    set["metadata"]["managedFields"] = owners_of_spec(merged);
-    set["spec"]["volumeClaimTemplates"] = desired["spec"]["volumeClaimTemplates"].clone();
-    Ok(serde_json::from_value(set)?)
-}
-
-/// The create made us the owner of every field. What others had set becomes theirs again.
-async fn keep_field_owners(
-    api: &Api<DynamicObject>,
-    made: &DynamicObject,
-    merged: &Value,
-) -> Result<DynamicObject, Error> {
-    let body = json!({"metadata": {
-        "uid": made.metadata.uid,
-        "managedFields": owners_of_spec(merged),
-    }});
-    let patched = api
-        .patch(&made.name_any(), &patch_params(), &Patch::Merge(&body))
-        .await;
-    patched.map_err(Error::call("apply"))
-}
-
-/// Who owns which field, without the status. Sent with the create as well: if the operator is killed before the patch, not
-/// every field must become ours, or our next apply would remove what others had set.
-fn owners_of_spec(merged: &Value) -> Value {
-    let entries = merged["metadata"]["managedFields"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    entries
-        .filter(|entry| entry["subresource"].is_null())
-        .cloned()
-        .collect()
+    })
 }

@@ -214,7 +214,8 @@ async fn the_stateful_set_of_a_server_that_is_gone_is_not_deleted_to_be_recreate
     let another = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"uid": "another"}});
     let (context, calls) = context(another);
     let writer = Writer::new(&context, &server);
-    let written = stateful_set::replace(&writer, "files", &StatefulSet::default()).await;
+    let written =
+        stateful_set::replace(&writer, "files", &ConfigMap::default(), &StatefulSet::default()).await;
     let outcome = written.map_or_else(Outcome::from, |written| written.outcome);
     assert_eq!(outcome, Outcome::ServerGone);
     let calls = calls.lock().unwrap();
