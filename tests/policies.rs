@@ -2,13 +2,14 @@
 
 mod pods;
 mod recreation;
+mod takeover;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
@@ -250,75 +251,6 @@ async fn a_field_that_another_program_sets_again_and_again_is_corrected_with_gro
     let set: StatefulSet = world.get("files").await;
     let pod = set.spec.and_then(|spec| spec.template.spec).expect("a pod");
     assert_ne!(pod.termination_grace_period_seconds, Some(7));
-}
-
-#[tokio::test]
-async fn a_stateful_set_whose_claim_templates_a_policy_changes_is_recreated_once() {
-    let world = World::new("templates").await;
-    world.create(&fixtures::minimal("files")).await;
-    world.ready("files").await;
-    mutate_templates(&world).await;
-    let grown = json!({"spec": {"storage": {"metadataSize": "2Gi"}}});
-    world.merge::<DittoServer>("files", grown).await;
-    let server = world
-        .server_until("files", "told", |server| {
-            progressing(server, "False", "FieldOverridden")
-        })
-        .await;
-    let message = wait::condition(&server, "Progressing")
-        .map(|told| told.message.clone())
-        .unwrap_or_default();
-    assert!(message.contains("volumeClaimTemplates"), "{message}");
-    annotate(&world).await;
-    let deletes = world.audit().writes();
-    let deletes = deletes
-        .iter()
-        .filter(|call| call.verb == "delete" && call.resource == "statefulsets")
-        .count();
-    assert_eq!(deletes, 1);
-    let claim: PersistentVolumeClaim = world.get("metadata-files-0").await;
-    let asked = claim
-        .spec
-        .and_then(|spec| spec.resources)
-        .and_then(|resources| resources.requests)
-        .expect("a size");
-    assert_eq!(asked["storage"].0, "2Gi", "the claim itself is expanded");
-}
-
-async fn mutate_templates(world: &World) {
-    let expression = r#"[JSONPatch{op: "replace", path: "/spec/volumeClaimTemplates/0/spec/resources/requests/storage", value: "1Gi"}]"#;
-    let spec = json!({
-        "matchConstraints": constraints(world, "apps", "statefulsets", &["CREATE"]),
-        "failurePolicy": "Fail",
-        "reinvocationPolicy": "Never",
-        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
-    });
-    bind(world, "MutatingAdmissionPolicy", spec).await;
-    let probe = |name: &str| {
-        let mut set: Value = json!({"metadata": {"name": name}, "spec": {"serviceName": "x", "selector": {"matchLabels": {"a": "b"}},
-            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}}}});
-        set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "m"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "3Gi"}}}}]);
-        serde_json::from_value::<StatefulSet>(set).expect("a StatefulSet")
-    };
-    let params = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
-    let deadline = Instant::now() + wait::LONGEST;
-    loop {
-        let set = world
-            .api::<StatefulSet>()
-            .create(&params, &probe("probe"))
-            .await
-            .expect("a dry run");
-        let set = serde_json::to_value(set).expect("JSON");
-        if set.pointer("/spec/volumeClaimTemplates/0/spec/resources/requests/storage") == Some(&json!("1Gi"))
-        {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the policy comes into force");
-        tokio::time::sleep(POLL).await;
-    }
 }
 
 #[tokio::test]

@@ -163,6 +163,7 @@ pub(super) fn after_apply<K: Child>(
     let entries = entries.unwrap_or_default();
     let mut after = overlay::overlaid(&live.fields, desired, &entries);
     prune::prune(&mut after, &entries, desired, FIELD_MANAGER);
+    after["metadata"]["managedFields"] = json!(entries);
     after
 }
 
@@ -173,6 +174,17 @@ async fn replace<K: Child>(
     live: &Live<K>,
     after: Value,
 ) -> Result<Value, Error> {
+    let params = PatchParams {
+        dry_run: true,
+        ..patch_params()
+    };
+    let body = Patch::Merge(replacement(live, after));
+    let patched = writer.api::<K>().patch(name, &params, &body).await;
+    Ok(serde_json::to_value(patched.map_err(Error::call("apply"))?)?)
+}
+
+/// The merge patch that makes an object what it is `after`. Its field owners stay.
+pub(super) fn replacement<K: Child>(live: &Live<K>, after: Value) -> Value {
     let mut body = merge_patch::between(&live.fields, &after);
     body["metadata"] = merge_patch::between(&live.fields["metadata"], &after["metadata"]);
     if let Some(metadata) = body["metadata"].as_object_mut() {
@@ -180,12 +192,7 @@ async fn replace<K: Child>(
     }
     body["metadata"]["uid"] = json!(live.meta().uid);
     body["metadata"]["resourceVersion"] = json!(live.meta().resource_version);
-    let params = PatchParams {
-        dry_run: true,
-        ..patch_params()
-    };
-    let patched = writer.api::<K>().patch(name, &params, &Patch::Merge(&body)).await;
-    Ok(serde_json::to_value(patched.map_err(Error::call("apply"))?)?)
+    body
 }
 
 /// Claim templates are immutable: a StatefulSet with others is created again, and its pod keeps running.

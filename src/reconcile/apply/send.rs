@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::api::{DynamicObject, Patch};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::child::asked;
 use super::error::Error;
 use super::live::{Child, Live};
 use super::managed_fields::Reach;
 use super::stateful_set::{pod_check, recreate, saved};
 use super::writer::{Mode, Write, Writer};
 use super::{Outcome, dry_run};
+use crate::api::names::APPLIED_HASH_ANNOTATION;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{patch_params, post};
 use crate::domain::ownership::{Owner, owner};
@@ -110,7 +112,12 @@ impl Writer<'_> {
             // It may have lost its owner because the server is deleted with `--cascade=orphan`.
             self.confirm_server().await?;
         }
-        self.take_over_fields(name, live, Reach::Copies).await?;
+        match self.take_over_fields(name, live, Reach::Copies).await {
+            Err(refused) if refused.is_refusal() => {
+                return self.apply_without_takeover(name, live, desired).await;
+            }
+            taken_over => taken_over?,
+        }
         let refused = match self.send_apply(name, live, desired).await {
             Err(error) if error.is_invalid() => error,
             sent => return sent,
@@ -121,11 +128,29 @@ impl Writer<'_> {
         self.send_apply(name, &live, desired).await
     }
 
+    /// Applies where a policy refuses the object as it is, and so also a write that only takes over fields: the fields themselves are
+    /// written first. This write has the hash of the former apply: if the operator is killed now, the rest is done later.
+    async fn apply_without_takeover<K: Child>(
+        &self,
+        name: &str,
+        live: &Live<K>,
+        desired: &Value,
+    ) -> Result<DynamicObject, Error> {
+        let mut after = dry_run::after_apply(self, live, desired, Reach::Copies);
+        after["metadata"]["annotations"][APPLIED_HASH_ANNOTATION] = json!(asked(&live.fields));
+        let body = Patch::Merge(dry_run::replacement(live, after));
+        let written = self.api::<K>().patch(name, &patch_params(), &body).await;
+        let written = serde_json::to_value(written.map_err(Error::call("apply"))?)?;
+        let live = Live::<K>::parse(written)?;
+        self.take_over_fields(name, &live, Reach::Copies).await?;
+        self.send_apply(name, &live, desired).await
+    }
+
     /// The object after an apply that first takes over fields of other managers, by a dry run.
     ///
     /// # Errors
     /// With `refused`, the answer to what was asked before, if there is nothing to take over, or if that does not help.
-    async fn after_takeover<K: Child>(
+    pub(super) async fn after_takeover<K: Child>(
         &self,
         name: &str,
         live: &Live<K>,

@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
-use kube::api::PostParams;
+use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
 
 use super::super::error::Error;
@@ -94,14 +94,25 @@ pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: &Pod) -
         dry_run: true,
         ..post()
     };
-    let Err(error) = writer.api::<Pod>().create(&params, &pod).await else {
+    let asked = writer.api::<Pod>().create(&params, &pod).await;
+    judge(asked, "a dry run of its pod", |resource| freed(old, resource))
+}
+
+/// Judges the answer to a dry-run create of an object that replaces one of the same name. `freed` is how much of a resource of a quota
+/// the old one uses.
+pub(super) fn judge(
+    asked: kube::Result<DynamicObject>,
+    verb: &'static str,
+    freed: impl Fn(&str) -> i128,
+) -> Result<(), Error> {
+    let Err(error) = asked else {
         return Ok(());
     };
     let kube::Error::Api(status) = &error else {
-        return Err(Error::call("a dry run of its pod")(error));
+        return Err(Error::call(verb)(error));
     };
-    // Admission comes first, so the name of the old pod is the last thing that is checked.
-    if status.reason == "AlreadyExists" || fits_without(&status.message, old) {
+    // Admission comes first, so the name of the old object is the last thing that is checked.
+    if status.reason == "AlreadyExists" || fits_without(&status.message, freed) {
         return Ok(());
     }
     let cannot_be_asked = matches!(errors::class(&error), FailureClass::Call) && status.code == 403
@@ -109,16 +120,16 @@ pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: &Pod) -
     if cannot_be_asked {
         tracing::warn!(
             error = %errors::explain(&error),
-            "cannot check whether the API server would accept the new pod; the rollout starts unchecked"
+            "{verb} is not possible; the rollout starts unchecked"
         );
         return Ok(());
     }
-    Err(Error::call("a dry run of its pod")(error))
+    Err(Error::call(verb)(error))
 }
 
-/// Whether a quota that is exceeded has room once the old pod is gone. A message that is not understood counts as room: the check
+/// Whether a quota that is exceeded has room once the old object is gone. A message that is not understood counts as room: the check
 /// must not block a rollout that works.
-fn fits_without(message: &str, old: &Pod) -> bool {
+fn fits_without(message: &str, freed: impl Fn(&str) -> i128) -> bool {
     let Some((_, exceeded)) = message.split_once("exceeded quota: ") else {
         return false;
     };
@@ -140,13 +151,15 @@ fn fits_without(message: &str, old: &Pod) -> bool {
         let (Some(used), Some(limited)) = (used.get(resource), limited.get(resource)) else {
             return true;
         };
-        used + amount - freed(old, resource) <= *limited
+        used + amount - freed(resource) <= *limited
     })
 }
 
+/// One object, as a quota counts it.
+pub(super) const ONE: i128 = 1_000_000_000;
+
 /// How much of a resource of a quota a pod uses.
 fn freed(pod: &Pod, resource: &str) -> i128 {
-    const ONE: i128 = 1_000_000_000;
     if matches!(resource, "pods" | "count/pods") {
         return ONE;
     }
@@ -205,11 +218,15 @@ mod tests {
             ("in words that nobody knows", true),
         ];
         for (text, fits) in table {
-            assert_eq!(fits_without(&exceeded(text), &pod()), fits, "{text}");
+            assert_eq!(
+                fits_without(&exceeded(text), |resource| freed(&pod(), resource)),
+                fits,
+                "{text}"
+            );
         }
         assert!(!fits_without(
             "maximum cpu usage per Container is 500m, but limit is 1",
-            &pod()
+            |resource| freed(&pod(), resource)
         ));
     }
 }

@@ -10,11 +10,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, DynamicObject, PropagationPolicy};
 use serde_json::{Map, Value, json};
 
-use super::super::compare;
+use super::super::child::asked;
 use super::super::error::Error;
 use super::super::live::Live;
 use super::super::managed_fields::Reach;
 use super::super::writer::Writer;
+use super::super::{compare, dry_run};
 use super::{pod_check, saved};
 use crate::api::names::{self, FIELD_MANAGER};
 use crate::cluster::client::params::delete_unchanged;
@@ -36,6 +37,8 @@ pub(in super::super) fn templates_differ(
 
 /// Saves a StatefulSet, and deletes it without its pod. Returns it as it is being deleted. It may change between the two, and that
 /// change would be lost; then it is read and saved again.
+///
+/// Before that, the API server is asked about the object that will be created, and about its pod.
 pub(in super::super) async fn recreate(
     writer: &Writer<'_>,
     name: &str,
@@ -46,16 +49,20 @@ pub(in super::super) async fn recreate(
     for _ in 0..ATTEMPTS {
         let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
         writer.check(&live)?;
-        writer.take_over_fields(name, &live, reach).await?;
-        let merged = match merged(writer, name, &live, desired).await {
-            Err(error) if error.is_invalid() && reach == Reach::Copies => {
-                reach = Reach::Everyone;
-                continue;
+        let merged = match merged_live(writer, name, &live, desired, reach).await {
+            Err(refused) if refused.is_refusal() => {
+                if reach == Reach::Copies && helps_to_take_over(writer, name, &live, desired, refused).await {
+                    reach = Reach::Everyone;
+                    continue;
+                }
+                merged_here(writer, &live, desired, reach)
             }
             merged => merged?,
         };
-        pod_check::check(writer, &live, &merged).await?;
-        saved::save(writer, config_map, &merged).await?;
+        let successor = saved::successor(&merged);
+        saved::ask(writer, &successor).await?;
+        pod_check::check(writer, &live, &successor).await?;
+        saved::save(writer, config_map, &successor).await?;
         match writer
             .api::<StatefulSet>()
             .delete(name, &orphaning(&merged)?)
@@ -67,6 +74,44 @@ pub(in super::super) async fn recreate(
         }
     }
     Err(Error::Raced)
+}
+
+async fn merged_live(
+    writer: &Writer<'_>,
+    name: &str,
+    live: &Live<StatefulSet>,
+    desired: &Value,
+    reach: Reach,
+) -> Result<Value, Error> {
+    writer.take_over_fields(name, live, reach).await?;
+    merged(writer, name, live, desired).await
+}
+
+async fn helps_to_take_over(
+    writer: &Writer<'_>,
+    name: &str,
+    live: &Live<StatefulSet>,
+    desired: &Value,
+    refused: Error,
+) -> bool {
+    let body = with_live_templates(live, desired);
+    let after = writer.after_takeover(name, live, &body.desired, refused).await;
+    after.is_ok()
+}
+
+/// As [`merged`], without the API server: what it was asked about has the old claim templates, and a policy may refuse just that. With
+/// the hash of the former spec, so that the first apply to the new StatefulSet makes the new fields ours.
+pub(super) fn merged_here(
+    writer: &Writer<'_>,
+    live: &Live<StatefulSet>,
+    desired: &Value,
+    reach: Reach,
+) -> Value {
+    let mut merged = dry_run::after_apply(writer, live, desired, reach);
+    let templates = |set: &Value| set["spec"]["volumeClaimTemplates"].clone();
+    merged["spec"]["volumeClaimTemplates"] = self::templates(&templates(&live.fields), &templates(desired));
+    merged["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION] = json!(asked(&live.fields));
+    merged
 }
 
 /// What the live StatefulSet would be after an apply that leaves its claim templates. Fields that others set stay (a restart by

@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::super::child::asked;
@@ -78,8 +78,8 @@ pub(super) fn recreating(name: &str, deleted: Option<&StatefulSet>) -> Outcome {
     ))
 }
 
-/// Saves a StatefulSet that is about to be deleted.
-pub(super) async fn save(writer: &Writer<'_>, config_map: &ConfigMap, merged: &Value) -> Result<(), Error> {
+/// The StatefulSet that will be created in the place of the live one, with the UID of that.
+pub(super) fn successor(merged: &Value) -> Value {
     let mut set = merged.clone();
     if let Some(fields) = set.as_object_mut() {
         fields.remove("status");
@@ -88,7 +88,34 @@ pub(super) async fn save(writer: &Writer<'_>, config_map: &ConfigMap, merged: &V
         metadata.retain(|key, _| KEPT_METADATA.contains(&key.as_str()));
     }
     set["metadata"]["managedFields"] = owners_of_spec(merged);
-    let annotated = annotate(writer, config_map, json!(set.to_string())).await?;
+    set
+}
+
+/// Asks whether the API server would accept the create, while the live StatefulSet still exists.
+pub(super) async fn ask(writer: &Writer<'_>, successor: &Value) -> Result<(), Error> {
+    let mut manifest: DynamicObject = serde_json::from_value(successor.clone())?;
+    manifest.metadata.uid = None;
+    let params = PostParams {
+        dry_run: true,
+        ..post()
+    };
+    let asked = writer.api::<StatefulSet>().create(&params, &manifest).await;
+    pod_check::judge(asked, "a dry run of its re-creation", |resource| {
+        if resource.starts_with("count/statefulsets") {
+            pod_check::ONE
+        } else {
+            0
+        }
+    })
+}
+
+/// Saves a StatefulSet that is about to be deleted.
+pub(super) async fn save(
+    writer: &Writer<'_>,
+    config_map: &ConfigMap,
+    successor: &Value,
+) -> Result<(), Error> {
+    let annotated = annotate(writer, config_map, json!(successor.to_string())).await?;
     let annotated = Live::<ConfigMap>::parse(serde_json::to_value(annotated)?)?;
     ConfigMap::clone(&annotated.object).remember(writer.context);
     Ok(())
@@ -168,11 +195,7 @@ fn manifest(
 ) -> Result<Value, Error> {
     let mut manifest = saved.fields.clone();
     if asked(&saved.fields) != asked(desired) {
-        manifest = dry_run::after_apply(writer, saved, desired, reach);
-        let templates = |set: &Value| set["spec"]["volumeClaimTemplates"].clone();
-        manifest["spec"]["volumeClaimTemplates"] =
-            recreate::templates(&templates(&saved.fields), &templates(desired));
-        manifest["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION] = json!(asked(&saved.fields));
+        manifest = recreate::merged_here(writer, saved, desired, reach);
     }
     let sizes = volumes::template_sizes(writer.server, &serde_json::from_value(manifest.clone())?);
     manifest["metadata"]["annotations"][names::RECREATED_FOR_ANNOTATION] = json!(sizes);
