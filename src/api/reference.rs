@@ -46,7 +46,7 @@ const FOR_USERS: [[&str; 4]; 5] = [
     ],
 ];
 /// Annotations of the operator, or of the Go operator.
-const FOR_THE_OPERATOR: [[&str; 4]; 7] = [
+const FOR_THE_OPERATOR: [[&str; 4]; 9] = [
     [
         "pod template",
         names::CONFIG_HASH_ANNOTATION,
@@ -58,6 +58,18 @@ const FOR_THE_OPERATOR: [[&str; 4]; 7] = [
         names::APPLIED_HASH_ANNOTATION,
         "hash",
         "Hash of what was last applied. It shows when a field was removed from the spec.",
+    ],
+    [
+        "ConfigMap",
+        names::RECREATE_ANNOTATION,
+        "StatefulSet as JSON",
+        "The StatefulSet that is created next, while it is re-created for other claim templates.",
+    ],
+    [
+        "StatefulSet",
+        names::RECREATED_FOR_ANNOTATION,
+        "sizes",
+        "The sizes of the volumes for which the StatefulSet was re-created. It is not re-created again for the same sizes. To have it tried again, remove the annotation.",
     ],
     [
         "generated Secret",

@@ -161,6 +161,7 @@ pub(crate) fn stateful_set(server: &DittoServer, status: &serde_json::Value) -> 
         "status": status,
     });
     value["metadata"]["generation"] = json!(2);
+    value["metadata"]["resourceVersion"] = json!("7");
     serde_json::from_value(value).expect("a StatefulSet")
 }
 

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_sizes_are_those_of_the_volumes_in_the_spec() {
-        let server = testing::server("storage: {contentSize: 5Gi}");
+        let server = testing::server("storage: {metadataSize: 2Gi, contentSize: 5Gi}");
         let template = |name: &str, size: &str| json!({"metadata": {"name": name}, "spec": {"resources": {"requests": {"storage": size}}}});
         let templates = [
             template("audit", "1Gi"),

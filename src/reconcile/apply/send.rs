@@ -194,7 +194,13 @@ impl Writer<'_> {
         };
         let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
         let body = recreate::with_live_templates(&live, desired);
-        let after = self.after_takeover(name, &live, &body.desired, refused).await?;
-        pod_check::check(self, &live, &body.complete(after)).await
+        match self.after_takeover(name, &live, &body.desired, refused).await {
+            Ok(after) => pod_check::check(self, &live, &body.complete(after)).await,
+            // The answer is about the old claim templates. A policy may refuse just that.
+            Err(refused) if body.has_other_templates() => {
+                recreate::ask(self, name, &live, desired, refused).await
+            }
+            Err(refused) => Err(refused),
+        }
     }
 }

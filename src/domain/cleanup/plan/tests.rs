@@ -164,6 +164,16 @@ fn the_finalizer_is_needed_while_a_pod_has_lost_its_stateful_set() {
     let mut adopting = testing::running("");
     adopting.pods = Read::Found(vec![Arc::new(pod(lost))]);
     assert!(!needs_finalizer(&adopting), "its StatefulSet is back");
+    let Read::Found(live) = &adopting.stateful_set else {
+        panic!("a StatefulSet");
+    };
+    let (mut saved, mut deleted) = (live.as_ref().clone(), live.as_ref().clone());
+    saved.metadata.resource_version = None;
+    deleted.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    for away in [saved, deleted] {
+        adopting.stateful_set = Read::Found(Arc::new(away));
+        assert!(needs_finalizer(&adopting), "it is being re-created");
+    }
     observed.pods = Read::Unreadable("timed out".into());
     assert!(!needs_finalizer(&observed), "as it is");
 }

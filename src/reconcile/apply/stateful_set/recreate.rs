@@ -7,7 +7,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, DynamicObject, PropagationPolicy};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PropagationPolicy};
 use serde_json::{Map, Value, json};
 
 use super::super::child::asked;
@@ -18,7 +18,7 @@ use super::super::writer::Writer;
 use super::super::{compare, dry_run};
 use super::{pod_check, saved};
 use crate::api::names::{self, FIELD_MANAGER};
-use crate::cluster::client::params::delete_unchanged;
+use crate::cluster::client::params::{delete_unchanged, patch_params};
 
 /// How often a StatefulSet is read again that changes before it can be deleted.
 const ATTEMPTS: u8 = 5;
@@ -50,12 +50,15 @@ pub(in super::super) async fn recreate(
         let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
         writer.check(&live)?;
         let merged = match merged_live(writer, name, &live, desired, reach).await {
-            Err(refused) if refused.is_refusal() => {
-                if reach == Reach::Copies && helps_to_take_over(writer, name, &live, desired, refused).await {
-                    reach = Reach::Everyone;
-                    continue;
+            Err(refused) if refused.is_refusal() && reach == Reach::Copies => {
+                let body = with_live_templates(&live, desired);
+                match writer.after_takeover(name, &live, &body.desired, refused).await {
+                    Err(refused) => merged_unless_denied(writer, name, &live, desired, refused).await?,
+                    Ok(_) => {
+                        reach = Reach::Everyone;
+                        continue;
+                    }
                 }
-                merged_here(writer, &live, desired, reach)
             }
             merged => merged?,
         };
@@ -87,16 +90,38 @@ async fn merged_live(
     merged(writer, name, live, desired).await
 }
 
-async fn helps_to_take_over(
+/// Asks whether the API server would accept the create of a StatefulSet with the desired claim templates, and its pod. `refused` is
+/// the answer about the live StatefulSet.
+pub(in super::super) async fn ask(
     writer: &Writer<'_>,
     name: &str,
     live: &Live<StatefulSet>,
     desired: &Value,
     refused: Error,
-) -> bool {
-    let body = with_live_templates(live, desired);
-    let after = writer.after_takeover(name, live, &body.desired, refused).await;
-    after.is_ok()
+) -> Result<(), Error> {
+    let merged = merged_unless_denied(writer, name, live, desired, refused).await?;
+    let successor = saved::successor(&merged);
+    saved::ask(writer, &successor).await?;
+    pod_check::check(writer, live, &successor).await
+}
+
+/// [`merged_here`], unless the live StatefulSet itself is refused: then the garbage collector could not remove its finalizer, and it
+/// would hang in its deletion.
+async fn merged_unless_denied(
+    writer: &Writer<'_>,
+    name: &str,
+    live: &Live<StatefulSet>,
+    desired: &Value,
+    refused: Error,
+) -> Result<Value, Error> {
+    let params = PatchParams {
+        dry_run: true,
+        ..patch_params()
+    };
+    let same = Patch::Merge(json!({"metadata": {"uid": live.meta().uid}}));
+    let asked = writer.api::<StatefulSet>().patch(name, &params, &same).await;
+    asked.map_err(|_| refused)?;
+    Ok(merged_here(writer, live, desired, Reach::Copies))
 }
 
 /// As [`merged`], without the API server: what it was asked about has the old claim templates, and a policy may refuse just that. With
@@ -165,6 +190,11 @@ pub(in super::super) fn with_live_templates(live: &Live<StatefulSet>, desired: &
 }
 
 impl Body {
+    /// Whether other claim templates are desired than the live ones.
+    pub(in super::super) fn has_other_templates(&self) -> bool {
+        !compare::holds(&self.desired["spec"]["volumeClaimTemplates"], &self.templates)
+    }
+
     /// The answer of the dry run, with the desired claim templates, and with the mounts that were left out, as our fields.
     pub(in super::super) fn complete(&self, mut merged: Value) -> Value {
         merged["spec"]["volumeClaimTemplates"] =
