@@ -178,14 +178,14 @@ async fn replace<K: Child>(
         dry_run: true,
         ..patch_params()
     };
-    let body = Patch::Merge(replacement(live, after));
+    let body = Patch::Merge(replacement(live, &after));
     let patched = writer.api::<K>().patch(name, &params, &body).await;
     Ok(serde_json::to_value(patched.map_err(Error::call("apply"))?)?)
 }
 
 /// The merge patch that makes an object what it is `after`. Its field owners stay.
-pub(super) fn replacement<K: Child>(live: &Live<K>, after: Value) -> Value {
-    let mut body = merge_patch::between(&live.fields, &after);
+pub(super) fn replacement<K: Child>(live: &Live<K>, after: &Value) -> Value {
+    let mut body = merge_patch::between(&live.fields, after);
     body["metadata"] = merge_patch::between(&live.fields["metadata"], &after["metadata"]);
     if let Some(metadata) = body["metadata"].as_object_mut() {
         metadata.remove("managedFields");

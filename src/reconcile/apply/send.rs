@@ -138,7 +138,7 @@ impl Writer<'_> {
     ) -> Result<DynamicObject, Error> {
         let mut after = dry_run::after_apply(self, live, desired, Reach::Copies);
         after["metadata"]["annotations"][APPLIED_HASH_ANNOTATION] = json!(asked(&live.fields));
-        let body = Patch::Merge(dry_run::replacement(live, after));
+        let body = Patch::Merge(dry_run::replacement(live, &after));
         let written = self.api::<K>().patch(name, &patch_params(), &body).await;
         let written = serde_json::to_value(written.map_err(Error::call("apply"))?)?;
         let live = Live::<K>::parse(written)?;

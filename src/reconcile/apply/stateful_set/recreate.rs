@@ -52,13 +52,12 @@ pub(in super::super) async fn recreate(
         let merged = match merged_live(writer, name, &live, desired, reach).await {
             Err(refused) if refused.is_refusal() && reach == Reach::Copies => {
                 let body = with_live_templates(&live, desired);
-                match writer.after_takeover(name, &live, &body.desired, refused).await {
-                    Err(refused) => merged_unless_denied(writer, name, &live, desired, refused).await?,
-                    Ok(_) => {
-                        reach = Reach::Everyone;
-                        continue;
-                    }
-                }
+                let after = writer.after_takeover(name, &live, &body.desired, refused).await;
+                let Err(refused) = after else {
+                    reach = Reach::Everyone;
+                    continue;
+                };
+                merged_unless_denied(writer, name, &live, desired, refused).await?
             }
             merged => merged?,
         };
