@@ -98,11 +98,9 @@ pub(crate) fn ready(spec: &str) -> Observed {
 pub(crate) fn running(spec: &str) -> Observed {
     let observed = ready(spec);
     let children = desired(&valid(&observed, PodGate::Open), &Settings::default()).expect("children");
-    let Workload::Run { mut stateful_set, .. } = children.workload else {
+    let Workload::Run { stateful_set, .. } = children.workload else {
         panic!("the pod would not run: {:?}", children.workload);
     };
-    // The API server has it.
-    stateful_set.metadata.resource_version = Some("7".into());
     Observed {
         config_map: children
             .config_map

@@ -163,12 +163,12 @@ fn the_finalizer_is_needed_while_a_pod_has_lost_its_stateful_set() {
     }
     let mut adopting = testing::running("");
     adopting.pods = Read::Found(vec![Arc::new(pod(lost))]);
+    let saved = adopting.stateful_set.found().unwrap().as_ref().clone();
+    let mut live = saved.clone();
+    live.metadata.resource_version = Some("7".into());
+    adopting.stateful_set = Read::Found(Arc::new(live.clone()));
     assert!(!needs_finalizer(&adopting), "its StatefulSet is back");
-    let Read::Found(live) = &adopting.stateful_set else {
-        panic!("a StatefulSet");
-    };
-    let (mut saved, mut deleted) = (live.as_ref().clone(), live.as_ref().clone());
-    saved.metadata.resource_version = None;
+    let mut deleted = live;
     deleted.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
     for away in [saved, deleted] {
         adopting.stateful_set = Read::Found(Arc::new(away));
