@@ -8,6 +8,7 @@
 
 mod admission;
 mod canary;
+mod contests;
 mod database;
 mod deletion;
 mod denied;

@@ -27,6 +27,7 @@ mod database;
 pub mod drift;
 pub mod dry_run;
 mod error;
+mod field_managers;
 mod live;
 mod managed_fields;
 mod network_policy;

@@ -190,6 +190,7 @@ pub(super) async fn replace(
             uid: None,
             asked: &desired.to_string(),
             before: Vec::new(),
+            had_hash: false,
             after: compare::differences(&live, &desired),
         };
         writer.context.drifts.wrote(write, Instant::now());
