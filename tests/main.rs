@@ -19,6 +19,7 @@ mod first_reconcile;
 mod fixpoint;
 mod golden;
 mod hibernate;
+mod immutable;
 mod interrupted;
 mod invariants;
 mod kstatus;

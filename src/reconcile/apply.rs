@@ -28,6 +28,7 @@ pub mod drift;
 pub mod dry_run;
 mod error;
 mod field_managers;
+mod immutable;
 mod live;
 mod managed_fields;
 mod network_policy;

@@ -110,7 +110,12 @@ impl Writer<'_> {
         if self.would_not_change(name, &live, desired, &differences).await {
             return Ok(Written::of(overridden(&differences), live.object));
         }
-        let applied = self.send(name, Write::Apply { live: &live, desired }).await?;
+        let write = if live.object.is_immutable() && compare::has_other_data(&differences) {
+            Write::Replace { live: &live, desired }
+        } else {
+            Write::Apply { live: &live, desired }
+        };
+        let applied = self.send(name, write).await?;
         if let Some(applied) = &applied {
             let before = contested_fields(&live, &differences);
             self.note(name, desired, (before, has_hash(&live, desired)), applied)?;

@@ -17,6 +17,7 @@ use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::error::Error;
+use super::immutable;
 use super::live::{Child, Live};
 use super::managed_fields::Reach;
 use super::plan::Plan;
@@ -65,6 +66,7 @@ async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>
             let after = apply(writer, name, live, desired).await?;
             updated(live, after, desired.clone())
         }
+        Write::Replace { live, desired } => updated(live, immutable::merged(live, desired), desired.clone()),
         Write::Patch {
             preview: Preview::Words(words),
             ..

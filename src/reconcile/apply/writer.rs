@@ -38,6 +38,8 @@ pub(super) enum Write<'a, K> {
     Create { desired: &'a Value },
     /// Server-side apply.
     Apply { live: &'a Live<K>, desired: &'a Value },
+    /// Deletes an immutable object, and creates it with other data.
+    Replace { live: &'a Live<K>, desired: &'a Value },
     /// Merge patch. `body` names the UID; `verb` is for the error.
     Patch {
         verb: &'static str,

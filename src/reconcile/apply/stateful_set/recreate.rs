@@ -231,8 +231,9 @@ async fn is_gone(api: &Api<DynamicObject>, name: &str) -> Result<bool, Error> {
     }
 }
 
-/// Metadata that a StatefulSet keeps when it is created again.
-const KEPT_METADATA: [&str; 5] = ["name", "namespace", "labels", "annotations", "ownerReferences"];
+/// Metadata that an object keeps when it is created again.
+pub(in super::super) const KEPT_METADATA: [&str; 5] =
+    ["name", "namespace", "labels", "annotations", "ownerReferences"];
 
 /// A new StatefulSet like the merged one, with the desired templates.
 fn like(merged: &Value, desired: &Value) -> Result<DynamicObject, Error> {
@@ -249,7 +250,7 @@ fn like(merged: &Value, desired: &Value) -> Result<DynamicObject, Error> {
 }
 
 /// The create made us the owner of every field. What others had set becomes theirs again.
-async fn keep_field_owners(
+pub(in super::super) async fn keep_field_owners(
     api: &Api<DynamicObject>,
     made: &DynamicObject,
     merged: &Value,
