@@ -53,8 +53,8 @@ pub(super) enum Write<'a, K> {
         live: &'a Live<StatefulSet>,
         desired: &'a Value,
     },
-    /// Asks whether the API server accepts a pod in the place of another one.
-    AskForPod { pod: &'a Value, old: &'a Pod },
+    /// Asks whether the API server accepts a pod, in the place of another one if there is one.
+    AskForPod { pod: &'a Value, old: Option<&'a Pod> },
     /// Deletes a StatefulSet without its pod, and creates it with other claim templates.
     Recreate { desired: &'a Value },
 }

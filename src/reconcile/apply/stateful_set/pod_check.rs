@@ -5,6 +5,7 @@
 //! StatefulSet and the configuration stay as they are, and the old pod keeps running.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -42,9 +43,27 @@ pub(in super::super) async fn check(
         return Ok(());
     }
     let pod = pod(&name, writer.namespace(), live, merged);
-    let write = Write::AskForPod { pod: &pod, old: &old };
+    let old = Some(old.as_ref());
+    let write = Write::AskForPod { pod: &pod, old };
     match writer.send::<Pod>(&name, write).await {
         // Nothing is written while the server is paused, so nothing is asked.
+        Err(Error::Stopped(_)) => Ok(()),
+        asked => asked.map(drop),
+    }
+}
+
+/// Asks about the first pod of a StatefulSet.
+pub(in super::super) async fn first(
+    writer: &Writer<'_>,
+    stateful_set: &Arc<StatefulSet>,
+) -> Result<(), Error> {
+    let live = Live::cached(stateful_set)?;
+    let name = names::pod(&live.object.name_any());
+    let pod = pod(&name, writer.namespace(), &live, &live.fields);
+    match writer
+        .send::<Pod>(&name, Write::AskForPod { pod: &pod, old: None })
+        .await
+    {
         Err(Error::Stopped(_)) => Ok(()),
         asked => asked.map(drop),
     }
@@ -88,7 +107,7 @@ fn pod(name: &str, namespace: &str, live: &Live<StatefulSet>, merged: &Value) ->
 }
 
 /// Creates the pod as a dry run.
-pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: &Pod) -> Result<(), Error> {
+pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: Option<&Pod>) -> Result<(), Error> {
     let pod = serde_json::from_value(pod.clone())?;
     let params = PostParams {
         dry_run: true,
@@ -101,7 +120,7 @@ pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: &Pod) -
         return Err(Error::call("a dry run of its pod")(error));
     };
     // Admission comes first, so the name of the old pod is the last thing that is checked.
-    if status.reason == "AlreadyExists" || fits_without(&status.message, old) {
+    if status.reason == "AlreadyExists" || old.is_some_and(|old| fits_without(&status.message, old)) {
         return Ok(());
     }
     let cannot_be_asked = matches!(errors::class(&error), FailureClass::Call) && status.code == 403
