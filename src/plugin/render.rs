@@ -251,6 +251,7 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
         expansion_answers: BTreeMap::new(),
         server: Arc::new(server.clone()),
         config_map: Read::Missing,
+        services: Read::Found(Vec::new()),
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
         stateful_set: Read::Missing,

@@ -4,7 +4,8 @@ use kube::runtime::events::{Event, EventType};
 
 use super::{event, find};
 use crate::api::DittoServerStatus;
-use crate::domain::conditions::CONFIG_READY;
+use crate::domain::conditions::{AVAILABLE, CONFIG_READY};
+use crate::domain::load_balancers;
 use crate::domain::observed::Observed;
 
 /// `spec.controlPlane.tls` is true, but there is no certificate: the API is served over plain HTTP. One event for each
@@ -14,6 +15,9 @@ pub const TLS_NOT_ENABLED: &str = "TlsNotEnabled";
 /// An annotation that turns something on has an unknown value. One event for each value.
 pub const UNKNOWN_ANNOTATION_VALUE: &str = "UnknownAnnotationValue";
 
+/// A Service of type LoadBalancer has had no address for two minutes. One event for each Service, until it has had an address.
+pub const LOAD_BALANCER_WITHOUT_ADDRESS: &str = "LoadBalancerWithoutAddress";
+
 /// The warnings about settings that were reconciled for the first time.
 pub(super) fn warnings(
     observed: &Observed,
@@ -21,17 +25,33 @@ pub(super) fn warnings(
     after: &DittoServerStatus,
 ) -> Vec<Event> {
     let mut warnings = unknown_switches(observed, before);
+    warnings.extend(load_balancers(observed, before));
     warnings.extend(tls_not_enabled(observed, before, after));
     warnings
 }
 
-/// `ConfigReady` has the same sentences, so it shows which were reported already.
 fn unknown_switches(observed: &Observed, before: &DittoServerStatus) -> Vec<Event> {
-    let reported = find(before, CONFIG_READY).map_or("", |condition| condition.message.as_str());
-    let mut sentences = observed.server.unknown_switches();
-    sentences.retain(|sentence| !reported.contains(sentence));
+    let sentences = new_sentences(observed.server.unknown_switches(), before, CONFIG_READY);
     let warning = |note| event(EventType::Warning, UNKNOWN_ANNOTATION_VALUE, "Validate", note);
-    sentences.into_iter().map(warning).collect()
+    sentences.map(warning).collect()
+}
+
+fn load_balancers(observed: &Observed, before: &DittoServerStatus) -> Vec<Event> {
+    let sentences = new_sentences(load_balancers::overdue(observed), before, AVAILABLE);
+    let warning = |note| event(EventType::Warning, LOAD_BALANCER_WITHOUT_ADDRESS, "Watch", note);
+    sentences.map(warning).collect()
+}
+
+/// The sentences that the stored condition does not have: those that it has were reported already.
+fn new_sentences(
+    sentences: Vec<String>,
+    before: &DittoServerStatus,
+    type_: &str,
+) -> impl Iterator<Item = String> {
+    let reported = find(before, type_).map_or("", |condition| condition.message.as_str());
+    sentences
+        .into_iter()
+        .filter(move |sentence| !reported.contains(sentence))
 }
 
 fn tls_not_enabled(
