@@ -6,7 +6,7 @@ use std::process::Command;
 use dittofs_operator::api;
 use dittofs_operator::api::{DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, ResourceQuota, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -22,6 +22,33 @@ async fn own_world(name: &str) -> World {
     let world = World::on(own_control_plane().await, name).await;
     install_crd(&world.client, api::crd()).await;
     world
+}
+
+/// As [`own_world`], with the CRD of Percona.
+async fn world_with_percona(name: &str) -> World {
+    let world = own_world(name).await;
+    let installed = percona::install_crd(&world.client).await;
+    installed.expect("the CRD is installed");
+    world
+}
+
+/// Creates a server, and waits for its StatefulSet.
+async fn created(world: &World, name: &str) {
+    world.create(&fixtures::minimal(name)).await;
+    wait::until(world.api::<StatefulSet>(), name, "there", |_| true).await;
+}
+
+/// Deletes the ConfigMap of the server `before`, and waits for a new one: the operator sees what happens.
+async fn watches_children(world: &World) {
+    let uid = world.get::<ConfigMap>("before-config").await.metadata.uid;
+    world.delete::<ConfigMap>("before-config").await;
+    wait::until(
+        world.api::<ConfigMap>(),
+        "before-config",
+        "created again",
+        |config| config.meta().uid != uid,
+    )
+    .await;
 }
 
 // invariant: 8
@@ -57,15 +84,11 @@ async fn without_perconas_crd_everything_else_works_and_the_crd_is_detected_when
 // invariant: 8, 14
 #[tokio::test]
 async fn a_forbidden_kind_is_reported_and_does_not_block_the_other_kinds() {
-    let mut world = own_world("forbidden").await;
-    percona::install_crd(&world.client)
-        .await
-        .expect("the CRD is installed");
+    let mut world = world_with_percona("forbidden").await;
     let mut config = world.control_plane().client_config();
     config.auth_info.impersonate = Some(limited_user(&world).await);
     world.start_operator_unsynced(config);
-    world.create(&fixtures::minimal("files")).await;
-    let _ = wait::until(world.api::<StatefulSet>(), "files", "there", |_| true).await;
+    created(&world, "files").await;
     let server = world.server_until("files", "reporting what failed", |server| {
         wait::condition(server, "Ready")
             .is_some_and(|ready| ready.status != "True" && ready.message.contains("NetworkPolicy"))
@@ -108,9 +131,10 @@ async fn limited_user(world: &World) -> String {
 #[tokio::test]
 async fn a_child_that_the_api_server_refuses_as_invalid_is_reported_with_its_message() {
     let world = World::new("invalid").await;
-    let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
+    // Kubernetes 1.33 accepts the StatefulSet, and its controller cannot create the pod.
+    let half = json!({"limits": {"example.org/device": "500m"}});
     world
-        .create(&fixtures::server("files", json!({"resources": resources})))
+        .create(&fixtures::server("files", json!({"resources": half})))
         .await;
     let server = world
         .server_until("files", "Failed", |server| {
@@ -121,11 +145,50 @@ async fn a_child_that_the_api_server_refuses_as_invalid_is_reported_with_its_mes
         })
         .await;
     let message = &wait::condition(&server, "Ready").expect("a condition").message;
-    assert!(
-        message.contains("must be less than or equal to memory limit"),
-        "{message}"
-    );
+    assert!(message.contains("must be an integer"), "{message}");
     assert!(!message.contains("Status {"), "{message}");
+}
+
+#[tokio::test]
+async fn a_request_above_its_limit_is_reported_before_the_running_pod_is_touched() {
+    let world = World::new("abovelimit").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let restarts = Restarts::of(&world);
+    let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"resources": resources}}))
+        .await;
+    world
+        .server_until("files", "reported with the resource", |server| {
+            wait::condition(server, "ConfigReady").is_some_and(|ready| {
+                ready.reason == "InvalidSpec" && ready.message.contains("memory (2Gi is above 1Gi)")
+            })
+        })
+        .await;
+    assert_eq!(restarts.count(), 0);
+}
+
+#[tokio::test]
+async fn a_new_server_whose_pod_exceeds_a_quota_says_so_until_there_is_room() {
+    let world = World::new("nopods").await;
+    let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}});
+    let quota: ResourceQuota = serde_json::from_value(quota).expect("a quota");
+    world.create(&quota).await;
+    wait::until(world.api::<ResourceQuota>(), "none", "counted", |quota| {
+        quota.status.as_ref().is_some_and(|status| status.used.is_some())
+    })
+    .await;
+    world.create(&fixtures::minimal("files")).await;
+    world
+        .server_until("files", "reported as refused", |server| {
+            wait::condition(server, "Progressing").is_some_and(|progressing| {
+                progressing.reason == "ApplyFailed" && progressing.message.contains("exceeded quota: none")
+            })
+        })
+        .await;
+    world.delete::<ResourceQuota>("none").await;
+    world.ready("files").await;
 }
 
 // invariant: 13, 20
@@ -182,13 +245,26 @@ async fn a_server_whose_stateful_set_is_refused_can_be_stopped() {
     let stop = json!({"spec": {"resources": half, "replicas": 0}});
     world.merge::<DittoServer>("files", stop).await;
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    let is_stopped = |server: &DittoServer| {
+        let status = server.status.as_ref();
+        status.is_some_and(|status| status.ready_replicas == Some(0))
+    };
+    let is_refused = |server: &DittoServer| wait::is(server, "Progressing", "True", "ApplyFailed");
+    // Kubernetes 1.33 accepts the StatefulSet, and refuses its pod.
+    let is_accepted = |server: &DittoServer| wait::is(server, "Progressing", "False", "ReconcileComplete");
     world
-        .server_until("files", "reported as refused", |server| {
-            wait::is(server, "Progressing", "True", "ApplyFailed")
-                && server
-                    .status
-                    .as_ref()
-                    .is_some_and(|status| status.ready_replicas == Some(0))
+        .server_until("files", "stopped", |server| {
+            is_stopped(server) && (is_refused(server) || is_accepted(server))
+        })
+        .await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"replicas": 1}}))
+        .await;
+    world
+        .server_until("files", "refused", |server| {
+            let progressing = wait::condition(server, "Progressing");
+            is_refused(server)
+                && progressing.is_some_and(|progressing| progressing.message.contains("must be an integer"))
         })
         .await;
 }
@@ -202,31 +278,18 @@ async fn configuration(world: &World) -> String {
 // invariant: 15
 #[tokio::test]
 async fn the_operator_survives_a_restart_of_the_api_server() {
-    let mut world = own_world("apirestart").await;
-    percona::install_crd(&world.client)
-        .await
-        .expect("the CRD is installed");
+    let mut world = world_with_percona("apirestart").await;
     world.start_operator().await;
-    world.create(&fixtures::minimal("before")).await;
-    wait::until(world.api::<StatefulSet>(), "before", "there", |_| true).await;
+    created(&world, "before").await;
     let service = world.get::<Service>("before-api").await.metadata.uid;
     world
         .control_plane()
         .restart(Component::ApiServer)
         .await
         .expect("the API server comes back");
-    world.create(&fixtures::minimal("after")).await;
-    wait::until(world.api::<StatefulSet>(), "after", "there", |_| true).await;
+    created(&world, "after").await;
     assert_eq!(world.get::<Service>("before-api").await.metadata.uid, service);
-    let uid = world.get::<ConfigMap>("before-config").await.metadata.uid;
-    world.delete::<ConfigMap>("before-config").await;
-    wait::until(
-        world.api::<ConfigMap>(),
-        "before-config",
-        "created again",
-        |config| config.meta().uid != uid,
-    )
-    .await;
+    watches_children(&world).await;
 }
 
 // invariant: 8, 14
@@ -288,21 +351,16 @@ async fn copy_while_stopped(world: &World, from: &Path, to: &Path) {
 
 #[tokio::test]
 async fn the_operator_continues_in_the_older_history_of_a_restored_etcd() {
-    let mut world = own_world("restored").await;
-    percona::install_crd(&world.client)
-        .await
-        .expect("the CRD is installed");
+    let mut world = world_with_percona("restored").await;
     world.start_operator().await;
-    world.create(&fixtures::minimal("before")).await;
-    wait::until(world.api::<StatefulSet>(), "before", "there", |_| true).await;
+    created(&world, "before").await;
     let kubeconfig = world.control_plane().kubeconfig();
     let folder = kubeconfig.parent().expect("a folder");
     let (data, backup) = (folder.join("etcd"), folder.join("etcd-backup"));
     copy_while_stopped(&world, &data, &backup).await;
 
     // The history that will be lost has higher versions than the new one will have for long.
-    world.create(&fixtures::minimal("lost")).await;
-    wait::until(world.api::<StatefulSet>(), "lost", "there", |_| true).await;
+    created(&world, "lost").await;
     for number in 0..100 {
         let edit = json!({"metadata": {"annotations": {"n": number.to_string()}}});
         world.merge::<ConfigMap>("before-config", edit).await;
@@ -311,23 +369,7 @@ async fn the_operator_continues_in_the_older_history_of_a_restored_etcd() {
 
     let lost = world.api::<DittoServer>().get_opt("lost").await;
     assert!(lost.expect("an answer").is_none());
-    world.create(&fixtures::minimal("after")).await;
-    wait::until(world.api::<StatefulSet>(), "after", "there", |_| true).await;
-    let uid = world.get::<ConfigMap>("before-config").await.metadata.uid;
-    world.delete::<ConfigMap>("before-config").await;
-    wait::until(
-        world.api::<ConfigMap>(),
-        "before-config",
-        "created again",
-        |config| config.meta().uid != uid,
-    )
-    .await;
-    world.create(&fixtures::minimal("lost")).await;
-    wait::until(
-        world.api::<StatefulSet>(),
-        "lost",
-        "created in the new history",
-        |_| true,
-    )
-    .await;
+    created(&world, "after").await;
+    watches_children(&world).await;
+    created(&world, "lost").await;
 }

@@ -177,3 +177,29 @@ async fn a_server_that_is_created_again_without_its_content_volume_does_not_star
             .any(|template| template.metadata.name.as_deref() == Some("content"))
     );
 }
+
+#[tokio::test]
+async fn a_server_that_is_created_again_with_its_own_postgresql_says_that_it_leaves_the_sqlite_file() {
+    let world = World::new("leavesfile").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    delete(&world).await;
+    let keys = [
+        ("host", "db"),
+        ("port", "5432"),
+        ("database", "d"),
+        ("user", "u"),
+        ("password", "p"),
+        ("sslmode", "require"),
+    ];
+    world.create(&fixtures::secret("own", &keys)).await;
+    let own = json!({"database": {"type": "postgres", "postgresSecretRef": {"name": "own", "key": "host"}}});
+    world.create(&fixtures::server("files", own)).await;
+    world.ready("files").await;
+    let note = world.event_note("DatabaseChanged").await;
+    for part in ["Secret own", "SQLite file", "not copied"] {
+        assert!(note.contains(part), "{note}");
+    }
+    world.observed().await;
+    assert_eq!(world.notes("DatabaseChanged").await.len(), 1);
+}

@@ -8,6 +8,7 @@
 
 mod admission;
 mod canary;
+mod contests;
 mod database;
 mod deletion;
 mod denied;
@@ -18,6 +19,7 @@ mod first_reconcile;
 mod fixpoint;
 mod golden;
 mod hibernate;
+mod immutable;
 mod interrupted;
 mod invariants;
 mod kstatus;

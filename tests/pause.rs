@@ -122,3 +122,34 @@ async fn a_paused_server_can_be_deleted() {
     wait::until_gone(world.api::<DittoServer>(), "files", server.uid()).await;
     wait::until_gone(world.api::<StatefulSet>(), "files", set.uid()).await;
 }
+
+#[tokio::test]
+async fn unknown_values_of_annotations_are_in_a_condition_and_in_one_event_each() {
+    let world = World::new("unknownvalues").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let values = json!({"metadata": {"annotations": {
+        "dittofs.dittofs.com/paused": "yes", "dittofs.dittofs.com/deletion-protection": "on",
+    }}});
+    world.merge::<DittoServer>("files", values).await;
+    let names = |server: &DittoServer, value: &str| {
+        wait::condition(server, "ConfigReady").is_some_and(|ready| {
+            ready.status == "True" && ready.message.contains(&format!("the unknown value {value:?}"))
+        })
+    };
+    let both = |server: &DittoServer| names(server, "yes") && names(server, "on");
+    let server = world.server_until("files", "naming both", both).await;
+    assert!(says_paused(&server, "False"), "every value but false pauses");
+    assert!(wait::is(&server, "Ready", "True", "AllConditionsMet"));
+
+    world.event_note("UnknownAnnotationValue").await;
+    world.merge::<DittoServer>("files", paused(&Value::Null)).await;
+    let ended = |server: &DittoServer| names(server, "on") && !names(server, "yes");
+    world.server_until("files", "naming the other", ended).await;
+    world.merge::<DittoServer>("files", paused(&json!("true"))).await;
+    world
+        .server_until("files", "paused", |server| says_paused(server, "False"))
+        .await;
+    let notes = world.notes("UnknownAnnotationValue").await;
+    assert_eq!(notes.len(), 2, "{notes:?}");
+}

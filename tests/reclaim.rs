@@ -152,7 +152,10 @@ async fn restored(world: &mut World, by_apply: bool) -> DittoServer {
             &[("token", "a-token-of-thirty-two-characters")],
         ))
         .await;
-    let spec = json!({"metrics": {"enabled": true, "bearerTokenSecret": token}});
+    let spec = json!({
+        "metrics": {"enabled": true, "bearerTokenSecret": token},
+        "service": {"annotations": {"lb.example.org/kind": "internal", "lb.example.org/zone": "a"}},
+    });
     let server = fixtures::server("files", spec);
     world.create(&server).await;
     world.ready("files").await;
@@ -194,7 +197,8 @@ async fn adapts_restored_children(name: &str, by_apply: bool) {
     let mut world = World::new(name).await;
     restored(&mut world, by_apply).await;
     world.start_operator().await;
-    let spec = json!({"controlPlane": {"port": 8443}});
+    let kept = json!({"annotations": {"lb.example.org/zone": "a"}});
+    let spec = json!({"controlPlane": {"port": 8443}, "service": kept});
     world.create(&fixtures::server("files", spec)).await;
     let set = wait::until(world.api::<StatefulSet>(), "files", "adapted", |set| {
         let ports = container(set).and_then(|container| container.ports.clone());
@@ -232,7 +236,13 @@ async fn adapts_restored_children(name: &str, by_apply: bool) {
     assert_eq!(sources(&set, "MINE"), ["value"]);
     world.ready("files").await;
     let service: Service = world.get("files-api").await;
-    assert_eq!(service.annotations().get("mesh").map(String::as_str), Some("on"));
+    let keys = ["mesh", "lb.example.org/zone", "lb.example.org/kind"];
+    let annotations = keys.map(|key| service.annotations().get(key).map(String::as_str));
+    assert_eq!(
+        annotations,
+        [Some("on"), Some("a"), None],
+        "the operator's own annotation is gone"
+    );
     let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
     let ports: Vec<i32> = ports.iter().map(|port| port.port).collect();
     assert_eq!(ports, [8443]);
@@ -244,6 +254,20 @@ async fn adapts_restored_children(name: &str, by_apply: bool) {
             .expect("an answer"),
         None
     );
+    let last = json!({"spec": {"service": {"annotations": null}}});
+    world.merge::<DittoServer>("files", last).await;
+    wait::until(
+        world.api::<Service>(),
+        "files-api",
+        "without annotations of the spec",
+        |service| {
+            let annotations = service.annotations();
+            annotations.contains_key("mesh")
+                && !annotations.contains_key("lb.example.org/zone")
+                && !annotations.contains_key("dittofs.io/managed-annotations")
+        },
+    )
+    .await;
     let config: ConfigMap = world.get("files-config").await;
     let server: DittoServer = world.get("files").await;
     assert!(

@@ -24,10 +24,7 @@ use local_control_plane::rights::usage::Usage;
 
 /// The chart's rights that the API server's admission checks, so that no call shows them: docs/rbac.md.
 fn unseen() -> BTreeSet<Right> {
-    let unseen = [
-        ("update", "dittofs.dittofs.com", "dittoservers/finalizers"),
-        ("delete", "", "configmaps"),
-    ];
+    let unseen = [("update", "dittofs.dittofs.com", "dittoservers/finalizers")];
     let right = |(verb, group, resource): (&str, &str, &str)| Right {
         group: group.to_owned(),
         resource: resource.to_owned(),

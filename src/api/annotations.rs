@@ -5,6 +5,9 @@ use kube::ResourceExt;
 use super::DittoServer;
 use super::names::{DELETION_PROTECTION_ANNOTATION, PAUSED_ANNOTATION};
 
+/// Number of characters of an unknown value that are quoted. An annotation may have 256 KiB.
+const LONGEST_VALUE: usize = 64;
+
 /// The value of an annotation that turns something on.
 ///
 /// A rule of the CRD cannot see annotations, so admission cannot refuse an unknown value. A user who sets the annotation wants the
@@ -15,7 +18,7 @@ pub enum Switch<'a> {
     Off,
     /// The annotation has a documented value.
     On,
-    /// The annotation has another value. It has the effect of [`Self::On`], and a condition should name the value.
+    /// The annotation has another value. It has the effect of [`Self::On`], and `ConfigReady` names the value.
     Unknown(&'a str),
 }
 
@@ -65,6 +68,27 @@ impl DittoServer {
             self.annotation(DELETION_PROTECTION_ANNOTATION),
             &["enabled", "true"],
         )
+    }
+
+    /// A sentence about each annotation with an unknown value: the value, what it is taken for meanwhile, and the accepted values.
+    #[must_use]
+    pub fn unknown_switches(&self) -> Vec<String> {
+        let switches = [
+            (PAUSED_ANNOTATION, self.pause(), "true", "the server is paused"),
+            (
+                DELETION_PROTECTION_ANNOTATION,
+                self.deletion_protection(),
+                "enabled",
+                "the server is protected from deletion, if the policy is installed",
+            ),
+        ];
+        let sentences = switches.into_iter().filter_map(|(key, switch, documented, effect)| {
+            let value: String = switch.unknown()?.chars().take(LONGEST_VALUE).collect();
+            Some(format!(
+                "The annotation {key} has the unknown value {value:?}, which has the effect of {documented:?}: {effect}. Set it to {documented:?} or \"false\", or remove it"
+            ))
+        });
+        sentences.collect()
     }
 
     fn annotation(&self, key: &str) -> Option<&str> {
@@ -119,5 +143,25 @@ mod tests {
             );
             assert!(!server.is_paused(), "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_sentence_names_the_unknown_value_its_effect_and_the_accepted_values() {
+        let sentence = |key, value: &str| server(key, Some(value)).unknown_switches();
+        assert_eq!(
+            sentence(PAUSED_ANNOTATION, "yes"),
+            [
+                "The annotation dittofs.dittofs.com/paused has the unknown value \"yes\", which has the effect of \"true\": the server is paused. Set it to \"true\" or \"false\", or remove it"
+            ]
+        );
+        for known in ["true", "enabled", "false", ""] {
+            assert_eq!(
+                sentence(DELETION_PROTECTION_ANNOTATION, known),
+                [""; 0],
+                "{known}"
+            );
+        }
+        let long = sentence(DELETION_PROTECTION_ANNOTATION, &"é\n".repeat(100_000));
+        assert!(long[0].len() < 500, "{}", long[0].len());
     }
 }

@@ -37,7 +37,8 @@ pub const BASELINE_NETWORK_POLICY_LABEL: &str = "dittofs.io/baseline-networkpoli
 pub const METRICS_SERVICE_LABEL: &str = "dittofs.io/metrics-service";
 /// Pod template annotation that restarts the pod when the configuration changes.
 pub const CONFIG_HASH_ANNOTATION: &str = "dittofs.io/config-hash";
-/// Annotation of adapter Services in which the Go operator recorded the annotation keys that it had set.
+/// Annotation of a Service: the keys of the annotations that come from the spec, separated by commas. The Go operator wrote it on
+/// adapter Services.
 pub const MANAGED_ANNOTATIONS_ANNOTATION: &str = "dittofs.io/managed-annotations";
 
 /// Annotation of every child: hash of what was last applied. It shows when a field was removed from the spec.

@@ -69,7 +69,7 @@ pub const DATABASE_CA_INVALID: &str = "DatabaseCaInvalid";
 pub const CONNECTION_STRING_UNSUPPORTED: &str = "ConnectionStringUnsupported";
 /// The name does not fit the names of the children. Create a new DittoServer with a shorter name.
 pub const INVALID_NAME: &str = "InvalidName";
-/// A field has a value that admission refuses today and on which the server would exit. Correct the field.
+/// A field has a value with which the server or its pod cannot start. Admission refuses most of these values today. Correct the field.
 pub const INVALID_SPEC: &str = "InvalidSpec";
 /// Percona and an own PostgreSQL are both configured. Remove one of them.
 pub const CONFLICTING_DATABASES: &str = "ConflictingDatabases";

@@ -96,10 +96,10 @@ const FOR_THE_OPERATOR: [[&str; 4]; 9] = [
         "Belongs to the Go operator. Not used.",
     ],
     [
-        "adapter Service",
+        "API Service",
         names::MANAGED_ANNOTATIONS_ANNOTATION,
         "keys",
-        "Belongs to the Go operator. Not used.",
+        "The keys in `spec.service.annotations`. In a restored Service, these annotations are removed when they leave the spec. The Go operator wrote it on adapter Services.",
     ],
 ];
 /// Keywords of the schema that limit a value, and their words.

@@ -92,31 +92,12 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
     let mut config = client::configuration(args.kubeconfig.as_deref(), None)
         .await
         .map_err(Box::new)?;
-    let namespaces = args.namespaces();
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        server = %config.cluster_url,
-        namespaces = if namespaces.is_empty() { "all".into() } else { namespaces.join(",") },
-        leader_election = args.leader_elect,
-        "starting dittofs-operator"
-    );
-    if args.go.asks_for_webhook() {
-        tracing::warn!(
-            "this operator has no webhook: delete the ValidatingWebhookConfiguration of the Go operator (docs/migrate.md)"
-        );
-    }
+    announce(args, &config);
     let metrics = Arc::new(Metrics::new());
     let (elector, leadership) = election(args, timing, &mut config, &metrics)?;
     let stop = CancellationToken::new();
-    let finished = CancellationToken::new();
     let (ready, is_ready) = watch::channel(false);
     let signals = stop_on_signal(&stop)?;
-    let election = async {
-        match elector {
-            Some(elector) => elector.run(finished.clone()).await.map_err(Error::from),
-            None => Ok(()),
-        }
-    };
     let protection = protection(args, &config, &metrics)?;
     let watches = WatchHealth::default();
     let health = Health {
@@ -130,23 +111,57 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
         health: watches,
         ready,
     };
-    let operator = async {
-        let running = controller::run_elected(config, options(args), process, stop.clone());
-        tokio::select! {
-            result = running => result?,
-            () = drain_deadline(&stop) => tracing::warn!("some reconciles did not finish in time"),
-        }
-        finished.cancel();
-        Ok(())
-    };
-    let work = async { tokio::try_join!(operator, election) };
+    let reconciles = controller::run_elected(config, options(args), process, stop.clone());
     tokio::select! {
-        result = work => { result?; }
+        result = work(reconciles, elector, &stop) => result?,
         // Only a failure of it ends the operator. Its end is not awaited: a client may never finish its request.
         Err(error) = admin => return Err(error),
         () = signals => {}
     }
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first lines of the log.
+fn announce(args: &RunArgs, config: &Config) {
+    let namespaces = args.namespaces();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        server = %config.cluster_url,
+        namespaces = if namespaces.is_empty() { "all".into() } else { namespaces.join(",") },
+        leader_election = args.leader_elect,
+        "starting dittofs-operator"
+    );
+    if args.go.asks_for_webhook() {
+        tracing::warn!(
+            "this operator has no webhook: delete the ValidatingWebhookConfiguration of the Go operator (docs/migrate.md)"
+        );
+    }
+}
+
+/// Reconciles until `stop` is cancelled, and takes part in the election meanwhile. The Lease is released once the reconciles have
+/// finished.
+async fn work(
+    reconciles: impl Future<Output = Result<(), controller::RunError>>,
+    elector: Option<Elector>,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let finished = CancellationToken::new();
+    let election = async {
+        match elector {
+            Some(elector) => elector.run(finished.clone()).await.map_err(Error::from),
+            None => Ok(()),
+        }
+    };
+    let operator = async {
+        tokio::select! {
+            result = reconciles => result?,
+            () = drain_deadline(stop) => tracing::warn!("some reconciles did not finish in time"),
+        }
+        finished.cancel();
+        Ok(())
+    };
+    tokio::try_join!(operator, election)?;
     Ok(())
 }
 

@@ -92,6 +92,15 @@ struct Judgement {
 }
 
 impl Judgement {
+    /// The same, with more to say.
+    fn with_sentences(mut self, sentences: &[String]) -> Self {
+        for sentence in sentences {
+            self.message.push_str(". ");
+            self.message.push_str(sentence);
+        }
+        self
+    }
+
     fn yes(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             truth: Truth::True,

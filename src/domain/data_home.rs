@@ -32,7 +32,7 @@ fn place(observed: &Observed) -> Option<Place<'_>> {
             Place::Sqlite if !has_run(live) && matches!(claim, Read::Missing) => None,
             place => Some(place),
         },
-        Read::Missing => claim.found().map(|claim| Place::of_claim(claim)),
+        Read::Missing => left_by_predecessor(observed),
         Read::Unreadable(_) => None,
     }
 }
@@ -131,7 +131,7 @@ pub fn left_elsewhere(observed: &Observed) -> Option<Place<'_>> {
     if !is_new || observed.server.metadata.deletion_timestamp.is_some() {
         return None;
     }
-    let place = Place::of_claim(control_plane_claim(observed).found()?);
+    let place = left_by_predecessor(observed)?;
     let is_elsewhere = match (place, observed.server.spec.database_backend()) {
         (Place::Percona, DatabaseBackend::Percona(_)) => false,
         (Place::Percona, _) => !matches!(observed.database.cluster, Read::Missing),
@@ -139,6 +139,14 @@ pub fn left_elsewhere(observed: &Observed) -> Option<Place<'_>> {
         (Place::OwnPostgres(_) | Place::Sqlite, _) => false,
     };
     is_elsewhere.then_some(place)
+}
+
+/// Where an earlier server of this name had its data, by its claim. Without the annotation, it may be in the SQLite file.
+#[must_use]
+pub fn left_by_predecessor(observed: &Observed) -> Option<Place<'_>> {
+    control_plane_claim(observed)
+        .found()
+        .map(|claim| Place::of_claim(claim))
 }
 
 /// The annotation that the claim `controlplane` must have for this StatefulSet.

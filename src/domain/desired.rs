@@ -10,6 +10,7 @@ mod env;
 mod hash;
 mod hibernation;
 pub mod made_here;
+mod manifests;
 mod meta;
 mod mounts;
 mod network_policy;
@@ -36,6 +37,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use thiserror::Error;
 
+pub use self::manifests::Manifest;
 pub use self::secrets::{SecretAction, SecretChange};
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::data_home;

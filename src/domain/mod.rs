@@ -24,6 +24,7 @@ pub mod conditions;
 pub mod data_home;
 pub mod desired;
 pub mod events;
+pub mod load_balancers;
 pub mod observed;
 pub mod ownership;
 pub(crate) mod redact;

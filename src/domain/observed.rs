@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 
 use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
@@ -54,6 +54,8 @@ pub struct Observed {
     pub server: Arc<DittoServer>,
     /// Its ConfigMap.
     pub config_map: Read<Arc<ConfigMap>>,
+    /// Its Services.
+    pub services: Read<Vec<Arc<Service>>>,
     /// Its StatefulSet.
     pub stateful_set: Read<Arc<StatefulSet>>,
     /// Its pods: one, or none while it is stopped.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api::DittoServer;
@@ -46,12 +46,18 @@ pub(crate) fn server(spec: &str) -> DittoServer {
     }
 }
 
+/// The owner reference of a child of the server.
+pub(crate) fn controller(server: &DittoServer) -> Value {
+    json!(server.controller_owner_ref(&()))
+}
+
 /// Only the server exists: no child, and no Secret.
 pub(crate) fn nothing(spec: &str) -> Observed {
     let server = server(spec);
     Observed {
         at: Timestamp::UNIX_EPOCH,
         config_map: Read::Missing,
+        services: Read::Found(Vec::new()),
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
         expansion_answers: BTreeMap::new(),

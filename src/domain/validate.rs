@@ -6,12 +6,14 @@
 //! | file | judges |
 //! |---|---|
 //! | `validate/stored.rs` | fields that admission refuses today |
+//! | `validate/resources.rs` | requests above limits |
 //! | `validate/secret_uses.rs` | presence of Secrets and keys |
 //! | `validate/values.rs` | values that would crash the server |
 //! | `validate/database.rs` | the PostgreSQL cluster |
 //! | `validate/volumes.rs` | claims that are being deleted, and what an earlier server left |
 
 mod database;
+mod resources;
 mod secret_uses;
 mod stored;
 mod values;
@@ -138,6 +140,7 @@ pub fn validate(observed: &Observed) -> Verdict<'_> {
     let uses = data_home::uses(observed);
     let mut findings = volumes::findings(observed);
     findings.extend(stored::findings(observed));
+    findings.extend(resources::finding(observed));
     findings.extend(database::findings(observed));
     findings.extend(secret_uses::findings(observed, &uses));
     // Whether a server exists decides whether Secrets may be generated. While that is unknown, nothing is started.

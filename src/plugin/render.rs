@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::api::admission::{Admission, SchemaViolation, without_nulls};
 use crate::api::{DittoServer, names};
-use crate::domain::desired::{self, DatabaseChange, Desired, Settings, Workload, desired};
+use crate::domain::desired::{self, Manifest, Settings, desired};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, Origin, SecretData, SecretUse};
 use crate::domain::validate::{PodGate, Valid};
@@ -187,48 +187,22 @@ fn render(
         uses: uses.clone(),
         pod: PodGate::Open,
     };
-    let Desired {
-        secrets,
-        secret_changes: _,
-        not_generated: _,
-        config_map,
-        headless_service,
-        api_service,
-        metrics_service,
-        network_policy,
-        database,
-        expansions: _,
-        workload,
-    } = desired(&valid, settings)?;
-    for mut secret in secrets {
-        secret.data = None;
-        secret.string_data = None;
-        append(
-            output,
-            Some("generated once, in the cluster; the values are in no manifest"),
-            &secret,
-        )?;
-    }
-    if let Some(config_map) = config_map {
-        append(output, None, &config_map)?;
-    }
-    append(output, None, &headless_service)?;
-    append(output, None, &api_service)?;
-    if let Some(service) = metrics_service {
-        append(output, None, &service)?;
-    }
-    if let Some(policy) = network_policy {
-        append(output, None, &policy)?;
-    }
-    if let DatabaseChange::Apply(cluster) = database {
-        append(output, None, &cluster)?;
-    }
-    if let Workload::Run { mut stateful_set, .. } = workload {
-        let known = |used: &SecretUse| !used.purpose.is_read_at_start() || is_given(server, used, given);
-        if !uses.iter().all(known) {
-            hide_hash(&mut stateful_set);
-        }
-        append(output, None, &stateful_set)?;
+    let known = |used: &SecretUse| !used.purpose.is_read_at_start() || is_given(server, used, given);
+    let is_hash_known = uses.iter().all(known);
+    for mut manifest in desired(&valid, settings)?.into_manifests() {
+        let comment = match &mut manifest {
+            Manifest::Secret(secret) => {
+                secret.data = None;
+                secret.string_data = None;
+                Some("generated once, in the cluster; the values are in no manifest")
+            }
+            Manifest::StatefulSet(stateful_set) if !is_hash_known => {
+                hide_hash(stateful_set);
+                None
+            }
+            _ => None,
+        };
+        append(output, comment, &manifest)?;
     }
     Ok(())
 }
@@ -251,6 +225,7 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
         expansion_answers: BTreeMap::new(),
         server: Arc::new(server.clone()),
         config_map: Read::Missing,
+        services: Read::Found(Vec::new()),
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
         stateful_set: Read::Missing,

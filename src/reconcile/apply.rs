@@ -27,6 +27,8 @@ mod database;
 pub mod drift;
 pub mod dry_run;
 mod error;
+mod field_managers;
+mod immutable;
 mod live;
 mod managed_fields;
 mod network_policy;

@@ -115,7 +115,7 @@ pub async fn run_elected(
     };
     let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
     let context = Arc::new(Context {
-        metrics: Arc::clone(&metrics),
+        metrics,
         recorder: events::recorder(&calls),
         client: calls,
         caches,
@@ -126,21 +126,9 @@ pub async fn run_elected(
         cleanups: Tries::default(),
         resync: RESYNC,
     });
-    metrics.register_collector(Box::new(health.clone()));
-    metrics.register_collector(Box::new(ServerCollector {
-        servers: context.caches.servers.clone(),
-        leadership: leadership.clone(),
-    }));
-    let synced = triggers::ready(Arc::clone(&context));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-        synced.await;
-        tracing::info!("caches have synced");
-        for problem in health.problems() {
-            tracing::warn!("{problem}; will retry");
-        }
-        metrics.synced();
-        ready.send_replace(true);
-    }));
+    register_collectors(&context, &health, &leadership);
+    let readiness = become_ready(Arc::clone(&context), health, ready);
+    tokio::spawn(stop.clone().run_until_cancelled_owned(readiness));
     let may_start = async {
         triggers::first_answers(&context, FIRST_SYNC).await;
         leadership.acquired().await;
@@ -151,6 +139,27 @@ pub async fn run_elected(
     queue.open(&context.caches.servers);
     reconcile_all(Worker { context, queue }, options.concurrency, queued, stop).await;
     Ok(())
+}
+
+/// Adds the metrics that are computed at each scrape.
+fn register_collectors(context: &Context, health: &WatchHealth, leadership: &Leadership) {
+    let metrics = &context.metrics;
+    metrics.register_collector(Box::new(health.clone()));
+    metrics.register_collector(Box::new(ServerCollector {
+        servers: context.caches.servers.clone(),
+        leadership: leadership.clone(),
+    }));
+}
+
+/// Reports that the caches have synced, and what cannot be watched.
+async fn become_ready(context: Arc<Context>, health: WatchHealth, ready: watch::Sender<bool>) {
+    triggers::ready(Arc::clone(&context)).await;
+    tracing::info!("caches have synced");
+    for problem in health.problems() {
+        tracing::warn!("{problem}; will retry");
+    }
+    context.metrics.synced();
+    ready.send_replace(true);
 }
 
 /// What each reconcile needs.

@@ -44,7 +44,7 @@ use crate::domain::desired::desired;
 use crate::domain::observed::Observed;
 use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
-use crate::domain::{self, volumes};
+use crate::domain::{self, load_balancers, volumes};
 
 /// Why a reconcile is retried.
 #[derive(Debug, Error)]
@@ -141,6 +141,7 @@ fn due(observed: &Observed, applied: &Applied, deadline: Option<Duration>, conte
         volumes::recheck_in(observed),
         recheck_in(observed),
         stuck_pod::recheck_in(observed),
+        load_balancers::recheck_in(observed),
         applied.retry_in(),
     ];
     due.into_iter()

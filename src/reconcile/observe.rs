@@ -50,6 +50,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         expansion_answers: self::volumes::answers(client, &server, &claims).await,
         config_map,
         stateful_set,
+        services: labelled(&caches.services, &namespace, &name),
         pods: labelled(&caches.pods, &namespace, &name),
         claims,
         secrets: read_secrets(context, &server, &namespace).await,

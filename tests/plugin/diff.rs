@@ -203,10 +203,10 @@ async fn no_restart_is_predicted_while_the_config_map_has_another_owner() {
 #[tokio::test]
 async fn no_restart_is_predicted_for_a_pod_that_the_api_server_would_refuse() {
     let world = World::without_operator("diff").await;
-    let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}});
+    let resources = json!({"limits": {"example.org/device": "500m"}});
     let output = diff_of(&world, json!({"resources": resources})).await;
     assert_eq!(output.code, Some(2), "{}{}", output.text, output.error);
-    let why = "must be less than or equal to memory limit";
+    let why = "must be an integer";
     assert!(output.text.contains(why), "{}", output.text);
     assert!(!output.text.contains("A pod will be started"), "{}", output.text);
 }

@@ -9,7 +9,9 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PostParams};
 use serde_json::{Value, json};
 
-use super::{annotate, bind, cluster_api, constraints, progressing, refuse, refused};
+use super::{
+    annotate, bind, cluster_api, constraints, progressing, refuse, refused, serves_mutating_policies,
+};
 use crate::interrupted::recreation::{
     expansion, has_fields_of_others, held, recreated, release, with_fields_of_others,
 };
@@ -249,6 +251,9 @@ async fn a_stateful_set_whose_claim_templates_a_policy_changes_is_recreated_once
         format!("[{SIZE}, {MORE}]"),
     ] {
         let mut world = World::new("templates").await;
+        if !serves_mutating_policies(&world).await {
+            return;
+        }
         world.create(&fixtures::minimal("files")).await;
         world.ready("files").await;
         mutate_templates(&world, &patches, (SIZE_AT, json!("1Gi"))).await;
@@ -279,6 +284,9 @@ async fn a_stateful_set_whose_claim_templates_a_policy_changes_is_recreated_once
 async fn a_stateful_set_whose_class_and_access_modes_a_policy_changes_is_recreated_once_and_then_as_desired()
 {
     let world = World::new("classes").await;
+    if !serves_mutating_policies(&world).await {
+        return;
+    }
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     let patches = format!("[{CLASS}, {MODES}]");

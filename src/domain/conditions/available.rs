@@ -5,7 +5,8 @@ use super::{Check, Child, Inputs, Judgement, first_failure, reasons};
 const CHECKS: [Check; 3] = [conflict, unreadable, no_replicas];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    first_failure(&CHECKS, inputs).unwrap_or_else(|| available(inputs))
+    let judgement = first_failure(&CHECKS, inputs).unwrap_or_else(|| available(inputs));
+    judgement.with_sentences(&inputs.load_balancers)
 }
 
 fn available(inputs: &Inputs<'_>) -> Judgement {

@@ -19,11 +19,12 @@ const CHECKS: [Check; 8] = [
 ];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
-    first_failure(&CHECKS, inputs).unwrap_or_else(|| {
+    let judgement = first_failure(&CHECKS, inputs).unwrap_or_else(|| {
         let mut sentences = vec!["ConfigMap valid and contains configuration"];
         sentences.extend(inputs.config_notes.iter().map(String::as_str));
         Judgement::yes(reasons::CONFIG_VALID, sentences.join(". "))
-    })
+    });
+    judgement.with_sentences(&inputs.server.unknown_switches())
 }
 
 fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {

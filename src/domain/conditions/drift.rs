@@ -5,18 +5,20 @@ use crate::domain::applied::{Outcome, Step};
 
 /// Another program changes a field after each correction.
 pub(super) fn contested(inputs: &Inputs<'_>) -> Option<Judgement> {
-    let message = first(inputs, |outcome| matches!(outcome, Outcome::Contested { .. }))?;
+    let message = list(inputs, |outcome| matches!(outcome, Outcome::Contested { .. }))?;
     Some(Judgement::yes(reasons::FIELD_CONFLICT, message))
 }
 
 /// The API server changes a field in every write. Nothing is in progress: the child stays like this.
 pub(super) fn overridden(inputs: &Inputs<'_>) -> Option<Judgement> {
-    let message = first(inputs, |outcome| matches!(outcome, Outcome::Overridden(_)))?;
+    let message = list(inputs, |outcome| matches!(outcome, Outcome::Overridden(_)))?;
     Some(Judgement::no(reasons::FIELD_OVERRIDDEN, message))
 }
 
-fn first(inputs: &Inputs<'_>, is: fn(&Outcome) -> bool) -> Option<String> {
+/// The children with such an outcome.
+fn list(inputs: &Inputs<'_>, is: fn(&Outcome) -> bool) -> Option<String> {
     let of_step = |step: &Step| format!("{} {}: {}", step.kind, step.name, step.outcome);
-    let mut steps = inputs.steps.iter();
-    steps.find(|step| is(&step.outcome)).map(of_step)
+    let steps = inputs.steps.iter().filter(|step| is(&step.outcome));
+    let listed: Vec<String> = steps.map(of_step).collect();
+    (!listed.is_empty()).then(|| listed.join(". "))
 }

@@ -15,6 +15,7 @@ use crate::domain::cleanup;
 use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::data_home;
 use crate::domain::desired::Desired;
+use crate::domain::load_balancers;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::generation;
 use crate::domain::validate::{Concern, PodGate, Severity, Verdict, Violation, cluster_problem};
@@ -63,6 +64,8 @@ pub struct Inputs<'a> {
     pub pod_since: Option<Timestamp>,
     /// What a user should know about a valid configuration.
     pub config_notes: Vec<String>,
+    /// The load balancers that have had no address for too long.
+    pub load_balancers: Vec<String>,
 }
 
 /// A user who updates pods manually, or a claim of an added volume that cannot be created.
@@ -160,6 +163,7 @@ impl<'a> Inputs<'a> {
                 .and_then(|stateful_set| rollout_waits(observed, stateful_set)),
             pod_since: pod_since(observed),
             config_notes: config_notes(observed),
+            load_balancers: load_balancers::overdue(observed),
         }
     }
 

@@ -28,6 +28,8 @@ pub struct SecretChange {
     pub uid: Option<String>,
     /// Its version, as observed.
     pub resource_version: Option<String>,
+    /// Whether the API server refuses other values in it.
+    pub is_immutable: bool,
     /// What to do.
     pub action: SecretAction,
 }
@@ -58,6 +60,15 @@ impl fmt::Debug for SecretChange {
             SecretAction::Delete => "delete".into(),
         };
         write!(formatter, "Secret {}: {action}", self.name)
+    }
+}
+
+impl SecretChange {
+    /// Whether it needs a value that an immutable Secret cannot get.
+    #[must_use]
+    pub fn is_impossible(&self) -> bool {
+        let has_values = matches!(&self.action, SecretAction::Patch { data, .. } if !data.is_empty());
+        self.is_immutable && has_values
     }
 }
 
@@ -166,6 +177,7 @@ fn change(valid: &Valid<'_>, name: &str) -> Option<SecretChange> {
         name: name.to_owned(),
         uid: metadata.uid.clone(),
         resource_version: metadata.resource_version.clone(),
+        is_immutable: secret.is_immutable(),
         action,
     })
 }

@@ -8,15 +8,15 @@ use super::{DATABASE_CHANGED, DATABASE_NOT_ENCRYPTED, event};
 use crate::api::{DittoServer, names};
 use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::data_home::{self, Place};
-use crate::domain::observed::Observed;
+use crate::domain::observed::{Observed, Read};
 
 /// Reported for the reconcile that changes the database, because no data is copied. `None` if the database stays.
 ///
 /// Two PostgreSQL servers are told apart by the Secret that names them. A host that changes in the same Secret is not noticed.
 pub(super) fn change(observed: &Observed, applied: &Applied) -> Option<Event> {
     let server = &observed.server;
-    let (old, new) = (observed.stateful_set.found()?, applied.stateful_set.found()?);
-    let (before, after) = (Place::of_pod(server, old), Place::of_pod(server, new));
+    let new = applied.stateful_set.found()?;
+    let (before, after) = (place_before(observed)?, Place::of_pod(server, new));
     match (before, after) {
         (Place::Sqlite, Place::Sqlite) => {
             let (before, after) = (observed.config_map.found()?, applied.config_map.found()?);
@@ -25,6 +25,17 @@ pub(super) fn change(observed: &Observed, applied: &Applied) -> Option<Event> {
         (Place::OwnPostgres(before), Place::OwnPostgres(after)) => other_secret(before?, after?),
         (before, after) if before == after => None,
         (before, after) => Some(other_kind(server, before, after)),
+    }
+}
+
+/// Where the data was: where the live pod has it, or where an earlier server of this name left it. A cluster that was deleted has
+/// no data any longer.
+fn place_before(observed: &Observed) -> Option<Place<'_>> {
+    match &observed.stateful_set {
+        Read::Found(old) => Some(Place::of_pod(&observed.server, old)),
+        Read::Missing => data_home::left_by_predecessor(observed)
+            .filter(|left| *left != Place::Percona || !matches!(observed.database.cluster, Read::Missing)),
+        Read::Unreadable(_) => None,
     }
 }
 
@@ -86,8 +97,9 @@ fn sqlite_path(config_map: &ConfigMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::domain::observed::Read;
     use crate::domain::testing;
 
     /// The event of a server whose spec changes.
@@ -139,6 +151,45 @@ mod tests {
     fn a_server_that_keeps_its_database_has_no_event() {
         for spec in ["", OWN, PERCONA] {
             assert_eq!(changed(spec, spec), None);
+        }
+    }
+
+    /// The event of a server that is created again, with a claim that has this annotation.
+    fn created_again(spec: &str, annotation: Option<&str>) -> Option<String> {
+        let mut before = testing::running(spec);
+        let running = Applied::nothing(&before);
+        before.stateful_set = Read::Missing;
+        let mut claim = crate::domain::validate::fixtures::claim("controlplane", &[]);
+        let annotation = annotation.map(|value| {
+            (
+                names::CONTROL_PLANE_DATABASE_ANNOTATION.to_owned(),
+                value.to_owned(),
+            )
+        });
+        claim.metadata.annotations = annotation.map(|annotation| [annotation].into());
+        before.claims = Read::Found(vec![Arc::new(claim)]);
+        change(&before, &running)?.note
+    }
+
+    #[test]
+    fn a_server_that_is_created_again_with_another_database_has_the_event_of_a_living_one() {
+        for annotation in [None, Some(names::BACK_IN_SQLITE)] {
+            assert_eq!(
+                created_again(OWN, annotation).as_deref(),
+                Some(
+                    "Users and shares of the server are in the PostgreSQL that Secret a names from now on. The data in the SQLite file on its volume stays there and is not copied: restore the spec to return to it"
+                )
+            );
+        }
+        let moved = created_again(PERCONA, Some(names::IN_OWN_POSTGRES)).unwrap_or_default();
+        assert!(moved.contains("a PostgreSQL that you run"), "{moved}");
+        for (spec, annotation) in [
+            ("", None),
+            ("", Some(names::BACK_IN_SQLITE)),
+            (OWN, Some(names::IN_OWN_POSTGRES)),
+            (PERCONA, Some(names::IN_PERCONA)),
+        ] {
+            assert_eq!(created_again(spec, annotation), None, "{spec} {annotation:?}");
         }
     }
 

@@ -1,4 +1,5 @@
 mod data;
+mod life;
 
 use std::sync::Arc;
 
@@ -85,28 +86,6 @@ fn line(event: &Event) -> String {
 }
 
 #[test]
-fn the_events_of_a_first_start() {
-    let mut life = Life::new("");
-    let mut made = life.pod(&json!({"replicas": 0}));
-    made.steps = vec![
-        step("Secret", "files-jwt-secret", Outcome::Created),
-        step("ConfigMap", "files-config", Outcome::Created),
-        step("StatefulSet", "files", Outcome::Created),
-    ];
-    let mut events = life.reconcile(&made);
-    events.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
-    events.extend(life.reconcile(&life.pod_ready()));
-    assert_eq!(
-        events,
-        [
-            "Normal Created: Created Secret files-jwt-secret, ConfigMap files-config, StatefulSet files",
-            "Normal Scaling: Scaling: 0/1 replicas ready",
-            "Normal Ready: DittoServer is fully operational",
-        ]
-    );
-}
-
-#[test]
 fn a_database_that_is_kept_has_an_event() {
     let mut life = Life::ready("");
     let mut released = life.pod_ready();
@@ -115,87 +94,6 @@ fn a_database_that_is_kept_has_an_event() {
         life.reconcile(&released),
         [
             "Normal PerconaOrphaned: PerconaPGCluster files-postgres is kept, with its data and Secrets. A DittoServer of the same name uses it again"
-        ]
-    );
-}
-
-#[test]
-fn the_events_of_a_start_on_percona() {
-    let mut life = Life::new(PERCONA);
-    let server = Arc::clone(&life.observed.server);
-    let mut events = Vec::new();
-    for state in ["", "initializing", "ready"] {
-        life.observed.database.cluster = Read::Found(Arc::new(cluster(&server, state)));
-        let now = if state == "ready" {
-            life.pod(&json!({"observedGeneration": 2, "replicas": 1}))
-        } else {
-            applied(&life.observed, None)
-        };
-        events.extend(life.reconcile(&now));
-    }
-    events.extend(life.reconcile(&life.pod_ready()));
-    assert_eq!(
-        events,
-        [
-            "Warning PerconaNotReady: Waiting for PostgreSQL cluster files-postgres (state: not reported yet)",
-            "Normal DatabaseReady: PostgreSQL cluster files-postgres is ready",
-            "Normal Scaling: Scaling: 0/1 replicas ready",
-            "Normal Ready: DittoServer is fully operational",
-        ]
-    );
-}
-
-#[test]
-fn the_events_of_a_stop() {
-    let mut life = Life::ready("");
-    Arc::make_mut(&mut life.observed.server).spec.replicas = Some(0);
-    let mut events =
-        life.reconcile(&life.pod(&json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1})));
-    events.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 1}))));
-    events.extend(life.reconcile(&life.pod(&json!({"observedGeneration": 2, "replicas": 0}))));
-    assert_eq!(
-        events,
-        [
-            "Normal Scaling: Scaling to 0: the pod is being stopped",
-            "Normal Stopped: DittoServer is stopped as its spec asks (replicas=0)",
-        ]
-    );
-}
-
-#[test]
-fn the_events_of_a_rollout_report_no_outage() {
-    let mut life = Life::ready("");
-    let rolling = |updated: i32, ready: i32| {
-        json!({
-            "observedGeneration": 2, "replicas": 1, "readyReplicas": ready, "updatedReplicas": updated,
-            "currentRevision": "files-a", "updateRevision": "files-b",
-        })
-    };
-    let mut events = life.reconcile(&life.pod(&rolling(0, 1)));
-    events.extend(life.reconcile(&life.pod(&rolling(0, 0))));
-    events.extend(life.reconcile(&life.pod(&rolling(1, 0))));
-    events.extend(life.reconcile(&life.pod_ready()));
-    assert_eq!(
-        events,
-        [
-            "Normal RollingOut: Rolling out revision files-b: 0/1 updated, 1/1 ready",
-            "Normal Ready: DittoServer is fully operational",
-        ]
-    );
-}
-
-#[test]
-fn a_crash_is_a_warning() {
-    let mut life = Life::ready("");
-    let down = json!({
-        "observedGeneration": 2, "replicas": 1, "readyReplicas": 0, "updatedReplicas": 1,
-        "currentRevision": "files-a", "updateRevision": "files-a",
-    });
-    assert_eq!(
-        life.reconcile(&life.pod(&down)),
-        [
-            "Normal Scaling: Scaling: 0/1 replicas ready",
-            "Warning Unavailable: No pod is ready. Waiting for replicas: 0/1 ready",
         ]
     );
 }
@@ -313,24 +211,6 @@ fn notes_fit_the_api() {
 }
 
 #[test]
-fn a_rollout_that_exceeds_its_deadline_has_one_event() {
-    let mut life = Life::ready("progressDeadlineSeconds: 60");
-    let stuck = life.pod(&json!({"observedGeneration": 2, "replicas": 1}));
-    life.reconcile(&stuck);
-    life.seconds += 60;
-    let events = life.reconcile(&stuck);
-    let [overdue] = events.as_slice() else {
-        panic!("{events:?}");
-    };
-    assert!(
-        overdue.starts_with("Warning ProgressDeadlineExceeded: Not finished within 60 s: Scaling: 0/1"),
-        "{overdue}"
-    );
-    life.seconds += 60;
-    assert_eq!(life.reconcile(&stuck), Vec::<String>::new());
-}
-
-#[test]
 fn a_pod_that_was_deleted_for_a_rollout_has_an_event() {
     let mut life = Life::ready("");
     let mut now = life.pod_ready();
@@ -339,37 +219,6 @@ fn a_pod_that_was_deleted_for_a_rollout_has_an_event() {
     assert_eq!(
         life.reconcile(&now),
         ["Warning PodReplaced: Deleted pod files-0 of revision a"]
-    );
-}
-
-#[test]
-fn the_begin_and_the_end_of_a_pause_have_events() {
-    let mut life = Life::ready("");
-    let annotate = |life: &mut Life, value: &str| {
-        let annotation = ("dittofs.dittofs.com/paused".to_owned(), value.to_owned());
-        Arc::make_mut(&mut life.observed.server).metadata.annotations = Some([annotation].into());
-    };
-    annotate(&mut life, "true");
-    let now = life.pod_ready();
-    assert_eq!(
-        life.reconcile(&now),
-        ["Normal Paused: Paused by the annotation dittofs.dittofs.com/paused. All resources are up to date"]
-    );
-    let mut withheld = life.pod_ready();
-    withheld.steps = vec![step("Service", "files-api", Outcome::Withheld)];
-    assert_eq!(
-        life.reconcile(&withheld),
-        Vec::<String>::new(),
-        "it is paused still"
-    );
-    annotate(&mut life, "false");
-    let events = life.reconcile(&now);
-    assert_eq!(
-        events,
-        [
-            "Normal Resumed: No longer paused. All resources are up to date",
-            "Normal Ready: DittoServer is fully operational"
-        ]
     );
 }
 

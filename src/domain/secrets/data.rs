@@ -13,6 +13,7 @@ use crate::api::names;
 pub struct SecretData {
     values: BTreeMap<String, Vec<u8>>,
     metadata: ObjectMeta,
+    is_immutable: bool,
 }
 
 impl SecretData {
@@ -21,7 +22,7 @@ impl SecretData {
     pub fn new(values: BTreeMap<String, Vec<u8>>) -> Self {
         Self {
             values,
-            metadata: ObjectMeta::default(),
+            ..Self::default()
         }
     }
 
@@ -34,6 +35,7 @@ impl SecretData {
                 .map(|(name, value)| (name.clone(), value.0.clone()))
                 .collect(),
             metadata: identity(&secret.metadata),
+            is_immutable: secret.immutable == Some(true),
         }
     }
 
@@ -44,6 +46,12 @@ impl SecretData {
             .get(key)
             .map(Vec::as_slice)
             .filter(|value| !value.is_empty())
+    }
+
+    /// Whether the API server refuses other values in this Secret.
+    #[must_use]
+    pub fn is_immutable(&self) -> bool {
+        self.is_immutable
     }
 
     /// Name, UID, resource version, labels and owners, and the annotation that a rotation writes.

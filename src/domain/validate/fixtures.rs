@@ -53,6 +53,7 @@ pub(crate) fn world(spec: &str) -> Observed {
     Observed {
         at: jiff::Timestamp::UNIX_EPOCH,
         expansion_answers: BTreeMap::new(),
+        services: Read::Found(Vec::new()),
         pods: Read::Found(Vec::new()),
         claims: Read::Found(Vec::new()),
         config_map: Read::Missing,

@@ -21,6 +21,13 @@ pub fn is_seen(stateful_set: &StatefulSet) -> bool {
     status.is_some_and(|status| status.observed_generation >= stateful_set.metadata.generation)
 }
 
+/// Whether its controller has tried to create its pod, and there is none.
+#[must_use]
+pub fn failed_to_create_pod(stateful_set: &StatefulSet) -> bool {
+    let existing = stateful_set.status.as_ref().map(|status| status.replicas);
+    is_seen(stateful_set) && replicas(stateful_set) > 0 && existing == Some(0)
+}
+
 /// The revision that its pod should have, once its controller has named it.
 #[must_use]
 pub fn update_revision(stateful_set: &StatefulSet) -> Option<&str> {

@@ -3,8 +3,8 @@
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use kube::{Api, Client};
 
-use crate::api::names::{DELETION_PROTECTION_ANNOTATION, PAUSED_ANNOTATION};
-use crate::api::{DittoServer, Switch};
+use crate::api::DittoServer;
+use crate::api::names::DELETION_PROTECTION_ANNOTATION;
 
 /// Name of the binding in `config/admission/deletion-protection.yaml`.
 const PROTECTION_POLICY: &str = "dittofs-deletion-protection";
@@ -21,21 +21,7 @@ pub(super) async fn notes(client: &Client, server: &DittoServer) -> Vec<String> 
 }
 
 fn of_server(server: &DittoServer) -> Vec<String> {
-    let mut notes = Vec::new();
-    for (key, switch, documented) in [
-        (PAUSED_ANNOTATION, server.pause(), "true"),
-        (
-            DELETION_PROTECTION_ANNOTATION,
-            server.deletion_protection(),
-            "enabled",
-        ),
-    ] {
-        if let Switch::Unknown(value) = switch {
-            notes.push(format!(
-                "the annotation {key} has the unknown value {value:?}, which has the effect of {documented:?}. Set it to {documented:?}, or remove it"
-            ));
-        }
-    }
+    let mut notes = server.unknown_switches();
     if server.spec.tls_without_certificate() {
         notes.push(
             "spec.controlPlane.tls does not enable TLS: the API is served over plain HTTP. Set spec.controlPlane.certSecretName".into(),
@@ -55,6 +41,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::names::PAUSED_ANNOTATION;
 
     #[test]
     fn unknown_values_and_tls_without_a_certificate_are_noted() {

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::live::{Child, Live, Written};
 use super::managed_fields::Reach;
 use super::writer::{Write, Writer};
-use super::{Outcome, compare};
+use super::{Outcome, compare, field_managers};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, names};
 use crate::cluster::cache::Lookup;
@@ -120,10 +120,15 @@ impl Writer<'_> {
         if self.would_not_change(name, &live, desired, &differences).await {
             return Ok(Written::of(overridden(&differences), live.object));
         }
-        let applied = self.send(name, Write::Apply { live: &live, desired }).await?;
+        let write = if live.object.is_immutable() && compare::has_other_data(&differences) {
+            Write::Replace { live: &live, desired }
+        } else {
+            Write::Apply { live: &live, desired }
+        };
+        let applied = self.send(name, write).await?;
         if let Some(applied) = &applied {
-            let before = contested_fields(&live, desired, &differences);
-            self.note(name, desired, before, applied)?;
+            let before = contested_fields(&live, &differences);
+            self.note(name, desired, (before, has_hash(&live, desired)), applied)?;
         }
         Ok(Written {
             outcome: Outcome::Updated,
@@ -140,14 +145,7 @@ impl Writer<'_> {
         desired: &Value,
         differences: &[Difference],
     ) -> bool {
-        let hash = live
-            .meta()
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get(names::APPLIED_HASH_ANNOTATION));
-        if hash.map(String::as_str) != Some(asked(desired))
-            || live.taken_over(self.server, Reach::Copies).is_some()
-        {
+        if !has_hash(live, desired) || live.taken_over(self.server, Reach::Copies).is_some() {
             return false;
         }
         let mut body = desired.clone();
@@ -160,6 +158,7 @@ impl Writer<'_> {
                 uid: live.meta().uid.as_deref(),
                 asked: asked(desired),
                 before: Vec::new(),
+                had_hash: true,
                 after: differences.to_vec(),
             };
             self.context.drifts.wrote(write, Instant::now());
@@ -172,7 +171,7 @@ impl Writer<'_> {
         &self,
         name: &str,
         desired: &Value,
-        before: Vec<(String, Vec<String>)>,
+        (before, had_hash): (Vec<(String, Vec<String>)>, bool),
         answer: &Arc<K>,
     ) -> Result<(), Error> {
         let live = Live::cached(answer)?;
@@ -181,6 +180,7 @@ impl Writer<'_> {
             uid: live.meta().uid.as_deref(),
             asked: asked(desired),
             before,
+            had_hash,
             after: compare::differences(&live.fields, desired),
         };
         self.context.drifts.wrote(write, Instant::now());
@@ -198,7 +198,7 @@ impl Writer<'_> {
             created => created?,
         };
         if let Some(created) = &created {
-            self.note(name, desired, Vec::new(), created)?;
+            self.note(name, desired, (Vec::new(), false), created)?;
         }
         Ok(created)
     }
@@ -231,20 +231,16 @@ pub(super) fn asked(desired: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// The fields of a child that was as desired, and was changed by another program, with its field managers. A new desired state is
-/// not such a change.
-fn contested_fields<K: Child>(
-    live: &Live<K>,
-    desired: &Value,
-    differences: &[Difference],
-) -> Vec<(String, Vec<String>)> {
+/// Whether the live object says that this state was applied to it.
+fn has_hash<K: Child>(live: &Live<K>, desired: &Value) -> bool {
     let hash = &live.fields["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION];
-    if hash.as_str() != Some(asked(desired)) {
-        return Vec::new();
-    }
-    let entries = &live.fields["metadata"]["managedFields"];
+    hash.as_str() == Some(asked(desired))
+}
+
+/// The fields that differ, with their field managers.
+fn contested_fields<K: Child>(live: &Live<K>, differences: &[Difference]) -> Vec<(String, Vec<String>)> {
     let fields = differences.iter().map(|difference| {
-        let managers = drift::managers(entries, &difference.path, FIELD_MANAGER);
+        let managers = field_managers::managers(&live.fields, &difference.path, FIELD_MANAGER);
         (difference.path.clone(), managers)
     });
     fields.collect()
@@ -278,6 +274,8 @@ fn contested(contest: &Contest) -> Outcome {
     };
     let managers = if contest.managers.is_empty() {
         "another program".to_owned()
+    } else if contest.managers.contains(FIELD_MANAGER) {
+        format!("another program, as field manager {},", list(&contest.managers))
     } else {
         format!("field manager {}", list(&contest.managers))
     };

@@ -57,6 +57,13 @@ pub fn differences(live: &Value, desired: &Value) -> Vec<Difference> {
     found
 }
 
+/// Whether the data of a ConfigMap differs.
+#[must_use]
+pub fn has_other_data(differences: &[Difference]) -> bool {
+    let is_data = |difference: &Difference| difference.path.split(['.', '[']).next() == Some("data");
+    differences.iter().any(is_data)
+}
+
 /// Where a value is.
 #[derive(Clone, Default)]
 struct Place {

@@ -23,6 +23,10 @@ use crate::reconcile::context::Context;
 impl Child for ConfigMap {
     const KIND: &'static str = "ConfigMap";
 
+    fn is_immutable(&self) -> bool {
+        self.immutable == Some(true)
+    }
+
     fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self> {
         context.caches.config_maps.get(namespace, name)
     }

@@ -11,8 +11,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::compare::Difference;
 
 /// A field is corrected this often without a pause.
@@ -38,6 +36,8 @@ pub struct Drifts {
 /// What is remembered of one child.
 #[derive(Debug, Default)]
 struct Drift {
+    /// When it was last written.
+    at: Option<Instant>,
     uid: Option<String>,
     /// Hash of what was asked.
     asked: String,
@@ -124,6 +124,8 @@ pub(super) struct Write<'a> {
     pub(super) asked: &'a str,
     /// What differed before it, and the other field managers of each field.
     pub(super) before: Vec<(String, Vec<String>)>,
+    /// Whether the object had the hash of what was asked. If not, it is a correction only if the same was written before.
+    pub(super) had_hash: bool,
     /// What still differs in the answer.
     pub(super) after: Vec<Difference>,
 }
@@ -161,7 +163,12 @@ impl Drifts {
             .corrected
             .retain(|_, correction| !correction.is_forgotten(now));
         let contest = Contest::of(drift.corrected.iter(), now);
-        if drift.corrected.is_empty() && drift.overridden.is_empty() {
+        // What was asked is kept for a while: if another program removes even the annotation with its hash, only this shows
+        // that it was written before.
+        let is_recent = drift
+            .at
+            .is_some_and(|at| now.saturating_duration_since(at) <= FORGOTTEN_AFTER);
+        if drift.corrected.is_empty() && drift.overridden.is_empty() && !is_recent {
             drifts.remove(key);
         }
         contest
@@ -171,14 +178,17 @@ impl Drifts {
     pub(super) fn wrote(&self, write: Write<'_>, now: Instant) {
         let mut drifts = self.lock();
         let drift = drifts.entry(write.key).or_default();
-        if !drift.is_about(write.uid, write.asked) {
+        let is_known = drift.is_about(write.uid, write.asked);
+        if !is_known {
             *drift = Drift {
                 uid: write.uid.map(str::to_owned),
                 asked: write.asked.to_owned(),
                 ..Drift::default()
             };
         }
-        for (path, managers) in write.before {
+        drift.at = Some(now);
+        let is_correction = is_known || write.had_hash;
+        for (path, managers) in write.before.into_iter().filter(|_| is_correction) {
             let earlier = drift
                 .corrected
                 .get(&path)
@@ -233,62 +243,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The other field managers that own a field, by its path.
-pub(super) fn managers(entries: &Value, path: &str, ours: &str) -> Vec<String> {
-    let entries = entries.as_array().into_iter().flatten();
-    let mut managers: Vec<String> = entries
-        .filter(|entry| entry["manager"] != ours && owns(&entry["fieldsV1"], path))
-        .filter_map(|entry| entry["manager"].as_str().map(str::to_owned))
-        .collect();
-    managers.sort_unstable();
-    managers.dedup();
-    managers
-}
-
-/// Whether a field set contains a path. Items of lists are matched by the name in their key.
-fn owns(fields: &Value, path: &str) -> bool {
-    let mut node = fields;
-    for segment in segments(path) {
-        let field = format!("f:{segment}");
-        let item = || {
-            let name = format!("\"name\":\"{segment}\"");
-            let items = node.as_object()?.iter();
-            items
-                .clone()
-                .find(|(key, _)| key.contains(&name))
-                .map(|(_, below)| below)
-        };
-        match node.get(&field).or_else(item) {
-            Some(below) => node = below,
-            // A list without names, or an atomic field: whoever owns the field above owns it.
-            None => {
-                return node
-                    .as_object()
-                    .is_some_and(|node| node.is_empty() || node.keys().all(|key| key == "."));
-            }
-        }
-    }
-    true
-}
-
-fn segments(path: &str) -> Vec<&str> {
-    let mut segments = Vec::new();
-    let mut rest = path;
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix('[') {
-            let (segment, after) = inner.split_once(']').unwrap_or((inner, ""));
-            segments.push(segment);
-            rest = after;
-        } else {
-            rest = rest.trim_start_matches('.');
-            let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            segments.push(&rest[..end]);
-            rest = &rest[end..];
-        }
-    }
-    segments
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -316,6 +270,7 @@ mod tests {
             uid,
             asked: "1",
             before: before.collect(),
+            had_hash: true,
             after,
         }
     }
@@ -380,18 +335,38 @@ mod tests {
     }
 
     #[test]
-    fn the_other_field_manager_is_found_by_the_path() {
-        let entries = json!([
-            {"manager": "us", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:terminationGracePeriodSeconds": {}}}}}},
-            {"manager": "tuner", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:terminationGracePeriodSeconds": {}}}}}},
-            {"manager": "mirror", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:containers": {
-                "k:{\"name\":\"dittofs\"}": {"f:image": {}},
-            }}}}}},
-        ]);
-        let path = "spec.template.spec.terminationGracePeriodSeconds";
-        assert_eq!(managers(&entries, path, "us"), ["tuner"]);
-        let path = "spec.template.spec.containers[dittofs].image";
-        assert_eq!(managers(&entries, path, "us"), ["mirror"]);
-        assert_eq!(managers(&entries, "spec.replicas", "us"), Vec::<String>::new());
+    fn a_program_that_removes_the_hash_as_well_is_damped_and_another_desired_state_is_not() {
+        let (drifts, mut now) = (Drifts::default(), Instant::now());
+        let contested = [difference("metadata.annotations[dittofs.io/applied-hash]")];
+        let without_hash = |asked| Write {
+            asked,
+            had_hash: false,
+            ..write(Some("u"), &contested, Vec::new())
+        };
+        let mut writes = 0;
+        for _ in 0..100 {
+            if drifts.advice(&key(), Some("u"), "1", &contested, now) == Advice::Write {
+                drifts.wrote(without_hash("1"), now);
+                writes += 1;
+            }
+            drifts.unproven(&key(), now);
+            now += Duration::from_millis(150);
+        }
+        assert!(writes <= 9, "{writes}");
+        for edit in ["2", "3", "4", "5", "6"] {
+            assert_eq!(
+                drifts.advice(&key(), Some("u"), edit, &contested, now),
+                Advice::Write
+            );
+            drifts.wrote(without_hash(edit), now);
+            assert_eq!(
+                drifts.unproven(&key(), now),
+                None,
+                "edits of the user are no contest"
+            );
+        }
+        now += FORGOTTEN_AFTER * 2;
+        drifts.unproven(&key(), now);
+        assert!(drifts.lock().is_empty(), "nothing is remembered for long");
     }
 }

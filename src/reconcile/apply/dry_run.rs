@@ -5,7 +5,7 @@
 //! (`dry_run/prune.rs`), and the API server is asked about the result. And a patch or a delete is not sent: what it does is known.
 
 pub mod merge_patch;
-mod overlay;
+pub(super) mod overlay;
 mod prune;
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::error::Error;
+use super::immutable;
 use super::live::{Child, Live};
 use super::managed_fields::Reach;
 use super::plan::Plan;
@@ -63,6 +64,7 @@ async fn would_be<K: Child>(writer: &Writer<'_>, name: &str, write: Write<'_, K>
             let after = apply(writer, name, live, desired).await?;
             updated(live, after, desired.clone())
         }
+        Write::Replace { live, desired } => updated(live, immutable::merged(live, desired), desired.clone()),
         Write::Patch {
             preview: Preview::Words(words),
             ..

@@ -23,6 +23,11 @@ pub(super) trait Child: Cached + Serialize {
     /// Whether its contents, and errors about it, must not be shown.
     const IS_CONFIDENTIAL: bool = false;
 
+    /// Whether the API server refuses other data in this object, and it may be deleted and created again.
+    fn is_immutable(&self) -> bool {
+        false
+    }
+
     /// What the watch knows of an object.
     fn lookup(context: &Context, namespace: &str, name: &str) -> Lookup<Self>;
 

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 
 use super::live::Child;
+use super::stateful_set::pod_check;
 use super::writer::{Write, Writer};
 use super::{Applied, Outcome, Step};
 use crate::api::names;
@@ -19,7 +21,7 @@ use crate::cluster::client::params::{delete_exactly, delete_unchanged};
 use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
 use crate::domain::volumes;
-use crate::domain::workload::stuck_pod;
+use crate::domain::workload::{rollout, stuck_pod};
 use crate::reconcile::context::Context;
 
 impl Child for Pod {
@@ -40,12 +42,31 @@ impl Child for Pod {
 /// one that has become ready in the meantime: then the API server refuses, and the change of the pod triggers a reconcile.
 pub(super) async fn replace_stuck(writer: &Writer<'_>, applied: &mut Applied) {
     let name = names::pod(&writer.server.name_any());
-    let Lookup::Found(pod) = Pod::lookup(writer.context, writer.namespace(), &name) else {
-        return;
+    let pod = match Pod::lookup(writer.context, writer.namespace(), &name) {
+        Lookup::Found(pod) => pod,
+        Lookup::Missing => return explain_missing(writer, applied).await,
+        Lookup::Unknown(_) => return,
     };
     let stateful_set = applied.stateful_set.found();
     if let Some(why) = stateful_set.and_then(|set| stuck_pod::reason(set, &pod, Timestamp::now())) {
         delete(writer, applied, &pod, &delete_unchanged(&pod.metadata), why).await;
+    }
+}
+
+/// Asks by a dry run why the controller of a StatefulSet could not create its pod, and reports a refusal as the outcome of the
+/// StatefulSet. A quota may refuse the pod; and Kubernetes before 1.34 accepts a StatefulSet with an invalid pod template.
+async fn explain_missing(writer: &Writer<'_>, applied: &mut Applied) {
+    let Some(stateful_set) = applied.stateful_set.found().map(Arc::clone) else {
+        return;
+    };
+    if !rollout::failed_to_create_pod(&stateful_set) {
+        return;
+    }
+    if let Err(refused) = pod_check::first(writer, &stateful_set).await {
+        let mut steps = applied.steps.iter_mut();
+        if let Some(step) = steps.find(|step| step.kind == StatefulSet::KIND) {
+            step.outcome = refused.into();
+        }
     }
 }
 

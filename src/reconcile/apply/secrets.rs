@@ -16,6 +16,7 @@ use super::{Applied, Outcome, Step};
 use crate::api::names;
 use crate::cluster::cache::{Lookup, WatchState};
 use crate::cluster::client::params::delete_unchanged;
+use crate::domain::applied::{FailureClass, WriteFailure};
 use crate::domain::desired::{SecretAction, SecretChange};
 use crate::reconcile::context::Context;
 
@@ -46,12 +47,29 @@ pub(super) async fn apply(
         push(applied, secret.name_any(), outcome);
     }
     for change in changes {
+        if change.is_impossible() {
+            push(applied, change.name.clone(), immutable(change));
+            continue;
+        }
         let outcome = write(writer, change).await.unwrap_or_else(Outcome::from);
         push(applied, change.name.clone(), outcome);
     }
     for name in not_generated {
         push(applied, name.clone(), Outcome::NotGenerated);
     }
+}
+
+/// A Secret is never deleted to give it another value: data may depend on the present one.
+fn immutable(change: &SecretChange) -> Outcome {
+    let name = &change.name;
+    let rotate = names::ROTATE_SECRETS_ANNOTATION;
+    Outcome::Failed(WriteFailure {
+        verb: None,
+        text: format!(
+            "Secret {name} is immutable, so it cannot get the new value, and the operator never deletes it. To get a new value, save the Secret and delete it: kubectl delete secret {name}. To keep the value, remove the annotation {rotate} from the DittoServer"
+        ),
+        class: FailureClass::Invalid,
+    })
 }
 
 fn push(applied: &mut Applied, name: String, outcome: Outcome) {

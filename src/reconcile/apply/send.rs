@@ -15,7 +15,7 @@ use super::live::{Child, Live};
 use super::managed_fields::Reach;
 use super::stateful_set::{pod_check, recreate, saved};
 use super::writer::{Mode, Write, Writer};
-use super::{Outcome, dry_run};
+use super::{Outcome, dry_run, immutable};
 use crate::api::names::APPLIED_HASH_ANNOTATION;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{patch_params, post};
@@ -71,6 +71,7 @@ impl Writer<'_> {
                 Some(created.map_err(Error::call("create"))?)
             }
             Write::Apply { live, desired } => Some(self.apply(name, live, desired).await?),
+            Write::Replace { live, desired } => Some(immutable::replace(self, live, desired).await?),
             Write::Patch { verb, body, .. } => {
                 let patched = api.patch(name, &patch_params(), &Patch::Merge(&body)).await;
                 Some(patched.map_err(Error::call(verb))?)

@@ -38,6 +38,8 @@ pub(super) enum Write<'a, K> {
     Create { desired: &'a Value },
     /// Server-side apply.
     Apply { live: &'a Live<K>, desired: &'a Value },
+    /// Deletes an immutable object, and creates it with other data.
+    Replace { live: &'a Live<K>, desired: &'a Value },
     /// Merge patch. `body` names the UID; `verb` is for the error.
     Patch {
         verb: &'static str,
@@ -51,8 +53,8 @@ pub(super) enum Write<'a, K> {
         live: &'a Live<StatefulSet>,
         desired: &'a Value,
     },
-    /// Asks whether the API server accepts a pod in the place of another one.
-    AskForPod { pod: &'a Value, old: &'a Pod },
+    /// Asks whether the API server accepts a pod, in the place of another one if there is one.
+    AskForPod { pod: &'a Value, old: Option<&'a Pod> },
     /// Saves a StatefulSet that needs other claim templates, and deletes it without its pod.
     Recreate {
         config_map: &'a ConfigMap,

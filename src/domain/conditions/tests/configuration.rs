@@ -1,6 +1,7 @@
 //! A ConfigMap that is not changed because the pod is not, and notes about a valid configuration.
 
 use super::*;
+use crate::api::names;
 
 // invariant: 20
 #[test]
@@ -46,4 +47,24 @@ fn a_deleted_first_password_is_mentioned_and_the_configuration_stays_valid() {
         "True ConfigValid: ConfigMap valid and contains configuration. Secret files-admin-bootstrap-credentials with the first admin password does not exist. A server that was started once does not need it"
     );
     assert_eq!(condition(&conditions, READY).status, "True");
+}
+
+#[test]
+fn an_unknown_value_of_an_annotation_is_named_whatever_else_is_said_of_the_configuration() {
+    let (mut observed, applied) = of_running("");
+    let annotation = (names::DELETION_PROTECTION_ANNOTATION.to_owned(), "on".to_owned());
+    Arc::make_mut(&mut observed.server).metadata.annotations = Some([annotation].into());
+    let valid = judged(&observed, &applied);
+    assert_eq!(
+        one(&valid, CONFIG_READY),
+        "True ConfigValid: ConfigMap valid and contains configuration. The annotation dittofs.dittofs.com/deletion-protection has the unknown value \"on\", which has the effect of \"enabled\": the server is protected from deletion, if the policy is installed. Set it to \"enabled\" or \"false\", or remove it"
+    );
+    assert_eq!(condition(&valid, READY).status, "True");
+
+    let mut failing = applied;
+    failing.config_map = Read::Missing;
+    let failing = judged(&observed, &failing);
+    let message = one(&failing, CONFIG_READY);
+    assert!(message.starts_with("False ConfigMapNotFound: "), "{message}");
+    assert!(message.contains("the unknown value \"on\""), "{message}");
 }

@@ -166,6 +166,7 @@ fn a_secret_loses_its_server_as_owner_and_nothing_else() {
             name,
             uid,
             resource_version,
+            is_immutable: false,
             action,
         },
     ] = changes_made.as_slice()

@@ -2,39 +2,19 @@
 
 use serde::Serialize;
 
-use crate::domain::desired::{DatabaseChange, Desired, Settings, Workload, desired};
+use crate::domain::desired::{Settings, Workload, desired};
 use crate::domain::observed::Observed;
 use crate::domain::testing::{self, valid};
 use crate::domain::validate::PodGate;
 
 /// Every child as a YAML document, in the order of `apply`.
 fn manifests(observed: &Observed) -> String {
-    let Desired {
-        secrets,
-        secret_changes: _,
-        not_generated: _,
-        config_map,
-        headless_service,
-        api_service,
-        metrics_service,
-        network_policy,
-        database,
-        expansions: _,
-        workload,
-    } = desired(&valid(observed, PodGate::Open), &Settings::default()).expect("children");
-    let stateful_set = match workload {
-        Workload::Run { stateful_set, .. } => stateful_set,
-        other => panic!("the pod would not run: {other:?}"),
-    };
-    let mut documents: Vec<String> = secrets.iter().map(document).collect();
-    documents.extend(config_map.iter().map(document));
-    documents.extend([document(&headless_service), document(&api_service)]);
-    documents.extend(metrics_service.iter().map(document));
-    documents.extend(network_policy.iter().map(document));
-    if let DatabaseChange::Apply(cluster) = &database {
-        documents.push(document(cluster));
-    }
-    documents.push(document(&stateful_set));
+    let desired = desired(&valid(observed, PodGate::Open), &Settings::default()).expect("children");
+    assert!(
+        matches!(desired.workload, Workload::Run { .. }),
+        "the pod would run"
+    );
+    let documents: Vec<String> = desired.into_manifests().iter().map(document).collect();
     documents.join("---\n")
 }
 

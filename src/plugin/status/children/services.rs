@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::cached;
 use crate::api::names;
+use crate::domain::load_balancers;
 use crate::domain::observed::Observed;
 use crate::plugin::status::view::{ChildHealth, ChildView};
 use crate::reconcile::context::Caches;
@@ -48,14 +49,7 @@ fn service(service: &Service) -> (ChildHealth, String) {
         Some("None") => "headless".to_owned(),
         _ => spec.type_.unwrap_or_default(),
     };
-    let ingress = service
-        .status
-        .as_ref()
-        .and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
-    let address = ingress
-        .and_then(|ingress| ingress.first())
-        .and_then(|first| first.ip.clone().or_else(|| first.hostname.clone()));
-    let (health, at) = match (address, kind.as_str()) {
+    let (health, at) = match (load_balancers::address(service), kind.as_str()) {
         (Some(address), _) => (ChildHealth::Good, format!(" at {address}")),
         (None, "LoadBalancer") => (ChildHealth::Waiting, " without an address yet".into()),
         (None, _) => (ChildHealth::Good, String::new()),

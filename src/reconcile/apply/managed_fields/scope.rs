@@ -1,7 +1,8 @@
 //! The parts of a child that only this operator makes. Pure.
 //!
 //! They are known by name: the server's container with its probes and its known ports, variables and mounts, the known volumes of
-//! the pod, the ports of a Service. Everything else (sidecars, other variables, annotations) belongs to whoever set it.
+//! the pod, the ports of a Service, labels and annotations of ours. Annotations that a user asks for in the spec are listed in an
+//! annotation of the child. Everything else (sidecars, other variables and annotations) belongs to whoever set it.
 
 use serde_json::{Map, Value};
 
@@ -15,11 +16,21 @@ enum Rule {
     Whole,
     /// Some fields of an object.
     Fields(&'static [(&'static str, Rule)]),
+    /// Some keys of a map, by the key and the live map.
+    Keys(fn(&str, &Value) -> bool),
     /// Some items of a list, by the live item.
     Items(fn(&Value) -> bool, &'static Rule),
 }
 
-use Rule::{Fields, Items, Whole};
+use Rule::{Fields, Items, Keys, Whole};
+
+const METADATA: (&str, Rule) = (
+    "metadata",
+    Fields(&[
+        ("annotations", Keys(made_here::is_annotation)),
+        ("labels", Keys(|key, _| made_here::is_label(key))),
+    ]),
+);
 
 const CONTAINER: Rule = Fields(&[
     ("args", Whole),
@@ -34,33 +45,40 @@ const CONTAINER: Rule = Fields(&[
     ("startupProbe", Whole),
     ("volumeMounts", Items(is_our_mount, &Whole)),
 ]);
-const STATEFUL_SET: Rule = Fields(&[(
-    "spec",
-    Fields(&[(
-        "template",
+const STATEFUL_SET: Rule = Fields(&[
+    METADATA,
+    (
+        "spec",
         Fields(&[(
-            "spec",
-            Fields(&[
-                ("containers", Items(is_our_container, &CONTAINER)),
-                ("securityContext", Whole),
-                ("volumes", Items(is_our_volume, &Whole)),
-            ]),
+            "template",
+            Fields(&[(
+                "spec",
+                Fields(&[
+                    ("containers", Items(is_our_container, &CONTAINER)),
+                    ("securityContext", Whole),
+                    ("volumes", Items(is_our_volume, &Whole)),
+                ]),
+            )]),
         )]),
-    )]),
-)]);
-const SERVICE: Rule = Fields(&[(
-    "spec",
-    Fields(&[
-        ("externalName", Whole),
-        ("ports", Items(is_our_port, &Whole)),
-        ("selector", Whole),
-    ]),
-)]);
+    ),
+]);
+const SERVICE: Rule = Fields(&[
+    METADATA,
+    (
+        "spec",
+        Fields(&[
+            ("externalName", Whole),
+            ("ports", Items(is_our_port, &Whole)),
+            ("selector", Whole),
+        ]),
+    ),
+]);
 const CONFIG_MAP: Rule = Fields(&[
+    METADATA,
     ("binaryData", Fields(&[(names::CONFIG_KEY, Whole)])),
     ("data", Fields(&[(names::CONFIG_KEY, Whole)])),
 ]);
-const NETWORK_POLICY: Rule = Fields(&[("spec", Whole)]);
+const NETWORK_POLICY: Rule = Fields(&[METADATA, ("spec", Whole)]);
 
 /// Splits the fields of another manager.
 pub(super) fn share(kind: &str, fields: &Value, live: &Value) -> Share {
@@ -114,6 +132,10 @@ fn below<'r, 'v>(rule: &'r Rule, live: &'v Value, key: &str) -> Option<(&'r Rule
             let (_, rule) = fields.iter().find(|(field, _)| *field == name)?;
             Some((rule, live.get(name).unwrap_or(&Value::Null)))
         }
+        Keys(is_ours) => {
+            let name = key.strip_prefix("f:")?;
+            is_ours(name, live).then_some((&Whole, live.get(name).unwrap_or(&Value::Null)))
+        }
         Items(is_ours, rule) => {
             let items = live.as_array()?;
             let item = items.iter().find(|item| is_item(item, key))?;
@@ -166,6 +188,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn labels_and_annotations_of_ours_move_and_those_of_others_stay() {
+        let live = json!({"metadata": {
+            "annotations": {"dittofs.io/applied-hash": "1", "dittofs.io/managed-annotations": "a,lb.example.org/kind", "a": "1", "lb.example.org/kind": "x", "mesh": "on"},
+            "labels": {"app": "dittofs-server", "team": "x"},
+        }});
+        let of = |annotations: Value, labels: Value| json!({"f:metadata": {"f:annotations": annotations, "f:labels": labels}});
+        let ours = of(
+            json!({"f:a": {}, "f:dittofs.io/applied-hash": {}, "f:dittofs.io/managed-annotations": {}, "f:lb.example.org/kind": {}}),
+            json!({"f:app": {}}),
+        );
+        let theirs = of(json!({".": {}, "f:mesh": {}}), json!({".": {}, "f:team": {}}));
+        for kind in ["StatefulSet", "Service", "ConfigMap", "NetworkPolicy"] {
+            let mut both = ours.clone();
+            super::super::unite(&mut both, &theirs);
+            let share = share(kind, &both, &live);
+            assert_eq!(
+                (share.moved, share.remaining),
+                (ours.clone(), theirs.clone()),
+                "{kind}"
+            );
+        }
+    }
 
     #[test]
     fn known_parts_of_our_container_move_and_everything_else_stays() {

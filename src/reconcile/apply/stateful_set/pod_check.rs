@@ -5,6 +5,7 @@
 //! StatefulSet and the configuration stay as they are, and the old pod keeps running.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -42,9 +43,27 @@ pub(in super::super) async fn check(
         return Ok(());
     }
     let pod = pod(&name, writer.namespace(), live, merged);
-    let write = Write::AskForPod { pod: &pod, old: &old };
+    let old = Some(old.as_ref());
+    let write = Write::AskForPod { pod: &pod, old };
     match writer.send::<Pod>(&name, write).await {
         // Nothing is written while the server is paused, so nothing is asked.
+        Err(Error::Stopped(_)) => Ok(()),
+        asked => asked.map(drop),
+    }
+}
+
+/// Asks about the first pod of a StatefulSet.
+pub(in super::super) async fn first(
+    writer: &Writer<'_>,
+    stateful_set: &Arc<StatefulSet>,
+) -> Result<(), Error> {
+    let live = Live::cached(stateful_set)?;
+    let name = names::pod(&live.object.name_any());
+    let pod = pod(&name, writer.namespace(), &live, &live.fields);
+    match writer
+        .send::<Pod>(&name, Write::AskForPod { pod: &pod, old: None })
+        .await
+    {
         Err(Error::Stopped(_)) => Ok(()),
         asked => asked.map(drop),
     }
@@ -88,22 +107,29 @@ fn pod(name: &str, namespace: &str, live: &Live<StatefulSet>, merged: &Value) ->
 }
 
 /// Creates the pod as a dry run.
-pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: &Pod) -> Result<(), Error> {
+pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: Option<&Pod>) -> Result<(), Error> {
     let pod = serde_json::from_value(pod.clone())?;
     let params = PostParams {
         dry_run: true,
         ..post()
     };
     let asked = writer.api::<Pod>().create(&params, &pod).await;
-    judge(asked, "a dry run of its pod", |resource| freed(old, resource))
+    match old {
+        Some(old) => judge(
+            asked,
+            "a dry run of its pod",
+            Some(&|resource| freed(old, resource)),
+        ),
+        None => judge(asked, "a dry run of its pod", None),
+    }
 }
 
-/// Judges the answer to a dry-run create of an object that replaces one of the same name. `freed` is how much of a resource of a quota
-/// the old one uses.
+/// Judges the answer to a dry-run create. `freed` is how much of a resource of a quota the object uses that it replaces; `None` if it
+/// replaces none.
 pub(super) fn judge(
     asked: kube::Result<DynamicObject>,
     verb: &'static str,
-    freed: impl Fn(&str) -> i128,
+    freed: Option<&dyn Fn(&str) -> i128>,
 ) -> Result<(), Error> {
     let Err(error) = asked else {
         return Ok(());
@@ -112,7 +138,7 @@ pub(super) fn judge(
         return Err(Error::call(verb)(error));
     };
     // Admission comes first, so the name of the old object is the last thing that is checked.
-    if status.reason == "AlreadyExists" || fits_without(&status.message, freed) {
+    if status.reason == "AlreadyExists" || freed.is_some_and(|freed| fits_without(&status.message, freed)) {
         return Ok(());
     }
     let cannot_be_asked = matches!(errors::class(&error), FailureClass::Call) && status.code == 403
@@ -129,7 +155,7 @@ pub(super) fn judge(
 
 /// Whether a quota that is exceeded has room once the old object is gone. A message that is not understood counts as room: the check
 /// must not block a rollout that works.
-fn fits_without(message: &str, freed: impl Fn(&str) -> i128) -> bool {
+fn fits_without(message: &str, freed: &dyn Fn(&str) -> i128) -> bool {
     let Some((_, exceeded)) = message.split_once("exceeded quota: ") else {
         return false;
     };
@@ -219,14 +245,14 @@ mod tests {
         ];
         for (text, fits) in table {
             assert_eq!(
-                fits_without(&exceeded(text), |resource| freed(&pod(), resource)),
+                fits_without(&exceeded(text), &|resource| freed(&pod(), resource)),
                 fits,
                 "{text}"
             );
         }
         assert!(!fits_without(
             "maximum cpu usage per Container is 500m, but limit is 1",
-            |resource| freed(&pod(), resource)
+            &|resource| freed(&pod(), resource)
         ));
     }
 }

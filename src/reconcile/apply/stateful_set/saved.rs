@@ -25,7 +25,7 @@ use crate::domain::observed::Read;
 use crate::domain::volumes;
 
 /// Metadata that a StatefulSet keeps when it is created again. The UID is that of the one that is replaced.
-const KEPT_METADATA: [&str; 6] = [
+pub(in super::super) const KEPT_METADATA: [&str; 6] = [
     "name",
     "namespace",
     "uid",
@@ -100,13 +100,14 @@ pub(super) async fn ask(writer: &Writer<'_>, successor: &Value) -> Result<(), Er
         ..post()
     };
     let asked = writer.api::<StatefulSet>().create(&params, &manifest).await;
-    pod_check::judge(asked, "a dry run of its re-creation", |resource| {
+    let freed = |resource: &str| {
         if resource.starts_with("count/statefulsets") {
             pod_check::ONE
         } else {
             0
         }
-    })
+    };
+    pod_check::judge(asked, "a dry run of its re-creation", Some(&freed))
 }
 
 /// Saves a StatefulSet that is about to be deleted.
@@ -217,17 +218,18 @@ pub(in super::super) async fn send(
     let created = writer.api::<StatefulSet>().create(&post(), &manifest).await;
     let created = created.map_err(Error::call("create"))?;
     let uid = created.metadata.uid.as_deref();
-    restore_owners(writer, name, uid, &saved.fields["metadata"]["managedFields"]).await
+    restore_owners::<StatefulSet>(writer, name, uid, &saved.fields["metadata"]["managedFields"]).await
 }
 
-async fn restore_owners(
+/// The create made us the owner of every field. What others had set becomes theirs again.
+pub(in super::super) async fn restore_owners<K: Child>(
     writer: &Writer<'_>,
     name: &str,
     uid: Option<&str>,
     entries: &Value,
 ) -> Result<DynamicObject, Error> {
     let body = json!({"metadata": {"uid": uid, "managedFields": entries}});
-    let api = writer.api::<StatefulSet>();
+    let api = writer.api::<K>();
     let patched = api.patch(name, &patch_params(), &Patch::Merge(&body)).await;
     patched.map_err(Error::call("apply"))
 }
@@ -285,7 +287,7 @@ pub(in super::super) async fn send_forget(
     if !replaces(saved, live) && was_only_created(live) {
         let entries = &saved["metadata"]["managedFields"];
         let uid = live.metadata.uid.as_deref();
-        restore_owners(writer, &live.name_any(), uid, entries).await?;
+        restore_owners::<StatefulSet>(writer, &live.name_any(), uid, entries).await?;
     }
     annotate(writer, config_map, Value::Null).await
 }
@@ -302,7 +304,7 @@ fn was_only_created(live: &StatefulSet) -> bool {
 }
 
 /// Who owns which field, without the status.
-fn owners_of_spec(merged: &Value) -> Value {
+pub(in super::super) fn owners_of_spec(merged: &Value) -> Value {
     let entries = merged["metadata"]["managedFields"]
         .as_array()
         .into_iter()
