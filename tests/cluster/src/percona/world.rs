@@ -215,6 +215,14 @@ impl World {
             return Ok(());
         }
         let api = Api::<Secret>::namespaced(self.client.clone(), &key.0);
+        // In this order, as the operator does: who sees a user can verify the database.
+        if api
+            .get_metadata_opt(&secrets::certificate_secret_name(&known.object))
+            .await?
+            .is_none()
+        {
+            create(&api, &secrets::certificate_secret(&known.object)?).await?;
+        }
         for user in secrets::users(&known.object) {
             if api
                 .get_metadata_opt(&secrets::user_secret_name(&known.object, &user))
@@ -223,13 +231,6 @@ impl World {
             {
                 create(&api, &secrets::user_secret(&known.object, &user)?).await?;
             }
-        }
-        if api
-            .get_metadata_opt(&secrets::certificate_secret_name(&known.object))
-            .await?
-            .is_none()
-        {
-            create(&api, &secrets::certificate_secret(&known.object)?).await?;
         }
         known.secrets_of = generation;
         Ok(())
