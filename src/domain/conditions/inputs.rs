@@ -173,15 +173,20 @@ impl<'a> Inputs<'a> {
         self.server.spec.desired_replicas()
     }
 
-    /// Number of pods that are ready. A StatefulSet that was just re-created for other claim templates does not know its
-    /// pod yet; then the status of the pod counts.
+    /// Number of pods that are ready. The status of the pod counts where the StatefulSet does not know its pod: it was just re-created
+    /// for other claim templates, or is being deleted without its pod.
     #[must_use]
     pub fn ready_replicas(&self) -> i32 {
-        let seen = |status: &&StatefulSetStatus| status.observed_generation.is_some_and(|seen| seen > 0);
-        match self.workload_status().filter(seen) {
+        let Some(set) = self.stateful_set.ours() else {
+            return 0;
+        };
+        let knows_its_pod = |status: &&StatefulSetStatus| {
+            status.observed_generation.is_some_and(|seen| seen > 0)
+                && set.metadata.deletion_timestamp.is_none()
+        };
+        match set.status.as_ref().filter(knows_its_pod) {
             Some(status) => status.ready_replicas.unwrap_or(0),
-            None if self.stateful_set.ours().is_some() => self.ready_pods(),
-            None => 0,
+            None => self.ready_pods(),
         }
     }
 

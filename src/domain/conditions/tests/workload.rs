@@ -32,6 +32,24 @@ fn a_server_that_starts_says_what_it_waits_for() {
     );
 }
 
+/// Kubernetes takes the pod out of the StatefulSet's status before the StatefulSet is gone.
+#[test]
+fn a_server_whose_stateful_set_is_deleted_without_its_pod_is_available() {
+    let mut observed = world("");
+    let pod = json!({
+        "metadata": {"name": "files-0"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    });
+    observed.pods = Read::Found(vec![Arc::new(serde_json::from_value(pod).expect("a pod"))]);
+    let mut live = stateful_set(&observed.server, &json!({"observedGeneration": 2, "replicas": 0}));
+    live.metadata.deletion_timestamp = Some(Time(at(0)));
+    let conditions = judged(&observed, &applied(&observed, Some(live)));
+    assert_eq!(
+        one(&conditions, AVAILABLE),
+        "True MinimumReplicasAvailable: StatefulSet has 1/1 ready replicas"
+    );
+}
+
 #[test]
 fn a_stopped_server_is_ready_once_no_pod_is_left() {
     let stopped = with_status("replicas: 0", &json!({"observedGeneration": 2, "replicas": 0}));
