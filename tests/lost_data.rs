@@ -115,15 +115,7 @@ async fn a_server_that_is_created_again_without_its_database_does_not_start_on_a
         "{message}"
     );
     world.observed().await;
-    assert!(
-        world
-            .api::<StatefulSet>()
-            .get_opt("files")
-            .await
-            .expect("an answer")
-            .is_none(),
-        "no pod is started"
-    );
+    assert!(world.lacks::<StatefulSet>("files").await, "no pod is started");
     let claim: PersistentVolumeClaim = world.get("controlplane-files-0").await;
     assert_eq!(
         annotation(&claim).as_deref(),

@@ -337,14 +337,7 @@ async fn a_server_that_is_deleted_between_delete_and_create_leaves_no_pod() {
     world.delete::<DittoServer>("files").await;
     release(&world).await;
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
-    assert!(
-        world
-            .api::<StatefulSet>()
-            .get_opt("files")
-            .await
-            .expect("an answer")
-            .is_none()
-    );
+    assert!(world.lacks::<StatefulSet>("files").await);
 }
 
 #[tokio::test]

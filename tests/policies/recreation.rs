@@ -99,14 +99,7 @@ async fn a_create_that_a_policy_refuses_is_tried_again_from_the_saved_stateful_s
     world.merge::<DittoServer>("files", edit).await;
     world.observed().await;
     is_refused(&world).await;
-    assert!(
-        world
-            .api::<StatefulSet>()
-            .get_opt("files")
-            .await
-            .expect("an answer")
-            .is_none()
-    );
+    assert!(world.lacks::<StatefulSet>("files").await);
     assert_eq!(world.get::<ConfigMap>("files-config").await.data, saved.data);
     assert_eq!(world.get::<Pod>("files-0").await.uid(), pod, "the pod runs on");
     let edit = json!({"spec": {"logging": null}});

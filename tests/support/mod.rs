@@ -189,6 +189,12 @@ impl World {
         self.api().get(name).await.expect("the object exists")
     }
 
+    /// Whether the namespace has no object of this name.
+    pub async fn lacks<K: Kind>(&self, name: &str) -> bool {
+        let found = self.api::<K>().get_opt(name).await.expect("an answer");
+        found.is_none()
+    }
+
     /// Merges `patch` into an object, as `kubectl patch --type=merge` does.
     pub async fn merge<K: Kind>(&self, name: &str, patch: serde_json::Value) -> K {
         self.api()

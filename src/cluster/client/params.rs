@@ -13,6 +13,24 @@ pub fn patch_params() -> PatchParams {
     }
 }
 
+/// As [`patch_params`], for a dry run.
+#[must_use]
+pub fn patch_dry_run() -> PatchParams {
+    PatchParams {
+        dry_run: true,
+        ..patch_params()
+    }
+}
+
+/// As [`post`], for a dry run.
+#[must_use]
+pub fn post_dry_run() -> PostParams {
+    PostParams {
+        dry_run: true,
+        ..post()
+    }
+}
+
 /// Deletes only the object with this UID, not a new one of the same name.
 #[must_use]
 pub fn delete_exactly(metadata: &ObjectMeta) -> DeleteParams {

@@ -11,7 +11,7 @@ mod prune;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch};
 use serde_json::{Value, json};
 
 use super::error::Error;
@@ -23,7 +23,7 @@ pub use super::plan::{Change, Planned};
 use super::stateful_set::{pod_check, recreate};
 use super::writer::{Preview, Write, Writer};
 use crate::api::names::FIELD_MANAGER;
-use crate::cluster::client::params::{patch_params, post};
+use crate::cluster::client::params::{patch_dry_run, post_dry_run};
 
 /// The object that a write would leave, and how that is shown.
 type WouldBe = (Option<Value>, Option<Change>);
@@ -109,11 +109,7 @@ fn updated<K>(live: &Live<K>, after: Value, desired: Value) -> WouldBe {
 /// Whether the API server would accept a new child: a quota or a webhook may refuse it.
 pub(super) async fn create<K: Child>(writer: &Writer<'_>, desired: &Value) -> Result<Value, Error> {
     let object: DynamicObject = serde_json::from_value(desired.clone())?;
-    let params = PostParams {
-        dry_run: true,
-        ..post()
-    };
-    let created = writer.api::<K>().create(&params, &object).await;
+    let created = writer.api::<K>().create(&post_dry_run(), &object).await;
     Ok(serde_json::to_value(created.map_err(Error::call("create"))?)?)
 }
 
@@ -176,12 +172,8 @@ async fn replace<K: Child>(
     live: &Live<K>,
     after: Value,
 ) -> Result<Value, Error> {
-    let params = PatchParams {
-        dry_run: true,
-        ..patch_params()
-    };
     let body = Patch::Merge(replacement(live, &after));
-    let patched = writer.api::<K>().patch(name, &params, &body).await;
+    let patched = writer.api::<K>().patch(name, &patch_dry_run(), &body).await;
     Ok(serde_json::to_value(patched.map_err(Error::call("apply"))?)?)
 }
 

@@ -3,11 +3,11 @@
 //! It is deleted and created again, with what others had set on it. Only for objects that hold no data: a ConfigMap. The pod keeps
 //! the files that it has mounted, and a pod that starts in between waits for the new object.
 
-use kube::api::{DynamicObject, PostParams};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::dry_run::overlay::overlaid;
+use super::dry_run::{self, overlay::overlaid};
 use super::error::Error;
 use super::live::{Child, Live};
 use super::stateful_set::saved::{KEPT_METADATA, owners_of_spec, restore_owners};
@@ -24,11 +24,12 @@ pub(super) async fn replace<K: Child>(
     let api = writer.api::<K>();
     let merged = merged(live, desired);
     let name = live.object.name_any();
-    ask(&api, &new(&merged)?).await?;
+    let new = new(&merged);
+    ask::<K>(writer, &new).await?;
     let deleted = api.delete(&name, &delete_unchanged(live.meta())).await;
     deleted.map_err(Error::call("delete"))?;
     let created = match api
-        .create(&post(), &new(&merged)?)
+        .create(&post(), &serde_json::from_value(new)?)
         .await
         .map_err(Error::call("create"))
     {
@@ -42,12 +43,8 @@ pub(super) async fn replace<K: Child>(
 
 /// Asks whether the API server would accept the new object. Without this, a policy or a quota that refuses it would leave none.
 /// Admission comes first, so the name of the old object is the last thing that is checked.
-async fn ask(api: &Api<DynamicObject>, new: &DynamicObject) -> Result<(), Error> {
-    let params = PostParams {
-        dry_run: true,
-        ..post()
-    };
-    match api.create(&params, new).await.map_err(Error::call("create")) {
+async fn ask<K: Child>(writer: &Writer<'_>, new: &Value) -> Result<(), Error> {
+    match dry_run::create::<K>(writer, new).await {
         Err(error) if error.is_already_exists() => Ok(()),
         asked => asked.map(drop),
     }
@@ -63,11 +60,11 @@ pub(super) fn merged<K: Child>(live: &Live<K>, desired: &Value) -> Value {
     merged
 }
 
-fn new(merged: &Value) -> Result<DynamicObject, Error> {
+fn new(merged: &Value) -> Value {
     let mut new = merged.clone();
     if let Some(metadata) = new["metadata"].as_object_mut() {
         metadata.retain(|key, _| KEPT_METADATA.contains(&key.as_str()));
         metadata.remove("uid");
     }
-    Ok(serde_json::from_value(new)?)
+    new
 }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api::DittoServer;
-use crate::api::names::FIELD_MANAGER;
 use crate::cluster::client::errors;
+use crate::cluster::client::params::patch_dry_run;
 use crate::domain::observed::ExpansionAnswer;
 use crate::domain::observed::Read;
 use crate::domain::volumes::{self, STORAGE};
@@ -76,13 +76,8 @@ async fn expansion(client: &Client, name: &str) -> Expansion {
 async fn ask(client: &Client, claim: &PersistentVolumeClaim, size: &str) -> ExpansionAnswer {
     let claims =
         Api::<PersistentVolumeClaim>::namespaced(client.clone(), &claim.namespace().unwrap_or_default());
-    let params = PatchParams {
-        dry_run: true,
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    };
     let patch = Patch::Merge(request(claim, size));
-    match claims.patch(&claim.name_any(), &params, &patch).await {
+    match claims.patch(&claim.name_any(), &patch_dry_run(), &patch).await {
         Ok(_) => ExpansionAnswer::Allowed,
         // Nothing has refused it. If something will, the write says so.
         Err(error) if errors::is_dry_run_unsupported(&error) => ExpansionAnswer::Allowed,

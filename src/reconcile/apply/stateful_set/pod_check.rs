@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use super::super::error::Error;
@@ -20,7 +20,7 @@ use super::super::writer::{Write, Writer};
 use crate::api::{names, quantity};
 use crate::cluster::cache::Lookup;
 use crate::cluster::client::errors;
-use crate::cluster::client::params::post;
+use crate::cluster::client::params::post_dry_run;
 use crate::domain::applied::FailureClass;
 use crate::domain::workload::rollout;
 
@@ -109,11 +109,7 @@ fn pod(name: &str, namespace: &str, live: &Live<StatefulSet>, merged: &Value) ->
 /// Creates the pod as a dry run.
 pub(in super::super) async fn ask(writer: &Writer<'_>, pod: &Value, old: Option<&Pod>) -> Result<(), Error> {
     let pod = serde_json::from_value(pod.clone())?;
-    let params = PostParams {
-        dry_run: true,
-        ..post()
-    };
-    let asked = writer.api::<Pod>().create(&params, &pod).await;
+    let asked = writer.api::<Pod>().create(&post_dry_run(), &pod).await;
     match old {
         Some(old) => judge(
             asked,

@@ -7,7 +7,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
 use serde_json::{Map, Value, json};
 
 use super::super::child::asked;
@@ -18,7 +18,7 @@ use super::super::writer::Writer;
 use super::super::{compare, dry_run};
 use super::{pod_check, saved};
 use crate::api::names::{self, FIELD_MANAGER};
-use crate::cluster::client::params::{delete_unchanged, patch_params};
+use crate::cluster::client::params::{delete_unchanged, patch_dry_run};
 
 /// How often a StatefulSet is read again that changes before it can be deleted.
 const ATTEMPTS: u8 = 5;
@@ -113,12 +113,11 @@ async fn merged_unless_denied(
     desired: &Value,
     refused: Error,
 ) -> Result<Value, Error> {
-    let params = PatchParams {
-        dry_run: true,
-        ..patch_params()
-    };
     let same = Patch::Merge(json!({"metadata": {"uid": live.meta().uid}}));
-    let asked = writer.api::<StatefulSet>().patch(name, &params, &same).await;
+    let asked = writer
+        .api::<StatefulSet>()
+        .patch(name, &patch_dry_run(), &same)
+        .await;
     asked.map_err(|_| refused)?;
     Ok(merged_here(writer, live, desired, Reach::Copies))
 }

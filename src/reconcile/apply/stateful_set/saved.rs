@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::super::child::asked;
@@ -20,7 +20,7 @@ use super::super::writer::{Write, Writer};
 use super::super::{Applied, Outcome, Step};
 use super::{pod_check, recreate};
 use crate::api::names::{self, FIELD_MANAGER, RECREATE_FIELD_MANAGER};
-use crate::cluster::client::params::{patch_params, post};
+use crate::cluster::client::params::{patch_params, post, post_dry_run};
 use crate::domain::observed::Read;
 use crate::domain::volumes;
 
@@ -95,11 +95,10 @@ pub(super) fn successor(merged: &Value) -> Value {
 pub(super) async fn ask(writer: &Writer<'_>, successor: &Value) -> Result<(), Error> {
     let mut manifest: DynamicObject = serde_json::from_value(successor.clone())?;
     manifest.metadata.uid = None;
-    let params = PostParams {
-        dry_run: true,
-        ..post()
-    };
-    let asked = writer.api::<StatefulSet>().create(&params, &manifest).await;
+    let asked = writer
+        .api::<StatefulSet>()
+        .create(&post_dry_run(), &manifest)
+        .await;
     let freed = |resource: &str| {
         if resource.starts_with("count/statefulsets") {
             pod_check::ONE
