@@ -52,6 +52,18 @@ pub enum Error {
 /// # Errors
 /// At the first file or object that fails; those before it are applied.
 pub async fn apply_files(client: &Client, paths: &[PathBuf]) -> Result<Vec<String>, Error> {
+    apply_changed(client, paths, |_| {}).await
+}
+
+/// As [`apply_files`], with a change to each object before it is applied.
+///
+/// # Errors
+/// As of [`apply_files`].
+pub(crate) async fn apply_changed(
+    client: &Client,
+    paths: &[PathBuf],
+    mut change: impl FnMut(&mut Value),
+) -> Result<Vec<String>, Error> {
     let mut applied = Vec::new();
     for path in paths {
         for file in files(path)? {
@@ -63,7 +75,8 @@ pub async fn apply_files(client: &Client, paths: &[PathBuf]) -> Result<Vec<Strin
                 path: file.clone(),
                 reason: error.to_string(),
             })?;
-            for document in documents.into_iter().filter(|document| !document.is_null()) {
+            for mut document in documents.into_iter().filter(|document| !document.is_null()) {
+                change(&mut document);
                 applied.extend(apply(client, &file, document).await?);
             }
         }

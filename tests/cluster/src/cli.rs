@@ -1,8 +1,10 @@
 //! The command line of `local-control-plane`.
 
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use local_control_plane::runner::UID;
 
 const EXAMPLES: &str = "Examples:
   local-control-plane build                      find or build etcd and the Kubernetes servers
@@ -46,6 +48,40 @@ pub enum Command {
     /// Run the operator on a control plane and show its DittoServers, until Ctrl-C.
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(Demo),
+    /// Put a file on a share over NFS, or read one, without mounting it. `demo` prints the addresses.
+    #[command(subcommand)]
+    Nfs(Nfs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Nfs {
+    /// Write standard input to a file.
+    #[command(
+        after_help = "Example:\n  echo hello | local-control-plane nfs put 127.64.0.1:12049/export/hello.txt"
+    )]
+    Put(NfsFile),
+    /// Print a file.
+    #[command(after_help = "Example:\n  local-control-plane nfs get 127.64.0.1:12049/export/hello.txt")]
+    Get(NfsFile),
+}
+
+#[derive(Debug, Args)]
+pub struct NfsFile {
+    /// The file
+    #[arg(value_name = "ADDRESS:PORT/SHARE/FILE", value_parser = nfs_file)]
+    pub file: (SocketAddrV4, String, String),
+    /// The user, by number
+    #[arg(long, default_value_t = UID)]
+    pub uid: u32,
+}
+
+/// The address, the share and the file.
+fn nfs_file(text: &str) -> Result<(SocketAddrV4, String, String), String> {
+    let parts = text.split_once('/').and_then(|(address, path)| {
+        let (share, file) = path.rsplit_once('/')?;
+        Some((address.parse().ok()?, format!("/{share}"), file.to_owned()))
+    });
+    parts.ok_or_else(|| format!("{text:?} is not a file such as 127.64.0.1:12049/export/hello.txt"))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -71,6 +107,9 @@ pub struct Start {
     /// Number of nodes, with `--size full`
     #[arg(long, default_value_t = 1)]
     pub nodes: usize,
+    /// Run pods with an image of process.local/ as processes, with the real DittoFS server as /app/dfs (Linux, `--size full`)
+    #[arg(long)]
+    pub pod_runner: bool,
     /// Also simulate Percona's PostgreSQL operator
     #[arg(long)]
     pub percona_simulator: bool,
@@ -90,6 +129,9 @@ pub struct Demo {
     /// Files or directories to apply, in this order; definitions before their objects
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub apply: Vec<PathBuf>,
+    /// Name of a DittoServer that runs a real DittoFS server instead of a simulated pod (Linux); repeatable
+    #[arg(long, value_name = "NAME", conflicts_with = "use_existing")]
+    pub real: Vec<String>,
     /// The operator's executable, started with KUBECONFIG set
     #[arg(long, value_name = "PATH")]
     pub operator: Option<PathBuf>,

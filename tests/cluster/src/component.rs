@@ -50,6 +50,13 @@ pub(crate) static HELM: GoModule = GoModule {
     requirement: "helm.sh/helm/v4",
 };
 
+pub(crate) static DFS: GoModule = GoModule {
+    go_mod: include_str!("../components/dfs/go.mod"),
+    go_sum: include_str!("../components/dfs/go.sum"),
+    tools: include_str!("../components/dfs/tools.go"),
+    requirement: "github.com/marmos91/dittofs",
+};
+
 impl GoModule {
     /// The pinned version, `vX.Y.Z`. The `go.mod` file is the only place that states it.
     pub(crate) fn version(&self) -> &'static str {

@@ -21,6 +21,7 @@ use crate::leash::{Cleaner, Leash, Plan};
 use crate::options::{Options, Size};
 use crate::ports;
 use crate::probe::{self, Deadline};
+use crate::runner::logs;
 use crate::text::last_lines;
 
 /// How often a start is tried when another process takes a chosen port first.
@@ -175,6 +176,22 @@ impl ControlPlane {
         self.layout.log(component)
     }
 
+    /// The directory of this control plane, which is removed at its end.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.layout.directory
+    }
+
+    /// The logs of the containers of a namespace that run as processes, one file for each life of a process.
+    #[must_use]
+    pub fn pod_logs(&self, namespace: &str) -> Vec<PathBuf> {
+        logs::of(&self.pod_log_directory(), namespace)
+    }
+
+    /// The directory of all of them.
+    pub(crate) fn pod_log_directory(&self) -> PathBuf {
+        self.layout.logs.join("pods")
+    }
+
     /// The process id of a component, or `None` when it does not run.
     #[must_use]
     pub fn pid(&self, component: Component) -> Option<i32> {
@@ -283,6 +300,7 @@ impl ControlPlane {
             program,
             args: &args,
             env: &[],
+            bare: false,
             directory: None,
             log: &self.layout.log(component),
             pid_file: &self.layout.pid_file(component),

@@ -58,6 +58,8 @@ pub(crate) struct Plan<'a> {
     pub program: &'a Path,
     pub args: &'a [OsString],
     pub env: &'a [(OsString, OsString)],
+    /// Whether it gets `env` only, and nothing of this process' environment.
+    pub bare: bool,
     /// Where it runs; `None`: where this process runs.
     pub directory: Option<&'a Path>,
     /// Gets standard output and standard error.
@@ -72,7 +74,11 @@ impl Leash {
     /// Starts the process. Returns as soon as it runs, which is not when it is ready.
     pub(crate) fn start(plan: &Plan<'_>) -> io::Result<Self> {
         let tenths = (plan.grace.as_millis() / 100).to_string();
-        let mut command = Command::new("sh");
+        // By its path: a bare environment need not have a `PATH` that names it.
+        let mut command = Command::new("/bin/sh");
+        if plan.bare {
+            command.env_clear();
+        }
         if let Some(directory) = plan.directory {
             command.current_dir(directory);
         }
@@ -120,6 +126,11 @@ impl Leash {
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) -> io::Result<()> {
         Ok(kill_process(self.pid, Signal::TERM)?)
+    }
+
+    /// Sends SIGKILL, which ends a stopped process too.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid, Signal::KILL)?)
     }
 
     /// Has the process stopped, without waiting for its end.

@@ -23,6 +23,8 @@
 //! | `pki`, `kubeconfig`, `instance` | the files of one control plane |
 //! | `leash` | a process that cannot outlive its parent |
 //! | [`percona`] | the Percona simulator |
+//! | [`runner`] | pods that run as real processes, for example a real DittoFS server |
+//! | [`nfs`] | a client of NFS: puts a file and reads it back |
 //! | [`apply`], [`definition`] | manifests, and kinds that are served |
 //! | [`rights`] | what RBAC grants and what the audit log shows in use |
 //! | `control_plane`, `probe`, `bootstrap` | start, readiness, faults, end |
@@ -40,6 +42,7 @@ mod files;
 mod instance;
 mod kubeconfig;
 mod leash;
+pub mod nfs;
 mod options;
 pub mod percona;
 mod pki;
@@ -47,6 +50,8 @@ mod ports;
 mod probe;
 mod release;
 pub mod rights;
+pub mod runner;
+mod soon;
 mod text;
 
 pub use component::Component;

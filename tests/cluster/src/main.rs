@@ -3,13 +3,16 @@
 mod cli;
 
 use std::error::Error;
+use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use cli::{Cli, Command, SizeName};
-use local_control_plane::binaries::{Binaries, Progress};
+use local_control_plane::binaries::{self, Binaries, Progress};
+use local_control_plane::nfs::Mount;
 use local_control_plane::percona::{PerconaSimulator, SimulatorOptions};
+use local_control_plane::runner::{PodRunner, RunnerOptions};
 use local_control_plane::{ControlPlane, Options, Size, demo};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,14 +56,38 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Build { size } => build(size.size).await,
         Command::Start(options) => start(options).await,
         Command::Demo(options) => Ok(demo::run(demo(options)).await?),
+        Command::Nfs(call) => nfs(call).await,
     }
 }
 
+async fn nfs(call: cli::Nfs) -> Result<(), Box<dyn Error>> {
+    let (cli::Nfs::Put(target) | cli::Nfs::Get(target)) = &call;
+    let (address, share, file) = &target.file;
+    let mut mount = Mount::of(*address.ip(), address.port(), share, target.uid).await?;
+    match call {
+        cli::Nfs::Put(_) => {
+            let mut content = Vec::new();
+            std::io::stdin().read_to_end(&mut content)?;
+            mount.write(file, &content).await?;
+        }
+        cli::Nfs::Get(_) => std::io::stdout().write_all(&mount.read(file).await?)?,
+    }
+    Ok(())
+}
+
 async fn build(size: SizeName) -> Result<(), Box<dyn Error>> {
-    let provide = move || Binaries::provide(size.size().components(), &Progress::stderr());
-    let binaries = tokio::task::spawn_blocking(provide).await??;
+    let provide = move || {
+        let progress = Progress::stderr();
+        let binaries = Binaries::provide(size.size().components(), &progress)?;
+        let dfs = (size.size() == Size::Full).then(|| binaries::dfs(&progress));
+        dfs.transpose().map(|dfs| (binaries, dfs))
+    };
+    let (binaries, dfs) = tokio::task::spawn_blocking(provide).await??;
     for (component, path, _) in binaries.iter() {
         println!("{component}: {}", path.display());
+    }
+    if let Some(dfs) = dfs {
+        println!("dfs: {}", dfs.display());
     }
     Ok(())
 }
@@ -83,6 +110,12 @@ async fn start(options: cli::Start) -> Result<(), Box<dyn Error>> {
     } else {
         None
     };
+    let _runner = if options.pod_runner {
+        let dfs = tokio::task::spawn_blocking(|| binaries::dfs(&Progress::stderr())).await??;
+        Some(PodRunner::start(&control_plane, RunnerOptions::dfs(dfs))?)
+    } else {
+        None
+    };
     println!("export KUBECONFIG={}", control_plane.kubeconfig().display());
     eprintln!("running; end with Ctrl-C");
     std::future::pending().await
@@ -97,6 +130,7 @@ fn demo(options: cli::Demo) -> demo::Demo {
     demo::Demo {
         use_existing: options.use_existing,
         apply: options.apply,
+        real: options.real,
         operator: options.operator,
         operator_args: options.operator_arg,
         operator_log: options.operator_log,

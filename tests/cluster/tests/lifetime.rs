@@ -17,10 +17,19 @@ struct Owner {
     components: Vec<Pid>,
 }
 
+const POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: real}
+spec:
+  containers:
+    - {name: c, image: process.local/shell, command: [/bin/sleep, '1000']}
+";
+
 impl Owner {
     fn start() -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_local-control-plane"))
-            .args(["start", "--size", "full"])
+            .args(["start", "--size", "full", "--pod-runner"])
             .stdout(Stdio::piped())
             .process_group(0)
             .spawn()
@@ -42,6 +51,22 @@ impl Owner {
             directory,
             components,
         }
+    }
+
+    /// Has a pod run as a process, which is one of its processes from then on.
+    async fn run_pod(&mut self) {
+        let manifest = self.directory.join("pod.yaml");
+        fs::write(&manifest, POD).unwrap();
+        let applied = Command::new("kubectl")
+            .env("KUBECONFIG", self.directory.join("admin.kubeconfig"))
+            .args(["create", "-f"])
+            .arg(&manifest)
+            .status();
+        assert!(applied.unwrap().success());
+        let pids = eventually("the pod has a process", async || {
+            Some(pids(&self.directory)).filter(|pids| pids.len() > self.components.len())
+        });
+        self.components = pids.await;
     }
 
     fn group(&self) -> Pid {
@@ -75,6 +100,7 @@ fn pids(directory: &Path) -> Vec<Pid> {
 #[tokio::test]
 async fn a_killed_owner_leaves_no_process_and_no_file_behind() {
     let mut owner = Owner::start();
+    owner.run_pod().await;
     owner.process.kill().unwrap();
     owner.assert_nothing_stays().await;
 }

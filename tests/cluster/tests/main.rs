@@ -11,5 +11,6 @@ mod percona_crd;
 mod percona_outages;
 mod percona_secrets;
 mod percona_states;
+mod runner;
 mod support;
 mod workloads;

@@ -138,6 +138,7 @@ fn run_go(
         program: go,
         args: &args,
         env: &env,
+        bare: false,
         directory: Some(module),
         log,
         pid_file: &module.join("pid"),

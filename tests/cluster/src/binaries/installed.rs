@@ -60,6 +60,13 @@ pub(super) fn on_path(program: &'static str) -> Option<PathBuf> {
         .map(|(path, _)| path)
 }
 
+/// The file of that name in `KUBEBUILDER_ASSETS`.
+pub(super) fn assets(program: &'static str) -> Option<PathBuf> {
+    candidates(program)
+        .find(|(_, origin)| *origin == Origin::Assets)
+        .map(|(path, _)| path)
+}
+
 fn candidates(program: &'static str) -> impl Iterator<Item = (PathBuf, Origin)> {
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").filter(|value| !value.is_empty());
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::component::Component;
 use crate::release::{self, Release};
 
 pub use progress::Progress;
-pub use tool::helm;
+pub use tool::{dfs, helm};
 
 /// Why the executables could not be provided.
 #[derive(Debug, thiserror::Error)]

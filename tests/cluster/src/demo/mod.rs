@@ -1,7 +1,9 @@
 //! What `make run` shows: a control plane, the operator under it, a live table of DittoServers.
 
 mod diagnosis;
+mod files;
 mod operator;
+mod real;
 mod row;
 mod screen;
 
@@ -18,6 +20,7 @@ use kube::{Client, Config};
 
 use crate::{ControlPlane, Options, apply, percona};
 use operator::Operator;
+use real::Real;
 use row::Row;
 use screen::Screen;
 
@@ -32,6 +35,8 @@ pub struct Demo {
     pub use_existing: bool,
     /// Files and directories to apply, in this order.
     pub apply: Vec<PathBuf>,
+    /// Names of DittoServers that run a real server. All others, and all of an existing cluster, are left as they are.
+    pub real: Vec<String>,
     /// The operator's executable; `None` if it runs already.
     pub operator: Option<PathBuf>,
     /// Its arguments.
@@ -58,6 +63,9 @@ pub enum Error {
     /// An object took the simulator, and would take Percona's operator, down.
     #[error(transparent)]
     Violation(#[from] percona::Violation),
+    /// The pod runner did not start.
+    #[error(transparent)]
+    Runner(#[from] crate::runner::Error),
     /// A manifest could not be applied.
     #[error(transparent)]
     Apply(#[from] apply::Error),
@@ -98,7 +106,9 @@ struct Cluster {
     client: Client,
     kubeconfig: Option<PathBuf>,
     simulator: Option<percona::PerconaSimulator>,
-    _control_plane: Option<ControlPlane>,
+    /// It uses the directory of the control plane, so it ends first.
+    real: Real,
+    control_plane: Option<ControlPlane>,
 }
 
 /// Runs the demo. It ends when everything is Ready (if asked to), at an error, or when the future is dropped;
@@ -115,12 +125,20 @@ pub async fn run(demo: Demo) -> Result<(), Error> {
         until_ready,
         ..
     } = &demo;
-    let (manifests, operator, args) = (manifests.clone(), operator.clone(), operator_args.clone());
+    let (manifests, operator, mut args) = (manifests.clone(), operator.clone(), operator_args.clone());
     let (log, until_ready) = (operator_log.clone(), *until_ready);
-    let cluster = connect(demo).await?;
-    for object in apply::apply_files(&cluster.client, &manifests).await? {
+    let mut cluster = connect(demo).await?;
+    let real = &mut cluster.real;
+    let change = |object: &mut serde_json::Value| real.choose(object);
+    for object in apply::apply_changed(&cluster.client, &manifests, change).await? {
         println!("applied {object}");
     }
+    if let Some(control_plane) = &cluster.control_plane {
+        for line in cluster.real.lines(&control_plane.pod_log_directory()) {
+            println!("{line}");
+        }
+    }
+    args.extend(cluster.real.operator_args());
     let operator = match operator {
         Some(path) => Some(Operator::start(
             &path,
@@ -133,7 +151,7 @@ pub async fn run(demo: Demo) -> Result<(), Error> {
     if let Some(operator) = &operator {
         println!("operator log: {}", operator.log().display());
     }
-    show(&cluster, operator, until_ready).await
+    show(&mut cluster, operator, until_ready).await
 }
 
 async fn connect(demo: Demo) -> Result<Cluster, Error> {
@@ -145,10 +163,13 @@ async fn connect(demo: Demo) -> Result<Cluster, Error> {
             client,
             kubeconfig: None,
             simulator: None,
-            _control_plane: None,
+            real: Real::prepare(Vec::new()).await?,
+            control_plane: None,
         });
     }
+    let mut real = Real::prepare(demo.real).await?;
     let control_plane = ControlPlane::start(demo.options).await?;
+    real.start(&control_plane).await?;
     let options = percona::SimulatorOptions {
         startup_delay: demo.database_delay,
         ..Default::default()
@@ -166,13 +187,14 @@ async fn connect(demo: Demo) -> Result<Cluster, Error> {
         client: control_plane.client()?,
         kubeconfig: Some(kubeconfig),
         simulator: Some(simulator),
-        _control_plane: Some(control_plane),
+        real,
+        control_plane: Some(control_plane),
     })
 }
 
 /// Shows the table on every change, and watches over the operator and the simulator.
 async fn show(
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     mut operator: Option<Operator>,
     until_ready: Option<Duration>,
 ) -> Result<(), Error> {
@@ -191,7 +213,8 @@ async fn show(
             _ = tick.tick() => {}
         }
         let rows = rows(&store);
-        screen.draw(&rows);
+        let notes = cluster.real.serve(&rows).await;
+        screen.draw(&rows, &notes);
         if let Some(simulator) = &cluster.simulator {
             simulator.check()?;
         }
@@ -199,7 +222,7 @@ async fn show(
             operator.check()?;
         }
         let Some(limit) = until_ready else { continue };
-        if !rows.is_empty() && rows.iter().all(Row::is_settled) {
+        if !rows.is_empty() && rows.iter().all(Row::is_settled) && cluster.real.is_served() {
             return Ok(());
         }
         if start.elapsed() >= limit {

@@ -50,6 +50,7 @@ impl Operator {
             program: &program,
             args: &args.iter().map(OsString::from).collect::<Vec<_>>(),
             env: &env,
+            bare: false,
             directory: None,
             log: &log,
             pid_file: &directory.path().join("pid"),

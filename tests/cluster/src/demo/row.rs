@@ -15,6 +15,7 @@ pub(super) struct Row {
     pub phase: String,
     pub ready: String,
     pub database: String,
+    pub endpoint: String,
     pub message: String,
     created: Option<Timestamp>,
     /// Whether the status is about the present specification.
@@ -36,6 +37,7 @@ impl Row {
             phase: text(&status["phase"]),
             ready: text(&ready["status"]),
             database: text(&condition(status, "DatabaseReady")["status"]),
+            endpoint: endpoint(status),
             message: if is_ready {
                 String::new()
             } else {
@@ -71,6 +73,15 @@ impl Row {
                 (hours, minutes) => format!("{hours}h{minutes}m"),
             },
         )
+    }
+}
+
+/// Where clients reach the first adapter.
+fn endpoint(status: &Value) -> String {
+    let endpoint = &status["endpoints"][0];
+    match (endpoint["host"].as_str(), endpoint["port"].as_u64()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        _ => "-".to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::row::Row;
 
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 10] = [
     "NAMESPACE",
     "NAME",
     "REPLICAS",
@@ -14,6 +14,7 @@ const HEADER: [&str; 9] = [
     "STATUS",
     "READY-CONDITION",
     "DATABASE",
+    "ENDPOINT",
     "AGE",
     "MESSAGE",
 ];
@@ -26,6 +27,7 @@ pub(super) struct Screen {
     /// Lines on the terminal that the next drawing replaces.
     drawn: usize,
     last: Vec<Row>,
+    last_notes: Vec<String>,
 }
 
 impl Screen {
@@ -34,38 +36,43 @@ impl Screen {
             terminal: io::stdout().is_terminal(),
             drawn: 0,
             last: Vec::new(),
+            last_notes: Vec::new(),
         }
     }
 
-    /// Shows the rows. A closed output does not end the demo.
-    pub(super) fn draw(&mut self, rows: &[Row]) {
+    /// Shows the rows, and the notes below them. A closed output does not end the demo.
+    pub(super) fn draw(&mut self, rows: &[Row], notes: &[String]) {
         let text = if self.terminal {
-            self.redraw(rows)
+            self.redraw(rows, notes)
         } else {
-            self.changes(rows)
+            self.changes(rows, notes)
         };
         let mut out = io::stdout().lock();
         let _ = out.write_all(text.as_bytes());
         let _ = out.flush();
         rows.clone_into(&mut self.last);
+        notes.clone_into(&mut self.last_notes);
     }
 
-    fn redraw(&mut self, rows: &[Row]) -> String {
+    fn redraw(&mut self, rows: &[Row], notes: &[String]) -> String {
         let lines = table(rows, Timestamp::now());
         let up = if self.drawn > 0 {
             format!("\x1b[{}F", self.drawn)
         } else {
             String::new()
         };
-        self.drawn = lines.len();
         let width = width();
-        lines
-            .iter()
-            .fold(up, |text, line| text + "\x1b[K" + &clip(line, width) + "\n")
+        // A note is not clipped, because it may be a command to paste. It takes as many lines as it needs.
+        let height = |note: &String| note.chars().count().div_ceil(width).max(1);
+        self.drawn = lines.len() + notes.iter().map(height).sum::<usize>();
+        let clipped = lines.iter().map(|line| clip(line, width));
+        clipped
+            .chain(notes.iter().cloned())
+            .fold(up, |text, line| text + "\x1b[K" + &line + "\n")
             + "\x1b[J"
     }
 
-    fn changes(&self, rows: &[Row]) -> String {
+    fn changes(&self, rows: &[Row], notes: &[String]) -> String {
         let changed: Vec<_> = rows
             .iter()
             .filter(|row| !self.last.contains(row))
@@ -85,9 +92,11 @@ impl Screen {
         } else {
             table(&changed, Timestamp::now())
         };
+        let notes = notes.iter().filter(|note| !self.last_notes.contains(note));
         lines
             .iter()
             .skip(skip)
+            .chain(notes)
             .fold(gone, |text, line| text + line + "\n")
     }
 }
@@ -104,6 +113,7 @@ fn table(rows: &[Row], now: Timestamp) -> Vec<String> {
             row.phase.clone(),
             row.ready.clone(),
             row.database.clone(),
+            row.endpoint.clone(),
             row.age(now),
             row.message.clone(),
         ]
@@ -117,7 +127,7 @@ fn table(rows: &[Row], now: Timestamp) -> Vec<String> {
                 .unwrap_or(0)
         })
         .collect();
-    let line = |line: &[String; 9]| {
+    let line = |line: &[String; 10]| {
         let padded: Vec<_> = line
             .iter()
             .zip(&widths)

@@ -1,16 +1,14 @@
 //! The watches that wake the simulator.
 
-use std::time::Duration;
-
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
-use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 
 use super::cluster::PerconaPGCluster;
 use super::secrets::CLUSTER_LABEL;
+use crate::soon::Soon;
 
 /// Namespace and name of a cluster.
 pub(super) type Key = (String, String);
@@ -71,19 +69,4 @@ fn secrets(api: Api<PartialObjectMeta<Secret>>) -> BoxStream<'static, Seen> {
 /// Namespace and name of an object.
 pub(super) fn key(object: &impl ResourceExt) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
-}
-
-/// A short, flat delay: a test that restarts the API server waits for what comes after it.
-struct Soon;
-
-impl Iterator for Soon {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(Duration::from_millis(100))
-    }
-}
-
-impl Backoff for Soon {
-    fn reset(&mut self) {}
 }
