@@ -12,8 +12,10 @@ CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 # Cargo may use another target directory (CARGO_TARGET_DIR, a configuration file), so ask cargo.
 TARGET = $(shell cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-SAMPLES ?= config/samples/minimal.yaml config/samples/percona.yaml
+SAMPLES ?= config/samples/files.yaml config/samples/percona.yaml
 DEMO_FLAGS ?=
+# The tests mostly wait for the control plane and for servers to start, so more of them than cores run at the same time.
+export RUST_TEST_THREADS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 
 .PHONY: help
 help: ## List the targets
@@ -21,7 +23,7 @@ help: ## List the targets
 
 .PHONY: run
 run: build ## Run a local control plane, the operator, samples and a live table (with KUBECONFIG: your cluster)
-	@"$(TARGET)/debug/local-control-plane" demo $(if $(KUBECONFIG),--use-existing) $(DEMO_FLAGS) \
+	@"$(TARGET)/debug/local-control-plane" demo $(if $(KUBECONFIG),--use-existing,--real files) $(DEMO_FLAGS) \
 	  --operator "$(TARGET)/debug/dittofs-operator" \
 	  --apply crds/dittoservers.yaml $(foreach sample,$(SAMPLES),--apply $(sample))
 

@@ -8,7 +8,8 @@
 //! | [`api`] | the DittoServer resource: types, defaults, CEL rules, names of children, reasons of conditions | nothing |
 //! | [`domain`] | facts in, decisions out: no I/O, no clock, no randomness | `api` |
 //! | [`cluster`] | devices for the Kubernetes API: clients, caches, watches, leader election | `api`, `base`, `domain`'s data |
-//! | [`reconcile`] | one reconcile, step by step | `api`, `base`, `domain`, `cluster` |
+//! | [`server`] | devices for the API of DittoFS servers: client, tokens, poller | `api`, `base`, `domain`'s data |
+//! | [`reconcile`] | one reconcile, step by step | `api`, `base`, `domain`, `cluster`, `server` |
 //! | [`plugin`] | the commands of `kubectl dittofs` | all of the above |
 //! | [`command`] | the command line, the admin servers, logs and traces | all of the above |
 //!
@@ -21,3 +22,4 @@ pub mod command;
 pub mod domain;
 pub mod plugin;
 pub mod reconcile;
+pub mod server;

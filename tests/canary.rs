@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::account::{self, Kubeconfig};
 use crate::support::process::{free_address, get};
-use crate::support::{World, fixtures, wait};
+use crate::support::{World, fixtures, server_double, wait};
 
 /// The real binary with logs at trace level, and its output.
 struct Talkative {
@@ -53,6 +53,8 @@ impl Talkative {
         let mut process = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
             .args([
                 "run",
+                "--server-url-template",
+                &server_double::template(),
                 "--bind-address",
                 "0",
                 "--watch-namespace",
@@ -171,7 +173,7 @@ pub async fn values(world: &World) -> Vec<String> {
 
 /// All objects of the namespace except Secrets, as text.
 fn everything_else(world: &World) -> String {
-    let kinds = "configmaps,dittoservers,events,statefulsets,pods,services,networkpolicies,perconapgclusters,controllerrevisions";
+    let kinds = "configmaps,dittoservers,events,statefulsets,pods,services,networkpolicies,perconapgclusters,servicemonitors,controllerrevisions";
     let output = world
         .control_plane()
         .kubectl()

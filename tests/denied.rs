@@ -69,7 +69,7 @@ fn phrases(right: &Right) -> Vec<String> {
         ("update", "dittoservers/finalizers") => {
             "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"
         }
-        ("delete", "configmaps" | "networkpolicies") => {
+        ("delete", "configmaps" | "networkpolicies" | "poddisruptionbudgets" | "servicemonitors") => {
             "cannot set an ownerRef on a resource you can't delete"
         }
         _ => return vec![by_authorizer],

@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
-use kube::api::{ListParams, ObjectMeta};
+use kube::api::{ListParams, ObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
 use crate::support::process::POLL;
@@ -73,6 +73,66 @@ async fn an_edited_child_is_corrected_and_fields_of_other_managers_are_kept() {
         !set.owner_references().is_empty()
     })
     .await;
+}
+
+fn port_names(service: &Service) -> Vec<&str> {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    let mut names: Vec<&str> = ports.filter_map(|port| port.name.as_deref()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn variables(set: &StatefulSet) -> Vec<&str> {
+    let pod = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let containers = pod.iter().flat_map(|pod| &pod.containers);
+    let variables = containers.flat_map(|container| container.env.iter().flatten());
+    variables.map(|variable| variable.name.as_str()).collect()
+}
+
+// invariant: 12
+#[tokio::test]
+async fn parts_that_another_program_adds_under_names_of_ours_are_removed_and_its_own_are_kept() {
+    let world = World::new("leftovers").await;
+    world.create(&fixtures::minimal("files")).await;
+    world.ready("files").await;
+    let ports = json!({"spec": {"ports": [
+        {"name": "metrics", "port": 9090, "protocol": "TCP"},
+        {"name": "debug", "port": 6060, "protocol": "TCP"},
+    ]}});
+    let services = world.api::<Service>();
+    let by_patch = PatchParams::default();
+    let patched = services
+        .patch("files-api", &by_patch, &Patch::Strategic(&ports))
+        .await;
+    assert_eq!(
+        port_names(&patched.expect("a patch")),
+        ["api", "debug", "metrics"]
+    );
+    wait::until(
+        services.clone(),
+        "files-api",
+        "without the port of ours",
+        |service| port_names(service) == ["api", "debug"],
+    )
+    .await;
+    let variables_of_others = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "spec": {"template": {"spec": {"containers": [{"name": "dittofs", "env": [
+            {"name": "DITTOFS_DATABASE_POSTGRES_SSLMODE", "value": "disable"}, {"name": "MINE", "value": "1"},
+        ]}]}}},
+    });
+    let by_apply = PatchParams::apply("another").force();
+    let sets = world.api::<StatefulSet>();
+    let applied = sets
+        .patch("files", &by_apply, &Patch::Apply(&variables_of_others))
+        .await;
+    assert!(variables(&applied.expect("an apply")).contains(&"DITTOFS_DATABASE_POSTGRES_SSLMODE"));
+    wait::until(sets, "files", "without the variable of ours", |set| {
+        let variables = variables(set);
+        variables.contains(&"MINE") && !variables.contains(&"DITTOFS_DATABASE_POSTGRES_SSLMODE")
+    })
+    .await;
+    assert_eq!(port_names(&world.get("files-api").await), ["api", "debug"]);
 }
 
 /// Like a child after `kubectl delete --cascade=orphan` of its server.

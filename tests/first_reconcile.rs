@@ -87,18 +87,19 @@ async fn the_first_reconcile_creates_each_child_once() {
     let statuses = creates.remove("patch dittoservers/status").unwrap_or_default();
     let expected = [
         ("create configmaps", 1),
-        ("create networkpolicies", 1),
+        ("create networkpolicies", 3),
         ("create secrets", 2),
-        ("create services", 2),
+        ("create services", 4),
         ("create statefulsets", 1),
     ];
     assert_eq!(
         creates,
         BTreeMap::from(expected.map(|(call, count)| (call.to_owned(), count)))
     );
-    // A start can be observed in each of these states: no pod, unschedulable, two claims unbound, one, none, scheduled, ready.
+    // A start can be observed in each of these states: no pod, unschedulable, two claims unbound, one, none, scheduled, ready, API
+    // reachable, one Service, two.
     assert!(
-        (2..=7).contains(&statuses),
+        (2..=10).contains(&statuses),
         "one status write for each state that was seen, got {statuses}: {writes:#?}"
     );
     assert!(

@@ -49,6 +49,10 @@ async fn an_operator_killed_at_any_write_of_a_first_reconcile_reaches_the_same_e
             children,
             [
                 "files",
+                "files-adapter-nfs",
+                "files-adapter-nfs",
+                "files-adapter-smb",
+                "files-adapter-smb",
                 "files-api",
                 "files-baseline",
                 "files-config",

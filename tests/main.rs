@@ -6,6 +6,7 @@
     reason = "a failed test panics, and the shared helpers are not marked `#[test]`"
 )]
 
+mod adapters;
 mod admission;
 mod canary;
 mod contests;
@@ -15,6 +16,7 @@ mod denied;
 mod docs;
 mod drift;
 mod faults;
+mod files;
 mod first_reconcile;
 mod fixpoint;
 mod golden;
@@ -24,6 +26,7 @@ mod interrupted;
 mod invariants;
 mod kstatus;
 mod leader;
+mod load;
 mod lost_data;
 mod metrics;
 mod model;
@@ -34,6 +37,7 @@ mod otel;
 mod packaging;
 mod pause;
 mod plugin;
+mod pod_template;
 mod policies;
 mod proxy;
 mod reads;
@@ -44,6 +48,7 @@ mod rooms;
 mod rotation;
 mod samples;
 mod secrets;
+mod service_monitors;
 mod support;
 mod takeover;
 mod volumes;

@@ -169,6 +169,7 @@ impl LimitedUser {
             "secrets",
             "networkpolicies",
             "perconapgclusters",
+            "servicemonitors",
             "events",
         ];
         let granted: Vec<&str> = all.into_iter().filter(|kind| !withheld.contains(kind)).collect();

@@ -17,7 +17,11 @@ use super::defaults::{
     API_PORT, IMAGE, LOG_OUTPUT, METRICS_PATH, METRICS_PORT, PROGRESS_DEADLINE_SECONDS, REPLICAS,
     TERMINATION_GRACE_PERIOD_SECONDS,
 };
-use super::{DittoServerSpec, LogFormat, LogLevel, ServiceMonitorSpec, ServiceType, duration};
+use super::names::{NFS, SMB};
+use super::{
+    AdapterServiceSpec, DittoServerSpec, Exposure, LogFormat, LogLevel, ServiceMonitorSpec, ServiceType,
+    duration,
+};
 
 /// An empty text means absent, as in the Go operator.
 fn present(value: Option<&String>) -> Option<&str> {
@@ -60,6 +64,20 @@ impl DittoServerSpec {
     pub fn termination_grace_period_seconds(&self) -> i64 {
         self.termination_grace_period_seconds
             .unwrap_or(TERMINATION_GRACE_PERIOD_SECONDS)
+    }
+
+    /// Whether the pod runs in the network of its node.
+    #[must_use]
+    pub fn host_network(&self) -> bool {
+        let template = self.pod_template.as_ref();
+        template.is_some_and(|template| template.host_network)
+    }
+
+    /// Whether a PodDisruptionBudget protects the pod.
+    #[must_use]
+    pub fn pod_disruption_budget_enabled(&self) -> bool {
+        let budget = self.pod_disruption_budget.as_ref();
+        budget.is_some_and(|budget| budget.enabled)
     }
 
     /// Minimum level of log messages.
@@ -118,6 +136,13 @@ impl DittoServerSpec {
         present(self.control_plane.as_ref()?.client_ca_secret_name.as_ref())
     }
 
+    /// Secret with the certificate of the operator, if the server asks clients for one.
+    #[must_use]
+    pub fn operator_cert_secret_name(&self) -> Option<&str> {
+        self.client_ca_secret_name()?;
+        present(self.control_plane.as_ref()?.operator_cert_secret_name.as_ref())
+    }
+
     /// Whether clients, including the operator, reach the REST API over https.
     #[must_use]
     pub fn api_over_https(&self) -> bool {
@@ -162,21 +187,60 @@ impl DittoServerSpec {
         sources.filter(|sources| !sources.is_empty())
     }
 
-    /// Type of the adapter Services.
+    /// Sources that may connect to the adapters. `None`: all sources.
     #[must_use]
-    pub fn adapter_service_type(&self) -> ServiceType {
-        self.adapter_services
+    pub fn allowed_file_sources(&self) -> Option<&[NetworkPolicyPeer]> {
+        let sources = self
+            .network_policy
             .as_ref()
-            .and_then(|services| services.r#type)
-            .unwrap_or(ServiceType::LoadBalancer)
+            .map(|policy| policy.files_from.as_slice());
+        sources
+            .filter(|sources| !sources.is_empty())
+            .or_else(|| self.allowed_sources())
     }
 
-    /// Annotations of the adapter Services.
+    /// Type of an adapter's Service.
     #[must_use]
-    pub fn adapter_service_annotations(&self) -> &BTreeMap<String, String> {
+    pub fn adapter_service_type(&self, adapter_type: &str) -> ServiceType {
+        let own = self
+            .adapter_service(adapter_type)
+            .and_then(|service| service.r#type);
+        let all = || self.adapter_services.as_ref()?.r#type;
+        own.or_else(all).unwrap_or(ServiceType::LoadBalancer)
+    }
+
+    /// How the Service of an adapter is exposed: the fields of the adapter, then those of all adapters.
+    #[must_use]
+    pub fn exposure(&self, adapter_type: &str) -> Exposure {
+        let all = self.adapter_services.as_ref().map(|services| &services.exposure);
+        let own = self
+            .adapter_service(adapter_type)
+            .map(|service| &service.exposure);
+        let mut exposure = own.cloned().unwrap_or_default();
+        if let Some(all) = all {
+            exposure.inherit(all);
+        }
+        exposure
+    }
+
+    /// The differences of one adapter's Service.
+    #[must_use]
+    pub fn adapter_service(&self, adapter_type: &str) -> Option<&AdapterServiceSpec> {
+        let services = self.adapter_services.as_ref()?;
+        match adapter_type {
+            NFS => services.nfs.as_ref(),
+            SMB => services.smb.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether NFS has a portmapper and UDP.
+    #[must_use]
+    pub fn nfs_v3_discovery(&self) -> bool {
         self.adapter_services
             .as_ref()
-            .map_or(&NO_ENTRIES, |services| &services.annotations)
+            .and_then(|services| services.nfs_v3_discovery)
+            .unwrap_or(false)
     }
 
     /// Time between two queries for adapters. The default applies to invalid values and to zero.

@@ -108,6 +108,7 @@ pub enum Idmap {
 #[x_kube(validation = rules::identity::ldap_url())]
 #[x_kube(validation = rules::identity::ldap_encrypted())]
 #[x_kube(validation = rules::identity::ldap_names())]
+#[x_kube(validation = rules::identity::ldap_one_ca())]
 pub struct LdapSpec {
     /// Enable LDAP. Needs `bindPasswordSecretRef`. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -157,7 +158,12 @@ pub struct LdapSpec {
     #[serde(default, skip_serializing_if = "is_false")]
     pub nested_groups: bool,
 
-    /// Path of a CA file in the image. The operator does not mount one.
+    /// Secret and key with the CA of the directory, in PEM format. The operator mounts it; a new CA in the Secret needs no restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::named_secret_key_selector")]
+    pub ca_secret_ref: Option<SecretKeySelector>,
+
+    /// Path of a CA file in the image, or on a volume of `spec.podTemplate`. Cannot be used together with `caSecretRef`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_cert_file: Option<String>,
 

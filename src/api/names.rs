@@ -33,6 +33,12 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const MANAGED_BY: &str = "dittofs-operator";
 /// Label of the baseline NetworkPolicy. Its value is `true`.
 pub const BASELINE_NETWORK_POLICY_LABEL: &str = "dittofs.io/baseline-networkpolicy";
+/// Label of the Services of adapters. Its value is `true`.
+pub const ADAPTER_SERVICE_LABEL: &str = "dittofs.io/adapter-service";
+/// Label of the NetworkPolicies of adapters. Its value is `true`.
+pub const ADAPTER_NETWORK_POLICY_LABEL: &str = "dittofs.io/adapter-networkpolicy";
+/// Label of the Services and NetworkPolicies of adapters. Its value is the type of the adapter.
+pub const ADAPTER_TYPE_LABEL: &str = "dittofs.io/adapter-type";
 /// Label of the metrics Service. Its value is `true`.
 pub const METRICS_SERVICE_LABEL: &str = "dittofs.io/metrics-service";
 /// Pod template annotation that restarts the pod when the configuration changes.
@@ -80,6 +86,11 @@ pub const JWT_SECRET_KEY: &str = "jwt-secret";
 pub const USERNAME_KEY: &str = "username";
 /// Key of the password in the managed credentials Secrets.
 pub const PASSWORD_KEY: &str = "password";
+
+/// Type of the adapter that serves NFS.
+pub const NFS: &str = "nfs";
+/// Type of the adapter that serves SMB.
+pub const SMB: &str = "smb";
 
 /// Name of the server container.
 pub const CONTAINER: &str = "dittofs";
@@ -180,6 +191,18 @@ pub fn adapter(server: &str, adapter_type: &str) -> String {
     format!("{server}-adapter-{adapter_type}")
 }
 
+/// The Service of the portmapper and of NFS over UDP.
+#[must_use]
+pub fn nfs_udp_service(server: &str) -> String {
+    format!("{server}-nfs-udp")
+}
+
+/// The PodDisruptionBudget.
+#[must_use]
+pub fn pod_disruption_budget(server: &str) -> String {
+    server.to_owned()
+}
+
 /// The baseline NetworkPolicy.
 #[must_use]
 pub fn baseline_network_policy(server: &str) -> String {
@@ -249,6 +272,7 @@ mod tests {
             metrics_service(&server),
             adapter(&server, "nfs"),
             adapter(&server, "smb"),
+            nfs_udp_service(&server),
             format!("{}-{HASH}", stateful_set(&server)),
         ];
         let longest = names.iter().map(String::len).max();

@@ -37,16 +37,17 @@ pub struct MetricsSpec {
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub bearer_token_secret: Option<SecretKeySelector>,
 
-    /// No effect yet. A ServiceMonitor for the Prometheus Operator.
+    /// The ServiceMonitor `<name>-metrics`, with which a Prometheus of the Prometheus Operator finds the metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_monitor: Option<ServiceMonitorSpec>,
 }
 
-/// A ServiceMonitor for the Prometheus Operator.
+/// The ServiceMonitor `<name>-metrics`, with which a Prometheus of the Prometheus Operator finds the metrics.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceMonitorSpec {
-    /// Create the ServiceMonitor. Needs `metrics.enabled` and the Prometheus Operator. Default: false.
+    /// Create the ServiceMonitor. Needs `metrics.enabled` and the kind ServiceMonitor (CRD of the Prometheus Operator), which may be
+    /// installed later. Default: false.
     #[serde(default)]
     pub enabled: bool,
 
@@ -56,7 +57,7 @@ pub struct ServiceMonitorSpec {
     #[x_kube(validation = rules::prometheus_duration())]
     pub interval: Option<String>,
 
-    /// Labels of the ServiceMonitor, for example those that your Prometheus selects.
+    /// Labels of the ServiceMonitor, for example those that your Prometheus selects. The labels of the operator take precedence.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }

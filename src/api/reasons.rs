@@ -58,6 +58,8 @@ pub const TLS_CERTIFICATE_INVALID: &str = "TlsCertificateInvalid";
 pub const TLS_KEY_INVALID: &str = "TlsKeyInvalid";
 /// The CA of client certificates contains no PEM certificate; the server would exit. Put the CA into the Secret.
 pub const CLIENT_CA_INVALID: &str = "ClientCaInvalid";
+/// The CA of the LDAP directory contains no PEM certificate; the server could not connect. Put the CA into the Secret.
+pub const LDAP_CA_INVALID: &str = "LdapCaInvalid";
 /// `port` in the PostgreSQL Secret is not a port number. Correct it, or remove it to use 5432.
 pub const DATABASE_PORT_INVALID: &str = "DatabasePortInvalid";
 /// `sslmode` in the PostgreSQL Secret is not one that the server knows. Correct it.
@@ -121,6 +123,9 @@ pub const STOPPED: &str = "Stopped";
 pub const MINIMUM_REPLICAS_AVAILABLE: &str = "MinimumReplicasAvailable";
 /// No pod is ready. Wait, or look at the pod's events and logs.
 pub const NO_REPLICAS_AVAILABLE: &str = "NoReplicasAvailable";
+/// A pod is ready, but none of the adapters (NFS, SMB) that the server should run has served for longer than
+/// `spec.progressDeadlineSeconds`. The message has the server's words. Look at the server's log.
+pub const ADAPTERS_UNAVAILABLE: &str = "AdaptersUnavailable";
 /// The StatefulSet could not be read. Check the API server and the operator's permissions.
 pub const STATEFUL_SET_UNREADABLE: &str = "StatefulSetUnreadable";
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use super::inert::INERT;
 use super::{crd, names};
 
 /// Path of the generated file, below the repository.
@@ -137,8 +138,16 @@ pub fn reference() -> String {
     for part in ["spec", "status"] {
         object(&root["properties"][part], part, &mut page);
     }
+    without_effect(&mut page);
     annotations(&mut page);
     page
+}
+
+fn without_effect(page: &mut String) {
+    page.push_str("\n## Fields without effect\n\n| field of `spec` | reason |\n|---|---|\n");
+    for (field, why) in INERT {
+        let _ = writeln!(page, "| `{field}` | {why} |");
+    }
 }
 
 /// One object: its description, fields and rules, and then the objects in it.

@@ -13,6 +13,7 @@
 mod formats;
 pub mod identity;
 pub mod percona;
+pub mod pod_template;
 
 use kube::core::{Message, Rule};
 
@@ -253,7 +254,7 @@ pub fn sqlite_path() -> Rule {
 pub fn api_port() -> Rule {
     field(
         format!("!(self in {SERVER_PORTS})"),
-        "must not be 12049, 1445 or 10111, where the server itself listens (NFS, SMB, portmapper): choose another, for example 8080",
+        "must not be 12049, 1445, 12445 or 10111, where the server itself listens (NFS, SMB, portmapper): choose another, for example 8080",
     )
 }
 
@@ -343,7 +344,7 @@ pub fn metrics_port() -> Rule {
         &format!("!self.enabled || !has(self.port) || !(self.port in {SERVER_PORTS})"),
         ".port",
         &format!(
-            "spec.metrics.port must not be 12049, 1445 or 10111, where the server itself listens (NFS, SMB, portmapper): choose another, for example {METRICS_PORT}"
+            "spec.metrics.port must not be 12049, 1445, 12445 or 10111, where the server itself listens (NFS, SMB, portmapper): choose another, for example {METRICS_PORT}"
         ),
     )
 }

@@ -1,7 +1,9 @@
 //! Schemas of Kubernetes types, with the markers and validations that k8s-openapi does not have.
 
+use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, HostAlias, TopologySpreadConstraint, VolumeMount};
 use kube::core::Rule;
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
 use super::rules;
 
@@ -113,6 +115,118 @@ fn quantity() -> Schema {
 /// The pattern of controller-gen for quantities, with at most two digits in the exponent.
 const QUANTITY_PATTERN: &str =
     r"^[-+]?([0-9]{1,20}(\.[0-9]{0,12})?|\.[0-9]{1,12})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
+
+/// Most containers, volumes, mounts or sources of variables that a user adds to the pod.
+const MAX_PARTS: u32 = 64;
+/// Most variables that a user adds to the server's container.
+const MAX_VARIABLES: u32 = 256;
+
+/// An object whose fields the schema does not list.
+pub fn open_object(_generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+/// Containers that a user adds to the pod. Only the name is in the schema.
+pub fn containers(_generator: &mut SchemaGenerator) -> Schema {
+    open_parts("Name of the container.", &rules::pod_template::container())
+}
+
+/// Volumes that a user adds to the pod. Only the name is in the schema.
+pub fn volumes(_generator: &mut SchemaGenerator) -> Schema {
+    open_parts("Name of the volume.", &rules::pod_template::volume())
+}
+
+fn open_parts(name: &str, rule: &Rule) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": MAX_PARTS,
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "name": {"type": "string", "minLength": 1, "maxLength": 63, "description": name, "x-kubernetes-validations": [rule]},
+            },
+            "x-kubernetes-preserve-unknown-fields": true,
+        },
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    })
+}
+
+/// Secrets with which images are pulled.
+pub fn pull_secrets(_generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": MAX_PARTS,
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "Name of the Secret."}},
+        },
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    })
+}
+
+/// Variables that a user adds to the server's container.
+pub fn environment(generator: &mut SchemaGenerator) -> Schema {
+    let mut list = list_of::<EnvVar>(generator, MAX_VARIABLES, &["name"]);
+    restrict(&mut list, "name", 253, &rules::pod_template::variable());
+    list
+}
+
+/// Sources of variables that a user adds to the server's container.
+pub fn environment_sources(generator: &mut SchemaGenerator) -> Schema {
+    list_of::<EnvFromSource>(generator, MAX_PARTS, &[])
+}
+
+/// Mounts that a user adds to the server's container.
+pub fn volume_mounts(generator: &mut SchemaGenerator) -> Schema {
+    let mut list = list_of::<VolumeMount>(generator, MAX_PARTS, &["mountPath"]);
+    restrict(&mut list, "mountPath", 1024, &rules::pod_template::mount());
+    list
+}
+
+/// How pods are spread.
+pub fn topology_spread_constraints(generator: &mut SchemaGenerator) -> Schema {
+    list_of::<TopologySpreadConstraint>(generator, MAX_PARTS, &["topologyKey", "whenUnsatisfiable"])
+}
+
+/// Lines for `/etc/hosts`.
+pub fn host_aliases(generator: &mut SchemaGenerator) -> Schema {
+    list_of::<HostAlias>(generator, MAX_PARTS, &["ip"])
+}
+
+/// A list of a Kubernetes type, with the keys by which Kubernetes merges it.
+fn list_of<T: JsonSchema>(generator: &mut SchemaGenerator, max_items: u32, keys: &[&str]) -> Schema {
+    let mut items = generator.subschema_for::<T>().to_value();
+    set_atomic_references(&mut items);
+    let mut list = json_schema!({"type": "array", "maxItems": max_items, "items": items});
+    if !keys.is_empty() {
+        list.insert("x-kubernetes-list-type".to_owned(), json!("map"));
+        list.insert("x-kubernetes-list-map-keys".to_owned(), json!(keys));
+    }
+    list
+}
+
+/// Limits a field of the items of a list.
+fn restrict(list: &mut Schema, field: &str, max_length: u32, rule: &Rule) {
+    if let Some(field) = list.pointer_mut(&format!("/items/properties/{field}")) {
+        field["maxLength"] = json!(max_length);
+        field["x-kubernetes-validations"] = json!([rule]);
+    }
+}
+
+/// References to other objects are atomic in Kubernetes.
+fn set_atomic_references(schema: &mut Value) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        if name.ends_with("Ref") {
+            property["x-kubernetes-map-type"] = json!("atomic");
+        }
+        set_atomic_references(property);
+    }
+}
 
 /// Conditions: a list-map by `type`, with the validations of `metav1.Condition`.
 pub fn conditions(_generator: &mut SchemaGenerator) -> Schema {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     AdapterDiscoverySpec, AdapterServicesSpec, ControlPlaneSpec, DatabaseSpec, IdentitySpec, LoggingSpec,
-    MetricsSpec, PerconaSpec, ServerNetworkPolicySpec, ServiceSpec, SnapshotPolicySpec, StorageSpec,
-    defaults, rules, schema,
+    MetricsSpec, PerconaSpec, PodDisruptionBudgetSpec, PodTemplate, ServerNetworkPolicySpec, ServiceSpec,
+    SnapshotPolicySpec, StorageSpec, defaults, rules, schema,
 };
 
 /// Desired state of the DittoFS server: image, storage, database, identity and network.
@@ -52,6 +52,12 @@ use super::{
     ),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".status.endpoints[0].host",
+        priority = 1
+    ),
     printcolumn(
         name = "Reason",
         type_ = "string",
@@ -105,11 +111,11 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentitySpec>,
 
-    /// No effect yet. How often the operator queries the server for its protocol adapters (NFS, SMB).
+    /// How often the operator queries the server for its protocol adapters (NFS, SMB).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_discovery: Option<AdapterDiscoverySpec>,
 
-    /// No effect yet. Services that expose the protocol adapters (NFS, SMB), one for each running adapter.
+    /// Services that expose the protocol adapters (NFS, SMB), one for each running adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_services: Option<AdapterServicesSpec>,
 
@@ -117,7 +123,7 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceSpec>,
 
-    /// The NetworkPolicy `<name>-baseline`: who may connect to the API and the metrics.
+    /// The NetworkPolicies: who may connect to the API, the metrics and the adapters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_policy: Option<ServerNetworkPolicySpec>,
 
@@ -134,7 +140,7 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percona: Option<PerconaSpec>,
 
-    /// No effect yet. Snapshot schedules, one for each share.
+    /// Snapshot schedules, one for each share. A policy that leaves the spec is removed from the server if the operator made it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024))]
     pub snapshot_policies: Vec<SnapshotPolicySpec>,
@@ -158,6 +164,14 @@ pub struct DittoServerSpec {
     /// Security context of the pod. It is merged into the default `fsGroup: 65532`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_security_context: Option<PodSecurityContext>,
+
+    /// Additions to the server's pod: where it runs, and what is next to the server. An edit restarts the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+
+    /// Protection of the server's pod against evictions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_disruption_budget: Option<PodDisruptionBudgetSpec>,
 }
 
 impl Serialize for DittoServerSpec {
@@ -214,7 +228,10 @@ mod tests {
                 "sqlite": {"path": "/data/controlplane/other.db"},
                 "postgresSecretRef": {"name": "pg", "key": "host", "optional": true},
             },
-            "controlPlane": {"port": 8443, "tls": true, "certSecretName": "cert", "clientCASecretName": "ca"},
+            "controlPlane": {
+                "port": 8443, "tls": true, "certSecretName": "cert", "clientCASecretName": "ca",
+                "operatorCertSecretName": "operator",
+            },
             "identity": {
                 "type": "memory",
                 "jwt": {
@@ -240,9 +257,15 @@ mod tests {
                 },
             },
             "adapterDiscovery": {"pollingInterval": "1m"},
-            "adapterServices": {"type": "NodePort", "annotations": {"a": "b"}},
+            "adapterServices": {
+                "type": "NodePort", "annotations": {"a": "b"}, "loadBalancerClass": "c",
+                "loadBalancerSourceRanges": ["192.0.2.0/24"], "allocateLoadBalancerNodePorts": false,
+                "externalTrafficPolicy": "Local", "ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"],
+                "nfs": {"type": "LoadBalancer", "annotations": {"c": "d"}},
+                "smb": {"nodePort": 30445, "adapterNodePort": 31445}, "nfsV3Discovery": true,
+            },
             "service": {"type": "LoadBalancer", "annotations": {"a": "b"}},
-            "networkPolicy": {"enabled": false, "from": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]},
+            "networkPolicy": {"enabled": false, "from": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "filesFrom": [{"podSelector": {}}]},
             "metrics": {
                 "enabled": true, "port": 9100, "path": "/m", "bearerTokenSecret": {"name": "t", "key": "token"},
                 "serviceMonitor": {"enabled": true, "interval": "30s", "labels": {"a": "b"}},
@@ -267,7 +290,33 @@ mod tests {
             "securityContext": {"readOnlyRootFilesystem": true},
             "podSecurityContext": {"fsGroup": 1000},
         });
-        let server: DittoServer = serde_json::from_value(manifest(&spec)).unwrap();
-        assert_eq!(serde_json::to_value(&server).unwrap(), manifest(&spec));
+        assert_round_trip(&spec);
+    }
+
+    #[test]
+    fn every_addition_to_the_pod_survives_a_round_trip() {
+        assert_round_trip(&json!({
+            "storage": {"metadataSize": "10Gi"},
+            "podDisruptionBudget": {"enabled": true},
+            "podTemplate": {
+                "labels": {"team": "files"}, "annotations": {"a": "b"}, "imagePullSecrets": [{"name": "registry"}],
+                "imagePullPolicy": "Always", "nodeSelector": {"disk": "ssd"}, "affinity": {"podAntiAffinity": {}},
+                "tolerations": [{"key": "files", "operator": "Exists"}],
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
+                "priorityClassName": "high", "runtimeClassName": "gvisor", "serviceAccountName": "files",
+                "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["dc1"]}], "dnsPolicy": "None",
+                "dnsConfig": {"nameservers": ["192.0.2.2"]}, "hostNetwork": true,
+                "env": [{"name": "TZ", "value": "UTC"}], "envFrom": [{"configMapRef": {"name": "more"}}],
+                "volumes": [{"name": "scratch", "emptyDir": {}}],
+                "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+                "initContainers": [{"name": "first", "image": "busybox"}],
+                "sidecars": [{"name": "second", "image": "busybox", "ports": [{"containerPort": 1}]}],
+            },
+        }));
+    }
+
+    fn assert_round_trip(spec: &serde_json::Value) {
+        let server: DittoServer = serde_json::from_value(manifest(spec)).unwrap();
+        assert_eq!(serde_json::to_value(&server).unwrap(), manifest(spec));
     }
 }

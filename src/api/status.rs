@@ -1,6 +1,6 @@
 //! `DittoServerStatus`: the observed state.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
@@ -29,6 +29,92 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
+}
+
+/// Where clients reach one adapter of the server.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Endpoint {
+    /// `nfs`, `smb`, or the type of another adapter.
+    pub protocol: String,
+
+    /// Name or address: that of the load balancer if there is one, else the DNS name of the Service in the cluster.
+    pub host: String,
+
+    /// Address of the Service in the cluster. A node that mounts a volume may not know the cluster's DNS.
+    #[serde(rename = "clusterIP", skip_serializing_if = "Option::is_none")]
+    pub cluster_ip: Option<String>,
+
+    /// Port: the standard one of the protocol (NFS 2049, SMB 445), else the adapter's own.
+    pub port: i32,
+
+    /// The same port on every node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_port: Option<i32>,
+
+    /// Name of the Service.
+    pub service: String,
+
+    /// Whether the adapter serves and the load balancer, if there is one, has an address.
+    pub ready: bool,
+
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Whether the operator reaches the API of the server. Clients reach their files without it.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ApiStatus {
+    /// Whether the last calls were answered.
+    pub reachable: bool,
+
+    /// The last answer before the API became unreachable. Not updated while it is reachable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<Time>,
+
+    /// Why the API is not reachable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What became of one snapshot policy.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SnapshotPolicyStatus {
+    /// The share, with a slash at its start.
+    pub share: String,
+
+    /// Whether the server has the policy as declared.
+    pub applied: bool,
+
+    /// Whether the operator made the policy. Only then it is removed when it leaves the spec.
+    pub made: bool,
+
+    /// Why it is not applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What became of one identity provider.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdentityProviderStatus {
+    /// `ldap` or `kerberos`.
+    #[serde(rename = "type")]
+    pub r#type: String,
+
+    /// Whether the server has the provider as declared.
+    pub applied: bool,
+
+    /// Shows whether the password has changed since it was sent to the server: an HMAC of it with the signing key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_fingerprint: Option<String>,
+
+    /// Why it is not applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Observed state of the server.
@@ -67,6 +153,22 @@ pub struct DittoServerStatus {
     /// Name of the PerconaPGCluster in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percona_cluster_name: Option<String>,
+
+    /// Where clients reach their files, one entry for each adapter that the server runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
+
+    /// Whether the operator reaches the API of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiStatus>,
+
+    /// The snapshot policies that the spec declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshot_policies: Vec<SnapshotPolicyStatus>,
+
+    /// The identity providers that the operator wrote to the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity_providers: Vec<IdentityProviderStatus>,
 
     /// The conditions `Ready`, `Available`, `ConfigReady`, `DatabaseReady` and `Progressing`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -27,8 +27,9 @@ pub struct StorageSpec {
     #[x_kube(validation = rules::never_shrinks())]
     pub metadata_size: String,
 
-    /// Size of the volume `content` (local block store), for example `100Gi`. Absent: there is no such volume, and
-    /// blocks are only in remote stores. Can be increased, not decreased, and not removed.
+    /// Size of the volume `content` for local block stores, for example `100Gi`. Every share needs a local block store, also with
+    /// S3. Absent: there is no such volume, and a local block store can be in memory, where data is lost that is not uploaded yet, or
+    /// in a directory of another volume. Can be increased, not decreased, and not removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = rules::volume_size())]

@@ -100,6 +100,12 @@ pub fn jitter(pause: Duration) -> Duration {
     jittered(pause, random())
 }
 
+/// A random number from 0 up to 1.
+#[must_use]
+pub fn fraction() -> f64 {
+    f64::from(u32::try_from(random() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
 /// Jitter needs no good randomness: the standard library's seed for hash maps is enough.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()

@@ -13,9 +13,11 @@ use self::go_flags::GoFlags;
 #[cfg(feature = "otel")]
 use super::traces::args::TracesArgs;
 use crate::api::duration::parse_go;
+use crate::api::{DittoServer, DittoServerSpec};
 use crate::cluster::leader;
 use crate::cluster::leader::timing::Timing;
 use crate::command::telemetry::LogLineFormat;
+use crate::domain::server_api;
 use crate::plugin::args::{self, PluginArgs, RenderArgs};
 
 const EXAMPLES: &str = "\
@@ -129,6 +131,10 @@ pub struct RunArgs {
     /// Registry and path that replace `docker.io/percona` in the default database images.
     #[arg(long, value_name = "REGISTRY")]
     pub percona_registry: Option<String>,
+    /// Address of the API of each server, with the placeholders {scheme}, {name}, {namespace}, {domain} and {port}. Default: the
+    /// Service of the API, {scheme}://{name}-api.{namespace}.svc:{port}.
+    #[arg(long, value_name = "URL", value_parser = url_template)]
+    pub server_url_template: Option<String>,
     /// Log level, or a filter such as `info,kube=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log_level: String,
@@ -227,6 +233,21 @@ impl ElectionArgs {
 /// Accepts Go's notation, as other operators do.
 fn duration(text: &str) -> Result<Duration, String> {
     parse_go(text).ok_or_else(|| format!("{text:?} is not a duration such as 15s, 500ms or 1m30s"))
+}
+
+/// A template that gives an address for some server.
+fn url_template(text: &str) -> Result<String, String> {
+    let sample = server_api::url(&DittoServer::new("files", DittoServerSpec::default()), Some(text));
+    let is_address = sample
+        .parse::<http::Uri>()
+        .is_ok_and(|uri| uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https")));
+    if is_address && !sample.contains(['{', '}']) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} is not an address such as {}",
+        server_api::DEFAULT_URL_TEMPLATE
+    ))
 }
 
 /// An address to listen on. `None` disables the listener.

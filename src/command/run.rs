@@ -171,6 +171,7 @@ fn options(args: &RunArgs) -> Options {
         concurrency: args.concurrency,
         settings: Settings {
             percona_registry: args.percona_registry.clone(),
+            server_url_template: args.server_url_template.clone(),
         },
     }
 }

@@ -3,6 +3,7 @@
 //! One file for each kind under `desired/`. Every child has the controller owner reference, except data that must outlive the server
 //! (managed Secrets, and the database).
 
+mod adapters;
 mod config;
 mod config_map;
 mod database_tls;
@@ -14,14 +15,18 @@ mod manifests;
 mod meta;
 mod mounts;
 mod network_policy;
-mod paths;
+pub mod paths;
 mod percona;
 mod percona_images;
 mod pod;
+pub(crate) mod pod_additions;
+mod pod_disruption_budget;
 mod probes;
 mod secrets;
 mod security;
+mod service_monitor;
 mod services;
+mod settled;
 mod stateful_set;
 mod volumes;
 
@@ -34,14 +39,19 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use thiserror::Error;
 
+pub use self::adapters::Adapters;
 pub use self::manifests::Manifest;
 pub use self::secrets::{SecretAction, SecretChange};
 use crate::api::percona::PerconaPGCluster;
+use crate::api::service_monitor::ServiceMonitor;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
+use crate::domain::secrets::SecretUse;
+use crate::domain::status;
 use crate::domain::validate::{PodGate, Valid, prevents_start, validate};
 use crate::domain::volumes::Expansion;
 
@@ -58,6 +68,8 @@ pub enum Error {
 pub struct Settings {
     /// Replaces `docker.io/percona` in the default database images, for clusters with a private registry.
     pub percona_registry: Option<String>,
+    /// Address of the servers' APIs: see [`crate::domain::server_api::url`].
+    pub server_url_template: Option<String>,
 }
 
 /// Every child of one server.
@@ -79,8 +91,14 @@ pub struct Desired {
     pub api_service: Service,
     /// Service of the metrics endpoint, if metrics are enabled; otherwise an existing one of ours is removed.
     pub metrics_service: Option<Service>,
+    /// ServiceMonitor of that Service, if the spec asks for one. It is written only where its kind is installed.
+    pub service_monitor: Option<ServiceMonitor>,
     /// Baseline NetworkPolicy. `None` if the spec disables it: an existing one of ours is deleted.
     pub network_policy: Option<NetworkPolicy>,
+    /// PodDisruptionBudget. `None` if the spec does not ask for one: an existing one of ours is deleted.
+    pub pod_disruption_budget: Option<PodDisruptionBudget>,
+    /// Services and NetworkPolicies of the adapters.
+    pub adapters: Adapters,
     /// Database cluster.
     pub database: DatabaseChange,
     /// Volumes that are smaller than the spec.
@@ -100,7 +118,10 @@ impl fmt::Debug for Desired {
             headless_service,
             api_service,
             metrics_service,
+            service_monitor,
             network_policy,
+            pod_disruption_budget,
+            adapters,
             database,
             expansions,
             workload,
@@ -115,7 +136,10 @@ impl fmt::Debug for Desired {
             .field("headless_service", headless_service)
             .field("api_service", api_service)
             .field("metrics_service", metrics_service)
+            .field("service_monitor", service_monitor)
             .field("network_policy", network_policy)
+            .field("pod_disruption_budget", pod_disruption_budget)
+            .field("adapters", adapters)
             .field("database", database)
             .field("expansions", expansions)
             .field("workload", workload)
@@ -165,13 +189,17 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
     let server = &observed.server;
     let config = config::render(&server.spec, data_home::is_pending(observed))?;
     let secrets = secrets::plan(valid);
-    let workload = workload(valid, &secrets, &config);
+    let workload = workload(valid, &secrets, &config)?;
+    let metrics_service = services::metrics(server);
     Ok(Desired {
         config_map: may_write_config(observed, &workload).then(|| config_map::build(server, config)),
         headless_service: services::headless(server),
         api_service: services::api(server),
-        metrics_service: services::metrics(server),
+        service_monitor: service_monitor::build(server, metrics_service.as_ref()),
+        metrics_service,
         network_policy: network_policy::build(server),
+        pod_disruption_budget: pod_disruption_budget::build(server),
+        adapters: adapters::build(observed),
         database: percona::build(observed, settings),
         expansions: crate::domain::volumes::expansions(observed),
         secrets: secrets.create,
@@ -186,33 +214,42 @@ pub(crate) fn wanted_hash(observed: &Observed) -> Option<String> {
     let verdict = validate(observed);
     let valid = verdict.valid.filter(|valid| valid.pod == PodGate::Open)?;
     let config = config::render(&observed.server.spec, data_home::is_pending(observed)).ok()?;
-    Some(hash(&valid, &secrets::plan(&valid), &config))
+    hash(&valid, &secrets::plan(&valid), &config).ok()
 }
 
 /// The hash over what the server reads at its start. A Secret that this reconcile writes counts with its new value.
-fn hash(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> String {
-    hash::config_hash(config, &valid.uses, |used| {
-        planned.value(used).or_else(|| valid.observed.value(used))
-    })
+///
+/// Earlier operators had LDAP in the hash. A pod template with such a hash keeps it while it is right, so that an upgrade of the operator
+/// restarts no server.
+fn hash(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Result<String, Error> {
+    let observed = valid.observed;
+    let value = |used: &SecretUse| planned.value(used).or_else(|| observed.value(used));
+    let former = hash::former_config_hash(config, &valid.uses, value);
+    let live = observed.stateful_set.found();
+    if live.and_then(|set| status::config_hash(set)).as_ref() == Some(&former) {
+        return Ok(former);
+    }
+    let config = config::read_at_start(&observed.server.spec, data_home::is_pending(observed))?;
+    Ok(hash::config_hash(&config, &valid.uses, value))
 }
 
-fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Workload {
+fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Result<Workload, Error> {
     let observed = valid.observed;
-    match (valid.pod, &observed.stateful_set) {
+    Ok(match (valid.pod, &observed.stateful_set) {
         // A StatefulSet that cannot be read may exist, so it must not be created or changed.
         (_, Read::Unreadable(_)) | (PodGate::Closed, Read::Found(_)) => Workload::Hold {
             replicas: held_replicas(observed),
         },
         (PodGate::Closed, Read::Missing) => Workload::Await,
         (PodGate::Open, Read::Found(_) | Read::Missing) => {
-            let config_hash = hash(valid, planned, config);
+            let config_hash = hash(valid, planned, config)?;
             let stateful_set = Box::new(stateful_set::build(valid, &config_hash));
             Workload::Run {
                 stateful_set,
                 config_hash,
             }
         }
-    }
+    })
 }
 
 /// The replicas of a StatefulSet that is not updated follow the spec, but no server starts before its database.

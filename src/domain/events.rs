@@ -4,18 +4,20 @@
 //! stored status: a reconcile without a change has none, and a restarted operator repeats none. The reasons are those of the
 //! conditions, or those of the Go operator if they have the same meaning (contract, section 5).
 
+mod api;
 mod database;
 mod settings;
+mod volumes;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
 use kube::runtime::events::{Event, EventType};
 
-use crate::api::{DittoServer, DittoServerStatus, Phase, names, reasons};
+pub use self::api::{API_REACHABLE, API_UNREACHABLE, SNAPSHOT_POLICY_FAILED};
+pub use self::volumes::VOLUME_REPLACED;
+use crate::api::{DittoServer, DittoServerStatus, Phase, reasons};
 use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::conditions::{AVAILABLE, CONFIG_READY, DATABASE_READY, PROGRESSING, READY, bounded};
 use crate::domain::observed::Observed;
-use crate::domain::volumes;
 
 /// Maximum length of a note, in bytes. The API allows 1 KiB.
 const NOTE_MAX: usize = 1000;
@@ -48,8 +50,6 @@ pub const POD_REPLACED: &str = "PodReplaced";
 pub const RESUMED: &str = "Resumed";
 /// The server uses another database from now on. No data is copied.
 pub const DATABASE_CHANGED: &str = "DatabaseChanged";
-/// A claim was deleted with its data, and a new, empty volume replaces it. One event for each claim.
-pub const VOLUME_REPLACED: &str = "VolumeReplaced";
 /// A pod starts whose connection to the user's PostgreSQL is not encrypted. One event for each change of the StatefulSet.
 pub const DATABASE_NOT_ENCRYPTED: &str = "DatabaseNotEncrypted";
 /// A child could not be written. The reason is that of the Go operator.
@@ -70,10 +70,12 @@ pub fn of_reconcile(
     if is_written {
         describe_transitions(before, after, &mut events);
         events.extend(settings::warnings(observed, before, after));
+        events.extend(api::change(before, after));
+        events.extend(api::snapshot_policies(before, after));
     }
     events.extend(database::change(observed, applied));
     events.extend(database::not_encrypted(observed, applied));
-    events.extend(replaced_volumes(observed, before));
+    events.extend(volumes::replaced(observed, before));
     events
 }
 
@@ -222,34 +224,6 @@ fn list(steps: &[Step], reason: &str, action: &str, did: Did) -> Option<Event> {
             format!("{reason} {}", names.join(", ")),
         )
     })
-}
-
-/// Claims that were being deleted and are gone now.
-fn replaced_volumes(observed: &Observed, before: &DittoServerStatus) -> Vec<Event> {
-    let condition =
-        find(before, CONFIG_READY).filter(|condition| condition.reason == reasons::VOLUME_CLAIM_TERMINATING);
-    let (Some(condition), Some(_)) = (condition, observed.claims.found()) else {
-        return Vec::new();
-    };
-    if observed.server.metadata.deletion_timestamp.is_some() {
-        return Vec::new();
-    }
-    let terminating = volumes::terminating_claims(observed);
-    let is_replaced = |name: &String| {
-        let is_terminating = terminating.iter().any(|claim| claim.name_any() == *name);
-        condition.message.contains(name.as_str()) && !is_terminating
-    };
-    let replaced = names::claims(&observed.server.name_any())
-        .into_iter()
-        .filter(is_replaced);
-    replaced
-        .map(|name| {
-            let note = format!(
-                "PersistentVolumeClaim {name} was deleted. The volume of the new claim is empty. The old data exists only if the reclaim policy of its PersistentVolume is Retain"
-            );
-            event(EventType::Warning, VOLUME_REPLACED, "Watch", note)
-        })
-        .collect()
 }
 
 fn config_ready(_: &Statuses<'_>, transition: &Transition<'_>) -> Option<Event> {

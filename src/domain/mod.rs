@@ -7,28 +7,38 @@
 //! | [`applied`] | data: what the operator did to each child |
 //! | [`validate`] | whether the children can be built and the pod may start |
 //! | [`desired`] | every child as it should be, and the config hash |
+//! | [`compare`] | whether an object holds what is desired |
 //! | [`conditions`] | the conditions of the status |
 //! | [`status`] | the rest of the status, and whether it must be written |
 //! | [`events`] | which events to publish |
 //! | [`cleanup`] | what a deleted server's policy deletes and keeps |
 //! | [`data_home`] | which database holds the control-plane data |
 //! | [`volumes`] | which volumes expand, and which pod must restart for an added volume |
+//! | [`adapters`] | which adapters (NFS, SMB) have a Service, and where clients reach them |
+//! | [`monitoring`] | what a user should know about the ServiceMonitor |
+//! | [`server_api`] | how the operator reaches the API of a server |
+//! | [`server_settings`] | which settings a server must get through its API |
 //! | [`secrets`] | which Secret keys a server uses |
 //! | [`workload`] | what a StatefulSet and its pods report about a rollout |
 //! | [`ownership`] | who owns an object |
 //! | [`redact`] | removes values of Secrets from text |
 
+pub mod adapters;
 pub mod applied;
 pub mod cleanup;
+pub mod compare;
 pub mod conditions;
 pub mod data_home;
 pub mod desired;
 pub mod events;
 pub mod load_balancers;
+pub mod monitoring;
 pub mod observed;
 pub mod ownership;
 pub(crate) mod redact;
 pub mod secrets;
+pub mod server_api;
+pub mod server_settings;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
+use crate::domain::adapters::ServerReport;
 use crate::domain::secrets::{SecretData, SecretUse};
 
 /// The result of reading one thing.
@@ -66,8 +68,14 @@ pub struct Observed {
     pub expansion_answers: BTreeMap<String, ExpansionAnswer>,
     /// The Secrets that its pod uses, by name.
     pub secrets: BTreeMap<String, Read<SecretData>>,
+    /// Its NetworkPolicies of adapters.
+    pub adapter_policies: Vec<Arc<NetworkPolicy>>,
+    /// What its API says.
+    pub report: Arc<ServerReport>,
     /// Its database cluster.
     pub database: Database,
+    /// Whether the API server serves ServiceMonitors.
+    pub service_monitors: KindState,
     /// Values for managed Secrets that may have to be created.
     pub fresh: FreshSecrets,
 }

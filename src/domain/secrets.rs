@@ -87,10 +87,12 @@ pub fn kept(server: &DittoServer) -> [String; 4] {
     ]
 }
 
-/// The names of the Secrets that matter to a server: its pod uses them, or they are kept for it. A name may occur twice.
+/// The names of the Secrets that matter to a server: its pod uses them, they are kept for it, or the operator needs them to call its
+/// API. A name may occur twice.
 pub fn names(server: &DittoServer) -> impl Iterator<Item = String> {
     let used = uses(server).into_iter().map(|used| used.secret);
-    used.chain(kept(server))
+    let of_operator = server.spec.operator_cert_secret_name().map(str::to_owned);
+    used.chain(kept(server)).chain(of_operator)
 }
 
 /// Whether the Secret of the user's own PostgreSQL has a CA with which the server verifies the database. Other modes do not use it.
@@ -255,6 +257,10 @@ fn identity_files(server: &DittoServer) -> impl Iterator<Item = SecretUse> {
             let field = "spec.identity.kerberos.machineAccount.keytabSecretRef";
             named(Purpose::MachineAccountKeytab, reference, field)
         }),
+        server
+            .spec
+            .ldap_ca_ref()
+            .map(|reference| named(Purpose::LdapCa, reference, "spec.identity.ldap.caSecretRef")),
     ]
     .into_iter()
     .flatten()

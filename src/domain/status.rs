@@ -32,6 +32,10 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
             |known| known.config_hash.clone(),
         ),
         percona_cluster_name: inputs.has_database().then(|| names::percona_cluster(&name)),
+        endpoints: inputs.endpoints.clone(),
+        api: inputs.api.clone(),
+        snapshot_policies: inputs.snapshot_policies.clone(),
+        identity_providers: inputs.identity_providers.clone(),
         conditions,
     }
 }
@@ -59,7 +63,7 @@ fn is_overdue(conditions: &[Condition]) -> bool {
 }
 
 /// The hash on the pod template in the cluster.
-fn config_hash(stateful_set: &StatefulSet) -> Option<String> {
+pub(crate) fn config_hash(stateful_set: &StatefulSet) -> Option<String> {
     let metadata = stateful_set.spec.as_ref()?.template.metadata.as_ref()?;
     metadata
         .annotations

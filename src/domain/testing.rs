@@ -59,6 +59,8 @@ pub(crate) fn nothing(spec: &str) -> Observed {
         config_map: Read::Missing,
         services: Read::Found(Vec::new()),
         pods: Read::Found(Vec::new()),
+        adapter_policies: Vec::new(),
+        report: Arc::default(),
         claims: Read::Found(Vec::new()),
         expansion_answers: BTreeMap::new(),
         stateful_set: Read::Missing,
@@ -70,6 +72,7 @@ pub(crate) fn nothing(spec: &str) -> Observed {
             kind: KindState::Served,
             cluster: Read::Missing,
         },
+        service_monitors: KindState::Served,
         fresh: FreshSecrets {
             jwt_key: "fresh-".repeat(7),
             admin_password: "fresh password".into(),

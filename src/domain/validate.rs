@@ -7,12 +7,14 @@
 //! |---|---|
 //! | `validate/stored.rs` | fields that admission refuses today |
 //! | `validate/resources.rs` | requests above limits |
+//! | `validate/pod_template.rs` | additions to the pod |
 //! | `validate/secret_uses.rs` | presence of Secrets and keys |
 //! | `validate/values.rs` | values that would crash the server |
 //! | `validate/database.rs` | the PostgreSQL cluster |
 //! | `validate/volumes.rs` | claims that are being deleted, and what an earlier server left |
 
 mod database;
+mod pod_template;
 mod resources;
 mod secret_uses;
 mod stored;
@@ -141,6 +143,7 @@ pub fn validate(observed: &Observed) -> Verdict<'_> {
     let mut findings = volumes::findings(observed);
     findings.extend(stored::findings(observed));
     findings.extend(resources::finding(observed));
+    findings.extend(pod_template::findings(observed));
     findings.extend(database::findings(observed));
     findings.extend(secret_uses::findings(observed, &uses));
     // Whether a server exists decides whether Secrets may be generated. While that is unknown, nothing is started.

@@ -9,6 +9,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   kubectl dittofs status                    all servers of the namespace
   kubectl dittofs status files -n storage   one server, with its children, conditions and events
+  kubectl dittofs mount files               how clients mount its files
   kubectl dittofs diff -f server.yaml       what a manifest would change, and whether the pod restarts
   kubectl dittofs report files              an archive for a bug report, without Secrets
   kubectl dittofs render -f server.yaml     the children of a manifest, without a cluster";
@@ -21,6 +22,15 @@ Examples:
   kubectl dittofs status -A
   kubectl dittofs status files -o json | jq '.conditions[] | select(.status != \"True\")'
   until kubectl dittofs status files >/dev/null; do sleep 2; done";
+
+const MOUNT_EXAMPLES: &str = "\
+Reads the endpoints in the status of the server. It does not check that the share exists.
+
+Examples:
+  kubectl dittofs mount files --share export
+  kubectl dittofs mount files --share export --from node
+  kubectl dittofs mount files --share export -o pv --size 100Gi | kubectl apply -f -
+  kubectl dittofs mount files --share export -o storageclass | kubectl apply -f -";
 
 const REPORT_EXAMPLES: &str = "\
 The archive contains the server, its children, its events, and the logs of its pod and of the operator. Of Secrets it contains only the
@@ -98,6 +108,9 @@ pub enum PluginCommand {
     /// Show servers with their children, conditions and events.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Show how clients mount the files of a server.
+    #[command(after_help = MOUNT_EXAMPLES)]
+    Mount(MountArgs),
     /// Write an archive for a bug report, without Secrets.
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
@@ -131,6 +144,50 @@ pub struct StatusArgs {
     /// Number of events to show.
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub events: usize,
+}
+
+/// Options of `mount`.
+#[derive(Debug, Args)]
+pub struct MountArgs {
+    /// Name of the server.
+    pub name: String,
+    /// Name of the share.
+    #[arg(long, value_name = "SHARE", default_value = "export")]
+    pub share: String,
+    /// Where the client is. Default: outside if there is a load balancer, else in the cluster.
+    #[arg(long, value_name = "PLACE", value_enum)]
+    pub from: Option<MountFrom>,
+    /// User of SMB.
+    #[arg(long, value_name = "USER", default_value = "USER")]
+    pub user: String,
+    /// Size that the persistent volume states. The server does not enforce it.
+    #[arg(long, value_name = "QUANTITY", default_value = "100Gi")]
+    pub size: String,
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = MountOutput::Commands)]
+    pub output: MountOutput,
+}
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MountFrom {
+    /// In a pod.
+    Cluster,
+    /// On a node of the cluster, as the kubelet that mounts a volume.
+    Node,
+    /// Anywhere else.
+    Outside,
+}
+
+/// Format of the output of `mount`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MountOutput {
+    /// Commands for Linux, macOS and Windows.
+    Commands,
+    /// A persistent volume for the share, and its claim.
+    Pv,
+    /// A StorageClass for csi-driver-nfs: one directory for each claim.
+    Storageclass,
 }
 
 /// Options of `report`.

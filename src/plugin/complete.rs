@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn each_position_in_a_line_has_its_candidates() {
         for (line, wanted) in [
-            ("", "status report diff render completion help :4"),
+            ("", "status mount report diff render completion help :4"),
             ("st", "status :4"),
             ("nonsense ", ":4"),
             ("-n status st", "status :4"),

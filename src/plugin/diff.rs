@@ -56,6 +56,7 @@ pub(super) async fn run(target: &ClusterArgs, args: &DiffArgs) -> Result<u8, Err
     namespaces.dedup();
     let settings = Settings {
         percona_registry: args.percona_registry.clone(),
+        ..Settings::default()
     };
     let look = cluster.look(&namespaces, settings).await?;
     let mut status = 0;

@@ -6,6 +6,7 @@
 //! | `plugin/status.rs`, `plugin/status/` | `status`: the tree of a server's children, its conditions and events |
 //! | `plugin/diff.rs`, `plugin/diff/` | `diff`: what an apply would change, and whether the pod restarts |
 //! | `plugin/report.rs`, `plugin/report/` | `report`: an archive for a bug report, without Secrets |
+//! | `plugin/mount.rs`, `plugin/mount/` | `mount`: what to type to reach the files |
 //! | `plugin/complete.rs`, `plugin/complete/` | completion through kubectl's completion |
 //! | `plugin/stored.rs` | a stored server, which may not parse |
 //! | `plugin/events.rs` | the events about a server and its children |
@@ -17,6 +18,7 @@ mod cluster;
 mod complete;
 mod diff;
 mod events;
+mod mount;
 mod paint;
 mod plain;
 pub mod render;
@@ -68,6 +70,16 @@ pub enum Error {
         namespace: String,
         /// The name.
         name: String,
+    },
+    /// The server has no Service for the protocol.
+    #[error(
+        "the server {name} has no endpoint of {what} yet. To see why, run `kubectl dittofs status {name}`"
+    )]
+    NoEndpoint {
+        /// The name of the server.
+        name: String,
+        /// The protocol.
+        what: String,
     },
     /// The namespace does not exist.
     #[error(
@@ -157,6 +169,7 @@ fn answer(args: &PluginArgs) -> Result<u8, Error> {
     let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match &args.command {
         PluginCommand::Status(status) => runtime()?.block_on(status::run(&args.cluster, status)),
+        PluginCommand::Mount(mount) => runtime()?.block_on(mount::run(&args.cluster, mount)),
         PluginCommand::Report(report) => runtime()?.block_on(report::run(&args.cluster, report)),
         PluginCommand::Diff(diff) => runtime()?.block_on(diff::run(&args.cluster, diff)),
         PluginCommand::Render(args) => {

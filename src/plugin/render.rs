@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::api::admission::{Admission, SchemaViolation, without_nulls};
 use crate::api::{DittoServer, names};
+use crate::domain::adapters::ServerReport;
 use crate::domain::desired::{self, Manifest, Settings, desired};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, Origin, SecretData, SecretUse};
@@ -73,7 +74,11 @@ pub enum Error {
 /// # Errors
 /// When a file cannot be read or parsed, or the API server would refuse a manifest.
 pub fn files(files: &[PathBuf], percona_registry: Option<String>) -> Result<String, Error> {
-    all(&input::read(files)?, &Settings { percona_registry })
+    let settings = Settings {
+        percona_registry,
+        ..Settings::default()
+    };
+    all(&input::read(files)?, &settings)
 }
 
 /// Renders the children of all DittoServers in a YAML stream. Secrets in it are used for the config hash. Other kinds are
@@ -227,6 +232,8 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
         config_map: Read::Missing,
         services: Read::Found(Vec::new()),
         pods: Read::Found(Vec::new()),
+        adapter_policies: Vec::new(),
+        report: Arc::new(ServerReport::of_a_new_server()),
         claims: Read::Found(Vec::new()),
         stateful_set: Read::Missing,
         secrets,
@@ -234,6 +241,7 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
             kind: KindState::Served,
             cluster: Read::Missing,
         },
+        service_monitors: KindState::Served,
         fresh: FreshSecrets {
             jwt_key: String::from_utf8_lossy(PLACEHOLDER).into(),
             admin_password: String::from_utf8_lossy(PLACEHOLDER).into(),

@@ -13,15 +13,14 @@
 //! | `send.rs` | sends a write as the mode says: write, withhold (paused), dry run |
 //! | `secrets.rs` … `pod.rs` | what is peculiar to one kind |
 //! | `prerequisites.rs` | what may be written if an earlier child failed; pure |
-//! | `compare.rs` | whether an object holds what is desired; pure |
 //! | `drift.rs` | writes that did not last: a policy or another program changes a field again |
 //! | `managed_fields.rs` | which fields of other managers become ours; pure |
 //! | `dry_run.rs`, `plan.rs` | what an apply would do, for `kubectl dittofs diff` |
 //! | `unwanted.rs` | deletes children that the spec no longer asks for |
 
+mod adapters;
 mod child;
 mod claims;
-pub mod compare;
 mod config_map;
 mod database;
 pub mod drift;
@@ -34,9 +33,11 @@ mod managed_fields;
 mod network_policy;
 mod plan;
 mod pod;
+mod pod_disruption_budget;
 mod prerequisites;
 mod secrets;
 mod send;
+mod service_monitor;
 mod services;
 mod stateful_set;
 mod unwanted;
@@ -50,6 +51,7 @@ use self::prerequisites::Prerequisites;
 use self::stateful_set::Acceptance;
 use self::writer::Writer;
 use crate::domain::applied::{Applied, Outcome, Step};
+pub use crate::domain::compare;
 use crate::domain::desired::Desired;
 use crate::domain::observed::{Observed, Read};
 use crate::reconcile::context::Context;
@@ -76,7 +78,10 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
         headless_service,
         api_service,
         metrics_service,
+        service_monitor,
         network_policy,
+        pod_disruption_budget,
+        adapters,
         database,
         expansions,
         workload,
@@ -95,7 +100,10 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
     claims::expand(writer, &mut applied, expansions).await;
     let services = [headless_service, api_service];
     services::apply(writer, &mut applied, services, metrics_service.as_ref()).await;
+    service_monitor::apply(writer, &mut applied, service_monitor.as_ref()).await;
     network_policy::apply(writer, &mut applied, network_policy.as_ref()).await;
+    pod_disruption_budget::apply(writer, &mut applied, pod_disruption_budget.as_ref()).await;
+    adapters::apply(writer, &mut applied, adapters).await;
     database::apply(writer, &mut applied, database, prerequisites).await;
     let is_refused = matches!(acceptance, Acceptance::Refused(_));
     let may_restart = !is_refused && prerequisites.allow_restart(workload);

@@ -6,11 +6,14 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::Client;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
 
+use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
+use crate::api::service_monitor::ServiceMonitor;
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, StoredServer};
@@ -18,6 +21,7 @@ use crate::cluster::secret_reader::SecretReader;
 use crate::domain::desired::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
+use crate::server::poller::Poller;
 
 /// The caches of every watched kind.
 #[derive(Clone)]
@@ -32,12 +36,16 @@ pub struct Caches {
     pub services: Cache<Service>,
     /// Child NetworkPolicies.
     pub network_policies: Cache<NetworkPolicy>,
+    /// Child PodDisruptionBudgets.
+    pub pod_disruption_budgets: Cache<PodDisruptionBudget>,
     /// Pods of servers.
     pub pods: Cache<Pod>,
     /// Volume claims of servers.
     pub claims: Cache<PersistentVolumeClaim>,
     /// Database clusters. The kind is optional.
     pub databases: Cache<PerconaPGCluster>,
+    /// Child ServiceMonitors. The kind is optional.
+    pub service_monitors: Cache<ServiceMonitor>,
 }
 
 /// Shared by all reconciles.
@@ -48,6 +56,8 @@ pub struct Context {
     pub caches: Caches,
     /// Reads the Secrets that servers refer to.
     pub secrets: SecretReader,
+    /// Asks the servers for their adapters.
+    pub servers: Poller<ObjectRef<StoredServer>>,
     /// Operator-wide settings.
     pub settings: Settings,
     /// The metrics.
@@ -62,4 +72,10 @@ pub struct Context {
     pub cleanups: Tries,
     /// Time after which a server is reconciled again without a change, in case that a watch event was lost.
     pub resync: Duration,
+}
+
+/// The key of a server in queues and maps.
+#[must_use]
+pub fn key(server: &DittoServer) -> ObjectRef<StoredServer> {
+    ObjectRef::new(&server.name_any()).within(&server.namespace().unwrap_or_default())
 }

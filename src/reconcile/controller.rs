@@ -30,6 +30,7 @@ use crate::domain::desired::Settings;
 use crate::domain::secrets;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
+use crate::server::poller::Poller;
 
 /// First and longest pause after a failed reconcile of one server.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
@@ -114,7 +115,9 @@ pub async fn run_elected(
         stop: &stop,
     };
     let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
+    let changed = queue.clone();
     let context = Arc::new(Context {
+        servers: Poller::start(move |server| changed.push(server), stop.clone()),
         metrics,
         recorder: events::recorder(&calls),
         client: calls,
@@ -148,6 +151,7 @@ fn register_collectors(context: &Context, health: &WatchHealth, leadership: &Lea
     metrics.register_collector(Box::new(ServerCollector {
         servers: context.caches.servers.clone(),
         leadership: leadership.clone(),
+        poller: context.servers.clone(),
     }));
 }
 
@@ -202,6 +206,7 @@ async fn reconcile_all(
 /// Drops everything that is in memory for a server that is gone.
 fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
     context.backoff.forget(server);
+    context.servers.forget(server.clone());
     context
         .drifts
         .forget(server.namespace.as_deref().unwrap_or_default(), &server.name);

@@ -20,6 +20,7 @@ use crate::domain::desired::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::context::Context;
 use crate::reconcile::tries::Tries;
+use crate::server::poller::Poller;
 
 /// How long to wait for the first answers.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -61,6 +62,8 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         backoff: PerObject::new(RETRY.0, RETRY.1),
         drifts: Drifts::default(),
         cleanups: Tries::default(),
+        // A command asks no server: the status has what the operator knows.
+        servers: Poller::idle(),
         resync: RESYNC,
         metrics,
     };

@@ -44,7 +44,7 @@ use crate::domain::desired::desired;
 use crate::domain::observed::Observed;
 use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
-use crate::domain::{self, load_balancers, volumes};
+use crate::domain::{self, adapters, load_balancers, server_api, volumes};
 
 /// Why a reconcile is retried.
 #[derive(Debug, Error)]
@@ -94,6 +94,8 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let server = &observed.server;
     let is_deleting = server.metadata.deletion_timestamp.is_some();
     let verdict = validate(&observed);
+    let target = server_api::target(&observed, context.settings.server_url_template.as_deref());
+    context.servers.watch(context::key(server), target);
     let buildable = verdict.valid.as_ref().filter(|_| !is_deleting);
     let desired = buildable
         .map(|valid| desired(valid, &context.settings))
@@ -141,6 +143,7 @@ fn due(observed: &Observed, applied: &Applied, deadline: Option<Duration>, conte
         volumes::recheck_in(observed),
         recheck_in(observed),
         stuck_pod::recheck_in(observed),
+        adapters::recheck_in(observed),
         load_balancers::recheck_in(observed),
         applied.retry_in(),
     ];

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::percona::PerconaPGCluster;
@@ -21,7 +22,7 @@ use crate::cluster::client::errors;
 use crate::domain::observed::{Database, ExpansionAnswer, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, SecretData};
 use crate::domain::{data_home, volumes as domain_volumes};
-use crate::reconcile::context::Context;
+use crate::reconcile::context::{self, Context};
 
 pub(crate) use self::volumes::request as claim_request;
 
@@ -52,9 +53,12 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         stateful_set,
         services: labelled(&caches.services, &namespace, &name),
         pods: labelled(&caches.pods, &namespace, &name),
+        adapter_policies: adapter_policies(&caches.network_policies, &server),
+        report: context.servers.report(&context::key(&server)),
         claims,
         secrets: read_secrets(context, &server, &namespace).await,
         database: read_database(&caches.databases, &namespace, &name),
+        service_monitors: kind_state(&caches.service_monitors, &namespace),
         fresh: generate_secrets(),
         server,
     }
@@ -225,6 +229,18 @@ fn labelled<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<
     Read::Found(delivered.map(newest).collect())
 }
 
+/// The NetworkPolicies of adapters. None while they cannot be read: what exists is then not changed.
+fn adapter_policies(cache: &Cache<NetworkPolicy>, server: &DittoServer) -> Vec<Arc<NetworkPolicy>> {
+    let name = server.name_any();
+    let prefix = names::adapter(&name, "");
+    let found = labelled(cache, &server.namespace().unwrap_or_default(), &name);
+    let policies = found.found().into_iter().flatten();
+    policies
+        .filter(|policy| policy.name_any().starts_with(&prefix))
+        .cloned()
+        .collect()
+}
+
 async fn live<K: Cached>(client: &Client, namespace: &str, name: &str) -> Read<Arc<K>> {
     match Api::<K>::namespaced(client.clone(), namespace)
         .get_opt(name)
@@ -241,11 +257,7 @@ async fn read_secrets(
     server: &DittoServer,
     namespace: &str,
 ) -> BTreeMap<String, Read<SecretData>> {
-    let used: BTreeSet<String> = secrets::uses(server)
-        .into_iter()
-        .map(|used| used.secret)
-        .chain(secrets::kept(server))
-        .collect();
+    let used: BTreeSet<String> = secrets::names(server).collect();
     let mut read = BTreeMap::new();
     for name in used {
         let data = context.secrets.read(namespace, &name).await;
@@ -255,19 +267,26 @@ async fn read_secrets(
 }
 
 fn read_database(cache: &Cache<PerconaPGCluster>, namespace: &str, server: &str) -> Database {
-    let kind = match cache.watch_state(namespace) {
-        WatchState::Synced => KindState::Served,
-        WatchState::NotServed => KindState::NotServed,
-        WatchState::Starting => KindState::Unknown("not read yet".into()),
-        WatchState::Failing(error) => KindState::Unknown(error),
-    };
     let cluster = match cache.get(namespace, &names::percona_cluster(server)) {
         Lookup::Found(cluster) => Read::Found(cluster),
         Lookup::Missing | Lookup::Unknown(WatchState::NotServed) => Read::Missing,
         Lookup::Unknown(WatchState::Failing(error)) => Read::Unreadable(error),
         Lookup::Unknown(WatchState::Starting | WatchState::Synced) => Read::Unreadable("not read yet".into()),
     };
-    Database { kind, cluster }
+    Database {
+        kind: kind_state(cache, namespace),
+        cluster,
+    }
+}
+
+/// Whether the API server serves an optional kind.
+fn kind_state<K: Cached>(cache: &Cache<K>, namespace: &str) -> KindState {
+    match cache.watch_state(namespace) {
+        WatchState::Synced => KindState::Served,
+        WatchState::NotServed => KindState::NotServed,
+        WatchState::Starting => KindState::Unknown("not read yet".into()),
+        WatchState::Failing(error) => KindState::Unknown(error),
+    }
 }
 
 /// Values for managed Secrets that do not exist yet. Empty if the operating system returns no random bytes; then no Secret is created.

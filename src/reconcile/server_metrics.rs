@@ -7,8 +7,10 @@
 use std::fmt;
 
 use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -16,6 +18,7 @@ use crate::api::reasons;
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::leader::Leadership;
 use crate::domain::conditions::{self, PROGRESSING, READY};
+use crate::server::poller::{Known, Poller};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConditionLabels {
@@ -31,10 +34,24 @@ struct StuckLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabels {
+    server_namespace: String,
+    server_name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AdapterLabels {
+    server_namespace: String,
+    server_name: String,
+    adapter: String,
+}
+
 /// Computes the series of all servers, on the leader only.
 pub(super) struct ServerCollector {
     pub(super) servers: Cache<StoredServer>,
     pub(super) leadership: Leadership,
+    pub(super) poller: Poller<ObjectRef<StoredServer>>,
 }
 
 impl fmt::Debug for ServerCollector {
@@ -49,6 +66,9 @@ impl Collector for ServerCollector {
         if self.leadership.is_leader() {
             leader.set(1);
             self.servers.all().iter().for_each(|server| series.add(server));
+            for (server, known) in self.poller.all() {
+                series.add_known(&server, &known);
+            }
         }
         encode(&mut encoder, "leader", "1 on the leader", &leader)?;
         series.encode(&mut encoder)
@@ -69,6 +89,9 @@ fn encode(
 struct Series {
     conditions: Family<ConditionLabels, Gauge>,
     stuck: Family<StuckLabels, Gauge>,
+    polls: Family<ServerLabels, Counter>,
+    failures: Family<ServerLabels, Counter>,
+    adapters: Family<AdapterLabels, Gauge>,
 }
 
 impl Series {
@@ -84,7 +107,44 @@ impl Series {
             "dittoserver_volume_stuck",
             "1 while a volume of a DittoServer differs from the spec and needs manual action; on the leader only",
             &self.stuck,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_api_polls",
+            "Calls to the API of a DittoServer for its adapters",
+            &self.polls,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_api_poll_failures",
+            "Calls to the API of a DittoServer that failed",
+            &self.failures,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_adapter_healthy",
+            "1 while an enabled adapter of a DittoServer serves, 0 while it does not",
+            &self.adapters,
         )
+    }
+
+    fn add_known(&self, server: &ObjectRef<StoredServer>, known: &Known) {
+        let labels = ServerLabels {
+            server_namespace: server.namespace.clone().unwrap_or_default(),
+            server_name: server.name.clone(),
+        };
+        self.polls.get_or_create(&labels).inc_by(known.polls);
+        self.failures.get_or_create(&labels).inc_by(known.failures);
+        for (adapter, state) in &known.report.enabled {
+            let labels = AdapterLabels {
+                server_namespace: labels.server_namespace.clone(),
+                server_name: labels.server_name.clone(),
+                adapter: adapter.clone(),
+            };
+            self.adapters
+                .get_or_create(&labels)
+                .set(i64::from(state.is_healthy));
+        }
     }
 
     fn add(&self, stored: &StoredServer) {

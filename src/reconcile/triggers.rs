@@ -26,7 +26,7 @@ use crate::reconcile::context::{Caches, Context};
 type Key = ObjectRef<StoredServer>;
 
 /// Kinds that are watched in each namespace.
-const KINDS: usize = 9;
+const KINDS: usize = 11;
 
 /// What all watches share.
 struct Scope<'a> {
@@ -134,9 +134,11 @@ pub(super) fn start(
         config_maps: scope.children(&servers, queue),
         services: scope.children(&servers, queue),
         network_policies: scope.children(&servers, queue),
+        pod_disruption_budgets: scope.children(&servers, queue),
         pods: scope.children(&servers, queue),
         claims: scope.children(&servers, queue),
         databases: scope.databases(&servers, queue),
+        service_monitors: scope.children(&servers, queue),
         servers: servers.clone(),
     };
     let secrets = SecretReader::new(calls.clone(), scope.secrets(&servers, queue));
@@ -192,17 +194,25 @@ pub(super) async fn children_answered(context: &Context) {
     for kind in children(context) {
         kind.answered().await;
     }
-    context.caches.databases.progress().answered().await;
+    optional_answered(context).await;
 }
 
-/// Waits until the operator is ready: every watch has answered, and each kind can be read in one namespace at least. The kind of the
-/// database is optional.
+/// The kinds that few servers need: those of other operators, which may not be installed, and the PodDisruptionBudget, which roles of
+/// an earlier version of the chart do not allow.
+async fn optional_answered(context: &Context) {
+    context.caches.pod_disruption_budgets.progress().answered().await;
+    context.caches.databases.progress().answered().await;
+    context.caches.service_monitors.progress().answered().await;
+}
+
+/// Waits until the operator is ready: every watch has answered, and each kind that is not optional can be read in one namespace at
+/// least.
 pub(super) async fn ready(context: Arc<Context>) {
     context.caches.servers.progress().ready().await;
     for kind in children(&context) {
         kind.ready().await;
     }
-    context.caches.databases.progress().answered().await;
+    optional_answered(&context).await;
 }
 
 /// The kinds of children that are always installed.
@@ -213,9 +223,11 @@ fn children(context: &Context) -> [Progress; 7] {
         config_maps,
         services,
         network_policies,
+        pod_disruption_budgets: _,
         pods,
         claims,
         databases: _,
+        service_monitors: _,
     } = &context.caches;
     [
         stateful_sets.progress(),

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use dittofs_operator::api::DittoServer;
+use dittofs_operator::api::{DittoServer, ServiceMonitor};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::{Api, ResourceExt};
 use local_control_plane::percona::PerconaSimulator;
 use local_control_plane::rights::{Account, Right};
@@ -74,6 +75,8 @@ pub enum Step {
     Create,
     /// Reads the metrics.
     Scrape,
+    /// Asks for another interval between scrapes.
+    Interval,
     /// Asks for larger volumes and other Services, turns the metrics off.
     Change,
     /// Asks for a new signing key.
@@ -82,16 +85,17 @@ pub enum Step {
     Disown,
     /// Asks for an image that does not run.
     Break,
-    /// Asks for the previous image.
+    /// Asks for the previous image, and for no PodDisruptionBudget.
     Mend,
     /// Deletes the server.
     Delete,
 }
 
 impl Step {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Scrape,
+        Self::Interval,
         Self::Change,
         Self::Rotate,
         Self::Disown,
@@ -106,6 +110,10 @@ impl Step {
         match self {
             Self::Create => drop(world.create(&server()).await),
             Self::Scrape => life.scrape().await,
+            Self::Interval => {
+                let metrics = json!({"serviceMonitor": {"interval": "45s"}});
+                change(world, json!({"spec": {"metrics": metrics}})).await;
+            }
             Self::Change => {
                 let spec = json!({
                     "storage": {"metadataSize": "2Gi"},
@@ -122,9 +130,13 @@ impl Step {
             Self::Disown => {
                 disown::<ConfigMap>(world, "files-config").await;
                 disown::<NetworkPolicy>(world, "files-baseline").await;
+                disown::<PodDisruptionBudget>(world, "files").await;
             }
             Self::Break => change(world, json!({"spec": {"image": BROKEN}})).await,
-            Self::Mend => change(world, json!({"spec": {"image": WORKING}})).await,
+            Self::Mend => {
+                let spec = json!({"image": WORKING, "podDisruptionBudget": {"enabled": false}});
+                change(world, json!({"spec": spec})).await;
+            }
             Self::Delete => world.delete::<DittoServer>("files").await,
         }
     }
@@ -137,6 +149,10 @@ impl Step {
         match self {
             Self::Create | Self::Mend => is_ready(&server),
             Self::Scrape => true,
+            Self::Interval => {
+                let monitor = there::<ServiceMonitor>(world, "files-metrics").await;
+                monitor.is_some_and(|monitor| json!(monitor)["spec"]["endpoints"][0]["interval"] == "45s")
+            }
             Self::Change => {
                 let claim = there::<PersistentVolumeClaim>(world, "metadata-files-0").await;
                 let has_metrics = there::<Service>(world, "files-metrics").await.is_some();
@@ -151,6 +167,7 @@ impl Step {
             Self::Disown => {
                 is_owned::<ConfigMap>(world, "files-config").await
                     && is_owned::<NetworkPolicy>(world, "files-baseline").await
+                    && is_owned::<PodDisruptionBudget>(world, "files").await
             }
             Self::Break => {
                 let pod = there::<Pod>(world, "files-0").await;
@@ -169,8 +186,9 @@ fn server() -> DittoServer {
         "files",
         json!({
             "image": WORKING,
-            "metrics": {"enabled": true},
+            "metrics": {"enabled": true, "serviceMonitor": {"enabled": true}},
             "percona": {"enabled": true, "deleteWithServer": true},
+            "podDisruptionBudget": {"enabled": true},
             "storage": {"metadataSize": "1Gi", "storageClassName": "standard", "retention": "Delete"},
         }),
     )

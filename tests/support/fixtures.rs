@@ -47,6 +47,29 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
     }
 }
 
+/// The CRD of ServiceMonitor, with the fields that the API of the Prometheus Operator requires.
+pub fn service_monitor_crd() -> CustomResourceDefinition {
+    let endpoints =
+        json!({"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let spec = json!({
+        "type": "object",
+        "required": ["endpoints", "selector"],
+        "properties": {"endpoints": endpoints},
+        "x-kubernetes-preserve-unknown-fields": true,
+    });
+    let schema = json!({"type": "object", "required": ["spec"], "properties": {"spec": spec}});
+    let definition = json!({
+        "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+        "spec": {
+            "group": "monitoring.coreos.com",
+            "scope": "Namespaced",
+            "names": {"kind": "ServiceMonitor", "listKind": "ServiceMonitorList", "plural": "servicemonitors", "singular": "servicemonitor"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+        },
+    });
+    serde_json::from_value(definition).expect("a definition")
+}
+
 /// The CRD as an older version might have had it: it accepts everything.
 pub fn without_schema(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let anything =

@@ -9,9 +9,11 @@ pub mod chart;
 pub mod fixtures;
 pub mod kill_switch;
 pub mod process;
+pub mod real;
 pub mod record;
 pub mod recorder;
 pub mod restarts;
+pub mod server_double;
 pub mod wait;
 
 use std::sync::Arc;
@@ -47,7 +49,7 @@ pub trait Kind: Cached + Serialize {}
 
 impl<K: Cached + Serialize> Kind for K {}
 
-/// The full control plane that most tests share, with both CRDs installed.
+/// The full control plane that most tests share, with the CRDs of DittoServer, PerconaPGCluster and ServiceMonitor.
 pub async fn control_plane() -> Arc<ControlPlane> {
     static SHARED: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
     let start = || async {
@@ -57,6 +59,7 @@ pub async fn control_plane() -> Arc<ControlPlane> {
         let client = control_plane.client().expect("a client");
         install_crd(&client, api::crd()).await;
         percona::install_crd(&client).await.expect("the CRD is installed");
+        install_crd(&client, fixtures::service_monitor_crd()).await;
         Arc::new(control_plane)
     };
     Arc::clone(SHARED.get_or_init(start).await)
@@ -86,6 +89,8 @@ pub struct World {
     pub client: Client,
     control_plane: Arc<ControlPlane>,
     audit_log: AuditLog,
+    /// Where its operator reaches the APIs of servers.
+    server_url_template: String,
     operator: Option<Operator>,
 }
 
@@ -115,6 +120,7 @@ impl World {
             namespace,
             client,
             control_plane,
+            server_url_template: server_double::template(),
             operator: None,
         }
     }
@@ -122,6 +128,15 @@ impl World {
     /// A namespace with a running operator.
     pub async fn new(name: &str) -> Self {
         let mut world = Self::without_operator(name).await;
+        world.start_operator().await;
+        world
+    }
+
+    /// A namespace with a running operator that calls the API of the real server `files`, at the address of its pod.
+    pub async fn of_real_server(name: &str) -> Self {
+        let mut world = Self::without_operator(name).await;
+        let address = real::runner().await.address(&world.namespace, "files-0");
+        world.server_url_template = format!("{{scheme}}://{address}:{{port}}");
         world.start_operator().await;
         world
     }
@@ -134,12 +149,15 @@ impl World {
 
     /// Starts an operator that calls the API server with this configuration.
     pub async fn start_operator_as(&mut self, config: kube::Config) {
-        self.operator = Some(Operator::start(config, vec![self.namespace.clone()]).await);
+        let template = self.server_url_template.clone();
+        let (operator, is_ready) = Operator::spawn(config, vec![self.namespace.clone()], template);
+        self.operator = Some(operator.synced(is_ready).await);
     }
 
     /// As [`Self::start_operator_as`], for an operator whose caches can never all sync.
     pub fn start_operator_unsynced(&mut self, config: kube::Config) {
-        self.operator = Some(Operator::spawn(config, vec![self.namespace.clone()]).0);
+        let template = self.server_url_template.clone();
+        self.operator = Some(Operator::spawn(config, vec![self.namespace.clone()], template).0);
     }
 
     /// Stops the operator gracefully.
@@ -260,6 +278,20 @@ impl World {
         .await
     }
 
+    /// Waits until a pod is Ready.
+    pub async fn ready_pod(&self, name: &str) -> Pod {
+        wait::until(self.api::<Pod>(), name, "Ready", |pod| {
+            let conditions = pod
+                .status
+                .iter()
+                .flat_map(|status| status.conditions.iter().flatten());
+            conditions
+                .into_iter()
+                .any(|of| of.type_ == "Ready" && of.status == "True")
+        })
+        .await
+    }
+
     /// Notes of the events with this reason.
     pub async fn notes(&self, reason: &str) -> Vec<String> {
         let events = self
@@ -285,12 +317,13 @@ impl World {
         }
     }
 
-    /// Waits until a server is Ready for its current generation.
+    /// Waits until a server is Ready for its current generation, and what its API says of its adapters is known.
     pub async fn ready(&self, name: &str) -> DittoServer {
         self.server_until(name, "Ready", |server| {
-            wait::condition(server, "Ready").is_some_and(|ready| {
+            let is_ready = wait::condition(server, "Ready").is_some_and(|ready| {
                 ready.status == "True" && ready.observed_generation == server.metadata.generation
-            })
+            });
+            is_ready && wait::is_known(server)
         })
         .await
     }
@@ -310,22 +343,33 @@ impl Drop for World {
 impl Operator {
     /// Starts an operator and waits until its caches have synced.
     pub async fn start(config: kube::Config, namespaces: Vec<String>) -> Self {
-        let (operator, mut is_ready) = Self::spawn(config, namespaces);
+        let (operator, is_ready) = Self::spawn(config, namespaces, server_double::template());
+        operator.synced(is_ready).await
+    }
+
+    async fn synced(self, mut is_ready: watch::Receiver<bool>) -> Self {
         let synced = is_ready.wait_for(|ready| *ready);
         tokio::time::timeout(wait::LONGEST, synced)
             .await
             .expect("caches sync in time")
             .expect("the operator lives");
-        operator
+        self
     }
 
-    fn spawn(config: kube::Config, namespaces: Vec<String>) -> (Self, watch::Receiver<bool>) {
+    fn spawn(
+        config: kube::Config,
+        namespaces: Vec<String>,
+        template: String,
+    ) -> (Self, watch::Receiver<bool>) {
         let stop = CancellationToken::new();
         let (ready, is_ready) = watch::channel(false);
         let options = OperatorOptions {
             namespaces,
             concurrency: 16,
-            settings: Settings::default(),
+            settings: Settings {
+                server_url_template: Some(template),
+                ..Settings::default()
+            },
         };
         let running = controller::run(config, options, ready, stop.clone());
         let task = tokio::spawn(async move { running.await.expect("the operator runs") });

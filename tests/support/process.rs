@@ -14,7 +14,7 @@ use kube::{Client, Config};
 use local_control_plane::rights::Account;
 
 use super::account::{self, Kubeconfig};
-use super::{World, wait};
+use super::{World, server_double, wait};
 
 /// How long a test waits between two reads of something that cannot be watched.
 pub const POLL: Duration = Duration::from_millis(20);
@@ -58,6 +58,7 @@ impl Process {
         let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
             .args(["run", "--watch-namespace", &world.namespace, "--bind-address"])
             .arg(admin.to_string())
+            .args(["--server-url-template", &server_double::template()])
             .args(arguments)
             .env("KUBECONFIG", &kubeconfig.path)
             .envs(variables.iter().copied())

@@ -1,10 +1,11 @@
 //! Waiting on conditions.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::DynamicObject;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Resource};
 use local_control_plane::ControlPlane;
@@ -49,6 +50,18 @@ where
     tokio::time::timeout(LONGEST, answer).await.ok()
 }
 
+/// Waits until an object of any kind exists.
+pub async fn until_exists(api: Api<DynamicObject>, name: &str) -> DynamicObject {
+    let deadline = Instant::now() + LONGEST;
+    loop {
+        if let Some(object) = api.get_opt(name).await.expect("a read") {
+            return object;
+        }
+        assert!(Instant::now() < deadline, "{name} does not exist");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
 fn shown<K: Resource + Serialize>(read: kube::Result<Option<K>>) -> String {
     match read {
         Ok(Some(mut object)) => {
@@ -80,6 +93,18 @@ pub fn condition<'a>(server: &'a DittoServer, type_: &str) -> Option<&'a Conditi
         .find(|condition| condition.type_ == type_)
 }
 
+/// Whether the API of a running server has answered, and the Services of its adapters exist.
+pub fn is_known(server: &DittoServer) -> bool {
+    let Some(status) = &server.status else {
+        return false;
+    };
+    let is_reachable = status.api.as_ref().is_some_and(|api| api.reachable);
+    // The double speaks plain http.
+    status.ready_replicas == Some(0)
+        || server.spec.api_over_https()
+        || (is_reachable && !status.endpoints.is_empty())
+}
+
 /// Whether a condition of a server has this status and reason.
 pub fn is(server: &DittoServer, type_: &str, status: &str, reason: &str) -> bool {
     condition(server, type_).is_some_and(|condition| condition.status == status && condition.reason == reason)
@@ -100,6 +125,7 @@ pub fn dump(control_plane: &ControlPlane, namespace: &str) {
             .unwrap_or_default();
         eprintln!("--- {namespace}: {what}\n{text}");
     }
+    dump_logs(control_plane, namespace);
     let output = control_plane
         .kubectl()
         .args(["-n", namespace, "get", "dittoservers", "-o", "yaml"])
@@ -110,4 +136,12 @@ pub fn dump(control_plane: &ControlPlane, namespace: &str) {
             .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
             .unwrap_or_default()
     );
+}
+
+/// Prints the logs of real servers.
+fn dump_logs(control_plane: &ControlPlane, namespace: &str) {
+    for log in control_plane.pod_logs(namespace) {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        eprintln!("--- {}\n{text}", log.display());
+    }
 }

@@ -12,6 +12,8 @@ use crate::support::{World, fixtures, wait};
 
 /// Its field manager in its own image: the name of its binary. It wrote with POST and PUT.
 const MANAGER: &str = "manager";
+/// Service and NetworkPolicy of its NFS adapter.
+pub const NFS: &str = "files-adapter-nfs";
 const OBJECTS: &str = include_str!("go_operator.yaml");
 
 /// The kinds that it wrote, and the claims.
@@ -151,6 +153,19 @@ pub async fn come_back_as(world: &World, manager: &str) {
             && status.current_revision == status.update_revision
     })
     .await;
+}
+
+/// Writes the ports of the Service and the NetworkPolicy of NFS again, as the Go operator does after its return.
+pub async fn come_back_for_adapters(world: &World) {
+    let objects: Vec<Value> = serde_yaml::from_multiple(OBJECTS).expect("YAML");
+    for kind in [
+        ("", "v1", "Service"),
+        ("networking.k8s.io", "v1", "NetworkPolicy"),
+    ] {
+        let is_of_nfs = |object: &&Value| object["kind"] == kind.2 && object["metadata"]["name"] == NFS;
+        let object = objects.iter().find(is_of_nfs).expect("the Go operator makes one");
+        put(&api(world, kind), NFS, "spec", &object["spec"], MANAGER).await;
+    }
 }
 
 /// Replaces one part of an object, and retries after a conflict, for example with its status.

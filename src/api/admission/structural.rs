@@ -97,6 +97,7 @@ impl Findings {
                 properties,
             ) {
                 (Some(schema), _) => self.check(schema, value, old.and_then(|old| old.get(name)), &path),
+                (None, Some(_)) if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
                 (None, Some(known)) => self.add(&path, unknown_field(name, known)),
                 (None, None) => {}
             }

@@ -63,6 +63,12 @@ impl DittoServerSpec {
         self.identity.as_ref()?.ldap.as_ref()
     }
 
+    /// Secret and key of the CA of the directory, even if LDAP is disabled.
+    #[must_use]
+    pub fn ldap_ca_ref(&self) -> Option<&SecretKeySelector> {
+        named(self.ldap()?.ca_secret_ref.as_ref())
+    }
+
     /// Secret and key of the LDAP bind password, even if LDAP is disabled.
     #[must_use]
     pub fn ldap_bind_password_ref(&self) -> Option<&SecretKeySelector> {

@@ -27,7 +27,7 @@ fn assert_plain(server: &DittoServerSpec) {
         (8080, 9090, "/metrics")
     );
     assert_eq!(server.service_type(), ServiceType::ClusterIP);
-    assert_eq!(server.adapter_service_type(), ServiceType::LoadBalancer);
+    assert_eq!(server.adapter_service_type("nfs"), ServiceType::LoadBalancer);
     assert_eq!(server.polling_interval(), Duration::from_secs(30));
     assert_eq!(
         (server.access_token_duration(), server.refresh_token_duration()),

@@ -24,8 +24,8 @@ pub(super) const COUNTABLE: &str =
 /// (<https://pkg.go.dev/github.com/distribution/reference>). Only the registry may have capitals.
 pub(super) const IMAGE: &str = r"^([-.a-zA-Z0-9]+(:[0-9]+)?/|\\[[0-9a-fA-F:]+\\](:[0-9]+)?/)?[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][-.a-zA-Z0-9_]{0,127})?(@[a-z0-9]+([-+._][a-z0-9]+)*:[0-9a-fA-F]{32,})?$";
 
-/// Ports on which the server itself listens: NFS, SMB, portmapper (contract, section 3).
-pub(super) const SERVER_PORTS: &str = "[12049, 1445, 10111]";
+/// Ports on which the server itself listens: NFS, SMB, SMB without a port in its database, portmapper.
+pub(super) const SERVER_PORTS: &str = "[12049, 1445, 12445, 10111]";
 
 /// Absolute path of a file, without empty, `.` and `..` elements. In SQLite's connection string, `?` starts the parameters.
 pub(super) const ABSOLUTE_FILE: &str = r"^(/([^/?.][^/?]*|\\.[^/?.][^/?]*|\\.\\.[^/?]+))+$";

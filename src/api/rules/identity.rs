@@ -40,6 +40,15 @@ pub fn ldap_names() -> Rule {
     )
 }
 
+/// LDAP has one CA.
+pub fn ldap_one_ca() -> Rule {
+    ratcheted(
+        "!has(self.caSecretRef) || !has(self.caCertFile) || self.caCertFile == ''",
+        ".caSecretRef",
+        "spec.identity.ldap.caSecretRef and spec.identity.ldap.caCertFile cannot be used together, because the server reads one file: remove one of them",
+    )
+}
+
 /// Kerberos needs a principal.
 pub fn kerberos_principal() -> Rule {
     ratcheted(

@@ -15,7 +15,7 @@ use crate::cluster::watch_health::WatchHealth;
 
 /// The resources that this operator calls, with their kinds: the other metrics use the same label. All others are counted as
 /// `other`, so that the number of labels is bounded.
-const KINDS: [(&str, &str); 15] = [
+const KINDS: [(&str, &str); 17] = [
     ("configmaps", "ConfigMap"),
     ("customresourcedefinitions", "CustomResourceDefinition"),
     ("dittoservers", "DittoServer"),
@@ -24,8 +24,10 @@ const KINDS: [(&str, &str); 15] = [
     ("networkpolicies", "NetworkPolicy"),
     ("perconapgclusters", "PerconaPGCluster"),
     ("persistentvolumeclaims", "PersistentVolumeClaim"),
+    ("poddisruptionbudgets", "PodDisruptionBudget"),
     ("pods", "Pod"),
     ("secrets", "Secret"),
+    ("servicemonitors", "ServiceMonitor"),
     ("services", "Service"),
     ("statefulsets", "StatefulSet"),
     ("storageclasses", "StorageClass"),

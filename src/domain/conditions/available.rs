@@ -2,7 +2,7 @@
 
 use super::{Check, Child, Inputs, Judgement, first_failure, reasons};
 
-const CHECKS: [Check; 3] = [conflict, unreadable, no_replicas];
+const CHECKS: [Check; 4] = [conflict, unreadable, no_replicas, no_adapter];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
     let judgement = first_failure(&CHECKS, inputs).unwrap_or_else(|| available(inputs));
@@ -42,4 +42,10 @@ fn no_replicas(inputs: &Inputs<'_>) -> Option<Judgement> {
     let message = format!("Waiting for replicas: {ready}/{wanted} ready{created}");
     (wanted > 0 && ready < 1)
         .then(|| Judgement::no(reasons::NO_REPLICAS_AVAILABLE, inputs.with_pod_fault(message)))
+}
+
+/// The pod serves its API, but clients reach no file.
+fn no_adapter(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let message = inputs.adapters_unavailable.clone()?;
+    Some(Judgement::no(reasons::ADAPTERS_UNAVAILABLE, message))
 }

@@ -24,7 +24,9 @@ pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
         sentences.extend(inputs.config_notes.iter().map(String::as_str));
         Judgement::yes(reasons::CONFIG_VALID, sentences.join(". "))
     });
-    judgement.with_sentences(&inputs.server.unknown_switches())
+    let mut notes = inputs.server.unknown_switches();
+    notes.extend(inputs.monitoring_note.clone());
+    judgement.with_sentences(&notes)
 }
 
 fn conflict(inputs: &Inputs<'_>) -> Option<Judgement> {

@@ -9,15 +9,18 @@ use kube::ResourceExt;
 
 use super::child::{Child, Conflict, conflicts};
 use crate::api::percona::PerconaPGCluster;
-use crate::api::{DittoServer, names};
+use crate::api::{ApiStatus, DittoServer, Endpoint, IdentityProviderStatus, SnapshotPolicyStatus, names};
+use crate::domain::adapters;
 use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::cleanup;
 use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::data_home;
 use crate::domain::desired::Desired;
 use crate::domain::load_balancers;
+use crate::domain::monitoring;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::generation;
+use crate::domain::server_settings;
 use crate::domain::validate::{Concern, PodGate, Severity, Verdict, Violation, cluster_problem};
 use crate::domain::volumes::{self, Expansion};
 use crate::domain::workload::pods::{self, is_ready};
@@ -64,6 +67,18 @@ pub struct Inputs<'a> {
     pub pod_since: Option<Timestamp>,
     /// What a user should know about a valid configuration.
     pub config_notes: Vec<String>,
+    /// Why the ServiceMonitor that the spec asks for does not exist, if its kind is not installed.
+    pub monitoring_note: Option<String>,
+    /// Where clients reach the adapters.
+    pub endpoints: Vec<Endpoint>,
+    /// Whether the operator reaches the API of the server.
+    pub api: Option<ApiStatus>,
+    /// What became of the snapshot policies.
+    pub snapshot_policies: Vec<SnapshotPolicyStatus>,
+    /// What became of the identity providers.
+    pub identity_providers: Vec<IdentityProviderStatus>,
+    /// Why no adapter serves, although a pod does.
+    pub adapters_unavailable: Option<String>,
     /// The load balancers that have had no address for too long.
     pub load_balancers: Vec<String>,
 }
@@ -153,6 +168,11 @@ impl<'a> Inputs<'a> {
             database: applied.database.found().cloned(),
             steps: &applied.steps,
             pods: &observed.pods,
+            endpoints: adapters::endpoints(observed),
+            api: adapters::api_status(observed),
+            snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
+            identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
+            adapters_unavailable: adapters::unavailable(observed),
             expansions: volumes::differences(observed),
             cleanup,
             is_paused: server.is_paused(),
@@ -163,6 +183,7 @@ impl<'a> Inputs<'a> {
                 .and_then(|stateful_set| rollout_waits(observed, stateful_set)),
             pod_since: pod_since(observed),
             config_notes: config_notes(observed),
+            monitoring_note: monitoring::not_installed(observed),
             load_balancers: load_balancers::overdue(observed),
         }
     }

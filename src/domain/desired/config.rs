@@ -3,6 +3,8 @@
 //! It never contains a secret: those reach the server as variables and mounted files. A value that the server reads from a variable
 //! has no placeholder here, because the server binds every key to its variable anyway.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Error, paths};
@@ -23,6 +25,16 @@ const ANY_ADDRESS: &str = "0.0.0.0";
 pub(super) fn render(spec: &DittoServerSpec, stays_on_sqlite: bool) -> Result<String, Error> {
     let options = serde_yaml::ser_options! { quote_all: true };
     let config = Config::of(spec, stays_on_sqlite);
+    Ok(serde_yaml::to_string_with_options(&config, options)?)
+}
+
+/// The part of the configuration that only a start brings to the server: all but LDAP, which is changed through the API.
+pub(super) fn read_at_start(spec: &DittoServerSpec, stays_on_sqlite: bool) -> Result<String, Error> {
+    let options = serde_yaml::ser_options! { quote_all: true };
+    let config = Config {
+        ldap: None,
+        ..Config::of(spec, stays_on_sqlite)
+    };
     Ok(serde_yaml::to_string_with_options(&config, options)?)
 }
 
@@ -126,7 +138,7 @@ struct Ldap<'a> {
 #[derive(Serialize)]
 struct LdapTls<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    ca_cert_file: Option<&'a str>,
+    ca_cert_file: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "is_false")]
     insecure_skip_verify: bool,
 }
@@ -242,7 +254,7 @@ impl<'a> Metrics<'a> {
 impl<'a> Ldap<'a> {
     fn of(ldap: &'a LdapSpec) -> Self {
         let tls = LdapTls {
-            ca_cert_file: present(ldap.ca_cert_file.as_ref()),
+            ca_cert_file: paths::ldap_ca_file(ldap),
             insecure_skip_verify: ldap.insecure_skip_verify,
         };
         Self {
@@ -264,14 +276,12 @@ impl<'a> Ldap<'a> {
 impl<'a> Kerberos<'a> {
     fn of(kerberos: &'a KerberosSpec, account: Option<&'a MachineAccountSpec>) -> Self {
         let krb5_conf = match kerberos.krb5_conf_ref() {
-            Some(_) => Some(paths::file(paths::KRB5_CONF, paths::KRB5_CONF_FILE)),
+            Some(_) => Some(paths::krb5_conf()),
             None => present(kerberos.krb5_conf.as_ref()).map(str::to_owned),
         };
         Self {
             enabled: true,
-            keytab_path: kerberos
-                .keytab_ref()
-                .map(|_| paths::file(paths::KEYTAB, paths::KEYTAB_FILE)),
+            keytab_path: kerberos.keytab_ref().map(|_| paths::keytab()),
             service_principal: present(kerberos.service_principal.as_ref()),
             realm: present(kerberos.realm.as_ref()),
             netbios_domain: present(kerberos.netbios_domain.as_ref()),
@@ -287,9 +297,7 @@ impl<'a> MachineAccount<'a> {
         Self {
             enabled: true,
             account_name: present(account.account_name.as_ref()),
-            keytab_path: account
-                .keytab_ref()
-                .map(|_| paths::file(paths::MACHINE_KEYTAB, paths::MACHINE_KEYTAB_FILE)),
+            keytab_path: account.keytab_ref().map(|_| paths::machine_keytab()),
             dc_address: &account.dc_address,
         }
     }

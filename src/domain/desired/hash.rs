@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::secrets::SecretUse;
+use crate::domain::secrets::{Purpose, SecretUse};
 
 /// SHA-256, in hex, over the rendered configuration and the values that the server reads at start.
 ///
@@ -15,10 +15,26 @@ pub(super) fn config_hash<'v>(
     uses: &[SecretUse],
     value: impl Fn(&SecretUse) -> Option<&'v [u8]>,
 ) -> String {
-    let mut read_at_start: Vec<&SecretUse> = uses
-        .iter()
-        .filter(|used| used.purpose.is_read_at_start())
-        .collect();
+    digest(config, uses, Purpose::is_read_at_start, value)
+}
+
+/// The hash of operators that restarted a server to change LDAP: it is also over the bind password. `config` has the LDAP block.
+pub(super) fn former_config_hash<'v>(
+    config: &str,
+    uses: &[SecretUse],
+    value: impl Fn(&SecretUse) -> Option<&'v [u8]>,
+) -> String {
+    let is_part = |purpose: Purpose| purpose.is_read_at_start() || purpose == Purpose::LdapBindPassword;
+    digest(config, uses, is_part, value)
+}
+
+fn digest<'v>(
+    config: &str,
+    uses: &[SecretUse],
+    is_part: impl Fn(Purpose) -> bool,
+    value: impl Fn(&SecretUse) -> Option<&'v [u8]>,
+) -> String {
+    let mut read_at_start: Vec<&SecretUse> = uses.iter().filter(|used| is_part(used.purpose)).collect();
     read_at_start.sort_by_key(|used| (used.purpose, &used.secret, &used.key));
     let mut hasher = Sha256::new();
     add(&mut hasher, config.as_bytes());

@@ -3,10 +3,12 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::Serialize;
 
-use super::{DatabaseChange, Desired, Workload};
+use super::{Adapters, DatabaseChange, Desired, Workload};
 use crate::api::percona::PerconaPGCluster;
+use crate::api::service_monitor::ServiceMonitor;
 
 /// A child that is to be there. Serialized as the object itself. It has no `Debug`, which would show the values of Secrets.
 #[derive(Serialize)]
@@ -16,7 +18,9 @@ pub enum Manifest {
     Secret(Box<Secret>),
     ConfigMap(Box<ConfigMap>),
     Service(Box<Service>),
+    ServiceMonitor(Box<ServiceMonitor>),
     NetworkPolicy(Box<NetworkPolicy>),
+    PodDisruptionBudget(Box<PodDisruptionBudget>),
     PerconaPGCluster(Box<PerconaPGCluster>),
     StatefulSet(Box<StatefulSet>),
 }
@@ -33,7 +37,10 @@ impl Desired {
             headless_service,
             api_service,
             metrics_service,
+            service_monitor,
             network_policy,
+            pod_disruption_budget,
+            adapters,
             database,
             expansions: _,
             workload,
@@ -47,9 +54,22 @@ impl Desired {
             Workload::Run { stateful_set, .. } => Some(Manifest::StatefulSet(stateful_set)),
             _ => None,
         };
+        let Adapters {
+            services: adapter_services,
+            policies,
+            unwanted_services: _,
+            unwanted_policies: _,
+        } = adapters;
+        let policies = policies
+            .into_iter()
+            .map(|policy| Manifest::NetworkPolicy(Box::new(policy)));
+        let adapter_services = adapter_services
+            .into_iter()
+            .map(|service| Manifest::Service(Box::new(service)));
         let secrets = secrets
             .into_iter()
             .map(|secret| Manifest::Secret(Box::new(secret)));
+        let budget = pod_disruption_budget.map(|budget| Manifest::PodDisruptionBudget(Box::new(budget)));
         secrets
             .chain(config_map.map(|config_map| Manifest::ConfigMap(Box::new(config_map))))
             .chain(
@@ -58,7 +78,11 @@ impl Desired {
                     .flatten()
                     .map(|service| Manifest::Service(Box::new(service))),
             )
+            .chain(service_monitor.map(|monitor| Manifest::ServiceMonitor(Box::new(monitor))))
             .chain(network_policy.map(|policy| Manifest::NetworkPolicy(Box::new(policy))))
+            .chain(budget)
+            .chain(policies)
+            .chain(adapter_services)
             .chain(database)
             .chain(stateful_set)
             .collect()

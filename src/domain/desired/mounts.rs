@@ -1,11 +1,13 @@
 //! Volumes of the pod and their mounts, in the order of contract section 2.3.
 
-use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, KeyToPath, SecretVolumeSource, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath, SecretVolumeSource, Volume, VolumeMount,
+};
 use kube::ResourceExt;
 
 use super::database_tls::DatabaseTls;
-use super::paths;
-use crate::api::{DittoServer, names};
+use super::{paths, security};
+use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::domain::secrets::{CA_KEY, Purpose, SecretUse};
 
 /// Name of the volume of the ConfigMap.
@@ -14,6 +16,8 @@ const CONFIG_VOLUME: &str = "config";
 const TLS_VOLUME: &str = "tls-cert";
 /// Name of the volume of the CA of client certificates.
 const CLIENT_CA_VOLUME: &str = "tls-client-ca";
+/// Name of the volume for temporary files.
+const TEMPORARY_VOLUME: &str = "server-tmp";
 /// Readable by the owner and by `fsGroup`, the group of the server. Kerberos libraries refuse a keytab that others can read.
 const KEYTAB_MODE: i32 = 0o440;
 
@@ -26,7 +30,7 @@ struct SecretFile {
     mode: Option<i32>,
 }
 
-const SECRET_FILES: [SecretFile; 4] = [
+const SECRET_FILES: [SecretFile; 5] = [
     SecretFile {
         purpose: Purpose::MetricsToken,
         volume: "metrics-token",
@@ -54,6 +58,13 @@ const SECRET_FILES: [SecretFile; 4] = [
         mount: paths::MACHINE_KEYTAB,
         file: paths::MACHINE_KEYTAB_FILE,
         mode: Some(KEYTAB_MODE),
+    },
+    SecretFile {
+        purpose: Purpose::LdapCa,
+        volume: "ldap-ca",
+        mount: paths::LDAP_CA,
+        file: CA_KEY,
+        mode: None,
     },
 ];
 
@@ -116,6 +127,26 @@ impl Mounts {
         self.mounts.push(mount(CONFIG_VOLUME, paths::CONFIG));
     }
 
+    /// A place for temporary files, if the server cannot write to the file system of its image. A mount of the user comes first.
+    pub(super) fn add_temporary(&mut self, spec: &DittoServerSpec) {
+        let of_user = spec
+            .pod_template
+            .iter()
+            .flat_map(|template| &template.volume_mounts);
+        let is_mounted = of_user
+            .map(|mount| mount.mount_path.trim_end_matches('/'))
+            .any(|path| path == paths::TEMPORARY);
+        if !security::is_read_only(spec) || is_mounted {
+            return;
+        }
+        self.volumes.push(Volume {
+            name: TEMPORARY_VOLUME.to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..Volume::default()
+        });
+        self.mounts.push(mount(TEMPORARY_VOLUME, paths::TEMPORARY));
+    }
+
     /// The whole Secrets: the kubelet updates a mounted Secret, and the server reloads its certificate.
     fn add_tls(&mut self, server: &DittoServer) {
         if let Some(secret) = server.spec.cert_secret_name() {
@@ -156,7 +187,7 @@ impl Mounts {
 /// The volumes that a pod template may name.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let of_secrets = SECRET_FILES.iter().chain([&POSTGRES_CA]).map(|file| file.volume);
-    [CONFIG_VOLUME, TLS_VOLUME, CLIENT_CA_VOLUME]
+    [CONFIG_VOLUME, TLS_VOLUME, CLIENT_CA_VOLUME, TEMPORARY_VOLUME]
         .into_iter()
         .chain(of_secrets)
 }

@@ -1,11 +1,12 @@
 //! The baseline NetworkPolicy: the API, and the metrics if they are enabled (contract, section 2.4).
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
 use super::meta;
 use crate::api::{DittoServer, names};
@@ -18,35 +19,42 @@ pub(super) fn build(server: &DittoServer) -> Option<NetworkPolicy> {
     if !server.spec.network_policy_enabled() {
         return None;
     }
-    let name = server.name_any();
-    let metadata = meta::owned(server, names::baseline_network_policy(&name));
+    let metadata = meta::owned(server, names::baseline_network_policy(&server.name_any()));
+    let metadata = meta::with_label(metadata, names::BASELINE_NETWORK_POLICY_LABEL);
     let metrics = server.spec.metrics_enabled().then(|| server.spec.metrics_port());
-    let ports = [server.spec.api_port()]
-        .into_iter()
-        .chain(metrics)
-        .map(tcp)
-        .collect();
-    Some(NetworkPolicy {
-        metadata: meta::with_label(metadata, names::BASELINE_NETWORK_POLICY_LABEL),
+    let ports = [server.spec.api_port()].into_iter().chain(metrics);
+    let ports = ports.map(|number| port(number, "TCP")).collect();
+    Some(ingress(server, metadata, ports, server.spec.allowed_sources()))
+}
+
+/// A policy that opens ports of the server's pod to these sources; `None` means all.
+pub(super) fn ingress(
+    server: &DittoServer,
+    metadata: ObjectMeta,
+    ports: Vec<NetworkPolicyPort>,
+    from: Option<&[NetworkPolicyPeer]>,
+) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata,
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
-                match_labels: Some(names::selector_labels(&name)),
+                match_labels: Some(names::selector_labels(&server.name_any())),
                 ..LabelSelector::default()
             }),
             policy_types: Some(vec!["Ingress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
                 ports: Some(ports),
-                from: server.spec.allowed_sources().map(<[_]>::to_vec),
+                from: from.map(<[_]>::to_vec),
             }]),
             ..NetworkPolicySpec::default()
         }),
-    })
+    }
 }
 
-fn tcp(port: i32) -> NetworkPolicyPort {
+pub(super) fn port(port: i32, protocol: &str) -> NetworkPolicyPort {
     NetworkPolicyPort {
         port: Some(IntOrString::Int(port)),
-        protocol: Some("TCP".to_owned()),
+        protocol: Some(protocol.to_owned()),
         ..NetworkPolicyPort::default()
     }
 }

@@ -1,6 +1,9 @@
 //! Paths in the server's container. The mounts and the configuration must agree on them (contract, section 2.3).
 
-use crate::api::names;
+use std::borrow::Cow;
+
+use crate::api::{LdapSpec, names};
+use crate::domain::secrets::CA_KEY;
 
 /// Mount of the ConfigMap.
 pub(super) const CONFIG: &str = "/config";
@@ -26,6 +29,10 @@ pub(super) const KRB5_CONF: &str = "/kerberos-krb5";
 pub(super) const MACHINE_KEYTAB: &str = "/kerberos-machine";
 /// Mount of the CA of the database.
 pub(super) const POSTGRES_CA: &str = "/postgres-ca";
+/// Mount of the CA of the directory.
+pub(super) const LDAP_CA: &str = "/ldap-ca";
+/// The server's directory for temporary files.
+pub(super) const TEMPORARY: &str = "/tmp";
 
 /// File of the scrapers' token in its mount.
 pub(super) const METRICS_TOKEN_FILE: &str = "token";
@@ -39,4 +46,36 @@ pub(super) const MACHINE_KEYTAB_FILE: &str = "machine.keytab";
 /// Full path of a file in a mount.
 pub(super) fn file(mount: &str, file: &str) -> String {
     format!("{mount}/{file}")
+}
+
+/// The file with the CA of the directory: a mounted Secret, or a file that the user provides.
+#[must_use]
+pub fn ldap_ca_file(ldap: &LdapSpec) -> Option<Cow<'_, str>> {
+    let is_mounted = ldap
+        .ca_secret_ref
+        .as_ref()
+        .is_some_and(|reference| !reference.name.is_empty());
+    if is_mounted {
+        return Some(file(LDAP_CA, CA_KEY).into());
+    }
+    let of_user = ldap.ca_cert_file.as_deref().filter(|file| !file.is_empty());
+    of_user.map(Cow::from)
+}
+
+/// The service keytab.
+#[must_use]
+pub fn keytab() -> String {
+    file(KEYTAB, KEYTAB_FILE)
+}
+
+/// The Kerberos client configuration.
+#[must_use]
+pub fn krb5_conf() -> String {
+    file(KRB5_CONF, KRB5_CONF_FILE)
+}
+
+/// The machine account's keytab.
+#[must_use]
+pub fn machine_keytab() -> String {
+    file(MACHINE_KEYTAB, MACHINE_KEYTAB_FILE)
 }

@@ -12,21 +12,31 @@ use kube::api::ObjectMeta;
 use super::database_tls::DatabaseTls;
 use super::mounts::Mounts;
 use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
-use super::{env, paths, probes, security};
+use super::settled::Defaults;
+use super::{env, paths, pod_additions, probes, security};
 use crate::api::{DittoServerSpec, defaults, names};
 use crate::domain::validate::Valid;
 
 /// Builds the template. `has_content` says whether there is a claim for file content.
-pub(super) fn build(valid: &Valid<'_>, config_hash: &str, has_content: bool) -> PodTemplateSpec {
+pub(super) fn build(
+    valid: &Valid<'_>,
+    config_hash: &str,
+    has_content: bool,
+    defaults: Defaults,
+) -> PodTemplateSpec {
     let server = &valid.observed.server;
     let tls = DatabaseTls::of(valid);
-    let Mounts { volumes, mounts } = Mounts::build(server, &valid.uses, tls, has_content);
+    let mut all = Mounts::build(server, &valid.uses, tls, has_content);
+    if defaults == Defaults::Current {
+        all.add_temporary(&server.spec);
+    }
+    let Mounts { volumes, mounts } = all;
     let container = Container {
         env: Some(env::build(&valid.uses, tls)),
         volume_mounts: Some(mounts),
         ..container(&server.spec)
     };
-    PodTemplateSpec {
+    let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(names::selector_labels(&server.name_any())),
             annotations: Some(BTreeMap::from([(
@@ -41,12 +51,14 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str, has_content: bool) -> 
             // DITTOFS_METRICS_PORT=tcp://…, which the server takes for `metrics.port`, and exits.
             enable_service_links: Some(false),
             termination_grace_period_seconds: Some(server.spec.termination_grace_period_seconds()),
-            security_context: Some(security::pod(&server.spec)),
+            security_context: Some(security::pod(&server.spec, defaults)),
             containers: vec![container],
             volumes: Some(volumes),
             ..PodSpec::default()
         }),
-    }
+    };
+    pod_additions::merge(&mut template, &server.spec);
+    template
 }
 
 /// The container, without its variables and mounts.

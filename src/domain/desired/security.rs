@@ -5,18 +5,25 @@
 
 use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
 
+use super::settled::Defaults;
 use crate::api::DittoServerSpec;
 
 /// Group of the server's image. Volumes are made writable for it.
 const FS_GROUP: i64 = 65532;
+/// Without it the kubelet changes the group of every file of a volume at each start of the pod.
+const FS_GROUP_CHANGE_POLICY: &str = "OnRootMismatch";
 /// Grants privileges that Kubernetes does not allow together with `allowPrivilegeEscalation: false`.
 const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
 
 /// The pod's security context: the user's, merged over the defaults.
-pub(super) fn pod(spec: &DittoServerSpec) -> PodSecurityContext {
+pub(super) fn pod(spec: &DittoServerSpec, defaults: Defaults) -> PodSecurityContext {
     let mut context = spec.pod_security_context.clone().unwrap_or_default();
     let wants_root = context.run_as_user == Some(0);
     context.fs_group.get_or_insert(FS_GROUP);
+    if defaults == Defaults::Current {
+        let policy = &mut context.fs_group_change_policy;
+        policy.get_or_insert_with(|| FS_GROUP_CHANGE_POLICY.to_owned());
+    }
     context.run_as_non_root.get_or_insert(!wants_root);
     context.seccomp_profile.get_or_insert_with(runtime_default);
     context
@@ -25,7 +32,7 @@ pub(super) fn pod(spec: &DittoServerSpec) -> PodSecurityContext {
 /// The container's security context: the user's, merged over the defaults. The user's settings for the pod apply to the container as
 /// well, unless the container has its own.
 pub(super) fn container(spec: &DittoServerSpec) -> SecurityContext {
-    let of_pod = pod(spec);
+    let of_pod = pod(spec, Defaults::Current);
     let mut context = spec.security_context.clone().unwrap_or_default();
     let runs_as_non_root = match context.run_as_user {
         Some(user) => user != 0,
@@ -40,6 +47,12 @@ pub(super) fn container(spec: &DittoServerSpec) -> SecurityContext {
     }
     drop_capabilities(&mut context);
     context
+}
+
+/// Whether the server cannot write to the file system of its image.
+pub(super) fn is_read_only(spec: &DittoServerSpec) -> bool {
+    let context = spec.security_context.as_ref();
+    context.and_then(|context| context.read_only_root_filesystem) == Some(true)
 }
 
 /// Whether the user asked for something that implies privilege escalation.
@@ -76,7 +89,7 @@ mod tests {
     fn contexts(spec: &str) -> (Value, Value) {
         let server = testing::server(spec);
         (
-            serde_json::to_value(pod(&server.spec)).unwrap(),
+            serde_json::to_value(pod(&server.spec, Defaults::Current)).unwrap(),
             serde_json::to_value(container(&server.spec)).unwrap(),
         )
     }
@@ -87,7 +100,7 @@ mod tests {
         let seccomp = json!({"type": "RuntimeDefault"});
         assert_eq!(
             pod,
-            json!({"fsGroup": 65532, "runAsNonRoot": true, "seccompProfile": seccomp})
+            json!({"fsGroup": 65532, "fsGroupChangePolicy": "OnRootMismatch", "runAsNonRoot": true, "seccompProfile": seccomp})
         );
         assert_eq!(
             container,
@@ -98,6 +111,12 @@ mod tests {
                 "seccompProfile": seccomp,
             })
         );
+    }
+
+    #[test]
+    fn a_users_policy_for_the_group_of_files_is_kept() {
+        let (pod, _) = contexts("podSecurityContext: {fsGroupChangePolicy: Always}");
+        assert_eq!(pod["fsGroupChangePolicy"], "Always");
     }
 
     #[test]

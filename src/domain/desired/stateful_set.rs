@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{meta, pod, volumes as templates};
+use super::{meta, pod, settled, volumes as templates};
 use crate::api::{DittoServer, names};
 use crate::domain::secrets::generation;
 use crate::domain::validate::Valid;
@@ -24,6 +24,7 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
     let claims = templates::build(&server.spec.storage, live, |volume| {
         volumes::may_follow(valid.observed, volume)
     });
+    let has_content = templates::have_content(&claims);
     StatefulSet {
         metadata: metadata(server, &name),
         spec: Some(StatefulSetSpec {
@@ -33,7 +34,9 @@ pub(super) fn build(valid: &Valid<'_>, config_hash: &str) -> StatefulSet {
                 match_labels: Some(names::selector_labels(&name)),
                 ..LabelSelector::default()
             },
-            template: pod::build(valid, config_hash, templates::have_content(&claims)),
+            template: settled::template(live, |defaults| {
+                pod::build(valid, config_hash, has_content, defaults)
+            }),
             volume_claim_templates: Some(claims),
             persistent_volume_claim_retention_policy: Some(keep_claims()),
             ..StatefulSetSpec::default()

@@ -3,6 +3,7 @@
 mod config;
 mod hash;
 mod hibernation;
+mod leaves;
 mod managed_secrets;
 mod manifests;
 mod percona;

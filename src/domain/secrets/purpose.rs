@@ -17,6 +17,8 @@ pub enum Purpose {
     AdminPassword,
     /// Binds to the LDAP directory. Read at start.
     LdapBindPassword,
+    /// CA of the LDAP directory. The server reads it at each connection.
+    LdapCa,
     /// Kerberos service keytab. Read at start.
     Keytab,
     /// Kerberos client configuration. Read at start.
@@ -52,10 +54,15 @@ pub enum Purpose {
 impl Purpose {
     /// Whether the running server must restart to use a new value (contract, section 11).
     ///
-    /// It ignores the initial admin password after its first start, and reloads its certificate.
+    /// It ignores the initial admin password after its first start, reloads its certificate, and reads the CA of the directory
+    /// at each connection. It gets a new LDAP password through its API.
     #[must_use]
     pub fn is_read_at_start(self) -> bool {
-        !matches!(self, Self::AdminPassword | Self::TlsCertificate | Self::TlsKey)
+        let is_read_later = matches!(
+            self,
+            Self::AdminPassword | Self::TlsCertificate | Self::TlsKey | Self::LdapCa | Self::LdapBindPassword
+        );
+        !is_read_later
     }
 
     /// Whether only readers of the Secret may know the value. Hosts, names and certificates are not confidential.
@@ -74,6 +81,7 @@ impl Purpose {
             Self::Krb5Conf
             | Self::TlsCertificate
             | Self::ClientCa
+            | Self::LdapCa
             | Self::DatabaseHost
             | Self::DatabasePort
             | Self::DatabaseName
@@ -104,6 +112,7 @@ impl Purpose {
             | Self::TlsCertificate
             | Self::TlsKey
             | Self::ClientCa
+            | Self::LdapCa
             | Self::DatabaseCa => None,
         }
     }

@@ -162,6 +162,7 @@ fn only_what_the_server_never_reads_again_or_reloads_needs_no_restart() {
         Purpose::TlsCertificate,
         Purpose::TlsKey,
         Purpose::ClientCa,
+        Purpose::LdapCa,
         Purpose::DatabaseHost,
         Purpose::DatabasePort,
         Purpose::DatabaseName,
@@ -176,6 +177,12 @@ fn only_what_the_server_never_reads_again_or_reloads_needs_no_restart() {
         .collect();
     assert_eq!(
         no_restart,
-        BTreeSet::from([Purpose::AdminPassword, Purpose::TlsCertificate, Purpose::TlsKey])
+        BTreeSet::from([
+            Purpose::AdminPassword,
+            Purpose::LdapBindPassword,
+            Purpose::LdapCa,
+            Purpose::TlsCertificate,
+            Purpose::TlsKey
+        ])
     );
 }

@@ -33,7 +33,7 @@ fn the_status_of_a_running_server() {
         phase: Some(Phase::Running),
         config_hash: Some("abc".into()),
         percona_cluster_name: Some("files-postgres".into()),
-        conditions: Vec::new(),
+        ..DittoServerStatus::default()
     };
     assert_eq!(status, expected);
 }

@@ -16,7 +16,7 @@ use crate::api::{DittoServer, names};
 use crate::domain::applied::{Applied, FailureClass, Outcome, Step, WriteFailure};
 use crate::domain::cleanup::Progress;
 use crate::domain::conditions::{Inputs, conditions};
-use crate::domain::desired::{DatabaseChange, Desired, Workload};
+use crate::domain::desired::{Adapters, DatabaseChange, Desired, Workload};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, Purpose, SecretData};
 use crate::domain::validate::validate;
@@ -55,6 +55,8 @@ pub(crate) fn world(spec: &str) -> Observed {
         expansion_answers: BTreeMap::new(),
         services: Read::Found(Vec::new()),
         pods: Read::Found(Vec::new()),
+        adapter_policies: Vec::new(),
+        report: Arc::default(),
         claims: Read::Found(Vec::new()),
         config_map: Read::Missing,
         stateful_set: Read::Missing,
@@ -66,6 +68,7 @@ pub(crate) fn world(spec: &str) -> Observed {
             kind: KindState::Served,
             cluster,
         },
+        service_monitors: KindState::Served,
         fresh: FreshSecrets {
             jwt_key: "j".repeat(43),
             admin_password: "p".repeat(24),
@@ -77,7 +80,7 @@ pub(crate) fn world(spec: &str) -> Observed {
 fn valid_value(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::JwtKey => "0123456789abcdef0123456789abcdef",
-        Purpose::TlsCertificate | Purpose::ClientCa | Purpose::DatabaseCa => CERTIFICATE,
+        Purpose::TlsCertificate | Purpose::ClientCa | Purpose::LdapCa | Purpose::DatabaseCa => CERTIFICATE,
         Purpose::TlsKey => PRIVATE_KEY,
         Purpose::DatabasePort => "5432",
         Purpose::DatabaseSslMode => "require",
@@ -263,7 +266,10 @@ pub(crate) fn built(observed: &Observed) -> Desired {
         headless_service: Service::default(),
         api_service: Service::default(),
         metrics_service: None,
+        service_monitor: None,
         network_policy: Some(NetworkPolicy::default()),
+        pod_disruption_budget: None,
+        adapters: Adapters::default(),
         database: DatabaseChange::Leave,
         workload: Workload::Await,
     }

@@ -56,6 +56,11 @@ fn of_pem(purpose: Purpose, value: &[u8]) -> Option<Problem> {
             reasons::CLIENT_CA_INVALID,
             "contains no certificate in PEM format: use the CA of the client certificates",
         ),
+        Purpose::LdapCa => (
+            has_certificate(value),
+            reasons::LDAP_CA_INVALID,
+            "contains no certificate in PEM format: use the CA of the LDAP directory",
+        ),
         Purpose::DatabaseCa => (
             has_certificate(value),
             reasons::DATABASE_CA_INVALID,
@@ -143,7 +148,7 @@ mod tests {
     #[test]
     fn values_that_would_crash_the_server_have_a_reason_each() {
         let long = "x".repeat(73);
-        let table: [(Purpose, &str, Option<&str>); 26] = [
+        let table: [(Purpose, &str, Option<&str>); 27] = [
             (
                 Purpose::JwtKey,
                 "0123456789012345678901234567890",
@@ -185,6 +190,7 @@ mod tests {
             ),
             (Purpose::ClientCa, "MIIB", Some("ClientCaInvalid")),
             (Purpose::DatabaseCa, "MIIB", Some("DatabaseCaInvalid")),
+            (Purpose::LdapCa, "MIIB", Some("LdapCaInvalid")),
             (Purpose::DatabasePort, "5432", None),
             (Purpose::DatabasePort, "0", Some("DatabasePortInvalid")),
             (Purpose::DatabasePort, "65536", Some("DatabasePortInvalid")),

@@ -12,13 +12,23 @@ pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
 }
 
+/// Since when the pod is ready. `None` if it is not, or if its kubelet has not said so.
+#[must_use]
+pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
+    readiness_since(pod, true)
+}
+
 /// Since when the pod is not ready. `None` if it is ready, or if its kubelet has not said so.
 #[must_use]
 pub fn not_ready_since(pod: &Pod) -> Option<Timestamp> {
+    readiness_since(pod, false)
+}
+
+fn readiness_since(pod: &Pod, is_ready: bool) -> Option<Timestamp> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
     let since = ready.last_transition_time.as_ref()?;
-    (ready.status != "True").then_some(since.0)
+    ((ready.status == "True") == is_ready).then_some(since.0)
 }
 
 /// Status and message of a condition.

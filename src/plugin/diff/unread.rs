@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use crate::api::{DatabaseBackend, PerconaPGCluster, names};
+use crate::api::{DatabaseBackend, PerconaPGCluster, ServiceMonitor, names};
 use crate::domain::observed::ExpansionAnswer;
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::validate::{Severity, Violation};
@@ -28,6 +28,7 @@ pub(super) fn unread(observed: &Observed, violations: &[Violation]) -> Vec<Strin
     .collect();
     lines.extend(secrets(observed));
     lines.extend(database(observed));
+    lines.extend(service_monitor(observed));
     lines.extend(growths(observed));
     let unknown = violations
         .iter()
@@ -77,6 +78,15 @@ fn database(observed: &Observed) -> Option<String> {
     }
 }
 
+fn service_monitor(observed: &Observed) -> Option<String> {
+    observed.server.spec.service_monitor()?;
+    let name = names::metrics_service(&observed.server.name_any());
+    match &observed.service_monitors {
+        KindState::Unknown(error) => Some(format!("{} {name}: {error}", ServiceMonitor::KIND)),
+        KindState::Served | KindState::NotServed => None,
+    }
+}
+
 fn growths(observed: &Observed) -> Vec<String> {
     let refused = observed
         .expansion_answers
@@ -110,10 +120,12 @@ mod tests {
 
     #[test]
     fn each_thing_that_cannot_be_read_is_named_and_secrets_with_their_permission() {
-        let mut observed = running("{percona: {enabled: true}}");
+        let mut observed =
+            running("{percona: {enabled: true}, metrics: {enabled: true, serviceMonitor: {enabled: true}}}");
         observed.pods = Read::Unreadable("no pods".into());
         observed.claims = Read::Unreadable("no claims".into());
         observed.database.kind = KindState::Unknown("no clusters".into());
+        observed.service_monitors = KindState::Unknown("no monitors".into());
         for name in ["a", "b"] {
             let forbidden = Read::Unreadable("Forbidden (HTTP 403)".into());
             observed.secrets.insert(name.into(), forbidden);
@@ -133,6 +145,7 @@ mod tests {
                 "the PersistentVolumeClaims: no claims",
                 "Secret a, b: Forbidden (HTTP 403); it takes `get` on secrets in the namespace storage",
                 "PerconaPGCluster files-postgres: no clusters",
+                "ServiceMonitor files-metrics: no monitors",
                 "PersistentVolumeClaim metadata-files-0: it cannot patch resource x",
             ]
         );

@@ -12,7 +12,7 @@ use kube::{CustomResourceExt, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use super::archive::Archive;
-use crate::api::{DittoServer, PerconaPGCluster, names};
+use crate::api::{DittoServer, PerconaPGCluster, ServiceMonitor, names};
 use crate::plugin::cluster::Cluster;
 use crate::plugin::events;
 use crate::plugin::status::ServerView;
@@ -53,6 +53,8 @@ pub(super) async fn children(cluster: &Cluster, name: &str, archive: &mut Archiv
     one::<ConfigMap>(cluster, &names::config_map(name), "configmap.yaml", archive).await;
     let database = names::percona_cluster(name);
     one::<PerconaPGCluster>(cluster, &database, "perconapgcluster.yaml", archive).await;
+    let monitor = names::metrics_service(name);
+    one::<ServiceMonitor>(cluster, &monitor, "servicemonitor.yaml", archive).await;
 }
 
 fn dynamic<K: Resource<DynamicType = ()>>(cluster: &Cluster) -> Api<DynamicObject> {
@@ -145,7 +147,11 @@ pub(super) async fn versions(cluster: &Cluster, archive: &mut Archive) {
     };
     let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
     let mut installed = serde_json::Map::new();
-    for name in [DittoServer::crd_name(), "perconapgclusters.pgv2.percona.com"] {
+    for name in [
+        DittoServer::crd_name(),
+        PerconaPGCluster::crd_name(),
+        ServiceMonitor::crd_name(),
+    ] {
         match definitions.get_opt(name).await {
             Ok(definition) => drop(
                 installed.insert(

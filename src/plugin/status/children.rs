@@ -5,7 +5,7 @@
 //! | `children/workload.rs` | the StatefulSet and its pods |
 //! | `children/claims.rs` | the volume claims |
 //! | `children/database.rs` | the PerconaPGCluster |
-//! | `children/services.rs` | the Services |
+//! | `children/services.rs` | the Services and the ServiceMonitor |
 //! | `children/secrets.rs` | the Secrets, without their values |
 
 mod claims;
@@ -14,7 +14,10 @@ mod secrets;
 mod services;
 mod workload;
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 
@@ -32,7 +35,9 @@ pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
     nodes.extend(claims::claims(observed));
     nodes.extend(database::database(observed));
     nodes.extend(services::services(observed, caches));
-    nodes.extend(network_policy(observed, caches));
+    nodes.extend(services::service_monitor(observed, caches));
+    nodes.extend(network_policies(observed, caches));
+    nodes.extend(pod_disruption_budget(observed, caches));
     nodes.push(config_map(observed));
     nodes.extend(secrets::secrets(observed));
     for node in &mut nodes {
@@ -104,20 +109,44 @@ fn cached<K: Cached>(
     }
 }
 
-/// `None` if the spec disables it.
-fn network_policy(observed: &Observed, caches: &Caches) -> Option<ChildView> {
-    let name = names::baseline_network_policy(&observed.server.name_any());
-    let describe = |_: &NetworkPolicy| (ChildHealth::Good, "baseline".into());
-    let is_enabled = observed.server.spec.network_policy_enabled();
-    is_enabled.then(|| {
-        cached(
-            observed,
-            "NetworkPolicy",
-            &name,
-            &caches.network_policies,
-            describe,
-        )
-    })
+/// None if the spec disables them.
+fn network_policies(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
+    if !observed.server.spec.network_policy_enabled() {
+        return Vec::new();
+    }
+    let baseline = names::baseline_network_policy(&observed.server.name_any());
+    let adapters: BTreeSet<String> = observed
+        .adapter_policies
+        .iter()
+        .map(|policy| policy.name_any())
+        .collect();
+    let adapters = adapters.into_iter();
+    let policies = [(baseline, "the API and the metrics")]
+        .into_iter()
+        .chain(adapters.map(|name| (name, "files")));
+    policies
+        .map(|(name, opens)| {
+            let describe = |_: &NetworkPolicy| (ChildHealth::Good, format!("opens {opens}"));
+            cached(
+                observed,
+                "NetworkPolicy",
+                &name,
+                &caches.network_policies,
+                describe,
+            )
+        })
+        .collect()
+}
+
+/// `None` if the spec does not ask for one.
+fn pod_disruption_budget(observed: &Observed, caches: &Caches) -> Option<ChildView> {
+    let name = names::pod_disruption_budget(&observed.server.name_any());
+    let describe = |_: &PodDisruptionBudget| (ChildHealth::Good, "blocks evictions".to_owned());
+    let view = || {
+        let cache = &caches.pod_disruption_budgets;
+        cached(observed, "PodDisruptionBudget", &name, cache, describe)
+    };
+    observed.server.spec.pod_disruption_budget_enabled().then(view)
 }
 
 fn config_map(observed: &Observed) -> ChildView {

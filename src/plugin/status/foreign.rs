@@ -4,13 +4,14 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::ApiResource;
 use kube::{Client, ResourceExt};
 
 use super::children;
 use super::view::ChildView;
-use crate::api::DittoServer;
+use crate::api::{DittoServer, ServiceMonitor};
 
 /// Reads every child that seems to be missing, and describes the object that has its name.
 pub(super) async fn explain(client: &Client, server: &DittoServer, nodes: &mut [ChildView]) {
@@ -32,7 +33,9 @@ async fn read(
     let resource = match node.kind {
         "ConfigMap" => ApiResource::erase::<ConfigMap>(&()),
         "NetworkPolicy" => ApiResource::erase::<NetworkPolicy>(&()),
+        "PodDisruptionBudget" => ApiResource::erase::<PodDisruptionBudget>(&()),
         "Service" => ApiResource::erase::<Service>(&()),
+        "ServiceMonitor" => ApiResource::erase::<ServiceMonitor>(&()),
         _ => return None,
     };
     let namespace = server.namespace().unwrap_or_default();

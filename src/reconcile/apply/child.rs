@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::compare::Difference;
 use super::drift::{self, Advice, Contest};
 use super::error::Error;
-use super::live::{Child, Live, Written};
+use super::live::{self, Child, Live, Written};
 use super::managed_fields::Reach;
 use super::writer::{Write, Writer};
 use super::{Outcome, compare, field_managers};
@@ -60,7 +60,7 @@ impl Writer<'_> {
         if self.check(live).is_err() {
             return None;
         }
-        let differences = compare::differences(&live.fields, desired);
+        let differences = live.differences(desired);
         let (key, uid) = (self.key::<K>(name), live.meta().uid.as_deref());
         let drifts = &self.context.drifts;
         match drifts.advice(&key, uid, asked(desired), &differences, Instant::now()) {
@@ -77,7 +77,7 @@ impl Writer<'_> {
     /// Whether an object is ours, stays, and holds what is desired.
     pub(super) fn is_current<K: Child>(&self, live: &Live<K>, desired: &Value) -> bool {
         let is_ours = matches!(owner(live.meta(), self.server), Owner::Us | Owner::Orphan);
-        is_ours && live.meta().deletion_timestamp.is_none() && compare::holds(&live.fields, desired)
+        is_ours && live.meta().deletion_timestamp.is_none() && live.differences(desired).is_empty()
     }
 
     async fn create_or_apply<K: Child>(&self, name: &str, desired: &Value) -> Result<Written<K>, Error> {
@@ -116,7 +116,7 @@ impl Writer<'_> {
         if let Some(outcome) = self.advised(name, &live, desired) {
             return Ok(Written::of(outcome, live.object));
         }
-        let differences = compare::differences(&live.fields, desired);
+        let differences = live.differences(desired);
         if self.would_not_change(name, &live, desired, &differences).await {
             return Ok(Written::of(overridden(&differences), live.object));
         }
@@ -145,13 +145,13 @@ impl Writer<'_> {
         desired: &Value,
         differences: &[Difference],
     ) -> bool {
-        if !has_hash(live, desired) || live.taken_over(self.server, Reach::Copies).is_some() {
+        if !has_hash(live, desired) || live.taken_over(self.server, desired, Reach::Copies).is_some() {
             return false;
         }
         let mut body = desired.clone();
         body["metadata"]["uid"] = json!(live.meta().uid);
         let answer = self.try_apply::<K>(name, &body).await;
-        let is_same = answer.is_ok_and(|answer| compare::differences(&answer, desired) == differences);
+        let is_same = answer.is_ok_and(|answer| live::differences::<K>(&answer, desired) == differences);
         if is_same {
             let write = drift::Write {
                 key: self.key::<K>(name),
@@ -181,7 +181,7 @@ impl Writer<'_> {
             asked: asked(desired),
             before,
             had_hash,
-            after: compare::differences(&live.fields, desired),
+            after: live.differences(desired),
         };
         self.context.drifts.wrote(write, Instant::now());
         Ok(())

@@ -130,7 +130,7 @@ pub(super) async fn apply<K: Child>(
     } else {
         Reach::Copies
     };
-    let Some(entries) = live.taken_over(writer.server, reach) else {
+    let Some(entries) = live.taken_over(writer.server, desired, reach) else {
         return applied;
     };
     let mut pruned = match &applied {
@@ -156,7 +156,7 @@ pub(super) fn after_apply<K: Child>(
     desired: &Value,
     reach: Reach,
 ) -> Value {
-    let taken_over = live.taken_over(writer.server, reach);
+    let taken_over = live.taken_over(writer.server, desired, reach);
     let entries = taken_over.or_else(|| live.meta().managed_fields.clone());
     let entries = entries.unwrap_or_default();
     let mut after = overlay::overlaid(&live.fields, desired, &entries);

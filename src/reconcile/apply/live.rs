@@ -12,6 +12,7 @@ use super::error::Error;
 use super::managed_fields::{self, Reach};
 use crate::api::DittoServer;
 use crate::cluster::cache::{Cached, Lookup};
+use crate::domain::compare::{self, Difference};
 use crate::reconcile::context::Context;
 
 /// A kind of child. Each kind's file says what is peculiar to it.
@@ -65,19 +66,36 @@ impl<K: Child> Live<K> {
     }
 
     /// The field owners with everything that is ours in our `Apply` entry; `None` if nothing is to be moved.
-    pub(super) fn taken_over(&self, server: &DittoServer, reach: Reach) -> Option<Vec<ManagedFieldsEntry>> {
+    pub(super) fn taken_over(
+        &self,
+        server: &DittoServer,
+        desired: &Value,
+        reach: Reach,
+    ) -> Option<Vec<ManagedFieldsEntry>> {
         let child = managed_fields::Child {
             kind: K::KIND,
             metadata: self.meta(),
             fields: &self.fields,
         };
-        managed_fields::taken_over(&child, server, reach)
+        managed_fields::taken_over(&child, server, desired, reach)
+    }
+
+    /// Every field that is desired and not live, and every list item that has a name of ours and is not desired.
+    pub(super) fn differences(&self, desired: &Value) -> Vec<Difference> {
+        differences::<K>(&self.fields, desired)
     }
 
     /// The UID and the version that a write may name as its precondition.
     pub(super) fn identity(&self) -> Value {
         json!({"uid": self.meta().uid, "resourceVersion": self.meta().resource_version})
     }
+}
+
+/// As [`Live::differences`], for the fields of an object.
+pub(super) fn differences<K: Child>(fields: &Value, desired: &Value) -> Vec<Difference> {
+    let mut differences = compare::differences(fields, desired);
+    differences.extend(managed_fields::leftovers(K::KIND, fields, desired));
+    differences
 }
 
 /// The outcome for one child, and the object that exists now, if that is known.

@@ -11,12 +11,14 @@
 //!   same happens if it comes back and writes again.
 //! - A copy of a child of ours, for example a restore: another manager owns the annotation with the hash of our last apply.
 //!   The parts that this operator makes (`scope.rs`) become ours; sidecars and annotations of others stay theirs.
+//! - Items with a name of ours that are not desired: another program added a port or a variable that this operator makes in another
+//!   configuration, for example the Go operator its ports for discovery.
 //! - If the API server refuses what is desired: fields of any other manager in these parts (`kubectl set env` sets `value`
 //!   next to our `valueFrom`).
 
 mod scope;
 
-pub(super) use self::scope::is_item;
+pub(super) use self::scope::{is_item, leftovers};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value};
@@ -32,7 +34,7 @@ const NOT_MOVED: [[&str; 2]; 1] = [["f:spec", "f:crVersion"]];
 /// From which other managers fields are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// From the Go operator, and from those that copied the object.
+    /// From the Go operator, from those that copied the object, and what has a name of ours and is not desired.
     Copies,
     /// From all. For an object that the API server refuses otherwise.
     Everyone,
@@ -59,6 +61,7 @@ struct Share {
 pub(super) fn taken_over(
     child: &Child<'_>,
     server: &DittoServer,
+    desired: &Value,
     reach: Reach,
 ) -> Option<Vec<ManagedFieldsEntry>> {
     let entries = child.metadata.managed_fields.as_deref().unwrap_or_default();
@@ -71,7 +74,7 @@ pub(super) fn taken_over(
         } else if reach == Reach::Everyone || has(fields, &APPLIED_HASH) {
             scope::share(child.kind, fields, child.fields)
         } else {
-            return None;
+            scope::share_of_leftovers(child.kind, fields, child.fields, desired)
         };
         (!is_empty(&share.moved)).then_some(share)
     })

@@ -113,7 +113,7 @@ impl Writer<'_> {
             // It may have lost its owner because the server is deleted with `--cascade=orphan`.
             self.confirm_server().await?;
         }
-        match self.take_over_fields(name, live, Reach::Copies).await {
+        match self.take_over_fields(name, live, desired, Reach::Copies).await {
             Err(refused) if refused.is_refusal() => {
                 return self.apply_without_takeover(name, live, desired).await;
             }
@@ -125,7 +125,8 @@ impl Writer<'_> {
         };
         let live = self.read::<K>(name).await?.ok_or(Error::Raced)?;
         self.after_takeover(name, &live, desired, refused).await?;
-        self.take_over_fields(name, &live, Reach::Everyone).await?;
+        self.take_over_fields(name, &live, desired, Reach::Everyone)
+            .await?;
         self.send_apply(name, &live, desired).await
     }
 
@@ -143,7 +144,7 @@ impl Writer<'_> {
         let written = self.api::<K>().patch(name, &patch_params(), &body).await;
         let written = serde_json::to_value(written.map_err(Error::call("apply"))?)?;
         let live = Live::<K>::parse(written)?;
-        self.take_over_fields(name, &live, Reach::Copies).await?;
+        self.take_over_fields(name, &live, desired, Reach::Copies).await?;
         self.send_apply(name, &live, desired).await
     }
 
@@ -164,7 +165,7 @@ impl Writer<'_> {
         } else {
             Reach::Copies
         };
-        if self.check(live).is_err() || live.taken_over(self.server, reach).is_none() {
+        if self.check(live).is_err() || live.taken_over(self.server, desired, reach).is_none() {
             return Err(refused);
         }
         dry_run::apply(self, name, live, desired)

@@ -147,7 +147,7 @@ async fn update(
     let merged = dry_run::after_apply(writer, &live, &fields, Reach::Copies);
     match pod_check::check(writer, &live, &merged).await {
         Err(refused) if refused.is_invalid() => {
-            if live.taken_over(writer.server, Reach::Everyone).is_none() {
+            if live.taken_over(writer.server, &fields, Reach::Everyone).is_none() {
                 return Err(refused);
             }
             let merged = dry_run::after_apply(writer, &live, &fields, Reach::Everyone);

@@ -183,9 +183,10 @@ impl<'a> Writer<'a> {
         &self,
         name: &str,
         live: &Live<K>,
+        desired: &Value,
         reach: Reach,
     ) -> Result<(), Error> {
-        let Some(entries) = live.taken_over(self.server, reach) else {
+        let Some(entries) = live.taken_over(self.server, desired, reach) else {
             return Ok(());
         };
         let mut metadata = live.identity();

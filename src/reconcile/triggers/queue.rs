@@ -52,7 +52,7 @@ impl Queue {
     }
 
     /// A send fails only when the operator stops.
-    pub(super) fn push(&self, key: Key) {
+    pub(in crate::reconcile) fn push(&self, key: Key) {
         if self.is_open.load(Ordering::SeqCst) {
             self.metrics
                 .queued(key.namespace.as_deref().unwrap_or_default(), &key.name);

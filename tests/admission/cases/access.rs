@@ -44,40 +44,57 @@ pub const NETWORK: &[Case] = &[
     create(
         "the API on port 12049, which the server itself uses, is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 12049}}",
-        Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
+        Refused(
+            "spec.controlPlane.port",
+            "must not be 12049, 1445, 12445 or 10111",
+        ),
     ),
     create(
         "metrics on port 12049, which the server itself uses, are refused",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 12049}}",
         Refused(
             "spec.metrics.port",
-            "spec.metrics.port must not be 12049, 1445 or 10111",
+            "spec.metrics.port must not be 12049, 1445, 12445 or 10111",
         ),
     ),
     create(
         "the API on port 1445, which the server itself uses, is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 1445}}",
-        Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
+        Refused(
+            "spec.controlPlane.port",
+            "must not be 12049, 1445, 12445 or 10111",
+        ),
     ),
     create(
         "metrics on port 1445, which the server itself uses, are refused",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 1445}}",
         Refused(
             "spec.metrics.port",
-            "spec.metrics.port must not be 12049, 1445 or 10111",
+            "spec.metrics.port must not be 12049, 1445, 12445 or 10111",
+        ),
+    ),
+    create(
+        "the API on port 12445, which the server itself uses, is refused",
+        "{storage: {metadataSize: 10Gi}, controlPlane: {port: 12445}}",
+        Refused(
+            "spec.controlPlane.port",
+            "must not be 12049, 1445, 12445 or 10111",
         ),
     ),
     create(
         "the API on port 10111, which the server itself uses, is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 10111}}",
-        Refused("spec.controlPlane.port", "must not be 12049, 1445 or 10111"),
+        Refused(
+            "spec.controlPlane.port",
+            "must not be 12049, 1445, 12445 or 10111",
+        ),
     ),
     create(
         "metrics on port 10111, which the server itself uses, are refused",
         "{storage: {metadataSize: 10Gi}, metrics: {enabled: true, port: 10111}}",
         Refused(
             "spec.metrics.port",
-            "spec.metrics.port must not be 12049, 1445 or 10111",
+            "spec.metrics.port must not be 12049, 1445, 12445 or 10111",
         ),
     ),
     create(

@@ -47,6 +47,16 @@ pub const IDENTITY: &[Case] = &[
         ),
     ),
     create(
+        "a CA of the directory in a Secret is accepted",
+        "{storage: {metadataSize: 10Gi}, identity: {ldap: {url: 'ldaps://ad', baseDN: dc=x, bindDN: cn=y, caSecretRef: {name: ad, key: ca.crt}}}}",
+        Accepted,
+    ),
+    create(
+        "two sources of the CA of the directory are refused",
+        "{storage: {metadataSize: 10Gi}, identity: {ldap: {url: 'ldaps://ad', baseDN: dc=x, bindDN: cn=y, caCertFile: /ca.pem, caSecretRef: {name: ad, key: ca.crt}}}}",
+        Refused("spec.identity.ldap.caSecretRef", "remove one of them"),
+    ),
+    create(
         "a Secret name with a slash is refused",
         "{storage: {metadataSize: 10Gi}, identity: {admin: {passwordSecretRef: {name: other/secret, key: password}}}}",
         Refused(

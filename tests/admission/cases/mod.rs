@@ -6,6 +6,7 @@
 mod access;
 mod identity;
 mod percona;
+mod pod_template;
 mod server;
 mod storage;
 
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Case> {
         server::SAMPLES,
         server::NAMES,
         server::POD,
+        pod_template::ADDITIONS,
         storage::STORAGE,
         storage::DATABASE,
         percona::PERCONA,

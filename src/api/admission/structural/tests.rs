@@ -120,7 +120,7 @@ fn an_unchanged_value_is_not_checked_again() {
 
 #[test]
 fn every_keyword_of_the_schema_is_checked_or_known_to_check_nothing() {
-    const CHECKED: [&str; 15] = [
+    const CHECKED: [&str; 16] = [
         "type",
         "properties",
         "additionalProperties",
@@ -136,6 +136,7 @@ fn every_keyword_of_the_schema_is_checked_or_known_to_check_nothing() {
         "pattern",
         "x-kubernetes-int-or-string",
         "x-kubernetes-list-map-keys",
+        "x-kubernetes-preserve-unknown-fields",
     ];
     // `anyOf` appears only with int-or-string; the API server checks no `format` of integers.
     const OTHER: [&str; 7] = [

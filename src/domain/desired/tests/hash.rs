@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::manifests::EVERYTHING;
-use crate::domain::desired::{Settings, Workload, desired, hash};
+use crate::api::names;
+use crate::domain::desired::{Settings, Workload, config, desired, hash};
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{self, Origin, Purpose, SecretUse};
 use crate::domain::testing::{self, valid};
@@ -115,6 +116,7 @@ fn what_the_server_does_not_read_does_not_change_it() {
         "storage: {metadataSize: 20Gi, contentSize: 1Gi}",
         "terminationGracePeriodSeconds: 90",
         "identity: {admin: {passwordSecretRef: {name: own, key: p}}}",
+        "identity: {ldap: {url: 'ldaps://l', baseDN: b, bindDN: d}}",
     ] {
         assert_eq!(hash_of(&testing::ready(spec)), plain, "{spec}");
     }
@@ -129,12 +131,49 @@ fn what_the_server_reads_changes_it() {
         "logging: {level: DEBUG}",
         "database: {sqlite: {path: /data/controlplane/b.db}}",
         "identity: {jwt: {secretRef: {name: '', key: k}, accessTokenDuration: 1m}}",
-        "identity: {ldap: {url: 'ldaps://l', baseDN: b, bindDN: d}}",
         DATABASES[0],
         DATABASES[1],
     ] {
         assert_ne!(hash_of(&testing::ready(spec)), plain, "{spec}");
     }
+}
+
+const LDAP: &str = "identity: {ldap: {enabled: true, url: 'ldaps://l', baseDN: b, bindDN: d, bindPasswordSecretRef: {name: l, key: p}}}";
+
+// invariant: 4
+#[test]
+fn a_template_with_the_hash_of_an_earlier_operator_keeps_it_until_something_that_it_covers_changes() {
+    let mut observed = testing::running(LDAP);
+    let own = hash_of(&observed);
+    let former = former_hash_of(&observed);
+    assert_ne!(own, former);
+    set_live_hash(&mut observed, &former);
+    assert_eq!(hash_of(&observed), former, "an upgrade restarts nothing");
+    testing::set(&mut observed, "l", "p", b"another password");
+    assert_eq!(hash_of(&observed), own, "the first change brings the new hash");
+    set_live_hash(&mut observed, &own);
+    testing::set(&mut observed, "l", "p", b"a third password");
+    assert_eq!(
+        hash_of(&observed),
+        own,
+        "from then on LDAP is changed without a restart"
+    );
+}
+
+fn former_hash_of(observed: &Observed) -> String {
+    let config = config::render(&observed.server.spec, false).unwrap();
+    let uses = secrets::uses(&observed.server);
+    hash::former_config_hash(&config, &uses, |used| observed.value(used))
+}
+
+fn set_live_hash(observed: &mut Observed, hash: &str) {
+    let Read::Found(set) = &mut observed.stateful_set else {
+        panic!("the StatefulSet exists")
+    };
+    let spec = std::sync::Arc::make_mut(set).spec.as_mut().unwrap();
+    let annotations = spec.template.metadata.as_mut().unwrap().annotations.as_mut();
+    let hash = (names::CONFIG_HASH_ANNOTATION.to_owned(), hash.to_owned());
+    annotations.unwrap().extend([hash]);
 }
 
 #[test]

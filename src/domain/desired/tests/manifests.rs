@@ -46,6 +46,12 @@ fn a_server_with_everything() {
 }
 
 #[test]
+fn a_server_with_additions_to_its_pod() {
+    let server = testing::ready(&format!("{POD_TEMPLATE}podDisruptionBudget: {{enabled: true}}"));
+    check("a_server_with_additions_to_its_pod", &server);
+}
+
+#[test]
 fn a_server_with_mutual_tls() {
     let spec = "controlPlane: {port: 8443, certSecretName: files-cert, clientCASecretName: clients}";
     check("a_server_with_mutual_tls", &testing::ready(spec));
@@ -72,6 +78,32 @@ fn a_server_with_percona_and_backups() {
         &testing::ready(PERCONA_WITH_BACKUPS),
     );
 }
+
+/// Every field of `podTemplate`.
+pub(super) const POD_TEMPLATE: &str = "
+podTemplate:
+  labels: {team: files}
+  annotations: {mesh: \"on\"}
+  imagePullSecrets: [{name: registry}]
+  imagePullPolicy: Always
+  nodeSelector: {disk: ssd}
+  affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone, labelSelector: {matchLabels: {app: dittofs-server}}}]}}
+  tolerations: [{key: files, operator: Exists, effect: NoSchedule}]
+  topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: dittofs-server}}}]
+  priorityClassName: high
+  runtimeClassName: gvisor
+  serviceAccountName: files
+  hostAliases: [{ip: 192.0.2.1, hostnames: [dc1.example.com]}]
+  dnsPolicy: None
+  dnsConfig: {nameservers: [192.0.2.2], searches: [example.com], options: [{name: ndots, value: \"2\"}]}
+  hostNetwork: true
+  env: [{name: GOMEMLIMIT, value: 1GiB}]
+  envFrom: [{configMapRef: {name: more}}]
+  volumes: [{name: scratch, emptyDir: {sizeLimit: 1Gi}}]
+  volumeMounts: [{name: scratch, mountPath: /scratch}]
+  initContainers: [{name: prepare, image: \"busybox:1\", command: [\"true\"]}]
+  sidecars: [{name: backup, image: \"restic:1\", volumeMounts: [{name: metadata, mountPath: /metadata, readOnly: true}]}]
+";
 
 /// Every field that has an effect, but for the other database kinds and mutual TLS.
 pub(super) const EVERYTHING: &str = "
@@ -112,7 +144,7 @@ identity:
       keytabSecretRef: {name: krb, key: account-keytab}
       dcAddress: ['dc1.example.com', 'dc2.example.com:389']
 service: {type: LoadBalancer, annotations: {example.com/pool: blue}}
-metrics: {enabled: true, port: 9100, path: /m, bearerTokenSecret: {name: scrape, key: t}}
+metrics: {enabled: true, port: 9100, path: /m, bearerTokenSecret: {name: scrape, key: t}, serviceMonitor: {enabled: true, interval: 30s, labels: {release: prometheus}}}
 logging: {level: DEBUG, format: text, output: stderr}
 resources: {requests: {cpu: 500m, memory: 1Gi}, limits: {memory: 2Gi}}
 terminationGracePeriodSeconds: 60
@@ -120,7 +152,7 @@ securityContext: {readOnlyRootFilesystem: true}
 podSecurityContext: {runAsUser: 1000, fsGroup: 1000}
 ";
 
-const PERCONA_WITH_BACKUPS: &str = "
+pub(super) const PERCONA_WITH_BACKUPS: &str = "
 percona:
   enabled: true
   deleteWithServer: true

@@ -128,6 +128,7 @@ fn a_registry_replaces_that_of_the_defaults_only() {
     for registry in ["mirror.example.com/db", "mirror.example.com/db/"] {
         let settings = Settings {
             percona_registry: Some(registry.into()),
+            ..Settings::default()
         };
         let cluster = cluster_with(&observed, &settings).unwrap();
         assert_eq!(

@@ -1,5 +1,7 @@
 //! The StatefulSet and its pod template.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::manifests::EVERYTHING;
@@ -192,10 +194,10 @@ fn nothing_that_the_api_server_drops_is_desired() {
     }
 }
 
-/// Paths of empty maps and lists, and of zeros, which Go leaves out. A number of replicas is a pointer there.
+/// Paths of empty maps and lists, and of zeros, which Go leaves out. A number of replicas and an `emptyDir` are pointers there.
 fn dropped(value: &Value, path: &str) -> Vec<String> {
     let is_dropped = match value {
-        Value::Object(map) => map.is_empty(),
+        Value::Object(map) => map.is_empty() && !path.ends_with("/emptyDir"),
         Value::Array(items) => items.is_empty(),
         Value::Number(number) => number.as_i64() == Some(0) && !path.ends_with("/replicas"),
         _ => false,
@@ -256,4 +258,83 @@ fn the_ca_of_an_own_postgresql_is_mounted_only_if_the_server_verifies_with_it() 
         &with(Some("verify-full"), false)["spec"],
         "/postgres-ca"
     ));
+}
+
+/// The pod of a server whose StatefulSet an earlier version created.
+fn after_an_earlier_version(spec: &str, now: &str) -> Value {
+    let mut set = stateful_set(&testing::ready(spec));
+    let template = &mut set["spec"]["template"]["spec"];
+    let context = template["securityContext"].as_object_mut().unwrap();
+    context.remove("fsGroupChangePolicy");
+    for (list, name) in [
+        ("/volumes", "server-tmp"),
+        ("/containers/0/volumeMounts", "server-tmp"),
+    ] {
+        let list = template.pointer_mut(list).unwrap().as_array_mut().unwrap();
+        list.retain(|item| item["name"] != name);
+    }
+    // What the API server adds.
+    template["restartPolicy"] = json!("Always");
+    let mut observed = testing::ready(now);
+    observed.stateful_set = Read::Found(Arc::new(serde_json::from_value(set).unwrap()));
+    pod(&observed)
+}
+
+#[test]
+fn newer_defaults_do_not_restart_a_server_and_come_with_its_next_restart() {
+    const READ_ONLY: &str = "securityContext: {readOnlyRootFilesystem: true}";
+    let policy = |pod: &Value| pod["securityContext"]["fsGroupChangePolicy"].clone();
+    for spec in ["", READ_ONLY] {
+        let kept = after_an_earlier_version(spec, spec);
+        assert_eq!(
+            (policy(&kept), has_mount(&kept, "/tmp")),
+            (Value::Null, false),
+            "{spec}"
+        );
+        let other = format!("{{image: example.org/dittofs:2, {spec}}}");
+        let restarted = after_an_earlier_version(spec, &other);
+        assert_eq!(policy(&restarted), "OnRootMismatch");
+        assert_eq!(has_mount(&restarted, "/tmp"), spec == READ_ONLY);
+        let new = pod(&testing::nothing(spec));
+        assert_eq!(policy(&new), "OnRootMismatch");
+        assert_eq!(has_mount(&new, "/tmp"), spec == READ_ONLY);
+    }
+    let mut observed = testing::ready("");
+    let set = serde_json::from_value(stateful_set(&observed)).unwrap();
+    observed.stateful_set = Read::Found(Arc::new(set));
+    assert_eq!(policy(&pod(&observed)), "OnRootMismatch", "it stays");
+}
+
+#[test]
+fn a_mount_of_the_user_at_the_temporary_directory_comes_first() {
+    let spec = "{securityContext: {readOnlyRootFilesystem: true}, podTemplate: {volumes: [{name: mine, emptyDir: {}}], volumeMounts: [{name: mine, mountPath: /tmp/}]}}";
+    let pod = pod(&testing::nothing(spec));
+    let mounts = pod["containers"][0]["volumeMounts"].to_string();
+    assert!(
+        mounts.contains("mine") && !mounts.contains("server-tmp"),
+        "{mounts}"
+    );
+}
+
+#[test]
+fn the_ca_of_the_directory_is_mounted_where_the_configuration_names_it_and_a_new_one_does_not_restart() {
+    let spec = "identity: {ldap: {enabled: true, url: 'ldaps://ad', baseDN: dc=x, bindDN: cn=y, bindPasswordSecretRef: {name: ldap, key: p}, caSecretRef: {name: ad, key: root.pem}}}";
+    let mut observed = testing::ready(spec);
+    let before = stateful_set(&observed);
+    let pod = &before["spec"]["template"]["spec"];
+    assert!(has_mount(pod, "/ldap-ca"));
+    let volumes = pod["volumes"].as_array().unwrap();
+    let volume = volumes.iter().find(|volume| volume["name"] == "ldap-ca").unwrap();
+    assert_eq!(
+        volume["secret"],
+        json!({"secretName": "ad", "items": [{"key": "root.pem", "path": "ca.crt"}]})
+    );
+    let built = desired(&valid(&observed, PodGate::Open), &Settings::default()).unwrap();
+    let config = built.config_map.unwrap().data.unwrap()["config.yaml"].clone();
+    assert!(config.contains("ca_cert_file: '/ldap-ca/ca.crt'"), "{config}");
+    let providers = crate::domain::server_settings::providers::declared(&observed);
+    assert_eq!(providers[0].fields["tls"]["ca_cert_file"], "/ldap-ca/ca.crt");
+
+    testing::set(&mut observed, "ad", "root.pem", b"another");
+    assert_eq!(stateful_set(&observed), before);
 }

@@ -1,4 +1,4 @@
-//! The Services.
+//! The Services and the ServiceMonitor.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::cached;
-use crate::api::names;
+use crate::api::{ServiceMonitor, names};
 use crate::domain::load_balancers;
-use crate::domain::observed::Observed;
+use crate::domain::observed::{KindState, Observed};
 use crate::plugin::status::view::{ChildHealth, ChildView};
 use crate::reconcile::context::Caches;
 
@@ -34,6 +34,21 @@ pub(super) fn services(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
         .iter()
         .map(|name| cached(observed, "Service", name, &caches.services, service))
         .collect()
+}
+
+/// None if the spec does not ask for it.
+pub(super) fn service_monitor(observed: &Observed, caches: &Caches) -> Option<ChildView> {
+    observed.server.spec.service_monitor()?;
+    let (kind, name) = (
+        ServiceMonitor::KIND,
+        names::metrics_service(&observed.server.name_any()),
+    );
+    if observed.service_monitors == KindState::NotServed {
+        let summary = "the Prometheus Operator is not installed";
+        return Some(ChildView::new(kind, name, ChildHealth::Waiting, summary));
+    }
+    let describe = |_: &ServiceMonitor| (ChildHealth::Good, "scrapes the metrics".to_owned());
+    Some(cached(observed, kind, &name, &caches.service_monitors, describe))
 }
 
 /// A load balancer without an address cannot be reached from outside the cluster.

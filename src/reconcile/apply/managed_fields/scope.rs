@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Share;
 use crate::api::names;
+use crate::domain::compare::Difference;
 use crate::domain::desired::made_here;
 
 /// Which fields below a field are ours.
@@ -19,7 +20,51 @@ enum Rule {
     /// Some keys of a map, by the key and the live map.
     Keys(fn(&str, &Value) -> bool),
     /// Some items of a list, by the live item.
-    Items(fn(&Value) -> bool, &'static Rule),
+    Items(List, &'static Rule),
+}
+
+/// A list of which some items are ours.
+#[derive(Clone, Copy)]
+enum List {
+    Containers,
+    Mounts,
+    Ports,
+    ServicePorts,
+    Variables,
+    Volumes,
+}
+
+impl List {
+    fn is_ours(self, item: &Value) -> bool {
+        let name = name(item);
+        match self {
+            Self::Containers => name == names::CONTAINER,
+            // A mount of a volume of ours, or at a path of ours.
+            Self::Mounts => made_here::is_volume(name) || self.is_leftover(item),
+            Self::Ports => made_here::is_port(name),
+            Self::ServicePorts => made_here::is_service_port(name),
+            Self::Variables => made_here::is_variable(name),
+            Self::Volumes => made_here::is_volume(name),
+        }
+    }
+
+    /// Whether an item of ours that is not desired has to go. A user may mount a volume of ours at another path.
+    fn is_leftover(self, item: &Value) -> bool {
+        match self {
+            Self::Mounts => made_here::is_mount(item["mountPath"].as_str().unwrap_or_default()),
+            _ => true,
+        }
+    }
+
+    /// The item of another list that has the same key.
+    fn same<'v>(self, items: &'v Value, item: &Value) -> Option<&'v Value> {
+        let key = if matches!(self, Self::Mounts) {
+            "mountPath"
+        } else {
+            "name"
+        };
+        items.as_array()?.iter().find(|other| other[key] == item[key])
+    }
 }
 
 use Rule::{Fields, Items, Keys, Whole};
@@ -35,15 +80,15 @@ const METADATA: (&str, Rule) = (
 const CONTAINER: Rule = Fields(&[
     ("args", Whole),
     ("command", Whole),
-    ("env", Items(is_our_variable, &Whole)),
+    ("env", Items(List::Variables, &Whole)),
     ("lifecycle", Whole),
     ("livenessProbe", Whole),
-    ("ports", Items(is_our_port, &Whole)),
+    ("ports", Items(List::Ports, &Whole)),
     ("readinessProbe", Whole),
     ("resources", Whole),
     ("securityContext", Whole),
     ("startupProbe", Whole),
-    ("volumeMounts", Items(is_our_mount, &Whole)),
+    ("volumeMounts", Items(List::Mounts, &Whole)),
 ]);
 const STATEFUL_SET: Rule = Fields(&[
     METADATA,
@@ -54,9 +99,9 @@ const STATEFUL_SET: Rule = Fields(&[
             Fields(&[(
                 "spec",
                 Fields(&[
-                    ("containers", Items(is_our_container, &CONTAINER)),
+                    ("containers", Items(List::Containers, &CONTAINER)),
                     ("securityContext", Whole),
-                    ("volumes", Items(is_our_volume, &Whole)),
+                    ("volumes", Items(List::Volumes, &Whole)),
                 ]),
             )]),
         )]),
@@ -68,7 +113,7 @@ const SERVICE: Rule = Fields(&[
         "spec",
         Fields(&[
             ("externalName", Whole),
-            ("ports", Items(is_our_port, &Whole)),
+            ("ports", Items(List::ServicePorts, &Whole)),
             ("selector", Whole),
         ]),
     ),
@@ -78,48 +123,114 @@ const CONFIG_MAP: Rule = Fields(&[
     ("binaryData", Fields(&[(names::CONFIG_KEY, Whole)])),
     ("data", Fields(&[(names::CONFIG_KEY, Whole)])),
 ]);
-const NETWORK_POLICY: Rule = Fields(&[METADATA, ("spec", Whole)]);
+/// A kind whose spec is ours as a whole.
+const WHOLE_SPEC: Rule = Fields(&[METADATA, ("spec", Whole)]);
+
+fn rule(kind: &str) -> &'static Rule {
+    match kind {
+        "StatefulSet" => &STATEFUL_SET,
+        "Service" => &SERVICE,
+        "ConfigMap" => &CONFIG_MAP,
+        "NetworkPolicy" | "PodDisruptionBudget" | "ServiceMonitor" => &WHOLE_SPEC,
+        _ => &Fields(&[]),
+    }
+}
 
 /// Splits the fields of another manager.
 pub(super) fn share(kind: &str, fields: &Value, live: &Value) -> Share {
     let mut remaining = fields.clone();
-    let rule = match kind {
-        "StatefulSet" => &STATEFUL_SET,
-        "Service" => &SERVICE,
-        "ConfigMap" => &CONFIG_MAP,
-        "NetworkPolicy" => &NETWORK_POLICY,
-        _ => &Fields(&[]),
-    };
-    let moved = take(&mut remaining, live, rule);
+    let moved = take(&mut remaining, live, rule(kind));
     Share { moved, remaining }
+}
+
+/// Splits the fields of another manager: only those of [`leftovers`] are ours.
+pub(super) fn share_of_leftovers(kind: &str, fields: &Value, live: &Value, desired: &Value) -> Share {
+    let mut remaining = fields.clone();
+    let moved = take_leftovers(&mut remaining, live, desired, rule(kind));
+    Share { moved, remaining }
+}
+
+/// The live list items that have a name of ours and are not desired, each as a difference without a desired value. Another program
+/// put them there, or put them back.
+pub(in super::super) fn leftovers(kind: &str, live: &Value, desired: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    find_leftovers(live, desired, rule(kind), "", &mut found);
+    found
+}
+
+fn find_leftovers(live: &Value, desired: &Value, rule: &Rule, path: &str, found: &mut Vec<Difference>) {
+    match rule {
+        Whole | Keys(_) => {}
+        Fields(fields) => {
+            for (field, rule) in *fields {
+                let path = format!("{path}.{field}");
+                find_leftovers(&live[field], &desired[field], rule, &path, found);
+            }
+        }
+        Items(list, rule) => {
+            let ours = live.as_array().into_iter().flatten();
+            for item in ours.filter(|item| list.is_ours(item)) {
+                let path = format!("{path}[{}]", name(item))
+                    .trim_start_matches('.')
+                    .to_owned();
+                match list.same(desired, item) {
+                    Some(desired) => find_leftovers(item, desired, rule, &path, found),
+                    None if list.is_leftover(item) => found.push(Difference {
+                        path,
+                        live: item.clone(),
+                        desired: Value::Null,
+                    }),
+                    None => {}
+                }
+            }
+        }
+    }
 }
 
 /// Takes what a rule names out of a field set. A field that is left without content is removed.
 fn take(fields: &mut Value, live: &Value, rule: &Rule) -> Value {
+    if matches!(rule, Whole) {
+        return fields
+            .as_object_mut()
+            .map_or(Value::Null, |set| Value::Object(std::mem::take(set)));
+    }
+    take_each(fields, |key, inner| {
+        let (rule, live) = below(rule, live, key)?;
+        let is_leaf = super::is_empty(inner);
+        let taken = take(inner, live, rule);
+        (is_leaf || !super::is_empty(&taken)).then_some(taken)
+    })
+}
+
+/// As [`take`], for list items that are not desired.
+fn take_leftovers(fields: &mut Value, live: &Value, desired: &Value, rule: &Rule) -> Value {
+    take_each(fields, |key, inner| {
+        let (below_rule, live) = below(rule, live, key)?;
+        let desired = match rule {
+            Items(list, _) => list.same(desired, live),
+            _ => Some(&desired[key.strip_prefix("f:")?]),
+        };
+        let taken = match (desired, rule) {
+            (Some(desired), _) => take_leftovers(inner, live, desired, below_rule),
+            (None, Items(list, _)) if list.is_leftover(live) => return Some(std::mem::take(inner)),
+            (None, _) => return None,
+        };
+        (!super::is_empty(&taken)).then_some(taken)
+    })
+}
+
+/// Moves what `take` takes of each key of a field set into another one.
+fn take_each(fields: &mut Value, take: impl Fn(&str, &mut Value) -> Option<Value>) -> Value {
+    let mut moved = Map::new();
     let Some(set) = fields.as_object_mut() else {
         return Value::Null;
     };
-    if matches!(rule, Whole) {
-        return Value::Object(std::mem::take(set));
-    }
-    let mut moved = Map::new();
-    let keys: Vec<String> = set.keys().cloned().collect();
-    for key in keys {
-        let Some((rule, live)) = below(rule, live, &key) else {
-            continue;
-        };
-        let Some(inner) = set.get_mut(&key) else {
-            continue;
-        };
-        let is_leaf = super::is_empty(inner);
-        let taken = take(inner, live, rule);
-        if is_leaf || !super::is_empty(&taken) {
-            moved.insert(key.clone(), taken);
-        }
-        if super::is_empty(inner) {
-            set.remove(&key);
-        }
-    }
+    set.retain(|key, inner| {
+        let taken = take(key, inner);
+        let is_emptied = taken.is_some() && inner.as_object().is_none_or(Map::is_empty);
+        moved.extend(taken.map(|taken| (key.clone(), taken)));
+        !is_emptied
+    });
     Value::Object(moved)
 }
 
@@ -136,10 +247,10 @@ fn below<'r, 'v>(rule: &'r Rule, live: &'v Value, key: &str) -> Option<(&'r Rule
             let name = key.strip_prefix("f:")?;
             is_ours(name, live).then_some((&Whole, live.get(name).unwrap_or(&Value::Null)))
         }
-        Items(is_ours, rule) => {
+        Items(list, rule) => {
             let items = live.as_array()?;
             let item = items.iter().find(|item| is_item(item, key))?;
-            is_ours(item).then_some((*rule, item))
+            list.is_ours(item).then_some((*rule, item))
         }
     }
 }
@@ -162,27 +273,6 @@ fn name(item: &Value) -> &str {
     item["name"].as_str().unwrap_or_default()
 }
 
-fn is_our_container(item: &Value) -> bool {
-    name(item) == names::CONTAINER
-}
-
-fn is_our_variable(item: &Value) -> bool {
-    made_here::is_variable(name(item))
-}
-
-fn is_our_port(item: &Value) -> bool {
-    made_here::is_port(name(item))
-}
-
-fn is_our_volume(item: &Value) -> bool {
-    made_here::is_volume(name(item))
-}
-
-/// A mount of a volume of ours, or at a path of ours.
-fn is_our_mount(item: &Value) -> bool {
-    made_here::is_volume(name(item)) || made_here::is_mount(item["mountPath"].as_str().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -201,7 +291,13 @@ mod tests {
             json!({"f:app": {}}),
         );
         let theirs = of(json!({".": {}, "f:mesh": {}}), json!({".": {}, "f:team": {}}));
-        for kind in ["StatefulSet", "Service", "ConfigMap", "NetworkPolicy"] {
+        for kind in [
+            "StatefulSet",
+            "Service",
+            "ConfigMap",
+            "NetworkPolicy",
+            "ServiceMonitor",
+        ] {
             let mut both = ours.clone();
             super::super::unite(&mut both, &theirs);
             let share = share(kind, &both, &live);
@@ -257,5 +353,43 @@ mod tests {
         let share = share("StatefulSet", &both, &live);
         assert_eq!(share.moved, ours);
         assert_eq!(share.remaining, theirs);
+    }
+
+    #[test]
+    fn only_items_with_a_name_of_ours_that_are_not_desired_are_left_over() {
+        let live = json!({"spec": {
+            "ports": [{"name": "nfs", "port": 2049}, {"name": "portmap", "port": 111}, {"name": "mine", "port": 5}],
+            "selector": {"app": "x"},
+        }});
+        let desired = json!({"spec": {"ports": [{"name": "nfs", "port": 12049}]}});
+        let found = leftovers("Service", &live, &desired);
+        let paths: Vec<&str> = found.iter().map(|difference| difference.path.as_str()).collect();
+        assert_eq!(paths, ["spec.ports[portmap]"]);
+        let of = |ports: Value| json!({"f:spec": {"f:ports": ports}});
+        let (nfs, portmap) = (
+            "k:{\"port\":2049,\"protocol\":\"TCP\"}",
+            "k:{\"port\":111,\"protocol\":\"TCP\"}",
+        );
+        let mut fields = of(json!({nfs: {"f:name": {}}, portmap: {".": {}, "f:name": {}}}));
+        fields["f:spec"]["f:selector"] = json!({});
+        let share = share_of_leftovers("Service", &fields, &live, &desired);
+        assert_eq!(share.moved, of(json!({portmap: {".": {}, "f:name": {}}})));
+        let mut remaining = of(json!({nfs: {"f:name": {}}}));
+        remaining["f:spec"]["f:selector"] = json!({});
+        assert_eq!(share.remaining, remaining);
+    }
+
+    #[test]
+    fn a_mount_of_a_volume_of_ours_at_a_path_of_the_user_is_not_left_over() {
+        let pod = |mounts: Value| json!({"spec": {"template": {"spec": {"containers": [{"name": "dittofs", "volumeMounts": mounts}, {"name": "mesh"}]}}}});
+        let live = pod(
+            json!([{"name": "metadata", "mountPath": "/mine"}, {"name": "metrics-token", "mountPath": "/metrics-token"}]),
+        );
+        let found = leftovers("StatefulSet", &live, &pod(json!([])));
+        let paths: Vec<&str> = found.iter().map(|difference| difference.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            ["spec.template.spec.containers[dittofs].volumeMounts[metrics-token]"]
+        );
     }
 }

@@ -62,7 +62,7 @@ fn fields_that_the_go_operator_wrote_again_become_ours_once() {
         metadata: &live,
         fields: &Value::Null,
     };
-    let moved = taken_over(&child, &server, Reach::Copies).expect("there is an entry to move");
+    let moved = taken_over(&child, &server, &Value::Null, Reach::Copies).expect("there is an entry to move");
     let after = ObjectMeta {
         managed_fields: Some(moved),
         ..live

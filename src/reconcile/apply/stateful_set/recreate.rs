@@ -85,7 +85,7 @@ async fn merged_live(
     desired: &Value,
     reach: Reach,
 ) -> Result<Value, Error> {
-    writer.take_over_fields(name, live, reach).await?;
+    writer.take_over_fields(name, live, desired, reach).await?;
     merged(writer, name, live, desired).await
 }
 

@@ -81,7 +81,9 @@ fn context(answer: Value) -> (Context, Calls) {
             config_maps: empty(),
             services: empty(),
             network_policies: empty(),
+            pod_disruption_budgets: empty(),
             databases: empty(),
+            service_monitors: empty(),
             pods: empty(),
             claims: empty(),
         },
@@ -90,6 +92,7 @@ fn context(answer: Value) -> (Context, Calls) {
         backoff: PerObject::new(Duration::ZERO, Duration::ZERO),
         drifts: crate::reconcile::apply::drift::Drifts::default(),
         cleanups: Tries::default(),
+        servers: crate::server::poller::Poller::idle(),
         resync: Duration::ZERO,
     };
     (context, calls)

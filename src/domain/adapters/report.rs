@@ -1,0 +1,247 @@
+//! What the API of a server says of its adapters. Pure; `server/poller.rs` asks it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use strum::IntoStaticStr;
+
+use crate::api::names::{NFS, SMB};
+use crate::domain::server_settings::Outcome;
+
+/// Port of NFS where the API reports 0, and on a new server.
+const NFS_PORT: u16 = 12049;
+/// Port of SMB on a new server.
+const SMB_PORT: u16 = 1445;
+/// Port of SMB where the API reports 0: the server then listens on another port than a new server does.
+const SMB_PORT_OF_ZERO: u16 = 12445;
+/// Failed calls in a row after which the API is reported as unreachable.
+const FAILURES: u32 = 3;
+/// Answers in a row that must lack an adapter before its Service is deleted.
+const DENIALS: u8 = 2;
+
+/// One adapter in an answer of the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The type, as a part of a name: lower case, letters, digits and `-`.
+    pub adapter_type: String,
+    /// Whether the server should run it.
+    pub is_enabled: bool,
+    /// Its port; 0 means the default of the type.
+    pub port: u16,
+    /// Whether its listener serves. `running` in the API only says that it was started.
+    pub is_healthy: bool,
+    /// Why it does not serve.
+    pub message: Option<String>,
+}
+
+/// An enabled adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// The port on which it listens.
+    pub port: u16,
+    /// Whether its listener serves.
+    pub is_healthy: bool,
+    /// Why it does not serve.
+    pub message: Option<String>,
+}
+
+/// Why a call failed, as far as a user acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum FailureKind {
+    /// No connection.
+    Connect,
+    /// A certificate was refused, by the server or by this operator.
+    Tls,
+    /// No answer in time.
+    Timeout,
+    /// The token was refused (HTTP 401 or 403).
+    Token,
+    /// The answer was an error, or not what the API promises.
+    Answer,
+}
+
+impl FailureKind {
+    /// The label in the metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// A failed call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// Whether the API answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reachability {
+    /// It was not asked yet, or did not answer and was not asked often enough.
+    #[default]
+    Unasked,
+    /// The last calls were answered.
+    Reachable,
+    /// Several calls in a row failed.
+    Unreachable {
+        /// The last answer.
+        last_success: Option<Timestamp>,
+        /// The first failure of its kind.
+        failure: Failure,
+    },
+}
+
+/// What is known from all answers of one server's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerReport {
+    /// The enabled adapters in the last answer, by type.
+    pub enabled: BTreeMap<String, Adapter>,
+    /// The types that were enabled in the answer before.
+    before: BTreeSet<String>,
+    /// Number of answers, up to [`DENIALS`].
+    answers: u8,
+    /// Since when adapters are enabled and none of them serves.
+    pub unavailable_since: Option<Timestamp>,
+    /// Whether the API answers.
+    pub api: Reachability,
+    /// What became of the settings in the spec. `None` before they were compared.
+    pub settings: Option<Outcome>,
+}
+
+impl ServerReport {
+    /// The report of a new server whose adapters serve.
+    #[must_use]
+    pub fn of_a_new_server() -> Self {
+        let adapter = |(adapter_type, port): (&str, u16)| {
+            let adapter = Adapter {
+                port,
+                is_healthy: true,
+                message: None,
+            };
+            (adapter_type.to_owned(), adapter)
+        };
+        Self {
+            enabled: of_a_new_server().map(adapter).into(),
+            answers: 1,
+            api: Reachability::Reachable,
+            ..Self::default()
+        }
+    }
+
+    /// What is still true when another pod has taken over.
+    #[must_use]
+    pub fn of_another_pod(&self) -> Self {
+        Self {
+            unavailable_since: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the API has ever answered.
+    #[must_use]
+    pub fn has_answer(&self) -> bool {
+        self.answers > 0
+    }
+
+    /// Whether the API said twice in a row that the server does not run this adapter. One answer is not enough: a deleted service
+    /// loses its address for ever.
+    #[must_use]
+    pub fn is_gone(&self, adapter_type: &str) -> bool {
+        self.answers >= DENIALS
+            && !self.enabled.contains_key(adapter_type)
+            && !self.before.contains(adapter_type)
+    }
+}
+
+/// The report after one more call. `failures` counts the failed calls in a row, this one included; `last_success` is the time of the
+/// last answer.
+///
+/// An empty list is not taken for the word that no adapter exists: the server creates NFS and SMB at each start.
+#[must_use]
+pub fn learn(
+    before: &ServerReport,
+    answer: Result<Vec<Row>, Failure>,
+    failures: u32,
+    last_success: Option<Timestamp>,
+    now: Timestamp,
+) -> ServerReport {
+    match answer {
+        Ok(rows) if rows.is_empty() => ServerReport {
+            api: Reachability::Reachable,
+            ..before.clone()
+        },
+        Ok(rows) => answered(before, rows, now),
+        Err(failure) => failed(before, failure, failures, last_success),
+    }
+}
+
+fn answered(before: &ServerReport, rows: Vec<Row>, now: Timestamp) -> ServerReport {
+    let enabled: BTreeMap<String, Adapter> = rows
+        .into_iter()
+        .filter(|row| row.is_enabled)
+        .map(|row| (row.adapter_type.clone(), adapter(row)))
+        .collect();
+    let is_unavailable = !enabled.is_empty() && enabled.values().all(|adapter| !adapter.is_healthy);
+    ServerReport {
+        before: before.enabled.keys().cloned().collect(),
+        answers: before.answers.saturating_add(1).min(DENIALS),
+        unavailable_since: is_unavailable.then(|| before.unavailable_since.unwrap_or(now)),
+        api: Reachability::Reachable,
+        settings: before.settings.clone(),
+        enabled,
+    }
+}
+
+fn adapter(row: Row) -> Adapter {
+    Adapter {
+        port: listening(&row.adapter_type, row.port),
+        is_healthy: row.is_healthy,
+        message: row.message.filter(|_| !row.is_healthy),
+    }
+}
+
+/// The port on which an adapter listens for a reported one.
+fn listening(adapter_type: &str, reported: u16) -> u16 {
+    match (adapter_type, reported) {
+        (NFS, 0) => NFS_PORT,
+        (SMB, 0) => SMB_PORT_OF_ZERO,
+        (_, port) => port,
+    }
+}
+
+/// The adapters of a new server, with their ports.
+#[must_use]
+pub fn of_a_new_server() -> [(&'static str, u16); 2] {
+    [(NFS, NFS_PORT), (SMB, SMB_PORT)]
+}
+
+fn failed(
+    before: &ServerReport,
+    failure: Failure,
+    failures: u32,
+    last_success: Option<Timestamp>,
+) -> ServerReport {
+    let api = match &before.api {
+        // The text of a failure may vary from call to call. Only another kind is news.
+        Reachability::Unreachable { failure: known, .. } if known.kind == failure.kind => before.api.clone(),
+        Reachability::Unreachable { last_success, .. } => Reachability::Unreachable {
+            last_success: *last_success,
+            failure,
+        },
+        Reachability::Unasked | Reachability::Reachable if failures >= FAILURES => {
+            Reachability::Unreachable {
+                last_success,
+                failure,
+            }
+        }
+        Reachability::Unasked | Reachability::Reachable => before.api.clone(),
+    };
+    ServerReport {
+        api,
+        ..before.clone()
+    }
+}

@@ -1,0 +1,214 @@
+//! Every leaf of the spec has an effect: setting it changes a child, a call to the server or a decision, or is refused. Or it stands
+//! on the list of fields without effect, with the reason.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::manifests::{EVERYTHING, PERCONA_WITH_BACKUPS};
+use crate::api::inert::{INERT, why};
+use crate::api::{DittoServerSpec, crd};
+use crate::domain::adapters::ServerReport;
+use crate::domain::cleanup::plan::deletes_data;
+use crate::domain::desired::{Settings, desired};
+use crate::domain::observed::Read;
+use crate::domain::validate::{PodGate, validate};
+use crate::domain::{secrets, server_api, testing};
+
+/// Specs that together have every block.
+fn bases() -> Vec<Value> {
+    let adapters = "adapterServices: {type: LoadBalancer, nfs: {type: NodePort}, smb: {type: NodePort}}";
+    let texts = [
+        format!("{EVERYTHING}{adapters}"),
+        format!("{EVERYTHING}adapterServices: {{type: LoadBalancer}}"),
+        PERCONA_WITH_BACKUPS.to_owned(),
+        "database: {type: postgres, postgresSecretRef: {name: pg, key: host}}".to_owned(),
+        "controlPlane: {port: 8443, certSecretName: c, clientCASecretName: d, operatorCertSecretName: e}".to_owned(),
+        "identity: {kerberos: {enabled: true, servicePrincipal: nfs/f@X, keytabSecretRef: {name: k, key: k}}}".to_owned(),
+        "{}".to_owned(),
+    ];
+    let base = |text: &String| {
+        let mut spec: Value = serde_yaml::from_str(text).unwrap();
+        if spec.get("storage").is_none() {
+            spec["storage"] = json!({"metadataSize": "10Gi"});
+        }
+        spec
+    };
+    texts.iter().map(base).collect()
+}
+
+/// Everything that follows from a spec, as text. `None` if it does not parse.
+fn effect(spec: &Value) -> Option<String> {
+    let parsed: DittoServerSpec = serde_json::from_value(spec.clone()).ok()?;
+    let mut observed = testing::ready(&spec.to_string());
+    observed.report = Arc::new(ServerReport::of_a_new_server());
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "files-0", "uid": "u"},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }))
+    .unwrap();
+    observed.pods = Read::Found(vec![Arc::new(pod)]);
+    observed.at = Timestamp::UNIX_EPOCH;
+    let violations = validate(&observed).violations;
+    let target = server_api::target(&observed, None);
+    let children = desired(&testing::valid(&observed, PodGate::Open), &Settings::default()).ok()?;
+    let names: Vec<String> = secrets::names(&observed.server).collect();
+    let decisions = (
+        parsed.progress_deadline_seconds(),
+        deletes_data(&parsed),
+        parsed.percona.as_ref().map(|percona| percona.adopt_existing),
+    );
+    assert_eq!(observed.server.name_any(), "files");
+    let manifests = children.into_manifests();
+    Some(format!(
+        "{}{violations:?}{target:?}{names:?}{decisions:?}",
+        serde_json::to_string(&manifests).unwrap()
+    ))
+}
+
+/// Every leaf of a schema: the steps to it, and its schema.
+fn leaves(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
+    let properties = schema["properties"].as_object();
+    for (name, property) in properties.into_iter().flatten() {
+        leaves(property, &format!("{path}.{name}"), found);
+    }
+    for (key, suffix) in [("items", "[]"), ("additionalProperties", ".*")] {
+        if let Some(child) = schema.get(key) {
+            leaves(child, &format!("{path}{suffix}"), found);
+        }
+    }
+    let has_children = ["properties", "items", "additionalProperties"];
+    if has_children.iter().all(|key| schema.get(key).is_none()) {
+        found.push((path.trim_start_matches('.').to_owned(), schema.clone()));
+    }
+}
+
+/// The value at a path, which is made where it is absent.
+fn place<'a>(spec: &'a mut Value, path: &str) -> &'a mut Value {
+    let mut place = spec;
+    for step in path.split('.') {
+        let (name, lists) = (step.trim_end_matches("[]"), step.matches("[]").count());
+        let name = if name == "*" { "key" } else { name };
+        if !place.is_object() {
+            *place = json!({});
+        }
+        place = &mut place[name];
+        for _ in 0..lists {
+            if !place.is_array() {
+                *place = json!([]);
+            }
+            let items = place.as_array_mut().unwrap();
+            if items.is_empty() {
+                items.push(Value::Null);
+            }
+            place = &mut items[0];
+        }
+    }
+    place
+}
+
+/// Values that may make a difference.
+fn values(schema: &Value, path: &str) -> Vec<Value> {
+    if let Some(values) = schema["enum"].as_array() {
+        return values.clone();
+    }
+    match schema["type"].as_str() {
+        Some("boolean") => vec![json!(true), json!(false)],
+        Some("integer" | "number") => [0, 1, 2, 40, 31000].map(|number| json!(number)).into(),
+        _ if path.ends_with("protocol") => vec![json!("UDP")],
+        _ => [
+            "other",
+            "7Gi",
+            "5s",
+            "/data/controlplane/other.db",
+            "@weekly",
+            "192.0.2.0/24",
+        ]
+        .map(|text| json!(text))
+        .into(),
+    }
+}
+
+/// What a list item or an object needs besides the leaf.
+fn required_siblings(spec: &mut Value, path: &str) {
+    for (part, siblings) in [
+        ("snapshotPolicies[]", json!({"share": "/a", "interval": "1h"})),
+        ("resources.claims[]", json!({"name": "c"})),
+    ] {
+        if path.starts_with(part) {
+            let place = place(spec, part);
+            if place.is_null() {
+                *place = siblings;
+            }
+        }
+    }
+    for (part, key) in [("Ref.", "key"), ("bearerTokenSecret.", "key")] {
+        if let Some((parent, _)) = path.split_once(part) {
+            let reference = place(spec, &format!("{parent}{}", part.trim_end_matches('.')));
+            if reference.get(key).is_none() && reference.get("name").is_none() {
+                *reference = json!({"name": "s", "key": "k"});
+            }
+        }
+    }
+}
+
+/// Kubernetes types whose leaves are passed on as they are: one leaf stands for all.
+fn is_passed_on(path: &str) -> bool {
+    const WHOLE: [&str; 5] = [
+        "securityContext.",
+        "podSecurityContext.",
+        "networkPolicy.",
+        "resources.",
+        "podTemplate.",
+    ];
+    WHOLE.iter().any(|part| path.starts_with(part))
+}
+
+#[test]
+fn every_leaf_of_the_spec_has_an_effect_or_a_reason_to_have_none() {
+    let versions = serde_json::to_value(crd().spec.versions).unwrap();
+    let schema = &versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let mut found = Vec::new();
+    leaves(schema, "", &mut found);
+    assert!(found.len() > 100, "the walk finds the leaves: {}", found.len());
+    let bases: Vec<(Value, Option<String>)> = bases()
+        .into_iter()
+        .map(|base| {
+            let effect = effect(&base);
+            (base, effect)
+        })
+        .collect();
+    let mut without_effect = BTreeSet::new();
+    for (path, schema) in found.iter().filter(|(path, _)| !is_passed_on(path)) {
+        let has_effect = bases.iter().any(|(base, before)| {
+            values(schema, path).into_iter().any(|value| {
+                let mut spec = base.clone();
+                required_siblings(&mut spec, path);
+                let sibling = effect(&spec);
+                *place(&mut spec, path) = value;
+                let after = effect(&spec);
+                after.is_some() && after != sibling && after != *before
+            })
+        });
+        if !has_effect && why(path).is_none() {
+            without_effect.insert(path);
+        }
+    }
+    assert!(without_effect.is_empty(), "{without_effect:#?}");
+}
+
+#[test]
+fn every_field_without_effect_exists() {
+    let versions = serde_json::to_value(crd().spec.versions).unwrap();
+    let schema = &versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let mut found = Vec::new();
+    leaves(schema, "", &mut found);
+    for (inert, _) in INERT {
+        let exists = found.iter().any(|(path, _)| path.contains(inert));
+        assert!(exists, "{inert}");
+    }
+}

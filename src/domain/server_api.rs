@@ -1,0 +1,159 @@
+//! How the operator reaches the API of a server: the address, the key of its tokens, the certificates.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::DittoServer;
+use crate::domain::observed::{Observed, Read};
+use crate::domain::secrets::{self, CA_KEY, Purpose, SecretData, TLS_CERTIFICATE_KEY, TLS_PRIVATE_KEY_KEY};
+use crate::domain::server_settings::Declared;
+use crate::domain::workload::pods;
+
+/// Address of an API in the cluster: the Service `<name>-api`. A certificate of the server must be valid for this host.
+pub const DEFAULT_URL_TEMPLATE: &str = "{scheme}://{name}-api.{namespace}.svc:{port}";
+/// Domain of the cluster, for templates that have the placeholder.
+const CLUSTER_DOMAIN: &str = "cluster.local";
+/// A pod that became ready this long ago or less is asked more often, until its adapters serve.
+pub const STARTING: Duration = Duration::from_secs(60);
+
+/// Bytes that must not be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Confidential(pub Arc<[u8]>);
+
+impl fmt::Debug for Confidential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Confidential(..)")
+    }
+}
+
+/// The certificates of a connection over https, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// CA of the server's certificate. `None`: the CAs of the system.
+    pub ca: Option<Vec<u8>>,
+    /// Certificate and key with which the operator identifies itself.
+    pub client: Option<(Vec<u8>, Confidential)>,
+}
+
+/// One server whose API is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// UID of the pod.
+    pub pod: String,
+    /// When the pod became ready.
+    pub ready_since: Option<Timestamp>,
+    /// Address of the API, without a path.
+    pub url: String,
+    /// Signs the tokens. The server checks them with the same key.
+    pub key: Confidential,
+    /// Certificates; `None` for plain http.
+    pub trust: Option<Trust>,
+    /// Time between two calls.
+    pub interval: Duration,
+    /// Settings that the server must have.
+    pub declared: Declared,
+}
+
+/// The API to ask. `None` while no pod of the server is ready, or its signing key is unknown.
+#[must_use]
+pub fn target(observed: &Observed, template: Option<&str>) -> Option<Target> {
+    let server = observed.server.as_ref();
+    if server.metadata.deletion_timestamp.is_some() || server.spec.desired_replicas() == 0 {
+        return None;
+    }
+    let pods = observed.pods.found()?;
+    let mut ready = pods
+        .iter()
+        .filter(|pod| pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
+    let pod = ready.next()?;
+    let uses = secrets::uses(server);
+    let key = uses.iter().find(|used| used.purpose == Purpose::JwtKey)?;
+    Some(Target {
+        pod: pod.uid().unwrap_or_default(),
+        ready_since: pods::ready_since(pod),
+        url: url(server, template),
+        key: Confidential(observed.value(key)?.into()),
+        trust: server.spec.api_over_https().then(|| trust(observed)),
+        interval: server.spec.polling_interval(),
+        // A paused server is only read.
+        declared: if server.is_paused() {
+            Declared::default()
+        } else {
+            Declared::of(observed)
+        },
+    })
+}
+
+/// The address of a server's API. `template` may have the placeholders `{scheme}`, `{name}`, `{namespace}`, `{domain}` and `{port}`.
+#[must_use]
+pub fn url(server: &DittoServer, template: Option<&str>) -> String {
+    let scheme = if server.spec.api_over_https() {
+        "https"
+    } else {
+        "http"
+    };
+    let values = [
+        ("{scheme}", scheme.to_owned()),
+        ("{name}", server.name_any()),
+        ("{namespace}", server.namespace().unwrap_or_default()),
+        ("{domain}", CLUSTER_DOMAIN.to_owned()),
+        ("{port}", server.spec.api_port().to_string()),
+    ];
+    let template = template.unwrap_or(DEFAULT_URL_TEMPLATE).to_owned();
+    values.iter().fold(template, |url, (placeholder, value)| {
+        url.replace(placeholder, value)
+    })
+}
+
+fn trust(observed: &Observed) -> Trust {
+    let spec = &observed.server.spec;
+    let secret = |name: Option<&str>| -> Option<&SecretData> {
+        match observed.secrets.get(name?)? {
+            Read::Found(data) => Some(data),
+            Read::Missing | Read::Unreadable(_) => None,
+        }
+    };
+    let certificate = secret(spec.cert_secret_name());
+    let client = secret(spec.operator_cert_secret_name());
+    Trust {
+        ca: certificate
+            .and_then(|data| data.value(CA_KEY))
+            .map(<[u8]>::to_vec),
+        client: client.and_then(|data| {
+            let certificate = data.value(TLS_CERTIFICATE_KEY)?.to_vec();
+            Some((certificate, Confidential(data.value(TLS_PRIVATE_KEY_KEY)?.into())))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing;
+
+    #[test]
+    fn the_address_is_that_of_the_api_service() {
+        let url = |spec, template| super::url(&testing::server(spec), template);
+        assert_eq!(url("", None), "http://files-api.storage.svc:8080");
+        assert_eq!(
+            url("controlPlane: {port: 8443, certSecretName: cert}", None),
+            "https://files-api.storage.svc:8443"
+        );
+        let template = Some("http://127.0.0.1:9/{namespace}/{name}/{port}.{domain}");
+        assert_eq!(
+            url("", template),
+            "http://127.0.0.1:9/storage/files/8080.cluster.local"
+        );
+    }
+
+    // invariant: 5
+    #[test]
+    fn the_key_of_the_tokens_is_not_in_debug_output() {
+        let key = Confidential(Arc::from(&b"hidden"[..]));
+        assert!(!format!("{key:?}").contains("hidden"));
+    }
+}

@@ -1,0 +1,217 @@
+//! Settings that a server keeps in its database and the spec declares: snapshot policies, and the portmapper and UDP of NFS.
+//!
+//! The settings are compared first and written only if they differ. `server/settings.rs` makes the calls.
+
+pub mod providers;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::providers::Provider;
+use crate::api::duration::parse_go;
+use crate::api::{DittoServer, IdentityProviderStatus, SnapshotPolicySpec, SnapshotPolicyStatus};
+use crate::domain::observed::Observed;
+
+/// What the spec declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// Snapshot policies by share.
+    pub policies: BTreeMap<String, Policy>,
+    /// Shares whose policy this operator made, also where the spec does not declare it any more.
+    pub made: BTreeSet<String>,
+    /// Whether NFS has a portmapper and UDP. `None`: not the operator's concern.
+    pub nfs_v3_discovery: Option<bool>,
+    /// Identity providers.
+    pub providers: Vec<Provider>,
+}
+
+impl Declared {
+    /// What the spec of a server declares.
+    #[must_use]
+    pub fn of(observed: &Observed) -> Self {
+        let server = observed.server.as_ref();
+        let declared = server.spec.snapshot_policies.iter();
+        let known = server.status.iter().flat_map(|status| &status.snapshot_policies);
+        Self {
+            policies: declared
+                .map(|policy| (share(&policy.share), Policy::of(policy)))
+                .collect(),
+            made: known
+                .filter(|policy| policy.made)
+                .map(|policy| policy.share.clone())
+                .collect(),
+            nfs_v3_discovery: server
+                .spec
+                .adapter_services
+                .as_ref()
+                .and_then(|services| services.nfs_v3_discovery),
+            providers: providers::declared(observed),
+        }
+    }
+
+    /// Whether there is nothing to compare.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            policies,
+            made,
+            nfs_v3_discovery,
+            providers,
+        } = self;
+        policies.is_empty() && made.is_empty() && nfs_v3_discovery.is_none() && providers.is_empty()
+    }
+
+    /// Whether a comparison with `before` shows nothing new: policies that were made meanwhile are no reason to look again.
+    #[must_use]
+    pub fn is_same(&self, before: &Self) -> bool {
+        let has_leftover = self.made.iter().any(|share| !self.policies.contains_key(share));
+        let is_same = |(one, other): (&Provider, &Provider)| one.is_same(other);
+        !has_leftover
+            && self.policies == before.policies
+            && self.nfs_v3_discovery == before.nfs_v3_discovery
+            && self.providers.len() == before.providers.len()
+            && self.providers.iter().zip(&before.providers).all(is_same)
+    }
+}
+
+/// The name of a share as the server writes it: with one slash at its start.
+#[must_use]
+pub fn share(name: &str) -> String {
+    format!("/{}", name.trim_start_matches('/'))
+}
+
+/// A snapshot policy, as the server's API takes and gives it. A field that is left out of a write has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// `@hourly`, `@daily`, `@weekly` or a duration.
+    pub interval: String,
+    /// Number of snapshots that are kept; 0 is no limit.
+    #[serde(default)]
+    pub keep_last: i32,
+    /// Age at which a snapshot is deleted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ttl: String,
+    /// Prefix of names.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name_prefix: String,
+    /// Whether snapshots are made.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+impl Policy {
+    fn of(spec: &SnapshotPolicySpec) -> Self {
+        Self {
+            interval: spec.interval.clone(),
+            keep_last: spec.keep_last.unwrap_or_default(),
+            ttl: spec.ttl.clone().unwrap_or_default(),
+            name_prefix: spec.name_prefix.clone().unwrap_or_default(),
+            enabled: spec.enabled.unwrap_or(true),
+        }
+    }
+
+    /// Whether two policies mean the same. The server writes durations in Go's long form: `24h0m0s` for `@daily`.
+    fn is_same(&self, other: &Self) -> bool {
+        let rest = |policy: &Self| (policy.keep_last, policy.name_prefix.clone(), policy.enabled);
+        time(&self.interval) == time(&other.interval)
+            && time(&self.ttl) == time(&other.ttl)
+            && rest(self) == rest(other)
+    }
+}
+
+/// A duration in any notation. Nothing and zero mean the same.
+fn time(text: &str) -> Option<Duration> {
+    const HOUR: u64 = 3600;
+    let seconds = match text {
+        "@hourly" => HOUR,
+        "@daily" => 24 * HOUR,
+        "@weekly" => 7 * 24 * HOUR,
+        other => return parse_go(other).filter(|duration| !duration.is_zero()),
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+/// A call that brings the policies closer to the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Write the policy of a share. It is made if the share had none.
+    Put {
+        /// The share.
+        share: String,
+        /// Its policy.
+        policy: Policy,
+        /// Whether the share has none yet.
+        is_new: bool,
+    },
+    /// Remove the policy of a share: this operator made it, and the spec does not declare it any more.
+    Delete(String),
+}
+
+/// The calls that are needed, for what the server has.
+#[must_use]
+pub fn changes(declared: &Declared, live: &BTreeMap<String, Policy>) -> Vec<Change> {
+    let puts = declared.policies.iter().filter_map(|(share, policy)| {
+        let known = live.get(share);
+        let is_needed = known.is_none_or(|known| !known.is_same(policy));
+        is_needed.then(|| Change::Put {
+            share: share.clone(),
+            policy: policy.clone(),
+            is_new: known.is_none(),
+        })
+    });
+    let deletes = declared.made.iter().filter_map(|share| {
+        let is_leftover = !declared.policies.contains_key(share) && live.contains_key(share);
+        is_leftover.then(|| Change::Delete(share.clone()))
+    });
+    puts.chain(deletes).collect()
+}
+
+/// What became of the declared settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The policies that the spec declares, and those that could not be removed.
+    pub policies: Vec<SnapshotPolicyStatus>,
+    /// The identity providers that this operator has written.
+    pub providers: Vec<IdentityProviderStatus>,
+    /// Why the other settings could not be applied.
+    pub failure: Option<String>,
+}
+
+impl Outcome {
+    /// Whether everything is as declared.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.failure.is_none()
+            && self.policies.iter().all(|policy| policy.applied)
+            && self.providers.iter().all(|provider| provider.applied)
+    }
+}
+
+/// The identity providers for the status. Before the API was asked, what is known stays.
+#[must_use]
+pub fn provider_status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<IdentityProviderStatus> {
+    let before = server.status.as_ref().map(|status| &status.identity_providers);
+    match outcome {
+        Some(outcome) => outcome.providers.clone(),
+        None => before.cloned().unwrap_or_default(),
+    }
+}
+
+/// The policies for the status. Before the API was asked, what is known stays.
+#[must_use]
+pub fn status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<SnapshotPolicyStatus> {
+    let before = server.status.as_ref().map(|status| &status.snapshot_policies);
+    match outcome {
+        Some(outcome) => outcome.policies.clone(),
+        None => before.cloned().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

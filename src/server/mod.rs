@@ -1,0 +1,16 @@
+//! Devices for the API of DittoFS servers.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`token`] | signs the operator's tokens |
+//! | [`client`] | calls the API of one server |
+//! | [`adapters`] | the list of adapters |
+//! | [`settings`] | the settings that the spec declares |
+//! | [`poller`] | asks each running server for its adapters, apart from the queue of reconciles |
+
+pub mod adapters;
+pub mod client;
+mod entry;
+pub mod poller;
+pub mod settings;
+pub mod token;

@@ -1,0 +1,322 @@
+//! Asks each running server for its adapters, apart from the queue of reconciles.
+//!
+//! A reconcile says which API is to be asked ([`Poller::watch`]) and reads what is known ([`Poller::report`]). The poller makes one
+//! call to each server in each interval, never more than [`CALLS`] at the same time, and asks for a reconcile only when an answer
+//! says something new. A server that does not answer costs a reconcile nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use super::adapters;
+use super::client::{Client, Error};
+use super::entry::{Answer, Entry, SOON};
+use super::settings;
+use super::token::{Role, sign};
+use crate::base::backoff::fraction;
+use crate::domain::adapters::ServerReport;
+use crate::domain::server_api::{Target, Trust};
+use crate::domain::server_settings::Declared;
+
+/// Calls at the same time.
+const CALLS: usize = 16;
+
+/// What a reconcile tells the poller.
+enum Order<Key> {
+    /// Ask this API, or none.
+    Watch(Key, Option<Box<Target>>),
+    /// The server is gone.
+    Forget(Key),
+}
+
+/// What other tasks read of one server.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// What its API says.
+    pub report: Arc<ServerReport>,
+    /// Number of calls since the start of the operator.
+    pub polls: u64,
+    /// Number of calls that failed.
+    pub failures: u64,
+}
+
+type Reports<Key> = Arc<Mutex<HashMap<Key, Known>>>;
+
+/// The handle of the poller.
+#[derive(Clone)]
+pub struct Poller<Key> {
+    orders: mpsc::UnboundedSender<Order<Key>>,
+    reports: Reports<Key>,
+}
+
+impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
+    /// A poller that asks until `stop` is cancelled. `changed` is called with each server of which something new is known.
+    #[must_use]
+    pub fn start(changed: impl Fn(Key) + Send + 'static, stop: CancellationToken) -> Self {
+        let (orders, received) = mpsc::unbounded_channel();
+        let reports = Reports::default();
+        let worker = Worker {
+            entries: HashMap::new(),
+            due: DelayQueue::new(),
+            calls: JoinSet::new(),
+            slots: Arc::new(Semaphore::new(CALLS)),
+            plain: None,
+            reports: Arc::clone(&reports),
+            changed: Box::new(changed),
+        };
+        tokio::spawn(stop.run_until_cancelled_owned(worker.run(received)));
+        Self { orders, reports }
+    }
+
+    /// A poller that asks nobody, for commands.
+    #[must_use]
+    pub fn idle() -> Self {
+        let (orders, _) = mpsc::unbounded_channel();
+        let reports = Reports::default();
+        Self { orders, reports }
+    }
+
+    /// Says which API of a server is to be asked. `None`: no pod of it is ready. What is known stays.
+    pub fn watch(&self, server: Key, target: Option<Target>) {
+        self.send(Order::Watch(server, target.map(Box::new)));
+    }
+
+    /// Forgets a server that is gone.
+    pub fn forget(&self, server: Key) {
+        lock(&self.reports).remove(&server);
+        self.send(Order::Forget(server));
+    }
+
+    /// What is known of a server.
+    #[must_use]
+    pub fn report(&self, server: &Key) -> Arc<ServerReport> {
+        let known = lock(&self.reports).get(server).cloned();
+        known.unwrap_or_default().report
+    }
+
+    /// What is known of each server.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Key, Known)> {
+        let reports = lock(&self.reports);
+        reports
+            .iter()
+            .map(|(server, known)| (server.clone(), known.clone()))
+            .collect()
+    }
+
+    /// A send fails only when the operator stops.
+    fn send(&self, order: Order<Key>) {
+        let _ = self.orders.send(order);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A server, with the call that is due or runs.
+struct Polled {
+    entry: Entry,
+    /// Whether a pod is ready.
+    is_running: bool,
+    /// The next call. `None` while one runs, or while no pod is ready.
+    due: Option<delay_queue::Key>,
+    /// Whether a call runs.
+    is_called: bool,
+    /// The client for the certificates of the target.
+    client: Option<(Option<Trust>, Client)>,
+}
+
+struct Worker<Key> {
+    entries: HashMap<Key, Polled>,
+    due: DelayQueue<Key>,
+    calls: JoinSet<(Key, Answer)>,
+    slots: Arc<Semaphore>,
+    /// The client that all servers over plain http share.
+    plain: Option<Client>,
+    reports: Reports<Key>,
+    changed: Box<dyn Fn(Key) + Send>,
+}
+
+impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order<Key>>) {
+        loop {
+            tokio::select! {
+                Some(order) = orders.recv() => self.obey(order),
+                Some(due) = self.due.next() => self.call(due.into_inner()),
+                Some(Ok((server, answer))) = self.calls.join_next() => self.answered(&server, answer),
+                else => return,
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order<Key>) {
+        match order {
+            Order::Watch(server, Some(target)) => self.watch(&server, *target),
+            Order::Watch(server, None) => self.pause(&server),
+            Order::Forget(server) => {
+                self.pause(&server);
+                self.entries.remove(&server);
+            }
+        }
+    }
+
+    fn watch(&mut self, server: &Key, target: Target) {
+        let polled = match self.entries.entry(server.clone()) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(free) => {
+                free.insert(Polled::new(target));
+                let pause = self.first_pause(server);
+                return self.schedule(server, pause);
+            }
+        };
+        let is_urgent = polled.entry.retarget(target) || !polled.is_running;
+        polled.is_running = true;
+        if is_urgent {
+            lock(&self.reports).entry(server.clone()).or_default().report = Arc::clone(&polled.entry.report);
+            self.schedule(server, SOON);
+        }
+    }
+
+    /// Makes no more calls until a pod is ready again.
+    fn pause(&mut self, server: &Key) {
+        let Some(polled) = self.entries.get_mut(server) else {
+            return;
+        };
+        polled.is_running = false;
+        if let Some(due) = polled.due.take() {
+            self.due.remove(&due);
+        }
+    }
+
+    fn first_pause(&self, server: &Key) -> Duration {
+        let polled = self.entries.get(server);
+        polled.map_or(SOON, |polled| {
+            polled.entry.first_pause(Timestamp::now(), fraction())
+        })
+    }
+
+    /// Sets the time of the next call.
+    fn schedule(&mut self, server: &Key, pause: Duration) {
+        let Some(polled) = self.entries.get_mut(server) else {
+            return;
+        };
+        if polled.is_called || !polled.is_running {
+            return;
+        }
+        match &polled.due {
+            Some(due) => self.due.reset(due, pause),
+            None => polled.due = Some(self.due.insert(server.clone(), pause)),
+        }
+    }
+
+    fn call(&mut self, server: Key) {
+        let Some(polled) = self.entries.get_mut(&server) else {
+            return;
+        };
+        polled.due = None;
+        polled.is_called = true;
+        let client = polled.client(&mut self.plain);
+        let target = polled.entry.target.clone();
+        let declared = polled.entry.due_settings();
+        let slots = Arc::clone(&self.slots);
+        self.calls.spawn(async move {
+            let _slot = slots.acquire_owned().await;
+            (server, ask(client, &target, declared).await)
+        });
+    }
+
+    fn answered(&mut self, server: &Key, answer: Answer) {
+        let Some(polled) = self.entries.get_mut(server) else {
+            return;
+        };
+        polled.is_called = false;
+        // A pod that stops while it is asked says nothing.
+        if !polled.is_running {
+            return;
+        }
+        let has_failed = answer.adapters.is_err();
+        let is_news = polled.entry.learn(answer, Timestamp::now());
+        let report = Arc::clone(&polled.entry.report);
+        self.publish(server, report, has_failed);
+        if is_news {
+            (self.changed)(server.clone());
+        }
+        let next = self.entries.get(server);
+        if let Some(pause) = next.map(|polled| polled.entry.pause(Timestamp::now())) {
+            self.schedule(server, pause);
+        }
+    }
+}
+
+impl<Key: Clone + Eq + Hash> Worker<Key> {
+    fn publish(&self, server: &Key, report: Arc<ServerReport>, has_failed: bool) {
+        let mut reports = lock(&self.reports);
+        let known = reports.entry(server.clone()).or_default();
+        known.report = report;
+        known.polls += 1;
+        known.failures += u64::from(has_failed);
+    }
+}
+
+impl Polled {
+    fn new(target: Target) -> Self {
+        Self {
+            entry: Entry::new(target),
+            is_running: true,
+            due: None,
+            is_called: false,
+            client: None,
+        }
+    }
+
+    /// The client for the target's certificates. A new one when they have changed.
+    fn client(&mut self, plain: &mut Option<Client>) -> Result<Client, Error> {
+        let trust = self.entry.target.trust.as_ref();
+        if trust.is_none() {
+            self.client = None;
+            return match plain {
+                Some(client) => Ok(client.clone()),
+                None => Ok(plain.insert(Client::new(None)?).clone()),
+            };
+        }
+        if let Some((known, client)) = &self.client
+            && known.as_ref() == trust
+        {
+            return Ok(client.clone());
+        }
+        let client = Client::new(trust)?;
+        self.client = Some((trust.cloned(), client.clone()));
+        Ok(client)
+    }
+}
+
+/// Asks for the adapters. If there is an answer, the settings are applied.
+async fn ask(client: Result<Client, Error>, target: &Target, declared: Option<Declared>) -> Answer {
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => return Answer::of_adapters(Err(error.failure())),
+    };
+    let token = sign(&target.key, Role::Operator, Timestamp::now());
+    let adapters = adapters::list(&client, &target.url, &token).await;
+    let settings = match declared {
+        Some(declared) if adapters.is_ok() => {
+            let outcome = settings::apply(&client, target, &declared).await;
+            Some((declared, outcome))
+        }
+        _ => None,
+    };
+    Answer {
+        adapters: adapters.map_err(|error| error.failure()),
+        settings,
+    }
+}

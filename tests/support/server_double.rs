@@ -1,0 +1,156 @@
+//! A double of the API of DittoFS servers, for behaviour that a real server shows only by chance: errors, delays, broken answers.
+//!
+//! All servers of all tests share it: the first parts of a path are the namespace and the name of the server. Unless a test says
+//! otherwise, a server runs NFS and SMB on their default ports.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use futures::stream;
+use serde_json::{Value, json};
+
+/// What a server answers to `GET /api/v1/adapters`.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// These adapters.
+    Adapters(Vec<Value>),
+    /// This status and body.
+    Raw(u16, String),
+    /// The right answer, after this time.
+    Slow(Duration),
+    /// The beginning of the right answer, and the end of the connection.
+    Truncated,
+}
+
+/// One call that a server got.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The path below `/api/v1`.
+    pub path: String,
+    /// The `Authorization` header.
+    pub token: String,
+}
+
+#[derive(Default)]
+struct Double {
+    answers: HashMap<String, Answer>,
+    calls: HashMap<String, Vec<Call>>,
+}
+
+fn double() -> MutexGuard<'static, Double> {
+    static DOUBLE: OnceLock<Mutex<Double>> = OnceLock::new();
+    let double = DOUBLE.get_or_init(Mutex::default);
+    double.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The template with which an operator reaches the double.
+pub fn template() -> String {
+    format!("http://{}/{{namespace}}/{{name}}", address())
+}
+
+/// Where it listens. It has a thread of its own, since it outlives the test that starts it.
+fn address() -> SocketAddr {
+    static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
+    *ADDRESS.get_or_init(|| {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                let routes = Router::new().route("/{namespace}/{name}/api/v1/{*path}", any(answer));
+                axum::serve(listener, routes).await.expect("it serves");
+            });
+        });
+        address
+    })
+}
+
+/// Sets the answer of a server.
+pub fn set(namespace: &str, name: &str, answer: Answer) {
+    double().answers.insert(format!("{namespace}/{name}"), answer);
+}
+
+/// The calls that a server got.
+pub fn calls(namespace: &str, name: &str) -> Vec<Call> {
+    let calls = double().calls.get(&format!("{namespace}/{name}")).cloned();
+    calls.unwrap_or_default()
+}
+
+/// An adapter that serves.
+pub fn healthy(adapter_type: &str, port: u16) -> Value {
+    adapter(adapter_type, port, true, "healthy")
+}
+
+/// An adapter.
+pub fn adapter(adapter_type: &str, port: u16, enabled: bool, status: &str) -> Value {
+    json!({
+        "id": "0", "type": adapter_type, "enabled": enabled, "running": enabled, "port": port,
+        "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        "status": {"status": status, "checked_at": "2026-01-01T00:00:00Z", "latency_ms": 1},
+    })
+}
+
+/// The adapters of a new server.
+pub fn defaults() -> Vec<Value> {
+    vec![healthy("nfs", 12049), healthy("smb", 1445)]
+}
+
+async fn answer(
+    Path((namespace, name, path)): Path<(String, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let key = format!("{namespace}/{name}");
+    let token = headers.get(header::AUTHORIZATION);
+    let answer = {
+        let mut double = double();
+        double.calls.entry(key.clone()).or_default().push(Call {
+            method,
+            path: path.clone(),
+            token: token
+                .and_then(|token| token.to_str().ok())
+                .unwrap_or_default()
+                .to_owned(),
+        });
+        double.answers.get(&key).cloned()
+    };
+    if path != "adapters" {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let right = |adapters: Vec<Value>| {
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            Value::from(adapters).to_string(),
+        )
+            .into_response()
+    };
+    match answer {
+        None => right(defaults()),
+        Some(Answer::Adapters(adapters)) => right(adapters),
+        Some(Answer::Raw(status, body)) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            (status, body).into_response()
+        }
+        Some(Answer::Slow(time)) => {
+            tokio::time::sleep(time).await;
+            right(defaults())
+        }
+        Some(Answer::Truncated) => {
+            let begun = Bytes::from_static(b"[{\"type\": \"nfs\", \"enabled\": fal");
+            let parts = stream::iter([Ok(begun), Err(std::io::Error::other("cut"))]);
+            Body::from_stream(parts).into_response()
+        }
+    }
+}
