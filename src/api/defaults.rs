@@ -1,5 +1,7 @@
 //! Every default of the API, once. [`super::effective`] applies them.
 
+use std::time::Duration;
+
 /// `spec.image`.
 pub const IMAGE: &str = "marmos91c/dittofs:latest";
 /// `spec.replicas`.
@@ -26,6 +28,10 @@ pub const REFRESH_TOKEN_DURATION: &str = "168h";
 pub const ADMIN_USERNAME: &str = "admin";
 /// `spec.adapterDiscovery.pollingInterval`.
 pub const POLLING_INTERVAL: &str = "30s";
+/// A shorter `spec.adapterDiscovery.pollingInterval` counts as this: one server must not keep the operator busy.
+pub const SHORTEST_POLLING_INTERVAL: Duration = Duration::from_millis(100);
+/// A longer `spec.adapterDiscovery.pollingInterval` counts as this.
+pub const LONGEST_POLLING_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// `spec.percona.replicas`.
 pub const PERCONA_REPLICAS: i32 = 1;
 /// `spec.percona.storageSize`.

@@ -14,8 +14,8 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 
 use super::defaults::{
-    API_PORT, IMAGE, LOG_OUTPUT, METRICS_PATH, METRICS_PORT, PROGRESS_DEADLINE_SECONDS, REPLICAS,
-    TERMINATION_GRACE_PERIOD_SECONDS,
+    API_PORT, IMAGE, LOG_OUTPUT, LONGEST_POLLING_INTERVAL, METRICS_PATH, METRICS_PORT,
+    PROGRESS_DEADLINE_SECONDS, REPLICAS, SHORTEST_POLLING_INTERVAL, TERMINATION_GRACE_PERIOD_SECONDS,
 };
 use super::names::{NFS, SMB};
 use super::{
@@ -243,7 +243,8 @@ impl DittoServerSpec {
             .unwrap_or(false)
     }
 
-    /// Time between two queries for adapters. The default applies to invalid values and to zero.
+    /// Time between two queries for adapters, at least [`SHORTEST_POLLING_INTERVAL`] and at most
+    /// [`LONGEST_POLLING_INTERVAL`]. The default applies to invalid values and to zero.
     #[must_use]
     pub fn polling_interval(&self) -> Duration {
         self.adapter_discovery
@@ -251,6 +252,7 @@ impl DittoServerSpec {
             .and_then(|discovery| duration::parse_go(discovery.polling_interval.as_deref()?))
             .filter(|interval| !interval.is_zero())
             .unwrap_or(Duration::from_secs(30))
+            .clamp(SHORTEST_POLLING_INTERVAL, LONGEST_POLLING_INTERVAL)
     }
 }
 

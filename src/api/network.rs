@@ -73,7 +73,8 @@ pub struct ControlPlaneSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdapterDiscoverySpec {
-    /// Time between two queries, as a Go duration, for example `30s`. Default: `30s`.
+    /// Time between two queries, as a Go duration, for example `30s`. Values below 100ms count as 100ms, values above 24h as 24h.
+    /// Default: `30s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = defaults::POLLING_INTERVAL))]
     #[schemars(length(max = 64))]
@@ -186,8 +187,9 @@ pub enum IpFamily {
 }
 
 /// Services that expose the protocol adapters, one for each adapter that the server runs.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::node_ports_differ())]
 pub struct AdapterServicesSpec {
     /// `ClusterIP`, `NodePort` or `LoadBalancer`. Default: `LoadBalancer`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]

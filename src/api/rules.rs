@@ -336,6 +336,29 @@ pub fn client_ca_needs_certificate() -> Rule {
     )
 }
 
+// Across fields of spec.adapterServices
+
+/// Each fixed node port is used once. The cluster has it only once.
+pub fn node_ports_differ() -> Rule {
+    let port = |path: &str| {
+        let (adapter, _) = path.split_once('.').unwrap_or((path, ""));
+        format!("(has(self.{adapter}) && has(self.{path}) ? [self.{path}] : [])")
+    };
+    let ports = [
+        "nfs.nodePort",
+        "nfs.adapterNodePort",
+        "smb.nodePort",
+        "smb.adapterNodePort",
+    ]
+    .map(port);
+    let ports = ports.join(" + ");
+    ratcheted(
+        &format!("({ports}).all(port, ({ports}).exists_one(other, other == port))"),
+        ".nfs",
+        "the node ports nodePort and adapterNodePort of spec.adapterServices.nfs and spec.adapterServices.smb must differ, because a cluster has each once: change one of them",
+    )
+}
+
 // Across fields of spec.metrics
 
 /// The metrics cannot use a port of the server's own protocols.

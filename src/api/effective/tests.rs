@@ -151,6 +151,22 @@ fn defaults_apply_to_a_port_of_zero_and_an_invalid_interval() {
 }
 
 #[test]
+fn an_interval_of_polling_has_a_least_and_a_greatest_value() {
+    for (text, effective) in [
+        ("1ns", Duration::from_millis(100)),
+        ("100ms", Duration::from_millis(100)),
+        ("24h", Duration::from_secs(86_400)),
+        ("2562047h", Duration::from_secs(86_400)),
+    ] {
+        let server = spec(json!({
+            "storage": {"metadataSize": "1Gi"},
+            "adapterDiscovery": {"pollingInterval": text},
+        }));
+        assert_eq!(server.polling_interval(), effective, "{text}");
+    }
+}
+
+#[test]
 fn the_default_interval_is_the_one_in_the_schema() {
     assert_eq!(
         duration::parse_go(super::super::defaults::POLLING_INTERVAL),

@@ -49,11 +49,11 @@ pub(super) fn build(observed: &Observed) -> Adapters {
         unwanted_services: gone.clone(),
         ..Adapters::default()
     };
-    match nfs_udp(server, &exposure.exposed) {
-        Some(service) => adapters.services.push(service),
-        None => adapters
-            .unwanted_services
-            .push(names::nfs_udp_service(&server.name_any())),
+    adapters.services.extend(nfs_udp(observed, &exposure.exposed));
+    // That it is not known whether NFS runs is no reason to delete the Service.
+    if !server.spec.nfs_v3_discovery() || observed.report.is_gone(NFS) {
+        let unwanted = names::nfs_udp_service(&server.name_any());
+        adapters.unwanted_services.push(unwanted);
     }
     if server.spec.network_policy_enabled() {
         adapters.policies = exposure
@@ -86,32 +86,26 @@ fn metadata(server: &DittoServer, adapter_type: &str, label: &str) -> ObjectMeta
 fn service(observed: &Observed, adapter: &Exposed) -> Service {
     let server = observed.server.as_ref();
     let metadata = metadata(server, &adapter.adapter_type, names::ADAPTER_SERVICE_LABEL);
-    let live = observed
-        .services
-        .found()
-        .into_iter()
-        .flatten()
-        .find(|service| service.metadata.name == metadata.name);
-    let mut ports = ports(server, adapter);
-    if let Some(live) = live {
-        keep_node_ports(&mut ports, live);
-    }
-    exposed_service(server, &adapter.adapter_type, metadata, ports)
+    exposed_service(observed, &adapter.adapter_type, metadata, ports(server, adapter))
 }
 
 /// A Service with everything that the spec says of the exposure of an adapter.
 ///
 /// The API server refuses fields that do not fit the type, so they are left out: the type can then be changed in one edit.
 fn exposed_service(
-    server: &DittoServer,
+    observed: &Observed,
     adapter_type: &str,
     metadata: ObjectMeta,
-    ports: Vec<ServicePort>,
+    mut ports: Vec<ServicePort>,
 ) -> Service {
+    let server = observed.server.as_ref();
     let type_ = server.spec.adapter_service_type(adapter_type);
     let exposure = server.spec.exposure(adapter_type);
     let is_balanced = type_ == ServiceType::LoadBalancer;
     let is_external = type_ != ServiceType::ClusterIP;
+    if is_external {
+        keep_node_ports(&mut ports, observed, &metadata);
+    }
     let families: Vec<String> = exposure
         .ip_families
         .iter()
@@ -119,7 +113,7 @@ fn exposed_service(
         .collect();
     Service {
         metadata: ObjectMeta {
-            annotations: meta::unless_empty(exposure.annotations),
+            annotations: meta::unless_empty(meta::recorded(exposure.annotations)),
             ..metadata
         },
         spec: Some(ServiceSpec {
@@ -168,8 +162,10 @@ fn ports(server: &DittoServer, adapter: &Exposed) -> Vec<ServicePort> {
 }
 
 /// If the number of a port changes, its node port stays: clients outside the cluster know it.
-fn keep_node_ports(ports: &mut [ServicePort], live: &Service) {
-    let live = live.spec.as_ref().and_then(|spec| spec.ports.as_deref());
+fn keep_node_ports(ports: &mut [ServicePort], observed: &Observed, metadata: &ObjectMeta) {
+    let mut services = observed.services.found().into_iter().flatten();
+    let live = services.find(|service| service.metadata.name == metadata.name);
+    let live = live.and_then(|service| service.spec.as_ref()?.ports.as_deref());
     for port in ports.iter_mut().filter(|port| port.node_port.is_none()) {
         let mut moved = live.unwrap_or_default().iter();
         let moved = moved.find(|live| live.name == port.name && live.port != port.port);
@@ -188,20 +184,24 @@ fn port(name: &str, port: i32, target: i32, protocol: &str) -> ServicePort {
 }
 
 /// The Service of the portmapper and of NFS over UDP (MOUNT, NLM, NSM), if the spec asks for it.
-fn nfs_udp(server: &DittoServer, exposed: &[Exposed]) -> Option<Service> {
+fn nfs_udp(observed: &Observed, exposed: &[Exposed]) -> Option<Service> {
+    let server = observed.server.as_ref();
     if !server.spec.nfs_v3_discovery() {
         return None;
     }
     let nfs = exposed.iter().find(|adapter| adapter.adapter_type == NFS)?;
     let listening = i32::from(nfs.port);
     let (portmapper, standard) = PORTMAPPER;
-    let ports = vec![
+    let mut ports = vec![
         port("portmap", standard, portmapper, "TCP"),
         port("portmap-udp", standard, portmapper, "UDP"),
-        port("adapter-nfs-udp", listening, listening, "UDP"),
     ];
+    // A Service has a number once for each protocol, and clients ask the portmapper first.
+    if listening != standard {
+        ports.push(port("adapter-nfs-udp", listening, listening, "UDP"));
+    }
     let metadata = meta::owned(server, names::nfs_udp_service(&server.name_any()));
-    Some(exposed_service(server, NFS, metadata, ports))
+    Some(exposed_service(observed, NFS, metadata, ports))
 }
 
 fn policy(server: &DittoServer, adapter: &Exposed) -> NetworkPolicy {

@@ -45,3 +45,14 @@ pub(super) fn with_label(mut metadata: ObjectMeta, label: &str) -> ObjectMeta {
 pub(super) fn unless_empty(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     Some(map).filter(|map| !map.is_empty())
 }
+
+/// The annotations of the user, and the list of their keys. A copy of the child, made by another field manager, is then known to
+/// have them from the spec, and they go when they leave the spec.
+pub(super) fn recorded(mut annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    if !annotations.is_empty() {
+        let keys: Vec<&str> = annotations.keys().map(String::as_str).collect();
+        let keys = keys.join(",");
+        annotations.insert(names::MANAGED_ANNOTATIONS_ANNOTATION.to_owned(), keys);
+    }
+    annotations
+}

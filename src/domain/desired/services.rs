@@ -28,21 +28,10 @@ pub(super) fn headless(server: &DittoServer) -> Service {
 /// The Service of the REST API.
 pub(super) fn api(server: &DittoServer) -> Service {
     let metadata = ObjectMeta {
-        annotations: meta::unless_empty(recorded(server.spec.service_annotations().clone())),
+        annotations: meta::unless_empty(meta::recorded(server.spec.service_annotations().clone())),
         ..meta::owned(server, names::api_service(&server.name_any()))
     };
     build(server, metadata, server.spec.service_type(), api_port(server))
-}
-
-/// The annotations of the user, and the list of their keys. A copy of the Service, made by another field manager, is then known to
-/// have them from the spec, and they go when they leave the spec.
-fn recorded(mut annotations: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    if !annotations.is_empty() {
-        let keys: Vec<&str> = annotations.keys().map(String::as_str).collect();
-        let keys = keys.join(",");
-        annotations.insert(names::MANAGED_ANNOTATIONS_ANNOTATION.to_owned(), keys);
-    }
-    annotations
 }
 
 /// The Service of the metrics, if they are enabled. Prometheus finds it by its annotations without the Prometheus Operator.

@@ -42,6 +42,21 @@ pub const NETWORK: &[Case] = &[
         ),
     ),
     create(
+        "one node port for two ports of an adapter is refused",
+        "{storage: {metadataSize: 10Gi}, adapterServices: {type: NodePort, nfs: {nodePort: 30001, adapterNodePort: 30001}}}",
+        Refused("spec.adapterServices.nfs", "change one of them"),
+    ),
+    create(
+        "one node port for two adapters is refused",
+        "{storage: {metadataSize: 10Gi}, adapterServices: {type: NodePort, nfs: {nodePort: 30001}, smb: {adapterNodePort: 30001}}}",
+        Refused("spec.adapterServices.nfs", "change one of them"),
+    ),
+    create(
+        "different node ports are accepted",
+        "{storage: {metadataSize: 10Gi}, adapterServices: {type: NodePort, nfs: {nodePort: 30001, adapterNodePort: 30002}, smb: {nodePort: 30003}}}",
+        Accepted,
+    ),
+    create(
         "the API on port 12049, which the server itself uses, is refused",
         "{storage: {metadataSize: 10Gi}, controlPlane: {port: 12049}}",
         Refused(
