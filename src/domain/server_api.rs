@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use crate::api::DittoServer;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{self, CA_KEY, Purpose, SecretData, TLS_CERTIFICATE_KEY, TLS_PRIVATE_KEY_KEY};
 use crate::domain::server_settings::Declared;
+use crate::domain::validate::{PodGate, Verdict};
 use crate::domain::workload::pods;
 
 /// Address of an API in the cluster: the Service `<name>-api`. A certificate of the server must be valid for this host.
@@ -58,32 +60,60 @@ pub struct Target {
     pub declared: Declared,
 }
 
-/// The API to ask. `None` while no pod of the server is ready, or its signing key is unknown.
+/// The API to ask, and the settings that the server must have. Nothing is set while the spec is refused, or the server is paused.
+///
+/// `Missing` while no pod of the server is ready, or its signing key is unknown. `Unreadable` if it is not known: then it is asked as
+/// before.
 #[must_use]
-pub fn target(observed: &Observed, template: Option<&str>) -> Option<Target> {
+pub fn target(verdict: &Verdict<'_>, observed: &Observed, template: Option<&str>) -> Read<Target> {
     let server = observed.server.as_ref();
     if server.metadata.deletion_timestamp.is_some() || server.spec.desired_replicas() == 0 {
-        return None;
+        return Read::Missing;
     }
-    let pods = observed.pods.found()?;
-    let mut ready = pods
-        .iter()
-        .filter(|pod| pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
-    let pod = ready.next()?;
+    let trust = server.spec.api_over_https().then(|| trust(observed));
+    if let Read::Unreadable(error) = &observed.pods {
+        return Read::Unreadable(error.clone());
+    }
+    let trust = match trust {
+        Some(Err(unknown)) => return Read::Unreadable(unknown),
+        Some(Ok(trust)) => Some(trust),
+        None => None,
+    };
+    let target = ready_pod(observed).and_then(|pod| to_ask(verdict, observed, pod, trust, template));
+    target.map_or(Read::Missing, Read::Found)
+}
+
+fn ready_pod(observed: &Observed) -> Option<&Pod> {
+    let mut pods = observed.pods.found()?.iter();
+    let ready = pods.find(|pod| pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
+    ready.map(AsRef::as_ref)
+}
+
+fn to_ask(
+    verdict: &Verdict<'_>,
+    observed: &Observed,
+    pod: &Pod,
+    trust: Option<Trust>,
+    template: Option<&str>,
+) -> Option<Target> {
+    let server = observed.server.as_ref();
     let uses = secrets::uses(server);
     let key = uses.iter().find(|used| used.purpose == Purpose::JwtKey)?;
+    let is_accepted = verdict
+        .valid
+        .as_ref()
+        .is_some_and(|valid| valid.pod == PodGate::Open);
     Some(Target {
         pod: pod.uid().unwrap_or_default(),
         ready_since: pods::ready_since(pod),
         url: url(server, template),
         key: Confidential(observed.value(key)?.into()),
-        trust: server.spec.api_over_https().then(|| trust(observed)),
+        trust,
         interval: server.spec.polling_interval(),
-        // A paused server is only read.
-        declared: if server.is_paused() {
-            Declared::default()
-        } else {
+        declared: if is_accepted && !server.is_paused() {
             Declared::of(observed)
+        } else {
+            Declared::default()
         },
     })
 }
@@ -109,17 +139,21 @@ pub fn url(server: &DittoServer, template: Option<&str>) -> String {
     })
 }
 
-fn trust(observed: &Observed) -> Trust {
+/// The certificates, or the name of the Secret that cannot be read. Another CA is no substitute.
+fn trust(observed: &Observed) -> Result<Trust, String> {
     let spec = &observed.server.spec;
-    let secret = |name: Option<&str>| -> Option<&SecretData> {
-        match observed.secrets.get(name?)? {
-            Read::Found(data) => Some(data),
-            Read::Missing | Read::Unreadable(_) => None,
+    let secret = |name: Option<&str>| -> Result<Option<&SecretData>, String> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        match observed.secrets.get(name) {
+            Some(Read::Found(data)) => Ok(Some(data)),
+            Some(Read::Missing | Read::Unreadable(_)) | None => Err(name.to_owned()),
         }
     };
-    let certificate = secret(spec.cert_secret_name());
-    let client = secret(spec.operator_cert_secret_name());
-    Trust {
+    let certificate = secret(spec.cert_secret_name())?;
+    let client = secret(spec.operator_cert_secret_name())?;
+    Ok(Trust {
         ca: certificate
             .and_then(|data| data.value(CA_KEY))
             .map(<[u8]>::to_vec),
@@ -127,7 +161,7 @@ fn trust(observed: &Observed) -> Trust {
             let certificate = data.value(TLS_CERTIFICATE_KEY)?.to_vec();
             Some((certificate, Confidential(data.value(TLS_PRIVATE_KEY_KEY)?.into())))
         }),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ use crate::base::metrics::Failure;
 use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
-use crate::domain::observed::Observed;
+use crate::domain::observed::{Observed, Read};
 use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
 use crate::domain::{self, adapters, load_balancers, server_api, volumes};
@@ -94,8 +94,12 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let server = &observed.server;
     let is_deleting = server.metadata.deletion_timestamp.is_some();
     let verdict = validate(&observed);
-    let target = server_api::target(&observed, context.settings.server_url_template.as_deref());
-    context.servers.watch(context::key(server), target);
+    let template = context.settings.server_url_template.as_deref();
+    match server_api::target(&verdict, &observed, template) {
+        Read::Found(target) => context.servers.watch(context::key(server), Some(target)),
+        Read::Missing => context.servers.watch(context::key(server), None),
+        Read::Unreadable(_) => {}
+    }
     let buildable = verdict.valid.as_ref().filter(|_| !is_deleting);
     let desired = buildable
         .map(|valid| desired(valid, &context.settings))

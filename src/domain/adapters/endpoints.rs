@@ -12,17 +12,22 @@ use super::names::port_name;
 use super::report::Reachability;
 use crate::api::{ApiStatus, Endpoint, ServiceType, reasons};
 use crate::domain::load_balancers;
-use crate::domain::observed::Observed;
+use crate::domain::observed::{Observed, Read};
 use crate::domain::workload::pods;
 
 /// Message while the API cannot answer because no pod runs.
 pub const NOT_RUNNING: &str = "no pod of the server is ready";
 
-/// One endpoint for each Service of an adapter, sorted by the name of the Service.
+/// One endpoint for each Service of an adapter, sorted by the name of the Service. If Services or pods cannot be read, those of the
+/// status stay.
 #[must_use]
 pub fn endpoints(observed: &Observed) -> Vec<Endpoint> {
-    let services = observed.services.found().into_iter().flatten();
+    let (Read::Found(services), false) = (&observed.services, is_unreadable(&observed.pods)) else {
+        let status = observed.server.status.as_ref();
+        return status.map_or_else(Vec::new, |status| status.endpoints.clone());
+    };
     let mut endpoints: Vec<Endpoint> = services
+        .iter()
         .filter_map(|service| endpoint(observed, service))
         .collect();
     endpoints.sort_by(|one, other| one.service.cmp(&other.service));
@@ -84,6 +89,10 @@ fn known<'a>(observed: &'a Observed, service: &Service) -> Option<&'a Endpoint> 
     endpoints.iter().find(|endpoint| endpoint.service == name)
 }
 
+fn is_unreadable<T>(read: &Read<T>) -> bool {
+    matches!(read, Read::Unreadable(_))
+}
+
 /// Whether a pod of the server is ready and stays.
 #[must_use]
 pub fn is_pod_ready(observed: &Observed) -> bool {
@@ -100,6 +109,9 @@ pub fn api_status(observed: &Observed) -> Option<ApiStatus> {
         .status
         .as_ref()
         .and_then(|status| status.api.as_ref());
+    if is_unreadable(&observed.pods) {
+        return before.cloned();
+    }
     if !is_pod_ready(observed) {
         return before.map(|before| stopped(before, observed.at));
     }
@@ -139,18 +151,23 @@ fn whole_seconds(time: Timestamp) -> Time {
 }
 
 /// Why no adapter serves, if that has lasted longer than a rollout may take.
+///
+/// While the API does not answer, also since this operator started, the condition stays what it is.
 #[must_use]
 pub fn unavailable(observed: &Observed) -> Option<String> {
+    let known = known_unavailable(observed);
+    if is_unreadable(&observed.pods) {
+        return known;
+    }
     if !is_pod_ready(observed) {
         return None;
     }
     let report = &observed.report;
-    if !report.has_answer() {
-        // The API has not been asked since this operator started.
-        return known_unavailable(observed);
+    if !report.has_answer() || report.api != Reachability::Reachable {
+        return known;
     }
     let since = report.unavailable_since?;
-    (left(observed, since) == Duration::ZERO).then(|| {
+    (known.is_some() || left(observed, since) == Duration::ZERO).then(|| {
         let adapters = report.enabled.iter().map(|(adapter_type, adapter)| {
             let message = adapter.message.as_deref().unwrap_or("it does not listen");
             format!("{adapter_type}: {message}")
@@ -175,6 +192,9 @@ fn known_unavailable(observed: &Observed) -> Option<String> {
 #[must_use]
 pub fn recheck_in(observed: &Observed) -> Option<Duration> {
     let since = observed.report.unavailable_since?;
+    if observed.report.api != Reachability::Reachable {
+        return None;
+    }
     Some(left(observed, since)).filter(|left| !left.is_zero())
 }
 

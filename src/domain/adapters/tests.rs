@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::api::{ApiStatus, DittoServerStatus, names};
+use crate::api::{ApiStatus, DittoServerStatus, names, reasons};
 use crate::domain::desired::{Adapters, Settings, desired};
 use crate::domain::observed::{Observed, Read};
 use crate::domain::testing;
@@ -192,6 +193,76 @@ fn adapters_are_unavailable_only_after_the_progress_deadline() {
     // A server without enabled adapters is what its administrator wants.
     observed.report = Arc::new(after(&[Ok(vec![row("nfs", 12049, false, false)])]));
     assert_eq!(unavailable(&observed), None);
+}
+
+fn nothing_serves() -> Result<Vec<Row>, Failure> {
+    Ok(vec![
+        row("nfs", 12049, true, false),
+        row("smb", 1445, false, false),
+    ])
+}
+
+/// A server with these conditions in its status.
+fn with_conditions(mut observed: Observed, conditions: Vec<Condition>) -> Observed {
+    let mut server = (*observed.server).clone();
+    server.status.get_or_insert_default().conditions = conditions;
+    observed.server = Arc::new(server);
+    observed
+}
+
+fn said_unavailable() -> Vec<Condition> {
+    vec![Condition {
+        reason: reasons::ADAPTERS_UNAVAILABLE.to_owned(),
+        message: "None serves".to_owned(),
+        status: "False".to_owned(),
+        type_: "Available".to_owned(),
+        observed_generation: None,
+        last_transition_time: Time(at(0)),
+    }]
+}
+
+#[test]
+fn a_restarted_operator_says_again_that_no_adapter_serves_without_another_deadline() {
+    let restarted = observed(after(&[nothing_serves()]));
+    assert_eq!(unavailable(&restarted), None);
+    let restarted = with_conditions(restarted, said_unavailable());
+    assert!(unavailable(&restarted).is_some());
+    let serving = with_conditions(observed(after(&[Ok(both())])), said_unavailable());
+    assert_eq!(unavailable(&serving), None);
+}
+
+#[test]
+fn an_api_that_does_not_answer_does_not_change_what_is_said_of_the_adapters() {
+    let refused = || Err(failure(FailureKind::Connect, "refused"));
+    let mut silent = observed(after(&[nothing_serves(), refused(), refused(), refused()]));
+    silent.at = at(6000);
+    assert_eq!((unavailable(&silent), recheck_in(&silent)), (None, None));
+    let silent = with_conditions(silent, said_unavailable());
+    assert_eq!(unavailable(&silent).as_deref(), Some("None serves"));
+}
+
+#[test]
+fn what_cannot_be_read_leaves_the_endpoints_as_they_are() {
+    let serving = applied(observed(after(&[Ok(both())])));
+    let status = DittoServerStatus {
+        endpoints: endpoints(&serving),
+        api: api_status(&serving),
+        ..DittoServerStatus::default()
+    };
+    assert_eq!(status.endpoints.len(), 2);
+    let before = |mut blind: Observed| {
+        let mut server = (*blind.server).clone();
+        server.status = Some(status.clone());
+        blind.server = Arc::new(server);
+        (endpoints(&blind), api_status(&blind))
+    };
+    let mut without_services = applied(observed(after(&[Ok(both())])));
+    without_services.services = Read::Unreadable("403".into());
+    let mut without_pods = applied(observed(after(&[Ok(both())])));
+    without_pods.pods = Read::Unreadable("403".into());
+    for blind in [without_services, without_pods] {
+        assert_eq!(before(blind), (status.endpoints.clone(), status.api.clone()));
+    }
 }
 
 #[test]

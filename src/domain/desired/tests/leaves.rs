@@ -53,8 +53,9 @@ fn effect(spec: &Value) -> Option<String> {
     .unwrap();
     observed.pods = Read::Found(vec![Arc::new(pod)]);
     observed.at = Timestamp::UNIX_EPOCH;
-    let violations = validate(&observed).violations;
-    let target = server_api::target(&observed, None);
+    let verdict = validate(&observed);
+    let target = server_api::target(&verdict, &observed, None);
+    let violations = &verdict.violations;
     let children = desired(&testing::valid(&observed, PodGate::Open), &Settings::default()).ok()?;
     let names: Vec<String> = secrets::names(&observed.server).collect();
     let decisions = (
