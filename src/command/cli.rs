@@ -17,6 +17,7 @@ use crate::api::{DittoServer, DittoServerSpec};
 use crate::cluster::leader;
 use crate::cluster::leader::timing::Timing;
 use crate::command::telemetry::LogLineFormat;
+use crate::domain::desired::Settings;
 use crate::domain::server_api;
 use crate::plugin::args::{self, PluginArgs, RenderArgs};
 
@@ -135,6 +136,10 @@ pub struct RunArgs {
     /// Service of the API, {scheme}://{name}-api.{namespace}.svc:{port}.
     #[arg(long, value_name = "URL", value_parser = url_template)]
     pub server_url_template: Option<String>,
+    /// DNS domain of the cluster. A certificate of a server may be valid for the name of its Service in this domain. Default: the
+    /// domain in /etc/resolv.conf, or cluster.local.
+    #[arg(long, value_name = "DOMAIN")]
+    pub cluster_domain: Option<String>,
     /// Log level, or a filter such as `info,kube=debug`.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log_level: String,
@@ -237,7 +242,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// A template that gives an address for some server.
 fn url_template(text: &str) -> Result<String, String> {
-    let sample = server_api::url(&DittoServer::new("files", DittoServerSpec::default()), Some(text));
+    let settings = Settings {
+        server_url_template: Some(text.to_owned()),
+        ..Settings::default()
+    };
+    let sample = server_api::url(&DittoServer::new("files", DittoServerSpec::default()), &settings);
     let is_address = sample
         .parse::<http::Uri>()
         .is_ok_and(|uri| uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https")));

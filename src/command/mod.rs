@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod cli;
+mod cluster_domain;
 pub mod run;
 pub mod telemetry;
 #[cfg(feature = "otel")]

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::cluster_domain;
 #[cfg(feature = "otel")]
 use super::traces::{self, Traces};
 use crate::base::metrics::Metrics;
@@ -172,6 +173,7 @@ fn options(args: &RunArgs) -> Options {
         settings: Settings {
             percona_registry: args.percona_registry.clone(),
             server_url_template: args.server_url_template.clone(),
+            cluster_domain: args.cluster_domain.clone().or_else(cluster_domain::of_resolver),
         },
     }
 }

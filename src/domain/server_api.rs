@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use crate::api::DittoServer;
+use crate::api::{DittoServer, names};
+use crate::domain::desired::Settings;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{self, CA_KEY, Purpose, SecretData, TLS_CERTIFICATE_KEY, TLS_PRIVATE_KEY_KEY};
 use crate::domain::server_settings::Declared;
@@ -17,8 +18,6 @@ use crate::domain::workload::pods;
 
 /// Address of an API in the cluster: the Service `<name>-api`. A certificate of the server must be valid for this host.
 pub const DEFAULT_URL_TEMPLATE: &str = "{scheme}://{name}-api.{namespace}.svc:{port}";
-/// Domain of the cluster, for templates that have the placeholder.
-const CLUSTER_DOMAIN: &str = "cluster.local";
 /// A pod that became ready this long ago or less is asked more often, until its adapters serve.
 pub const STARTING: Duration = Duration::from_secs(60);
 
@@ -39,6 +38,8 @@ pub struct Trust {
     pub ca: Option<Vec<u8>>,
     /// Certificate and key with which the operator identifies itself.
     pub client: Option<(Vec<u8>, Confidential)>,
+    /// The host in the address, and a longer name of the same host. A certificate for either is accepted.
+    pub alias: Option<(String, String)>,
 }
 
 /// One server whose API is asked.
@@ -65,12 +66,12 @@ pub struct Target {
 /// `Missing` while no pod of the server is ready, or its signing key is unknown. `Unreadable` if it is not known: then it is asked as
 /// before.
 #[must_use]
-pub fn target(verdict: &Verdict<'_>, observed: &Observed, template: Option<&str>) -> Read<Target> {
+pub fn target(verdict: &Verdict<'_>, observed: &Observed, settings: &Settings) -> Read<Target> {
     let server = observed.server.as_ref();
     if server.metadata.deletion_timestamp.is_some() || server.spec.desired_replicas() == 0 {
         return Read::Missing;
     }
-    let trust = server.spec.api_over_https().then(|| trust(observed));
+    let trust = server.spec.api_over_https().then(|| trust(observed, settings));
     if let Read::Unreadable(error) = &observed.pods {
         return Read::Unreadable(error.clone());
     }
@@ -79,7 +80,7 @@ pub fn target(verdict: &Verdict<'_>, observed: &Observed, template: Option<&str>
         Some(Ok(trust)) => Some(trust),
         None => None,
     };
-    let target = ready_pod(observed).and_then(|pod| to_ask(verdict, observed, pod, trust, template));
+    let target = ready_pod(observed).and_then(|pod| to_ask(verdict, observed, pod, trust, settings));
     target.map_or(Read::Missing, Read::Found)
 }
 
@@ -94,7 +95,7 @@ fn to_ask(
     observed: &Observed,
     pod: &Pod,
     trust: Option<Trust>,
-    template: Option<&str>,
+    settings: &Settings,
 ) -> Option<Target> {
     let server = observed.server.as_ref();
     let uses = secrets::uses(server);
@@ -106,7 +107,7 @@ fn to_ask(
     Some(Target {
         pod: pod.uid().unwrap_or_default(),
         ready_since: pods::ready_since(pod),
-        url: url(server, template),
+        url: url(server, settings),
         key: Confidential(observed.value(key)?.into()),
         trust,
         interval: server.spec.polling_interval(),
@@ -118,9 +119,9 @@ fn to_ask(
     })
 }
 
-/// The address of a server's API. `template` may have the placeholders `{scheme}`, `{name}`, `{namespace}`, `{domain}` and `{port}`.
+/// The address of a server's API. The template may have the placeholders `{scheme}`, `{name}`, `{namespace}`, `{domain}` and `{port}`.
 #[must_use]
-pub fn url(server: &DittoServer, template: Option<&str>) -> String {
+pub fn url(server: &DittoServer, settings: &Settings) -> String {
     let scheme = if server.spec.api_over_https() {
         "https"
     } else {
@@ -130,9 +131,10 @@ pub fn url(server: &DittoServer, template: Option<&str>) -> String {
         ("{scheme}", scheme.to_owned()),
         ("{name}", server.name_any()),
         ("{namespace}", server.namespace().unwrap_or_default()),
-        ("{domain}", CLUSTER_DOMAIN.to_owned()),
+        ("{domain}", settings.cluster_domain().to_owned()),
         ("{port}", server.spec.api_port().to_string()),
     ];
+    let template = settings.server_url_template.as_deref();
     let template = template.unwrap_or(DEFAULT_URL_TEMPLATE).to_owned();
     values.iter().fold(template, |url, (placeholder, value)| {
         url.replace(placeholder, value)
@@ -140,7 +142,7 @@ pub fn url(server: &DittoServer, template: Option<&str>) -> String {
 }
 
 /// The certificates, or the name of the Secret that cannot be read. Another CA is no substitute.
-fn trust(observed: &Observed) -> Result<Trust, String> {
+fn trust(observed: &Observed, settings: &Settings) -> Result<Trust, String> {
     let spec = &observed.server.spec;
     let secret = |name: Option<&str>| -> Result<Option<&SecretData>, String> {
         let Some(name) = name else {
@@ -161,7 +163,19 @@ fn trust(observed: &Observed) -> Result<Trust, String> {
             let certificate = data.value(TLS_CERTIFICATE_KEY)?.to_vec();
             Some((certificate, Confidential(data.value(TLS_PRIVATE_KEY_KEY)?.into())))
         }),
+        alias: settings
+            .server_url_template
+            .is_none()
+            .then(|| alias(&observed.server, settings.cluster_domain())),
     })
+}
+
+/// The name of the API Service, without and with the domain of the cluster.
+fn alias(server: &DittoServer, domain: &str) -> (String, String) {
+    let service = names::api_service(&server.name_any());
+    let short = format!("{service}.{}.svc", server.namespace().unwrap_or_default());
+    let long = format!("{short}.{domain}");
+    (short, long)
 }
 
 #[cfg(test)]
@@ -171,7 +185,14 @@ mod tests {
 
     #[test]
     fn the_address_is_that_of_the_api_service() {
-        let url = |spec, template| super::url(&testing::server(spec), template);
+        let url = |spec, template: Option<&str>| {
+            let settings = Settings {
+                server_url_template: template.map(str::to_owned),
+                cluster_domain: Some("example.org".to_owned()),
+                ..Settings::default()
+            };
+            super::url(&testing::server(spec), &settings)
+        };
         assert_eq!(url("", None), "http://files-api.storage.svc:8080");
         assert_eq!(
             url("controlPlane: {port: 8443, certSecretName: cert}", None),
@@ -180,7 +201,7 @@ mod tests {
         let template = Some("http://127.0.0.1:9/{namespace}/{name}/{port}.{domain}");
         assert_eq!(
             url("", template),
-            "http://127.0.0.1:9/storage/files/8080.cluster.local"
+            "http://127.0.0.1:9/storage/files/8080.example.org"
         );
     }
 

@@ -94,8 +94,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let server = &observed.server;
     let is_deleting = server.metadata.deletion_timestamp.is_some();
     let verdict = validate(&observed);
-    let template = context.settings.server_url_template.as_deref();
-    match server_api::target(&verdict, &observed, template) {
+    match server_api::target(&verdict, &observed, &context.settings) {
         Read::Found(target) => context.servers.watch(context::key(server), Some(target)),
         Read::Missing => context.servers.watch(context::key(server), None),
         Read::Unreadable(_) => {}

@@ -1,11 +1,13 @@
 //! TLS to a server. Its certificate is always verified, against the CA in its Secret or the CAs of the system.
 
+mod alias;
+
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, Error as TlsError, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, Error as TlsError, RootCertStore};
 
 use super::Error;
 use crate::domain::server_api::Trust;
@@ -22,8 +24,13 @@ pub(super) fn configuration(trust: Option<&Trust>) -> Result<ClientConfig, Error
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Certificate(error.to_string()))?
-        .with_root_certificates(roots);
+        .map_err(|error| Error::Certificate(error.to_string()))?;
+    let builder = match trust.and_then(|trust| trust.alias.as_ref()) {
+        Some(alias) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(alias::Verifier::new(roots, alias)?)),
+        None => builder.with_root_certificates(roots),
+    };
     let Some((certificate, key)) = trust.and_then(|trust| trust.client.as_ref()) else {
         return Ok(builder.with_no_client_auth());
     };
@@ -81,9 +88,9 @@ pub(super) fn remedy(error: &TlsError) -> &'static str {
         TlsError::AlertReceived(_) => {
             "The server refuses the certificate of the operator. Name a Secret in spec.controlPlane.operatorCertSecretName whose certificate is signed by the CA in spec.controlPlane.clientCASecretName"
         }
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "The certificate in spec.controlPlane.certSecretName must be valid for this host",
+        error if alias::names_another_host(error) => {
+            "The certificate in spec.controlPlane.certSecretName must be valid for this host"
+        }
         TlsError::InvalidCertificate(_) => {
             "The certificate of the server is checked against ca.crt in the Secret in spec.controlPlane.certSecretName, or against the CAs of the system if it has no ca.crt. Correct ca.crt or the certificate"
         }

@@ -54,7 +54,7 @@ fn effect(spec: &Value) -> Option<String> {
     observed.pods = Read::Found(vec![Arc::new(pod)]);
     observed.at = Timestamp::UNIX_EPOCH;
     let verdict = validate(&observed);
-    let target = server_api::target(&verdict, &observed, None);
+    let target = server_api::target(&verdict, &observed, &Settings::default());
     let violations = &verdict.violations;
     let children = desired(&testing::valid(&observed, PodGate::Open), &Settings::default()).ok()?;
     let names: Vec<String> = secrets::names(&observed.server).collect();
