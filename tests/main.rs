@@ -9,6 +9,7 @@
 mod adapters;
 mod admission;
 mod canary;
+mod certificates;
 mod contests;
 mod database;
 mod deletion;

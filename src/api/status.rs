@@ -117,6 +117,37 @@ pub struct IdentityProviderStatus {
     pub message: Option<String>,
 }
 
+/// Whether a certificate is still valid.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[schemars(transform = schema::without_description)]
+pub enum CertificateState {
+    /// For more than 14 days.
+    #[default]
+    Valid,
+    /// For less than 14 days.
+    Expiring,
+    /// No longer.
+    Expired,
+}
+
+/// A certificate of the server's API.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CertificateStatus {
+    /// Name of the Secret.
+    pub secret: String,
+
+    /// Key in the Secret.
+    pub key: String,
+
+    /// The end of its validity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+
+    /// `Valid`, `Expiring` (less than 14 days are left) or `Expired`.
+    pub state: CertificateState,
+}
+
 /// Observed state of the server.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -161,6 +192,11 @@ pub struct DittoServerStatus {
     /// Whether the operator reaches the API of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiStatus>,
+
+    /// The certificates of the API: that of the server (`spec.controlPlane.certSecretName`) and that of the operator
+    /// (`spec.controlPlane.operatorCertSecretName`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateStatus>,
 
     /// The snapshot policies that the spec declares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

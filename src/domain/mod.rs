@@ -17,6 +17,7 @@
 //! | [`adapters`] | which adapters (NFS, SMB) have a Service, and where clients reach them |
 //! | [`monitoring`] | what a user should know about the ServiceMonitor |
 //! | [`server_api`] | how the operator reaches the API of a server |
+//! | [`certificates`] | which certificates of the API expire soon |
 //! | [`server_settings`] | which settings a server must get through its API |
 //! | [`secrets`] | which Secret keys a server uses |
 //! | [`workload`] | what a StatefulSet and its pods report about a rollout |
@@ -25,6 +26,7 @@
 
 pub mod adapters;
 pub mod applied;
+pub mod certificates;
 pub mod cleanup;
 pub mod compare;
 pub mod conditions;

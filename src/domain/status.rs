@@ -34,6 +34,7 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
         percona_cluster_name: inputs.has_database().then(|| names::percona_cluster(&name)),
         endpoints: inputs.endpoints.clone(),
         api: inputs.api.clone(),
+        certificates: inputs.certificates.clone(),
         snapshot_policies: inputs.snapshot_policies.clone(),
         identity_providers: inputs.identity_providers.clone(),
         conditions,

@@ -1,4 +1,4 @@
-//! The series of each server: its conditions, and whether a volume is stuck. They are computed from the cache at each scrape, so
+//! The series of each server: its conditions, its certificates, and whether a volume is stuck. They are computed from the cache at each scrape, so
 //! they disappear with the server.
 //!
 //! The labels that name the server begin with `server_`. Prometheus adds the labels of the target to each series, `namespace`
@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::api::reasons;
+use crate::api::{CertificateStatus, reasons};
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::leader::Leadership;
 use crate::domain::conditions::{self, PROGRESSING, READY};
@@ -45,6 +45,13 @@ struct AdapterLabels {
     server_namespace: String,
     server_name: String,
     adapter: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    server_namespace: String,
+    server_name: String,
+    secret: String,
 }
 
 /// Computes the series of all servers, on the leader only.
@@ -92,6 +99,7 @@ struct Series {
     polls: Family<ServerLabels, Counter>,
     failures: Family<ServerLabels, Counter>,
     adapters: Family<AdapterLabels, Gauge>,
+    certificates: Family<CertificateLabels, Gauge>,
 }
 
 impl Series {
@@ -125,6 +133,12 @@ impl Series {
             "dittoserver_adapter_healthy",
             "1 while an enabled adapter of a DittoServer serves, 0 while it does not",
             &self.adapters,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_certificate_expiry_timestamp_seconds",
+            "End of a certificate of the API of a DittoServer, in seconds since the epoch; on the leader only",
+            &self.certificates,
         )
     }
 
@@ -164,6 +178,10 @@ impl Series {
                 None => {}
             }
         }
+        self.add_certificates(
+            stored,
+            server.status.iter().flat_map(|status| &status.certificates),
+        );
         let progressing = conditions().find(|found| found.type_ == PROGRESSING);
         let reason = progressing.and_then(|progressing| {
             reasons::BLOCKED_VOLUME
@@ -177,6 +195,24 @@ impl Series {
                 reason,
             };
             self.stuck.get_or_create(&labels).set(1);
+        }
+    }
+
+    fn add_certificates<'a>(
+        &self,
+        stored: &StoredServer,
+        certificates: impl Iterator<Item = &'a CertificateStatus>,
+    ) {
+        for certificate in certificates {
+            let Some(end) = &certificate.not_after else {
+                continue;
+            };
+            let labels = CertificateLabels {
+                server_namespace: stored.namespace().unwrap_or_default(),
+                server_name: stored.name_any(),
+                secret: certificate.secret.clone(),
+            };
+            self.certificates.get_or_create(&labels).set(end.0.as_second());
         }
     }
 
@@ -272,6 +308,21 @@ mod tests {
         let conditions = [condition("Ready", "True", "AllConditionsMet")];
         let series = series_of(&json!({"storage": 1}), &json!({"conditions": conditions}));
         assert_eq!(series, [r#"condition{condition="Ready"} 0"#]);
+    }
+
+    #[test]
+    fn each_certificate_has_a_series_with_its_end_and_its_secret() {
+        let certificate =
+            json!({"secret": "cert", "key": "tls.crt", "notAfter": "2027-03-15T00:00:00Z", "state": "Valid"});
+        let series = series_of(&valid(), &json!({"certificates": [certificate]}));
+        let expected = r#"certificate_expiry_timestamp_seconds{secret="cert"} 1805068800"#;
+        assert_eq!(
+            series
+                .iter()
+                .find(|line| line.starts_with("certificate"))
+                .map(String::as_str),
+            Some(expected)
+        );
     }
 
     #[test]

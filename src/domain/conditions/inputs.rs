@@ -9,9 +9,10 @@ use kube::ResourceExt;
 
 use super::child::{Child, Conflict, conflicts};
 use crate::api::percona::PerconaPGCluster;
-use crate::api::{ApiStatus, DittoServer, Endpoint, IdentityProviderStatus, SnapshotPolicyStatus, names};
+use crate::api::{ApiStatus, CertificateStatus, DittoServer, Endpoint, IdentityProviderStatus, SnapshotPolicyStatus, names};
 use crate::domain::adapters;
 use crate::domain::applied::{Applied, Outcome, Step};
+use crate::domain::certificates;
 use crate::domain::cleanup;
 use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::data_home;
@@ -73,6 +74,8 @@ pub struct Inputs<'a> {
     pub endpoints: Vec<Endpoint>,
     /// Whether the operator reaches the API of the server.
     pub api: Option<ApiStatus>,
+    /// The certificates of the API.
+    pub certificates: Vec<CertificateStatus>,
     /// What became of the snapshot policies.
     pub snapshot_policies: Vec<SnapshotPolicyStatus>,
     /// What became of the identity providers.
@@ -170,6 +173,7 @@ impl<'a> Inputs<'a> {
             pods: &observed.pods,
             endpoints: adapters::endpoints(observed),
             api: adapters::api_status(observed),
+            certificates: certificates::status(observed),
             snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
             identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
             adapters_unavailable: adapters::unavailable(observed),

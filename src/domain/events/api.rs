@@ -3,8 +3,10 @@
 use kube::runtime::events::{Event, EventType};
 
 use super::{event, normal};
-use crate::api::{ApiStatus, DittoServerStatus};
+use crate::api::{ApiStatus, CertificateState, DittoServerStatus};
 use crate::domain::adapters::NOT_RUNNING;
+use crate::domain::certificates;
+use crate::domain::observed::Observed;
 
 /// The operator cannot call the API of the server. The reason is that of the Go operator's condition.
 pub const API_UNREACHABLE: &str = "APIUnreachable";
@@ -25,6 +27,31 @@ pub(super) fn snapshot_policies(before: &DittoServerStatus, after: &DittoServerS
             policy.message.as_deref().unwrap_or_default()
         );
         event(EventType::Warning, SNAPSHOT_POLICY_FAILED, "Poll", note)
+    })
+    .collect()
+}
+
+/// A certificate of the API expires within 14 days. One event for each certificate.
+pub const CERTIFICATE_EXPIRING: &str = "CertificateExpiring";
+/// A certificate of the API has expired. One event for each certificate.
+pub const CERTIFICATE_EXPIRED: &str = "CertificateExpired";
+
+/// One event for each certificate that has come into its last 14 days, or has expired.
+pub(super) fn certificates(
+    observed: &Observed,
+    before: &DittoServerStatus,
+    after: &DittoServerStatus,
+) -> Vec<Event> {
+    let certificates = after.certificates.iter();
+    let news = certificates.filter(|certificate| !before.certificates.contains(certificate));
+    news.filter_map(|certificate| {
+        let reason = match certificate.state {
+            CertificateState::Valid => return None,
+            CertificateState::Expiring => CERTIFICATE_EXPIRING,
+            CertificateState::Expired => CERTIFICATE_EXPIRED,
+        };
+        let note = certificates::advice(observed, certificate)?;
+        Some(event(EventType::Warning, reason, "Validate", note))
     })
     .collect()
 }
