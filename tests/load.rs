@@ -59,13 +59,16 @@ async fn servers(counts: Arc<Counts>) -> SocketAddr {
 
 fn target(address: SocketAddr, server: usize) -> Target {
     Target {
+        server: format!("server {server}"),
         pod: format!("pod of {server}"),
+        started: None,
         ready_since: None,
         url: format!("http://{address}/s{server}"),
         key: Confidential(Arc::from(&b"0123456789abcdef0123456789abcdef"[..])),
         trust: None,
         interval: INTERVAL,
         declared: Declared::default(),
+        exposed: ["nfs", "smb"].map(str::to_owned).into(),
     }
 }
 
@@ -100,7 +103,7 @@ async fn two_thousand_servers_are_asked_once_in_each_interval_and_cause_no_recon
         assert!(learning.elapsed() < 3 * INTERVAL, "every server is asked");
         tokio::time::sleep(POLL).await;
     }
-    // Two more answers: what a second answer confirms is news, too.
+    // Two more answers, which confirm the first.
     tokio::time::sleep(2 * INTERVAL).await;
     let news = changes.swap(0, Ordering::Relaxed);
     let calls = counts.calls.swap(0, Ordering::Relaxed);

@@ -65,6 +65,7 @@ pub use service_monitor::ServiceMonitor;
 pub use snapshots::SnapshotPolicySpec;
 pub use spec::{DittoServer, DittoServerSpec};
 pub use status::{
-    ApiStatus, CertificateState, CertificateStatus, DittoServerStatus, Endpoint, IdentityProviderStatus, Phase, SnapshotPolicyStatus,
+    AdapterRestartStatus, ApiStatus, CertificateState, CertificateStatus, DittoServerStatus, Endpoint,
+    IdentityProviderStatus, Phase, SnapshotPolicyStatus,
 };
 pub use storage::{Retention, StorageSpec};

@@ -13,6 +13,10 @@ pub const DELETION_PROTECTION_ANNOTATION: &str = "dittofs.dittofs.com/deletion-p
 pub const PAUSED_ANNOTATION: &str = "dittofs.dittofs.com/paused";
 /// Annotation with which a user requests new generated Secrets: each new value is one request.
 pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets";
+/// Annotation with which a user requests a restart of the NFS adapter: each new value is one request.
+pub const RESTART_NFS_ANNOTATION: &str = "dittofs.dittofs.com/restart-nfs";
+/// Annotation with which a user requests a restart of the SMB adapter: each new value is one request.
+pub const RESTART_SMB_ANNOTATION: &str = "dittofs.dittofs.com/restart-smb";
 /// Annotation with which a user confirms, with the value `true`, that the control-plane data of a server has been moved to the
 /// Percona database in its spec, or that there is no data to move.
 pub const DATABASE_MIGRATED_ANNOTATION: &str = "dittofs.dittofs.com/database-migrated";

@@ -14,7 +14,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md");
 const HEADER: &str = "<!-- Generated from src/api by `make generate`. Do not edit. -->\n";
 
 /// Annotations that a user writes: on which kind, key, value, meaning.
-const FOR_USERS: [[&str; 4]; 5] = [
+const FOR_USERS: [[&str; 4]; 7] = [
     [
         "DittoServer",
         names::PAUSED_ANNOTATION,
@@ -32,6 +32,18 @@ const FOR_USERS: [[&str; 4]; 5] = [
         names::ROTATE_SECRETS_ANNOTATION,
         "any new value",
         "The operator generates a new signing key, once for each value. The pod restarts.",
+    ],
+    [
+        "DittoServer",
+        names::RESTART_NFS_ANNOTATION,
+        "any new value",
+        "The operator restarts the NFS adapter of the server, once for each value. Its clients are disconnected for a moment. See [files](files.md#restart-an-adapter).",
+    ],
+    [
+        "DittoServer",
+        names::RESTART_SMB_ANNOTATION,
+        "any new value",
+        "The same for the SMB adapter.",
     ],
     [
         "DittoServer",

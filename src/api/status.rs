@@ -112,7 +112,11 @@ pub struct IdentityProviderStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_fingerprint: Option<String>,
 
-    /// Why it is not applied.
+    /// Start of the server process that does not use the configuration yet. The server uses a change of Kerberos after its next start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_started: Option<Time>,
+
+    /// Why it is not applied, or not used yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -146,6 +150,29 @@ pub struct CertificateStatus {
 
     /// `Valid`, `Expiring` (less than 14 days are left) or `Expired`.
     pub state: CertificateState,
+}
+
+/// Restarts of one adapter.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AdapterRestartStatus {
+    /// `nfs` or `smb`.
+    pub adapter: String,
+
+    /// Whether the adapter must be restarted before it uses a setting of the spec.
+    pub required: bool,
+
+    /// Start of the server process that does not use the setting yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_started: Option<Time>,
+
+    /// The last request that was handled: a value of the annotation `dittofs.dittofs.com/restart-nfs` or `…/restart-smb`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_request: Option<String>,
+
+    /// Why a restart is required, or why one was not made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Observed state of the server.
@@ -197,6 +224,10 @@ pub struct DittoServerStatus {
     /// (`spec.controlPlane.operatorCertSecretName`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateStatus>,
+
+    /// The adapters that were restarted on request, or must be restarted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapter_restarts: Vec<AdapterRestartStatus>,
 
     /// The snapshot policies that the spec declares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -16,6 +16,6 @@ mod report;
 mod tests;
 
 pub use self::endpoints::{NOT_RUNNING, api_status, endpoints, is_pod_ready, recheck_in, unavailable};
-pub use self::exposed::{AdapterSet, Exposed, exposed};
+pub use self::exposed::{AdapterSet, Exposed, exposed, exposed_types};
 pub use self::names::{port_name, sanitized};
 pub use self::report::{Adapter, Failure, FailureKind, Reachability, Row, ServerReport, learn};

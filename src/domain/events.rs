@@ -72,6 +72,7 @@ pub fn of_reconcile(
         events.extend(settings::warnings(observed, before, after));
         events.extend(api::change(before, after));
         events.extend(api::snapshot_policies(before, after));
+        events.extend(api::restarts(observed, before, after));
         events.extend(api::certificates(observed, before, after));
     }
     events.extend(database::change(observed, applied));

@@ -1,5 +1,6 @@
 //! How the operator reaches the API of a server: the address, the key of its tokens, the certificates.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use crate::api::names::CONTAINER;
 use crate::api::{DittoServer, names};
+use crate::domain::adapters::exposed_types;
 use crate::domain::desired::Settings;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{self, CA_KEY, Purpose, SecretData, TLS_CERTIFICATE_KEY, TLS_PRIVATE_KEY_KEY};
@@ -45,8 +48,12 @@ pub struct Trust {
 /// One server whose API is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// UID of the DittoServer: what is known of another one of its name does not count.
+    pub server: String,
     /// UID of the pod.
     pub pod: String,
+    /// When the server process started. `None` if the kubelet has not said so.
+    pub started: Option<Timestamp>,
     /// When the pod became ready.
     pub ready_since: Option<Timestamp>,
     /// Address of the API, without a path.
@@ -59,6 +66,8 @@ pub struct Target {
     pub interval: Duration,
     /// Settings that the server must have.
     pub declared: Declared,
+    /// The types of the adapters that have a Service or a NetworkPolicy. An answer that says that one of them is gone is news.
+    pub exposed: BTreeSet<String>,
 }
 
 /// The API to ask, and the settings that the server must have. Nothing is set while the spec is refused, or the server is paused.
@@ -105,7 +114,9 @@ fn to_ask(
         .as_ref()
         .is_some_and(|valid| valid.pod == PodGate::Open);
     Some(Target {
+        server: server.uid().unwrap_or_default(),
         pod: pod.uid().unwrap_or_default(),
+        started: pods::started(pod, CONTAINER),
         ready_since: pods::ready_since(pod),
         url: url(server, settings),
         key: Confidential(observed.value(key)?.into()),
@@ -116,6 +127,7 @@ fn to_ask(
         } else {
             Declared::default()
         },
+        exposed: exposed_types(observed),
     })
 }
 

@@ -1,8 +1,10 @@
-//! Settings that a server keeps in its database and the spec declares: snapshot policies, and the portmapper and UDP of NFS.
+//! Settings that a server keeps in its database and the spec declares: snapshot policies, identity providers, and the portmapper
+//! and UDP of NFS. An adapter that the user wants to be restarted is handled with them.
 //!
 //! The settings are compared first and written only if they differ. `server/settings.rs` makes the calls.
 
 pub mod providers;
+pub mod restarts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,8 +12,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::providers::Provider;
+use self::restarts::Request;
 use crate::api::duration::parse_go;
-use crate::api::{DittoServer, IdentityProviderStatus, SnapshotPolicySpec, SnapshotPolicyStatus};
+use crate::api::{
+    AdapterRestartStatus, DittoServer, IdentityProviderStatus, SnapshotPolicySpec, SnapshotPolicyStatus,
+};
 use crate::domain::observed::Observed;
 
 /// What the spec declares.
@@ -25,6 +30,10 @@ pub struct Declared {
     pub nfs_v3_discovery: Option<bool>,
     /// Identity providers.
     pub providers: Vec<Provider>,
+    /// Requests to restart an adapter that are open.
+    pub restarts: Vec<Request>,
+    /// What is known of restarts.
+    pub known_restarts: Vec<AdapterRestartStatus>,
 }
 
 impl Declared {
@@ -48,6 +57,8 @@ impl Declared {
                 .as_ref()
                 .and_then(|services| services.nfs_v3_discovery),
             providers: providers::declared(observed),
+            restarts: restarts::requests(server),
+            known_restarts: restarts::known(server),
         }
     }
 
@@ -59,11 +70,19 @@ impl Declared {
             made,
             nfs_v3_discovery,
             providers,
+            restarts,
+            known_restarts,
         } = self;
-        policies.is_empty() && made.is_empty() && nfs_v3_discovery.is_none() && providers.is_empty()
+        policies.is_empty()
+            && made.is_empty()
+            && nfs_v3_discovery.is_none()
+            && providers.is_empty()
+            && restarts.is_empty()
+            && !known_restarts.iter().any(|known| known.required)
     }
 
-    /// Whether a comparison with `before` shows nothing new: policies that were made meanwhile are no reason to look again.
+    /// Whether a comparison with `before` shows nothing new: policies that were made meanwhile and requests that were carried out are
+    /// no reason to look again.
     #[must_use]
     pub fn is_same(&self, before: &Self) -> bool {
         let has_leftover = self.made.iter().any(|share| !self.policies.contains_key(share));
@@ -73,6 +92,10 @@ impl Declared {
             && self.nfs_v3_discovery == before.nfs_v3_discovery
             && self.providers.len() == before.providers.len()
             && self.providers.iter().zip(&before.providers).all(is_same)
+            && self
+                .restarts
+                .iter()
+                .all(|request| before.restarts.contains(request))
     }
 }
 
@@ -179,6 +202,10 @@ pub struct Outcome {
     pub policies: Vec<SnapshotPolicyStatus>,
     /// The identity providers that this operator has written.
     pub providers: Vec<IdentityProviderStatus>,
+    /// The adapters that were restarted, or must be.
+    pub restarts: Vec<AdapterRestartStatus>,
+    /// Whether an adapter that is being restarted is disabled now, because a call failed.
+    pub has_stopped_adapter: bool,
     /// Why the other settings could not be applied.
     pub failure: Option<String>,
 }

@@ -35,6 +35,7 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
         endpoints: inputs.endpoints.clone(),
         api: inputs.api.clone(),
         certificates: inputs.certificates.clone(),
+        adapter_restarts: inputs.adapter_restarts.clone(),
         snapshot_policies: inputs.snapshot_policies.clone(),
         identity_providers: inputs.identity_providers.clone(),
         conditions,

@@ -54,7 +54,9 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         services: labelled(&caches.services, &namespace, &name),
         pods: labelled(&caches.pods, &namespace, &name),
         adapter_policies: adapter_policies(&caches.network_policies, &server),
-        report: context.servers.report(&context::key(&server)),
+        report: context
+            .servers
+            .report(&context::key(&server), &server.uid().unwrap_or_default()),
         claims,
         secrets: read_secrets(context, &server, &namespace).await,
         database: read_database(&caches.databases, &namespace, &name),

@@ -6,11 +6,13 @@
 //! | [`client`] | calls the API of one server |
 //! | [`adapters`] | the list of adapters |
 //! | [`settings`] | the settings that the spec declares |
+//! | `restart` | restarts an adapter at the request of a user |
 //! | [`poller`] | asks each running server for its adapters, apart from the queue of reconciles |
 
 pub mod adapters;
 pub mod client;
 mod entry;
 pub mod poller;
+mod restart;
 pub mod settings;
 pub mod token;

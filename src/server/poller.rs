@@ -29,6 +29,9 @@ use crate::domain::server_settings::Declared;
 
 /// Calls at the same time.
 const CALLS: usize = 16;
+/// Time after which the settings of a server are compared with the spec again, since a person may have changed them on the server
+/// (`dfsctl`). That costs a few reads for each kind of setting that the spec declares, and a write only where something differs.
+pub const COMPARE_EVERY: Duration = Duration::from_secs(600);
 
 /// What a reconcile tells the poller.
 enum Order<Key> {
@@ -41,6 +44,10 @@ enum Order<Key> {
 /// What other tasks read of one server.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
+    /// UID of the DittoServer.
+    server: String,
+    /// What a reconcile has read since the last call.
+    read: Option<Arc<ServerReport>>,
     /// What its API says.
     pub report: Arc<ServerReport>,
     /// Number of calls since the start of the operator.
@@ -62,6 +69,16 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
     /// A poller that asks until `stop` is cancelled. `changed` is called with each server of which something new is known.
     #[must_use]
     pub fn start(changed: impl Fn(Key) + Send + 'static, stop: CancellationToken) -> Self {
+        Self::start_comparing(COMPARE_EVERY, changed, stop)
+    }
+
+    /// As [`Self::start`], with another time than [`COMPARE_EVERY`].
+    #[must_use]
+    pub fn start_comparing(
+        compare_every: Duration,
+        changed: impl Fn(Key) + Send + 'static,
+        stop: CancellationToken,
+    ) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let reports = Reports::default();
         let worker = Worker {
@@ -70,6 +87,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
             calls: JoinSet::new(),
             slots: Arc::new(Semaphore::new(CALLS)),
             plain: None,
+            compare_every,
             reports: Arc::clone(&reports),
             changed: Box::new(changed),
         };
@@ -96,11 +114,15 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
         self.send(Order::Forget(server));
     }
 
-    /// What is known of a server.
+    /// What is known of a server. `uid` is that of the DittoServer: a deleted one of the same name may still be known.
     #[must_use]
-    pub fn report(&self, server: &Key) -> Arc<ServerReport> {
-        let known = lock(&self.reports).get(server).cloned();
-        known.unwrap_or_default().report
+    pub fn report(&self, server: &Key, uid: &str) -> Arc<ServerReport> {
+        let mut reports = lock(&self.reports);
+        let Some(known) = reports.get_mut(server).filter(|known| known.server == uid) else {
+            return Arc::default();
+        };
+        known.read = Some(Arc::clone(&known.report));
+        Arc::clone(&known.report)
     }
 
     /// What is known of each server.
@@ -139,10 +161,13 @@ struct Polled {
 struct Worker<Key> {
     entries: HashMap<Key, Polled>,
     due: DelayQueue<Key>,
-    calls: JoinSet<(Key, Answer)>,
+    /// Each with the server and the pod that are asked.
+    calls: JoinSet<(Key, [String; 2], Answer)>,
     slots: Arc<Semaphore>,
     /// The client that all servers over plain http share.
     plain: Option<Client>,
+    /// Time between two comparisons of the settings of a server.
+    compare_every: Duration,
     reports: Reports<Key>,
     changed: Box<dyn Fn(Key) + Send>,
 }
@@ -153,7 +178,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
             tokio::select! {
                 Some(order) = orders.recv() => self.obey(order),
                 Some(due) = self.due.next() => self.call(due.into_inner()),
-                Some(Ok((server, answer))) = self.calls.join_next() => self.answered(&server, answer),
+                Some(Ok((server, asked, answer))) = self.calls.join_next() => self.answered(&server, &asked, answer),
                 else => return,
             }
         }
@@ -174,7 +199,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let polled = match self.entries.entry(server.clone()) {
             Slot::Occupied(known) => known.into_mut(),
             Slot::Vacant(free) => {
-                free.insert(Polled::new(target));
+                free.insert(Polled::new(target, self.compare_every));
                 let pause = self.first_pause(server);
                 return self.schedule(server, pause);
             }
@@ -182,7 +207,11 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let is_urgent = polled.entry.retarget(target) || !polled.is_running;
         polled.is_running = true;
         if is_urgent {
-            lock(&self.reports).entry(server.clone()).or_default().report = Arc::clone(&polled.entry.report);
+            let mut reports = lock(&self.reports);
+            let known = reports.entry(server.clone()).or_default();
+            known.server.clone_from(&polled.entry.target.server);
+            known.report = Arc::clone(&polled.entry.report);
+            drop(reports);
             self.schedule(server, SOON);
         }
     }
@@ -227,15 +256,16 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         polled.is_called = true;
         let client = polled.client(&mut self.plain);
         let target = polled.entry.target.clone();
-        let declared = polled.entry.due_settings();
+        let declared = polled.entry.due_settings(Timestamp::now());
         let slots = Arc::clone(&self.slots);
         self.calls.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            (server, ask(client, &target, declared).await)
+            let asked = [target.server.clone(), target.pod.clone()];
+            (server, asked, ask(client, &target, declared).await)
         });
     }
 
-    fn answered(&mut self, server: &Key, answer: Answer) {
+    fn answered(&mut self, server: &Key, asked: &[String; 2], answer: Answer) {
         let Some(polled) = self.entries.get_mut(server) else {
             return;
         };
@@ -244,10 +274,22 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         if !polled.is_running {
             return;
         }
+        let target = &polled.entry.target;
+        if *asked != [target.server.as_str(), &target.pod] {
+            // It was asked for another pod, or for a deleted server of this name.
+            return self.schedule(server, SOON);
+        }
+        if let Some(read) = lock(&self.reports)
+            .get_mut(server)
+            .and_then(|known| known.read.take())
+        {
+            polled.entry.reconciled = read;
+        }
         let has_failed = answer.adapters.is_err();
-        let is_news = polled.entry.learn(answer, Timestamp::now());
+        let is_news = polled.entry.learn(answer, Timestamp::now(), fraction());
+        let uid = polled.entry.target.server.clone();
         let report = Arc::clone(&polled.entry.report);
-        self.publish(server, report, has_failed);
+        self.publish(server, uid, report, has_failed);
         if is_news {
             (self.changed)(server.clone());
         }
@@ -259,9 +301,10 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
 }
 
 impl<Key: Clone + Eq + Hash> Worker<Key> {
-    fn publish(&self, server: &Key, report: Arc<ServerReport>, has_failed: bool) {
+    fn publish(&self, server: &Key, uid: String, report: Arc<ServerReport>, has_failed: bool) {
         let mut reports = lock(&self.reports);
         let known = reports.entry(server.clone()).or_default();
+        known.server = uid;
         known.report = report;
         known.polls += 1;
         known.failures += u64::from(has_failed);
@@ -269,9 +312,9 @@ impl<Key: Clone + Eq + Hash> Worker<Key> {
 }
 
 impl Polled {
-    fn new(target: Target) -> Self {
+    fn new(target: Target, compare_every: Duration) -> Self {
         Self {
-            entry: Entry::new(target),
+            entry: Entry::new(target, compare_every),
             is_running: true,
             due: None,
             is_called: false,
@@ -318,5 +361,23 @@ async fn ask(client: Result<Client, Error>, target: &Target, declared: Option<De
     Answer {
         adapters: adapters.map_err(|error| error.failure()),
         settings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_deleted_server_does_not_count_for_a_new_one_of_its_name() {
+        let poller: Poller<usize> = Poller::idle();
+        let known = Known {
+            server: "deleted".into(),
+            report: Arc::new(ServerReport::of_a_new_server()),
+            ..Known::default()
+        };
+        lock(&poller.reports).insert(0, known);
+        assert!(poller.report(&0, "deleted").has_answer());
+        assert!(!poller.report(&0, "new").has_answer());
     }
 }

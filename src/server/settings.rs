@@ -11,26 +11,39 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{Client, Error, unexpected};
+use super::restart::{Ended, restart};
 use super::token::{Role, sign};
+use crate::api::names::NFS;
 use crate::api::{IdentityProviderStatus, SnapshotPolicyStatus};
 use crate::domain::server_api::{Confidential, Target};
 use crate::domain::server_settings::providers::Provider;
+use crate::domain::server_settings::restarts::{Request, Restarts};
 use crate::domain::server_settings::{Change, Declared, Outcome, Policy, changes};
 
+/// About a provider that was written to a process that uses it after its next start. A rollout may follow anyway, since a change of
+/// Kerberos changes the config hash; but the process that it starts may have read the former configuration.
+const USED_LATER: &str =
+    "the server uses it after its next start. If no rollout follows, delete the pod at a convenient time";
+
 /// One server, as an administrator calls it.
-struct Server<'a> {
+pub(super) struct Server<'a> {
     client: &'a Client,
     target: &'a Target,
 }
 
 impl Server<'_> {
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
         let token = sign(&self.target.key, Role::Admin, Timestamp::now());
         let url = self.url(path);
         self.client.call(method, &url, &token, body).await
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.target.url.trim_end_matches('/'))
     }
 }
@@ -48,12 +61,42 @@ pub async fn apply(client: &Client, target: &Target, declared: &Declared) -> Out
     for provider in &declared.providers {
         outcome.providers.push(apply_provider(&server, provider).await);
     }
-    if let Some(wanted) = declared.nfs_v3_discovery
-        && let Err(error) = apply_discovery(&server, wanted).await
-    {
-        outcome.failure = Some(format!("the portmapper of NFS cannot be set: {error}"));
+    let mut restarts = Restarts::new(&declared.known_restarts, target.started);
+    if let Some(wanted) = declared.nfs_v3_discovery {
+        match apply_discovery(&server, wanted).await {
+            Ok(true) => restarts.require(NFS, discovery_waits(wanted)),
+            Ok(false) => {}
+            Err(error) => outcome.failure = Some(format!("the portmapper of NFS cannot be set: {error}")),
+        }
     }
+    for request in &declared.restarts {
+        apply_restart(&server, request, &mut restarts, &mut outcome).await;
+    }
+    outcome.restarts = restarts.into_status();
     outcome
+}
+
+fn discovery_waits(wanted: bool) -> String {
+    let state = if wanted { "on" } else { "off" };
+    format!("the portmapper and UDP of NFS are switched {state} at the next start of the adapter")
+}
+
+async fn apply_restart(
+    server: &Server<'_>,
+    request: &Request,
+    restarts: &mut Restarts,
+    outcome: &mut Outcome,
+) {
+    match restart(server, request).await {
+        Ended::Restarted => restarts.handled(request, None),
+        Ended::Refused(why) => restarts.handled(request, Some(why)),
+        Ended::Failed { error, is_stopped } => {
+            let message = format!("the adapter is not restarted yet: {error}. The operator retries");
+            outcome.has_stopped_adapter |= is_stopped;
+            outcome.failure.get_or_insert_with(|| message.clone());
+            restarts.failed(request, message);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -175,34 +218,44 @@ async fn apply_provider(server: &Server<'_>, provider: &Provider) -> IdentityPro
         r#type: provider.kind.to_owned(),
         applied: true,
         secret_fingerprint: fingerprint,
-        message: None,
+        ..IdentityProviderStatus::default()
     };
     let path = format!("identity-providers/{}/config", provider.kind);
     let result = write_provider(server, provider, &path, is_new_secret).await;
-    if let Err(error) = result {
-        state.applied = false;
-        state.secret_fingerprint.clone_from(&provider.known_secret);
-        state.message = Some(error.to_string());
+    match result {
+        Ok(is_written) => {
+            state.server_started = provider.waits(server.target.started, is_written);
+            let is_waiting = state.server_started.is_some();
+            state.message = is_waiting.then(|| USED_LATER.to_owned());
+        }
+        Err(error) => {
+            state.applied = false;
+            state.secret_fingerprint.clone_from(&provider.known_secret);
+            state.server_started.clone_from(&provider.waits_for_start_after);
+            state.message = Some(error.to_string());
+        }
     }
     state
 }
 
+/// Returns whether it was written.
 async fn write_provider(
     server: &Server<'_>,
     provider: &Provider,
     path: &str,
     is_new_secret: bool,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let live = match server.call(Method::GET, path, None).await {
         Ok(live) => Some(live),
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => None,
         Err(error) => return Err(error),
     };
-    if provider.differs(live.as_ref()) || is_new_secret {
+    let is_different = provider.differs(live.as_ref()) || is_new_secret;
+    if is_different {
         let body = provider.request(live.as_ref(), is_new_secret || live.is_none());
         server.call(Method::PUT, path, Some(&body)).await?;
     }
-    Ok(())
+    Ok(is_different)
 }
 
 /// Says whether a password is the same as before, and nothing else: without the signing key it cannot be searched for.
@@ -212,17 +265,18 @@ fn fingerprint(key: &Confidential, secret: &Confidential) -> String {
     URL_SAFE_NO_PAD.encode(&tag.as_ref()[..BYTES])
 }
 
-/// The server creates the row of the settings when it is read, so it is read first in any case.
-async fn apply_discovery(server: &Server<'_>, wanted: bool) -> Result<(), Error> {
+/// Returns whether it was written: the adapter uses it after its next start. The server creates the row of the settings when it is
+/// read, so it is read first in any case.
+async fn apply_discovery(server: &Server<'_>, wanted: bool) -> Result<bool, Error> {
     const PATH: &str = "adapters/nfs/settings";
     let settings = server.call(Method::GET, PATH, None).await?;
     let is_set = |key: &str| settings.get(key).and_then(Value::as_bool) == Some(wanted);
     if is_set("portmapper_enabled") && is_set("udp_enabled") {
-        return Ok(());
+        return Ok(false);
     }
     let body = json!({"portmapper_enabled": wanted, "udp_enabled": wanted});
     server.call(Method::PATCH, PATH, Some(&body)).await?;
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! The settings that the spec declares, on a real server.
 
+use std::time::Instant;
+
 use dittofs_operator::api::DittoServer;
 use http::Method;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::polled;
-use crate::support::real::RealServer;
+use crate::support::process::POLL;
+use crate::support::real::{RealServer, free_port};
+use crate::support::wait::LONGEST;
 use crate::support::{World, fixtures};
 
 const POLICIES: &str = "/snapshot-policies";
@@ -147,23 +152,56 @@ async fn ldap_that_enters_changes_and_leaves_the_spec_does_so_on_the_server_and_
     ldap_until(&server, |ldap| ldap["enabled"] == false).await;
 }
 
+/// Whether something listens on this port of the server.
+async fn listens(server: &RealServer, port: u16) -> bool {
+    TcpStream::connect((server.address(), port)).await.is_ok()
+}
+
 #[tokio::test]
-async fn the_portmapper_and_udp_of_nfs_are_switched_on_only_when_the_spec_says_so() {
+async fn the_portmapper_of_nfs_is_set_when_the_spec_says_so_and_listens_after_the_restart_that_a_user_asks_for()
+ {
     let world = World::of_real_server("settings").await;
     world.create(&polled(json!({}))).await;
     world.ready("files").await;
     let server = RealServer::of(&world, "files").await;
+    server.make_share().await;
     let before = server.call(Method::GET, NFS, Value::Null).await;
     assert_eq!(before["portmapper_enabled"], false);
-    world
-        .merge::<DittoServer>(
-            "files",
-            json!({"spec": {"adapterServices": {"nfsV3Discovery": true}}}),
-        )
+    // Other servers of this machine may have the default port.
+    let port = free_port();
+    server
+        .call(Method::PATCH, NFS, json!({"portmapper_port": port}))
         .await;
+    let on = json!({"spec": {"adapterServices": {"nfsV3Discovery": true}}});
+    world.merge::<DittoServer>("files", on).await;
     server
         .until(NFS, |settings| {
             settings["portmapper_enabled"] == true && settings["udp_enabled"] == true
         })
         .await;
+    let note = world.event_note("AdapterRestartRequired").await;
+    assert!(note.contains("restart-nfs"), "{note}");
+    let mut mount = server.mount().await;
+    mount.write("before.txt", b"before").await.expect("it is written");
+    assert!(!listens(&server, port).await, "the adapter was not restarted");
+
+    let pod = world.get::<Pod>("files-0").await.uid();
+    let request = json!({"metadata": {"annotations": {"dittofs.dittofs.com/restart-nfs": "1"}}});
+    world.merge::<DittoServer>("files", request).await;
+    world.event_note("AdapterRestarted").await;
+    world
+        .server_until("files", "restarted", |server| {
+            let restarts = server.status.iter().flat_map(|status| &status.adapter_restarts);
+            restarts.into_iter().all(|known| !known.required)
+        })
+        .await;
+    let deadline = Instant::now() + LONGEST;
+    while !listens(&server, port).await {
+        assert!(Instant::now() < deadline, "the portmapper does not listen");
+        tokio::time::sleep(POLL).await;
+    }
+    let mut mount = server.mount().await;
+    let read = mount.read("before.txt").await.expect("it is read");
+    assert_eq!(read, b"before");
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
 }

@@ -3,7 +3,7 @@
 //! All servers of all tests share it: the first parts of a path are the namespace and the name of the server. Unless a test says
 //! otherwise, a server runs NFS and SMB on their default ports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -39,12 +39,40 @@ pub struct Call {
     pub path: String,
     /// The `Authorization` header.
     pub token: String,
+    /// The body; `null` if there is none.
+    pub body: Value,
+}
+
+/// What a server keeps in its database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `enabled` and `config` of each adapter.
+    pub adapters: BTreeMap<String, Value>,
+    /// The settings of NFS.
+    pub nfs: Value,
+    /// The snapshot policies by share.
+    pub policies: BTreeMap<String, Value>,
+    /// Calls that the server refuses with 503: those that contain these parts in their body.
+    pub refuses: Option<Value>,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        let adapter = |name: &str| (name.to_owned(), json!({"enabled": true, "config": {}}));
+        Self {
+            adapters: ["nfs", "smb"].map(adapter).into(),
+            nfs: json!({"portmapper_enabled": false, "udp_enabled": false, "version": 1}),
+            policies: BTreeMap::new(),
+            refuses: None,
+        }
+    }
 }
 
 #[derive(Default)]
 struct Double {
     answers: HashMap<String, Answer>,
     calls: HashMap<String, Vec<Call>>,
+    databases: HashMap<String, Database>,
 }
 
 fn double() -> MutexGuard<'static, Double> {
@@ -88,6 +116,13 @@ pub fn calls(namespace: &str, name: &str) -> Vec<Call> {
     calls.unwrap_or_default()
 }
 
+/// Reads or changes what a server keeps in its database.
+pub fn with<T>(namespace: &str, name: &str, change: impl FnOnce(&mut Database) -> T) -> T {
+    let mut double = double();
+    let database = double.databases.entry(format!("{namespace}/{name}"));
+    change(database.or_default())
+}
+
 /// An adapter that serves.
 pub fn healthy(adapter_type: &str, port: u16) -> Value {
     adapter(adapter_type, port, true, "healthy")
@@ -107,18 +142,85 @@ pub fn defaults() -> Vec<Value> {
     vec![healthy("nfs", 12049), healthy("smb", 1445)]
 }
 
+/// The adapters, as they are enabled.
+fn listed(database: &Database) -> Vec<Value> {
+    let adapters = defaults().into_iter().map(|adapter| {
+        let (kind, port) = (adapter["type"].as_str(), adapter["port"].as_u64());
+        let kind = kind.unwrap_or_default();
+        if database.adapters[kind]["enabled"] == true {
+            return adapter;
+        }
+        let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+        self::adapter(kind, port, false, "unknown")
+    });
+    adapters.collect()
+}
+
+fn merge(target: &mut Value, changes: &Value) {
+    for (key, value) in changes.as_object().into_iter().flatten() {
+        target[key] = value.clone();
+    }
+}
+
+/// What the server keeps in its database. `None`: not found.
+fn kept(database: &mut Database, method: &Method, path: &str, body: &Value) -> Option<Value> {
+    if let Some(share) = path
+        .strip_prefix("shares/")
+        .and_then(|rest| rest.strip_suffix("/snapshot-policy"))
+    {
+        return match *method {
+            Method::PUT => database
+                .policies
+                .insert(share.to_owned(), body.clone())
+                .or(Some(Value::Null)),
+            _ => database.policies.remove(share),
+        };
+    }
+    match path {
+        "snapshot-policies" => {
+            let policies = database.policies.iter().map(|(share, policy)| {
+                let mut listed = policy.clone();
+                listed["share"] = json!(share);
+                listed
+            });
+            Some(policies.collect())
+        }
+        "adapters/nfs/settings" => {
+            merge(&mut database.nfs, body);
+            Some(database.nfs.clone())
+        }
+        path => {
+            let adapter = database.adapters.get_mut(path.strip_prefix("adapters/")?)?;
+            merge(adapter, body);
+            Some(adapter.clone())
+        }
+    }
+}
+
+fn refuses(database: &Database, body: &Value) -> bool {
+    let refused = database.refuses.as_ref().and_then(Value::as_object);
+    refused.is_some_and(|parts| parts.iter().all(|(key, value)| body[key] == *value))
+}
+
+fn right(answer: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+}
+
 async fn answer(
     Path((namespace, name, path)): Path<(String, String, String)>,
     method: Method,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let key = format!("{namespace}/{name}");
     let token = headers.get(header::AUTHORIZATION);
     let answer = {
         let mut double = double();
         double.calls.entry(key.clone()).or_default().push(Call {
-            method,
+            method: method.clone(),
             path: path.clone(),
+            body: body.clone(),
             token: token
                 .and_then(|token| token.to_str().ok())
                 .unwrap_or_default()
@@ -127,17 +229,19 @@ async fn answer(
         double.answers.get(&key).cloned()
     };
     if path != "adapters" {
-        return StatusCode::NOT_FOUND.into_response();
+        return with(&namespace, &name, |database| {
+            if refuses(database, &body) {
+                return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            }
+            match kept(database, &method, &path, &body) {
+                Some(kept) => right(&kept),
+                None => StatusCode::NOT_FOUND.into_response(),
+            }
+        });
     }
-    let right = |adapters: Vec<Value>| {
-        (
-            [(header::CONTENT_TYPE, "application/json")],
-            Value::from(adapters).to_string(),
-        )
-            .into_response()
-    };
+    let right = |adapters: Vec<Value>| right(&Value::from(adapters));
     match answer {
-        None => right(defaults()),
+        None => right(with(&namespace, &name, |database| listed(database))),
         Some(Answer::Adapters(adapters)) => right(adapters),
         Some(Answer::Raw(status, body)) => {
             let status = StatusCode::from_u16(status).expect("a status");

@@ -1,6 +1,6 @@
 //! Which adapters have a Service and a NetworkPolicy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -13,6 +13,7 @@ use super::report::of_a_new_server;
 use crate::api::names;
 use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
+use crate::domain::server_settings::restarts::is_requested;
 
 /// One adapter that clients may reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,9 @@ pub fn exposed(observed: &Observed) -> AdapterSet {
     let mut exposure = AdapterSet::default();
     for (adapter_type, known) in known(observed) {
         let adapter = report.enabled.get(&adapter_type);
-        if adapter.is_none() && report.is_gone(&adapter_type) {
+        // An adapter that is restarted is off for a moment, or longer if a call fails.
+        let is_restarted = is_requested(&observed.server, &adapter_type);
+        if adapter.is_none() && report.is_gone(&adapter_type) && !is_restarted {
             exposure.gone.push(adapter_type);
             continue;
         }
@@ -59,6 +62,18 @@ pub fn exposed(observed: &Observed) -> AdapterSet {
     // Port 0 of an unknown type: nobody knows where it listens.
     exposure.exposed.retain(|adapter| adapter.port > 0);
     exposure
+}
+
+/// The types of the adapters that have a Service or a NetworkPolicy.
+#[must_use]
+pub fn exposed_types(observed: &Observed) -> BTreeSet<String> {
+    let services = observed.services.found().into_iter().flatten();
+    let services = services.map(|service| &service.metadata);
+    let policies = observed.adapter_policies.iter().map(|policy| &policy.metadata);
+    let types = services
+        .chain(policies)
+        .filter_map(|metadata| adapter_type(metadata, observed));
+    types.collect()
 }
 
 struct Known {

@@ -147,6 +147,22 @@ impl ServerReport {
         self.answers > 0
     }
 
+    /// Whether a reconcile that knows this report could decide otherwise than one that knows only `earlier`. `exposed` are the adapters
+    /// that have a Service or a NetworkPolicy: that one of them is off decides nothing before it [is gone](Self::is_gone).
+    #[must_use]
+    pub fn is_news(&self, earlier: &Self, exposed: &BTreeSet<String>) -> bool {
+        let is_new =
+            |(adapter_type, adapter): (&String, &Adapter)| earlier.enabled.get(adapter_type) != Some(adapter);
+        let is_gone_now =
+            |adapter_type: &String| self.is_gone(adapter_type) && !earlier.is_gone(adapter_type);
+        self.api != earlier.api
+            || self.settings != earlier.settings
+            || self.unavailable_since != earlier.unavailable_since
+            || self.has_answer() != earlier.has_answer()
+            || self.enabled.iter().any(is_new)
+            || exposed.iter().any(is_gone_now)
+    }
+
     /// Whether the API said twice in a row that the server does not run this adapter. One answer is not enough: a deleted service
     /// loses its address for ever.
     #[must_use]

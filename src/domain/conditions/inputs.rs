@@ -9,7 +9,10 @@ use kube::ResourceExt;
 
 use super::child::{Child, Conflict, conflicts};
 use crate::api::percona::PerconaPGCluster;
-use crate::api::{ApiStatus, CertificateStatus, DittoServer, Endpoint, IdentityProviderStatus, SnapshotPolicyStatus, names};
+use crate::api::{
+    AdapterRestartStatus, ApiStatus, CertificateStatus, DittoServer, Endpoint, IdentityProviderStatus,
+    SnapshotPolicyStatus, names,
+};
 use crate::domain::adapters;
 use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::certificates;
@@ -76,6 +79,8 @@ pub struct Inputs<'a> {
     pub api: Option<ApiStatus>,
     /// The certificates of the API.
     pub certificates: Vec<CertificateStatus>,
+    /// The adapters that were restarted, or must be.
+    pub adapter_restarts: Vec<AdapterRestartStatus>,
     /// What became of the snapshot policies.
     pub snapshot_policies: Vec<SnapshotPolicyStatus>,
     /// What became of the identity providers.
@@ -174,6 +179,7 @@ impl<'a> Inputs<'a> {
             endpoints: adapters::endpoints(observed),
             api: adapters::api_status(observed),
             certificates: certificates::status(observed),
+            adapter_restarts: server_settings::restarts::status(server, observed.report.settings.as_ref()),
             snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
             identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
             adapters_unavailable: adapters::unavailable(observed),

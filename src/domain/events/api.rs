@@ -3,10 +3,11 @@
 use kube::runtime::events::{Event, EventType};
 
 use super::{event, normal};
-use crate::api::{ApiStatus, CertificateState, DittoServerStatus};
+use crate::api::{AdapterRestartStatus, ApiStatus, CertificateState, DittoServerStatus};
 use crate::domain::adapters::NOT_RUNNING;
 use crate::domain::certificates;
 use crate::domain::observed::Observed;
+use crate::domain::server_settings::restarts::command;
 
 /// The operator cannot call the API of the server. The reason is that of the Go operator's condition.
 pub const API_UNREACHABLE: &str = "APIUnreachable";
@@ -54,6 +55,53 @@ pub(super) fn certificates(
         Some(event(EventType::Warning, reason, "Validate", note))
     })
     .collect()
+}
+
+/// A setting was written that an adapter uses only after its next start. One event for each write.
+pub const ADAPTER_RESTART_REQUIRED: &str = "AdapterRestartRequired";
+/// An adapter was restarted, as the user requested. One event for each request.
+pub const ADAPTER_RESTARTED: &str = "AdapterRestarted";
+/// An adapter was not restarted, although the user requested it. One event for each cause.
+pub const ADAPTER_NOT_RESTARTED: &str = "AdapterNotRestarted";
+
+/// The events of adapters that were restarted or have to be.
+pub(super) fn restarts(
+    observed: &Observed,
+    before: &DittoServerStatus,
+    after: &DittoServerStatus,
+) -> Vec<Event> {
+    let news = after.adapter_restarts.iter().filter_map(|state| {
+        let mut known = before.adapter_restarts.iter();
+        let known = known.find(|known| known.adapter == state.adapter);
+        (known != Some(state)).then(|| restart(observed, known, state))?
+    });
+    news.collect()
+}
+
+fn restart(
+    observed: &Observed,
+    known: Option<&AdapterRestartStatus>,
+    state: &AdapterRestartStatus,
+) -> Option<Event> {
+    let adapter = state.adapter.to_uppercase();
+    let message = state.message.as_deref().unwrap_or_default();
+    let is_handled = state.last_request.is_some()
+        && known.and_then(|known| known.last_request.as_ref()) != state.last_request.as_ref();
+    if state.required {
+        let command = command(&observed.server, &state.adapter)?;
+        let note = format!(
+            "{adapter}: {message}. To restart the adapter, which disconnects its clients for a moment: {command}. A restart of the pod does it too"
+        );
+        return Some(normal(ADAPTER_RESTART_REQUIRED, "Poll", note));
+    }
+    if is_handled && message.is_empty() {
+        let note = format!("The adapter {adapter} was restarted, as requested. Its clients connect again");
+        return Some(normal(ADAPTER_RESTARTED, "Restart", note));
+    }
+    (!message.is_empty()).then(|| {
+        let note = format!("The adapter {adapter} was not restarted, although it was requested: {message}");
+        event(EventType::Warning, ADAPTER_NOT_RESTARTED, "Restart", note)
+    })
 }
 
 /// The event of a change. A server that stops or starts has other events.

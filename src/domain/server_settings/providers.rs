@@ -1,6 +1,8 @@
 //! Identity providers (LDAP, Kerberos). The server copies them from its configuration file at its first start only; after that its
 //! database decides. So a change of the spec is written through the API.
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 
 use crate::api::{DittoServer, IdentityProviderStatus, KerberosSpec, LdapSpec, MachineAccountSpec};
@@ -27,6 +29,8 @@ pub struct Provider {
     pub secret_path: &'static [&'static str],
     /// Fingerprint of the password that was sent last.
     pub known_secret: Option<String>,
+    /// Start of the process that does not use what was written last.
+    pub waits_for_start_after: Option<Time>,
 }
 
 impl Provider {
@@ -34,6 +38,14 @@ impl Provider {
     #[must_use]
     pub fn is_same(&self, before: &Self) -> bool {
         self.kind == before.kind && self.fields == before.fields && self.secret == before.secret
+    }
+
+    /// The start of the process that does not use the configuration, after a comparison with the process that started at `started`.
+    #[must_use]
+    pub fn waits(&self, started: Option<Timestamp>, is_written: bool) -> Option<Time> {
+        let started = started.map(Time);
+        let is_waiting = is_written || self.waits_for_start_after == started;
+        started.filter(|_| self.kind == KERBEROS && is_waiting)
     }
 
     /// Whether the provider is to be on.
@@ -96,6 +108,7 @@ pub fn declared(observed: &Observed) -> Vec<Provider> {
             secret: password(purpose),
             secret_path,
             known_secret: known.and_then(|known| known.secret_fingerprint.clone()),
+            waits_for_start_after: known.and_then(|known| known.server_started.clone()),
         })
     };
     [
@@ -229,6 +242,18 @@ mod tests {
         live["user_attr"] = json!("uid");
         assert!(provider.differs(Some(&live)));
         assert!(provider.differs(None));
+    }
+
+    #[test]
+    fn kerberos_that_was_written_waits_for_another_process_and_ldap_does_not() {
+        let process = |second| Timestamp::from_second(second).ok();
+        let mut kerberos = only("identity: {kerberos: {enabled: true, servicePrincipal: nfs/files@X}}");
+        assert_eq!(kerberos.waits(process(1), false), None);
+        kerberos.waits_for_start_after = kerberos.waits(process(1), true);
+        assert_eq!(kerberos.waits_for_start_after, process(1).map(Time));
+        assert_eq!(kerberos.waits(process(1), false), process(1).map(Time));
+        assert_eq!(kerberos.waits(process(2), false), None);
+        assert_eq!(only(LDAP_SPEC).waits(process(1), true), None);
     }
 
     #[test]

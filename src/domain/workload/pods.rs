@@ -31,6 +31,15 @@ fn readiness_since(pod: &Pod, is_ready: bool) -> Option<Timestamp> {
     ((ready.status == "True") == is_ready).then_some(since.0)
 }
 
+/// When the process of a container started. `None` if it does not run.
+#[must_use]
+pub fn started(pod: &Pod, container: &str) -> Option<Timestamp> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let status = statuses.iter().find(|status| status.name == container)?;
+    let running = status.state.as_ref()?.running.as_ref()?;
+    Some(running.started_at.as_ref()?.0)
+}
+
 /// Status and message of a condition.
 #[must_use]
 pub fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, Option<&'a str>)> {
