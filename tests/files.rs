@@ -2,20 +2,19 @@
 
 mod access;
 mod configuration;
+mod content;
 mod settings;
 mod tls;
 
 use dittofs_operator::api::{DittoServer, Endpoint};
 use http::Method;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::support::real::{RealServer, free_port, real_server};
 use crate::support::{World, wait};
-
-const TEXT: &[u8] = b"written over NFS";
 
 /// A real server whose adapters are asked often.
 fn polled(spec: Value) -> DittoServer {
@@ -41,37 +40,6 @@ fn has_port(service: &Service, name: &str, number: u16, target: u16) -> bool {
     ports.into_iter().any(|port| {
         port.name.as_deref() == Some(name) && port.port == i32::from(number) && port.target_port == target
     })
-}
-
-#[tokio::test]
-async fn a_file_written_over_nfs_is_there_after_the_pod_was_deleted_and_the_operator_restarted() {
-    let mut world = World::of_real_server("files").await;
-    world.create(&polled(json!({}))).await;
-    world.ready("files").await;
-    let server = RealServer::of(&world, "files").await;
-    server.make_share().await;
-    let mut mount = server.mount().await;
-    mount.write("hello.txt", TEXT).await.expect("it is written");
-    assert_eq!(mount.read("hello.txt").await.expect("it is read"), TEXT);
-
-    let pod = world.get::<Pod>("files-0").await;
-    world.delete::<Pod>("files-0").await;
-    world.pod_other_than(pod.metadata.uid.as_deref()).await;
-    world.ready_pod("files-0").await;
-    let mut mount = server.mount().await;
-    assert_eq!(mount.read("hello.txt").await.expect("it is read"), TEXT);
-
-    let pod = world.get::<Pod>("files-0").await;
-    world.stop_operator().await;
-    world.start_operator().await;
-    world.ready("files").await;
-    let same = world.get::<Pod>("files-0").await;
-    assert_eq!(
-        same.metadata.uid, pod.metadata.uid,
-        "the operator leaves the server alone"
-    );
-    let mut mount = server.mount().await;
-    assert_eq!(mount.read("hello.txt").await.expect("it is read"), TEXT);
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! Real DittoFS servers: the pod runner of the shared control plane, and what a test needs on a server before it has a share.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use dittofs_operator::api::DittoServer;
 use http::Method;
 use local_control_plane::binaries::{self, Progress};
-use local_control_plane::nfs::Mount;
-use local_control_plane::runner::{PodRunner, RunnerOptions, SHARE, ServerApi, UID};
+use local_control_plane::runner::{PodRunner, RunnerOptions, SHARE, ServerApi, UID, USER};
+use local_control_plane::{nfs, smb};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -18,6 +19,9 @@ use super::wait::LONGEST;
 
 /// The image of a server that is one. The pod runner looks at the registry only.
 pub const IMAGE: &str = "process.local/dittofs:0.29.0";
+
+/// The password of the user that owns the share.
+const PASSWORD: &str = "a password";
 
 /// A DittoServer that is a real server, with a volume for content. `spec` is laid over it.
 pub fn real_server(name: &str, spec: Value) -> DittoServer {
@@ -73,14 +77,27 @@ impl RealServer {
 
     /// Stores, a user and the share `/export`, which the user owns and everybody may write to.
     pub async fn make_share(&self) {
-        let made = self.runner.make_share(&self.namespace, &self.pod).await;
+        let made = self.runner.make_share(&self.namespace, &self.pod, PASSWORD).await;
         made.expect("the server accepts it");
     }
 
-    /// The share `/export`, mounted by the user that owns it.
-    pub async fn mount(&self) -> Mount {
-        let mount = Mount::of(self.address(), self.port("nfs").await, SHARE, UID).await;
+    /// The share `/export`, mounted over NFS by the user that owns it.
+    pub async fn nfs(&self) -> nfs::Mount {
+        let mount = nfs::Mount::of(self.address(), self.port("nfs").await, SHARE, UID).await;
         mount.expect("the server lets the user mount")
+    }
+
+    /// The share `/export`, mounted over SMB by the user that owns it.
+    pub async fn smb(&self) -> smb::Mount {
+        let port = self.port("smb").await;
+        let mount = smb::Mount::of(self.address(), port, SHARE, USER, PASSWORD).await;
+        mount.expect("the server lets the user log in and mount")
+    }
+
+    /// Where a path in the pod is on this machine.
+    pub fn path(&self, path: &str) -> PathBuf {
+        let path = self.runner.path(&self.namespace, &self.pod, path);
+        path.expect("a path on a volume of the pod")
     }
 
     /// Calls the API as an administrator.

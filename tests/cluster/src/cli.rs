@@ -2,9 +2,10 @@
 
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use local_control_plane::runner::UID;
+use local_control_plane::runner::{UID, USER};
 
 const EXAMPLES: &str = "Examples:
   local-control-plane build                      find or build etcd and the Kubernetes servers
@@ -21,6 +22,15 @@ const DEMO_EXAMPLES: &str = "Examples:
 const START_EXAMPLES: &str = "Examples:
   local-control-plane start
   local-control-plane start --size full --nodes 3 --percona-simulator --log-dir logs";
+
+const NFS_EXAMPLES: &str = "Examples:
+  echo hello | local-control-plane nfs put 127.64.0.1:12049/export/hello.txt
+  local-control-plane nfs get 127.64.0.1:12049/export/hello.txt";
+
+const SMB_EXAMPLES: &str = "Examples:
+  export SMB_PASSWORD
+  echo hello | local-control-plane smb put 127.64.0.1:1445/export/hello.txt
+  local-control-plane smb get 127.64.0.1:1445/export/hello.txt";
 
 /// A Kubernetes control plane on loopback, for tests and demos.
 #[derive(Debug, Parser)]
@@ -49,39 +59,66 @@ pub enum Command {
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(Demo),
     /// Put a file on a share over NFS, or read one, without mounting it. `demo` prints the addresses.
-    #[command(subcommand)]
-    Nfs(Nfs),
+    #[command(subcommand, after_help = NFS_EXAMPLES)]
+    Nfs(Transfer<NfsFile>),
+    /// Put a file on a share over SMB, or read one, without mounting it. `demo` prints the addresses.
+    #[command(subcommand, after_help = SMB_EXAMPLES)]
+    Smb(Transfer<SmbFile>),
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Nfs {
-    /// Write standard input to a file.
-    #[command(
-        after_help = "Example:\n  echo hello | local-control-plane nfs put 127.64.0.1:12049/export/hello.txt"
-    )]
-    Put(NfsFile),
-    /// Print a file.
-    #[command(after_help = "Example:\n  local-control-plane nfs get 127.64.0.1:12049/export/hello.txt")]
-    Get(NfsFile),
+pub enum Transfer<File: Args> {
+    /// Write standard input to a file
+    Put(File),
+    /// Print a file
+    Get(File),
 }
 
 #[derive(Debug, Args)]
 pub struct NfsFile {
     /// The file
-    #[arg(value_name = "ADDRESS:PORT/SHARE/FILE", value_parser = nfs_file)]
-    pub file: (SocketAddrV4, String, String),
+    #[arg(value_name = "ADDRESS:PORT/SHARE/FILE")]
+    pub path: FilePath,
     /// The user, by number
     #[arg(long, default_value_t = UID)]
     pub uid: u32,
 }
 
-/// The address, the share and the file.
-fn nfs_file(text: &str) -> Result<(SocketAddrV4, String, String), String> {
-    let parts = text.split_once('/').and_then(|(address, path)| {
-        let (share, file) = path.rsplit_once('/')?;
-        Some((address.parse().ok()?, format!("/{share}"), file.to_owned()))
-    });
-    parts.ok_or_else(|| format!("{text:?} is not a file such as 127.64.0.1:12049/export/hello.txt"))
+#[derive(Debug, Args)]
+pub struct SmbFile {
+    /// The file
+    #[arg(value_name = "ADDRESS:PORT/SHARE/FILE")]
+    pub path: FilePath,
+    /// The user
+    #[arg(long, default_value = USER)]
+    pub user: String,
+    /// The user's password. Use the variable: other users of the machine see arguments
+    #[arg(long, env = "SMB_PASSWORD", hide_env_values = true)]
+    pub password: String,
+}
+
+/// A file on a server.
+#[derive(Clone, Debug)]
+pub struct FilePath {
+    pub server: SocketAddrV4,
+    pub share: String,
+    pub file: String,
+}
+
+impl FromStr for FilePath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(server, path)| {
+            let (share, file) = path.rsplit_once('/')?;
+            Some(Self {
+                server: server.parse().ok()?,
+                share: format!("/{share}"),
+                file: file.to_owned(),
+            })
+        });
+        parts.ok_or_else(|| format!("{text:?} is not a file such as 127.64.0.1:12049/export/hello.txt"))
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

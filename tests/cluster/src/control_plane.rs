@@ -301,6 +301,7 @@ impl ControlPlane {
             args: &args,
             env: &[],
             bare: false,
+            user: None,
             directory: None,
             log: &self.layout.log(component),
             pid_file: &self.layout.pid_file(component),

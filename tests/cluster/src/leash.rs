@@ -60,6 +60,8 @@ pub(crate) struct Plan<'a> {
     pub env: &'a [(OsString, OsString)],
     /// Whether it gets `env` only, and nothing of this process' environment.
     pub bare: bool,
+    /// The user and group that it runs as, by number; `None`: those of this process.
+    pub user: Option<u32>,
     /// Where it runs; `None`: where this process runs.
     pub directory: Option<&'a Path>,
     /// Gets standard output and standard error.
@@ -78,6 +80,9 @@ impl Leash {
         let mut command = Command::new("/bin/sh");
         if plan.bare {
             command.env_clear();
+        }
+        if let Some(user) = plan.user {
+            command.uid(user).gid(user);
         }
         if let Some(directory) = plan.directory {
             command.current_dir(directory);
@@ -126,6 +131,11 @@ impl Leash {
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) -> io::Result<()> {
         Ok(kill_process(self.pid, Signal::TERM)?)
+    }
+
+    /// Sends SIGINT.
+    pub(crate) fn interrupt(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid, Signal::INT)?)
     }
 
     /// Sends SIGKILL, which ends a stopped process too.

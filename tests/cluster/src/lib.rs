@@ -24,7 +24,8 @@
 //! | `leash` | a process that cannot outlive its parent |
 //! | [`percona`] | the Percona simulator |
 //! | [`runner`] | pods that run as real processes, for example a real DittoFS server |
-//! | [`nfs`] | a client of NFS: puts a file and reads it back |
+//! | [`nfs`], [`smb`] | clients of NFS and SMB: put a file and read it back |
+//! | [`postgres`] | a PostgreSQL, if the machine has the programs |
 //! | [`apply`], [`definition`] | manifests, and kinds that are served |
 //! | [`rights`] | what RBAC grants and what the audit log shows in use |
 //! | `control_plane`, `probe`, `bootstrap` | start, readiness, faults, end |
@@ -47,10 +48,12 @@ mod options;
 pub mod percona;
 mod pki;
 mod ports;
+pub mod postgres;
 mod probe;
 mod release;
 pub mod rights;
 pub mod runner;
+pub mod smb;
 mod soon;
 mod text;
 

@@ -8,12 +8,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use cli::{Cli, Command, SizeName};
+use cli::{Cli, Command, NfsFile, SizeName, SmbFile, Transfer};
 use local_control_plane::binaries::{self, Binaries, Progress};
-use local_control_plane::nfs::Mount;
 use local_control_plane::percona::{PerconaSimulator, SimulatorOptions};
 use local_control_plane::runner::{PodRunner, RunnerOptions};
-use local_control_plane::{ControlPlane, Options, Size, demo};
+use local_control_plane::{ControlPlane, Options, Size, demo, nfs, smb};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -57,22 +56,41 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Start(options) => start(options).await,
         Command::Demo(options) => Ok(demo::run(demo(options)).await?),
         Command::Nfs(call) => nfs(call).await,
+        Command::Smb(call) => smb(call).await,
     }
 }
 
-async fn nfs(call: cli::Nfs) -> Result<(), Box<dyn Error>> {
-    let (cli::Nfs::Put(target) | cli::Nfs::Get(target)) = &call;
-    let (address, share, file) = &target.file;
-    let mut mount = Mount::of(*address.ip(), address.port(), share, target.uid).await?;
+async fn nfs(call: Transfer<NfsFile>) -> Result<(), Box<dyn Error>> {
+    let (Transfer::Put(NfsFile { path, uid }) | Transfer::Get(NfsFile { path, uid })) = &call;
+    let (server, share) = (path.server, &path.share);
+    let mut mount = nfs::Mount::of(*server.ip(), server.port(), share, *uid).await?;
     match call {
-        cli::Nfs::Put(_) => {
-            let mut content = Vec::new();
-            std::io::stdin().read_to_end(&mut content)?;
-            mount.write(file, &content).await?;
-        }
-        cli::Nfs::Get(_) => std::io::stdout().write_all(&mount.read(file).await?)?,
+        Transfer::Put(_) => mount.write(&path.file, &input()?).await?,
+        Transfer::Get(_) => output(&mount.read(&path.file).await?)?,
     }
     Ok(())
+}
+
+async fn smb(call: Transfer<SmbFile>) -> Result<(), Box<dyn Error>> {
+    let (Transfer::Put(target) | Transfer::Get(target)) = &call;
+    let SmbFile { path, user, password } = target;
+    let (server, share) = (path.server, &path.share);
+    let mut mount = smb::Mount::of(*server.ip(), server.port(), share, user, password).await?;
+    match call {
+        Transfer::Put(_) => mount.write(&path.file, &input()?).await?,
+        Transfer::Get(_) => output(&mount.read(&path.file).await?)?,
+    }
+    Ok(())
+}
+
+fn input() -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    std::io::stdin().read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn output(content: &[u8]) -> std::io::Result<()> {
+    std::io::stdout().write_all(content)
 }
 
 async fn build(size: SizeName) -> Result<(), Box<dyn Error>> {

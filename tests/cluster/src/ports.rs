@@ -1,4 +1,4 @@
-//! Free loopback ports.
+//! Free ports.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -28,4 +28,10 @@ pub(crate) fn choose() -> io::Result<Ports> {
         scheduler: next()?,
         kwok: next()?,
     })
+}
+
+/// A port that no process of this machine uses now, on any address.
+pub(crate) fn free() -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    listener.local_addr().map(|address| address.port())
 }

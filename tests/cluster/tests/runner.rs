@@ -1,6 +1,7 @@
 //! Pods that run as real processes, with the real DittoFS server where a server is needed.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -16,6 +17,9 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use crate::support::{eventually, full, namespace, until};
+
+const PASSWORD: &str = "a password";
+const TEXT: &str = "written over NFS";
 
 async fn runner() -> &'static PodRunner {
     static RUNNER: OnceCell<PodRunner> = OnceCell::const_new();
@@ -169,6 +173,25 @@ impl World {
         .await
     }
 
+    /// Runs the command that puts or gets a file on the server `files`, in a shell as a user does.
+    async fn file(&self, protocol: &str, call: &str, password: &str) -> Output {
+        let api = || self.runner.api(&self.namespace, "files-0");
+        let port = eventually("the adapter listens", async || {
+            api()?.port(protocol).await.ok()?
+        })
+        .await;
+        let address = self.runner.address(&self.namespace, "files-0");
+        let program = env!("CARGO_BIN_EXE_local-control-plane");
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!(
+                "printf '{TEXT}' | {program} {protocol} {call} {address}:{port}/export/hello.txt"
+            ))
+            .env("SMB_PASSWORD", password)
+            .output()
+            .unwrap()
+    }
+
     /// What the containers of a pod have logged, all lives of it.
     async fn log(&self, pod: &str) -> String {
         let logs = full().await.pod_logs(&self.namespace).into_iter();
@@ -199,7 +222,7 @@ async fn answers(address: Ipv4Addr) -> bool {
 }
 
 #[tokio::test]
-async fn a_real_server_is_ready_at_the_address_of_its_pod_and_finds_its_data_again() {
+async fn a_real_server_is_ready_at_the_address_of_its_pod_and_finds_its_data_and_files_again() {
     let world = World::new("server").await;
     let address = world.runner.address(&world.namespace, "files-0");
     world.server("files").await;
@@ -220,6 +243,10 @@ async fn a_real_server_is_ready_at_the_address_of_its_pod_and_finds_its_data_aga
         .path(&world.namespace, "files-0", "/data/controlplane.db")
         .unwrap();
     assert!(database.is_file());
+    let made = world.runner.make_share(&world.namespace, "files-0", PASSWORD);
+    made.await.unwrap();
+    let put = world.file("nfs", "put", PASSWORD).await;
+    assert!(put.status.success(), "{put:?}");
 
     let next = world.replace(&pod).await;
     let again = world
@@ -231,6 +258,16 @@ async fn a_real_server_is_ready_at_the_address_of_its_pod_and_finds_its_data_aga
     assert!(
         world.log("files-0").await.contains("\"msg\":"),
         "the logs are kept"
+    );
+    for protocol in ["nfs", "smb"] {
+        let got = world.file(protocol, "get", PASSWORD).await;
+        assert_eq!(String::from_utf8_lossy(&got.stdout), TEXT, "{protocol}: {got:?}");
+    }
+    let refused = world.file("smb", "get", "another password").await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("user cannot mount the share"),
+        "{said}"
     );
 }
 

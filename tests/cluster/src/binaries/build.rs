@@ -66,7 +66,7 @@ pub(super) fn build_missing(targets: &[Target], cache: &Path, progress: &Progres
         program: first.program,
         version: first.version(),
     };
-    let go = super::installed::on_path("go").ok_or(no_go)?;
+    let go = super::on_path("go").ok_or(no_go)?;
     let total = missing.len();
     let start = Instant::now();
     progress.say(&format!(
@@ -139,6 +139,7 @@ fn run_go(
         args: &args,
         env: &env,
         bare: false,
+        user: None,
         directory: Some(module),
         log,
         pid_file: &module.join("pid"),

@@ -54,7 +54,7 @@ pub(super) fn find(components: &[Component], asked: Option<&Release>, progress: 
 }
 
 /// The first file of that name in a directory of `PATH`.
-pub(super) fn on_path(program: &'static str) -> Option<PathBuf> {
+pub(crate) fn on_path(program: &'static str) -> Option<PathBuf> {
     candidates(program)
         .find(|(_, origin)| *origin == Origin::Path)
         .map(|(path, _)| path)

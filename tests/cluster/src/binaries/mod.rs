@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::component::Component;
 use crate::release::{self, Release};
 
+pub(crate) use installed::on_path;
 pub use progress::Progress;
 pub use tool::{dfs, helm};
 

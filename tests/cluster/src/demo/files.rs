@@ -1,28 +1,93 @@
 //! What the demo says of the files on its real servers: the share that it made, and the commands that put a file and read it back.
 
-use crate::runner::{PodRunner, SHARE};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-/// Makes the share and gives the commands. What is not possible yet is an error.
-pub(super) async fn commands(runner: &PodRunner, namespace: &str, name: &str) -> Result<Vec<String>, String> {
-    let pod = format!("{name}-0");
-    let made = runner.make_share(namespace, &pod).await;
-    made.map_err(|error| format!("the share {SHARE} cannot be made: {error}"))?;
-    let api = runner.api(namespace, &pod).ok_or("the server has no API")?;
-    let port = api.port("nfs").await.map_err(|error| error.to_string())?;
-    let port = port.ok_or("the server does not serve NFS yet")?;
-    Ok(text(name, &format!("{}:{port}", runner.address(namespace, &pod))))
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use crate::percona::scram;
+use crate::runner::{PodRunner, SHARE, USER};
+
+/// The key of the password in the Secret, as Secrets of the type `kubernetes.io/basic-auth` have it.
+const KEY: &str = "password";
+
+/// What leads to the files.
+pub(super) struct Files {
+    pub client: Client,
+    pub kubeconfig: PathBuf,
+    pub runner: PodRunner,
 }
 
-fn text(name: &str, address: &str) -> Vec<String> {
-    let program = program();
-    let file = format!("{address}{SHARE}/hello.txt");
+impl Files {
+    /// Makes the share and gives the commands. What is not possible yet is an error.
+    pub(super) async fn commands(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        let pod = format!("{name}-0");
+        let password = self.password(namespace, name).await?;
+        let made = self.runner.make_share(namespace, &pod, &password).await;
+        made.map_err(|error| format!("the share {SHARE} cannot be made: {error}"))?;
+        let api = self.runner.api(namespace, &pod).ok_or("the server has no API")?;
+        let address = self.runner.address(namespace, &pod);
+        let file = async |adapter: &str| {
+            let port = api.port(adapter).await.map_err(|error| error.to_string())?;
+            let port = port.ok_or_else(|| format!("the server does not serve {adapter} yet"))?;
+            Ok::<_, String>(format!("{address}:{port}{SHARE}/hello.txt"))
+        };
+        let (nfs, smb) = (file("nfs").await?, file("smb").await?);
+        let kubectl = format!(
+            "kubectl --kubeconfig {} -n {namespace}",
+            self.kubeconfig.display()
+        );
+        Ok(text(&program(), &kubectl, name, &nfs, &smb))
+    }
+
+    /// The password of the user, from its Secret. The Secret is made first, so that a share never has another password.
+    async fn password(&self, namespace: &str, name: &str) -> Result<String, String> {
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        let failed = |error: kube::Error| format!("the Secret of the user: {error}");
+        let known = secrets.get_opt(&secret_name(name)).await.map_err(failed)?;
+        let known = known.and_then(|secret| secret.data?.remove(KEY));
+        if let Some(password) = known {
+            return String::from_utf8(password.0).map_err(|error| error.to_string());
+        }
+        let password = scram::password().map_err(|_| "no random numbers")?;
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(secret_name(name)),
+                ..ObjectMeta::default()
+            },
+            type_: Some("kubernetes.io/basic-auth".to_owned()),
+            string_data: Some(BTreeMap::from([
+                ("username".to_owned(), USER.to_owned()),
+                (KEY.to_owned(), password.clone()),
+            ])),
+            ..Secret::default()
+        };
+        secrets
+            .create(&PostParams::default(), &secret)
+            .await
+            .map_err(failed)?;
+        Ok(password)
+    }
+}
+
+fn secret_name(server: &str) -> String {
+    format!("{server}-{USER}")
+}
+
+fn text(program: &str, kubectl: &str, name: &str, nfs: &str, smb: &str) -> Vec<String> {
+    let secret = secret_name(name);
+    let password = format!("{kubectl} get secret {secret} -o jsonpath='{{.data.{KEY}}}' | base64 -d");
     vec![
         String::new(),
         format!(
-            "The demo made a user and the share {SHARE} on {name}, through its API. Put a file and read it back, over NFS:"
+            "The demo made a user and the share {SHARE} on {name}, through its API. Put a file over NFS, and read it back over SMB and NFS:"
         ),
-        format!("  echo hello | {program} nfs put {file}"),
-        format!("  {program} nfs get {file}"),
+        format!("  echo hello | {program} nfs put {nfs}"),
+        format!("  SMB_PASSWORD=\"$({password})\" {program} smb get {smb}"),
+        format!("  {program} nfs get {nfs}"),
+        format!("The file is still there when the pod is another one: {kubectl} delete pod {name}-0"),
         format!(
             "On a cluster, an administrator makes the share (docs/first-login.md), and this prints how to mount it:"
         ),
@@ -33,10 +98,14 @@ fn text(name: &str, address: &str) -> Vec<String> {
     ]
 }
 
-/// This executable, as it can be typed here.
+/// This executable, as it can be typed in every directory.
 fn program() -> String {
     let path = std::env::current_exe().unwrap_or_else(|_| "local-control-plane".into());
-    let here = std::env::current_dir().ok();
-    let short = here.and_then(|here| path.strip_prefix(here).ok().map(std::path::Path::to_path_buf));
-    short.unwrap_or(path).display().to_string()
+    let path = path.display().to_string();
+    let is_plain = |symbol: char| symbol.is_ascii_alphanumeric() || "/._-".contains(symbol);
+    if path.chars().all(is_plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
 }

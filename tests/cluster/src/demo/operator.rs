@@ -51,6 +51,7 @@ impl Operator {
             args: &args.iter().map(OsString::from).collect::<Vec<_>>(),
             env: &env,
             bare: false,
+            user: None,
             directory: None,
             log: &log,
             pid_file: &directory.path().join("pid"),

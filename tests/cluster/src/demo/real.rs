@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::Error;
+use super::files::Files;
 use super::row::Row;
-use super::{Error, files};
 use crate::ControlPlane;
 use crate::binaries::{self, Progress};
 use crate::runner::{Forwarder, IMAGES, PodRunner, RunnerOptions};
@@ -30,7 +31,7 @@ pub(super) struct Real {
     program: Option<PathBuf>,
     /// Leads the operator to the servers.
     forwarder: Option<Forwarder>,
-    runner: Option<PodRunner>,
+    files: Option<Files>,
 }
 
 impl Real {
@@ -56,7 +57,7 @@ impl Real {
             servers: Vec::new(),
             program,
             forwarder: None,
-            runner: None,
+            files: None,
         })
     }
 
@@ -64,7 +65,12 @@ impl Real {
         if let Some(program) = self.program.take() {
             let runner = PodRunner::start(control_plane, RunnerOptions::dfs(program))?;
             let forwarder = runner.forward().await.map_err(crate::runner::Error::from)?;
-            (self.runner, self.forwarder) = (Some(runner), Some(forwarder));
+            self.forwarder = Some(forwarder);
+            self.files = Some(Files {
+                client: control_plane.client()?,
+                kubeconfig: control_plane.kubeconfig(),
+                runner,
+            });
         }
         Ok(())
     }
@@ -77,7 +83,7 @@ impl Real {
 
     /// Makes a share on each server that is Ready and has none. Returns what to say about the files of all servers.
     pub(super) async fn serve(&mut self, rows: &[Row]) -> Vec<String> {
-        let Some(runner) = &self.runner else {
+        let Some(files) = &self.files else {
             return Vec::new();
         };
         let mut lines = Vec::new();
@@ -85,7 +91,7 @@ impl Real {
             let (namespace, name) = (&server.namespace, &server.name);
             let mut of_server = rows.iter().filter(|row| row.key() == (namespace, name));
             if server.commands.is_empty() && of_server.any(|row| row.ready == "True") {
-                match files::commands(runner, namespace, name).await {
+                match files.commands(namespace, name).await {
                     Ok(commands) => server.commands = commands,
                     Err(error) => lines.push(format!("{name}: {error}")),
                 }
@@ -103,7 +109,7 @@ impl Real {
     /// Gives a DittoServer that was asked for the image that the pod runner runs.
     pub(super) fn choose(&mut self, object: &mut Value) {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        if self.runner.is_none() || object["kind"] != "DittoServer" || !self.names.contains(&name) {
+        if self.files.is_none() || object["kind"] != "DittoServer" || !self.names.contains(&name) {
             return;
         }
         object["spec"]["image"] = json!(format!("{IMAGES}dittofs"));
@@ -118,7 +124,7 @@ impl Real {
 
     /// What to say about the real servers.
     pub(super) fn lines(&self, logs: &Path) -> Vec<String> {
-        let Some(runner) = &self.runner else {
+        let Some(files) = &self.files else {
             return Vec::new();
         };
         let line = |server: &Server| {
@@ -128,7 +134,7 @@ impl Real {
                 port,
                 ..
             } = server;
-            let address = runner.address(namespace, &format!("{name}-0"));
+            let address = files.runner.address(namespace, &format!("{name}-0"));
             format!(
                 "{name} is a real DittoFS server, the others are simulated; once it is Ready:\n  curl http://{address}:{port}/health\n  tail -n 20 {}/{namespace}_{name}-0_*.log",
                 logs.display()
@@ -149,7 +155,7 @@ mod tests {
             servers: Vec::new(),
             program: None,
             forwarder: None,
-            runner: None,
+            files: None,
         };
         let mut server = json!({"kind": "DittoServer", "metadata": {"name": "one"}, "spec": {}});
         real.choose(&mut server);

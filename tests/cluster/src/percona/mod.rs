@@ -19,7 +19,7 @@ mod cluster;
 mod crd;
 mod phase;
 mod rules;
-mod scram;
+pub(crate) mod scram;
 mod secrets;
 mod simulator;
 mod watch;

@@ -17,7 +17,7 @@ const SYMBOLS: &[u8] =
 const LENGTH: usize = 24;
 
 /// A random password.
-pub(super) fn password() -> Result<String, Unspecified> {
+pub(crate) fn password() -> Result<String, Unspecified> {
     let mut bytes = [0; LENGTH];
     SystemRandom::new().fill(&mut bytes)?;
     Ok(bytes

@@ -3,7 +3,7 @@
 //! A pod has a network of its own and need not share its ports. Here servers share the machine's, and bind their NFS and SMB
 //! ports on all addresses. The ports are rows of the server's database, so only its API can change them.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use http::Method;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::api::ServerApi;
 use super::environment::Variables;
 use super::{DFS, probes};
+use crate::ports;
 
 /// The variable with the key that signs tokens.
 const KEY: &str = "DITTOFS_CONTROLPLANE_SECRET";
@@ -44,7 +45,7 @@ pub(super) async fn settle(api: ServerApi) {
             return;
         }
         for kind in unbound {
-            let Ok(port) = free_port() else { return };
+            let Ok(port) = ports::free() else { return };
             let body = json!({"port": port});
             // What fails is seen and tried again by the next attempt.
             let _ = api
@@ -61,11 +62,6 @@ fn unbound(adapters: &Value) -> Vec<String> {
         adapter["type"].as_str().filter(|_| !listens).map(str::to_owned)
     };
     adapters.as_array().into_iter().flatten().filter_map(of).collect()
-}
-
-fn free_port() -> std::io::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    listener.local_addr().map(|address| address.port())
 }
 
 #[cfg(test)]

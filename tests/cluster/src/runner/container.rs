@@ -166,6 +166,7 @@ impl Process {
             args: &args,
             env: &self.variables_of_process(&variables),
             bare: true,
+            user: None,
             directory: Some(&working),
             log: &self.log(),
             pid_file: &self.pid_file(),

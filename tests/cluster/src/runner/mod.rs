@@ -58,7 +58,7 @@ use tokio::sync::oneshot;
 use crate::ControlPlane;
 pub use api::{CallFailed, ServerApi};
 pub use forward::Forwarder;
-pub use share::{SHARE, UID};
+pub use share::{SHARE, UID, USER};
 use shared::Shared;
 use volumes::Home;
 

@@ -7,15 +7,18 @@ use super::{CallFailed, PodRunner};
 
 /// The user that owns the share, by number. NFS knows no other name.
 pub const UID: u32 = 1000;
+/// Its name. SMB asks for the password too.
+pub const USER: &str = "user";
 /// The share.
 pub const SHARE: &str = "/export";
 
 impl PodRunner {
-    /// Makes stores, a user and the share [`SHARE`] on the server in a pod, unless they are there. Everybody may write to it.
+    /// Makes stores, the user [`USER`] and the share [`SHARE`] on the server in a pod, unless they are there. Everybody may
+    /// write to it.
     ///
     /// # Errors
     /// When the server has no API yet, or refuses it.
-    pub async fn make_share(&self, namespace: &str, pod: &str) -> Result<(), CallFailed> {
+    pub async fn make_share(&self, namespace: &str, pod: &str, password: &str) -> Result<(), CallFailed> {
         let api = self.api(namespace, pod).ok_or_else(CallFailed::no_api)?;
         let shares = api.call(Method::GET, "/shares", None).await?;
         let mut known = shares.as_array().into_iter().flatten();
@@ -31,6 +34,7 @@ impl PodRunner {
         for (at, body) in calls(
             &path("/data/store/metadata/meta")?,
             &path("/data/store/block/local")?,
+            password,
         ) {
             api.call(Method::POST, at, Some(&body)).await?;
         }
@@ -38,7 +42,7 @@ impl PodRunner {
     }
 }
 
-fn calls(metadata: &str, content: &str) -> [(&'static str, Value); 4] {
+fn calls(metadata: &str, content: &str, password: &str) -> [(&'static str, Value); 4] {
     [
         (
             "/store/metadata",
@@ -50,13 +54,13 @@ fn calls(metadata: &str, content: &str) -> [(&'static str, Value); 4] {
         ),
         (
             "/users",
-            json!({"username": "user", "password": "a password", "uid": UID, "gid": UID}),
+            json!({"username": USER, "password": password, "uid": UID, "gid": UID}),
         ),
         (
             "/shares",
             json!({
                 "name": SHARE, "metadata_store_id": "meta", "local_block_store": "local",
-                "owner": "user", "default_permission": "read-write",
+                "owner": USER, "default_permission": "read-write",
             }),
         ),
     ]
