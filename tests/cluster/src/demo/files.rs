@@ -87,7 +87,8 @@ fn text(program: &str, kubectl: &str, name: &str, nfs: &str, smb: &str) -> Vec<S
         format!("  echo hello | {program} nfs put {nfs}"),
         format!("  SMB_PASSWORD=\"$({password})\" {program} smb get {smb}"),
         format!("  {program} nfs get {nfs}"),
-        format!("The file is still there when the pod is another one: {kubectl} delete pod {name}-0"),
+        "The file is kept when the pod is deleted:".to_owned(),
+        format!("  {kubectl} delete pod {name}-0"),
         format!(
             "On a cluster, an administrator makes the share (docs/first-login.md), and this prints how to mount it:"
         ),
