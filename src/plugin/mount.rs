@@ -4,14 +4,18 @@
 //! |---|---|
 //! | `mount/address.rs` | the address of an endpoint, as seen from where the client is |
 //! | `mount/commands.rs` | commands for Linux, macOS and Windows |
+//! | `mount/names.rs` | names of objects for a share |
 //! | `mount/volumes.rs` | a PersistentVolume with its claim, or a StorageClass |
 
 mod address;
 mod commands;
+mod names;
 mod volumes;
 
 #[cfg(test)]
 mod tests;
+
+use kube::ResourceExt;
 
 use super::cluster::Cluster;
 use super::{Error, paint};
@@ -31,7 +35,7 @@ fn text(server: &DittoServer, args: &MountArgs) -> Result<String, Error> {
     let endpoints = server.status.as_ref().map(|status| status.endpoints.as_slice());
     let endpoints = endpoints.unwrap_or_default();
     match args.output {
-        MountOutput::Commands => commands::all(endpoints, args),
+        MountOutput::Commands => commands::all(endpoints, &server.namespace().unwrap_or_default(), args),
         MountOutput::Pv => volumes::persistent_volume(server, nfs(endpoints, args)?, args),
         MountOutput::Storageclass => volumes::storage_class(server, nfs(endpoints, args)?, args),
     }

@@ -193,8 +193,9 @@ fn path(share: &str) -> String {
     format!("shares/{}/snapshot-policy", encoded(share))
 }
 
-/// A share as one part of a path.
-fn encoded(share: &str) -> String {
+/// A share, or another text, as one part of a URL's path.
+#[must_use]
+pub fn encoded(share: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     let part = |byte: u8| {
         if is_plain(byte) {

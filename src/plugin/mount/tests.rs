@@ -50,7 +50,12 @@ fn each_place_has_its_address() {
         (
             balanced(),
             vec!["--from", "cluster"],
-            "NFS at files-adapter-nfs:2049",
+            "NFS at files-adapter-nfs.storage.svc:2049",
+        ),
+        (
+            vec![endpoint("nfs", "fd00::1", 2049, None)],
+            vec![],
+            "NFS at [fd00::1]:2049",
         ),
     ] {
         let text = output(endpoints, &arguments).unwrap();
@@ -61,6 +66,50 @@ fn each_place_has_its_address() {
 #[test]
 fn the_commands_for_each_system() {
     insta::assert_snapshot!(output(internal(), &["--share", "/media", "--user", "alice"]).unwrap());
+}
+
+#[test]
+fn an_ipv6_address_has_the_form_that_each_client_understands() {
+    let endpoints = vec![
+        endpoint("nfs", "fd00::1", 2049, None),
+        endpoint("smb", "fd00::2", 445, None),
+    ];
+    insta::assert_snapshot!(output(endpoints, &["--share", "media"]).unwrap());
+}
+
+#[test]
+fn a_node_port_of_smb_says_which_versions_of_windows_can_use_it() {
+    insta::assert_snapshot!(output(internal(), &["--from", "outside"]).unwrap());
+}
+
+#[test]
+fn names_with_special_characters_are_quoted() {
+    insta::assert_snapshot!(
+        output(internal(), &["--share", "Bob's files", "--user", "EXAMPLE\\bob"]).unwrap()
+    );
+}
+
+#[test]
+fn manifests_for_a_share_with_any_name_have_a_valid_name() {
+    for format in ["pv", "storageclass"] {
+        let text = output(internal(), &["--share", "My_Files", "-o", format]).unwrap();
+        let documents: Vec<serde_json::Value> = serde_yaml::from_multiple(&text).unwrap();
+        for document in documents {
+            let name = document["metadata"]["name"].as_str().unwrap();
+            let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(name.contains("my-files") && name.chars().all(is_valid), "{name}");
+        }
+        assert!(text.contains("/My_Files"), "the share itself: {text}");
+    }
+}
+
+#[test]
+fn a_volume_has_an_ipv6_address_without_brackets() {
+    let mut endpoints = internal();
+    endpoints[0].cluster_ip = Some("fd00::7".into());
+    let text = output(endpoints, &["-o", "pv"]).unwrap();
+    let volume: serde_json::Value = serde_yaml::from_str(text.split("---").next().unwrap()).unwrap();
+    assert_eq!(volume["spec"]["nfs"]["server"], "fd00::7");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::share;
+use super::names::object_name;
+use super::{address, share};
 use crate::api::{DittoServer, Endpoint};
 use crate::plugin::Error;
 use crate::plugin::args::MountArgs;
@@ -13,20 +14,25 @@ const CSI_DRIVER_NFS: &str = "nfs.csi.k8s.io";
 
 /// A `PersistentVolume` for one share, and the claim that it is bound to, in the namespace of the server.
 ///
-/// The kubelet mounts it with the DNS of the node, so it has the address of the Service and not its name.
+/// The kubelet mounts it with the DNS of the node, so it has the address of the Service and not its name. An IPv6 address has no
+/// brackets here: the kubelet adds them.
 pub(super) fn persistent_volume(
     server: &DittoServer,
     endpoint: &Endpoint,
     args: &MountArgs,
 ) -> Result<String, Error> {
-    let share = share(args);
-    let name = format!("{}-{}", server.name_any(), share.replace('/', "-"));
-    let namespace = server.namespace().unwrap_or_default();
+    let (share, server, namespace) = (
+        share(args),
+        server.name_any(),
+        server.namespace().unwrap_or_default(),
+    );
+    let name = object_name(&[&server, share]);
+    let volume_name = object_name(&[&namespace, &server, share]);
     let host = endpoint.cluster_ip.as_ref().unwrap_or(&endpoint.host);
     let volume = json!({
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": format!("{namespace}-{name}")},
+        "metadata": {"name": volume_name},
         "spec": {
             "capacity": {"storage": args.size},
             "accessModes": ["ReadWriteMany"],
@@ -44,7 +50,7 @@ pub(super) fn persistent_volume(
         "spec": {
             "accessModes": ["ReadWriteMany"],
             "storageClassName": "",
-            "volumeName": format!("{namespace}-{name}"),
+            "volumeName": volume_name,
             "resources": {"requests": {"storage": args.size}},
         },
     });
@@ -62,10 +68,11 @@ pub(super) fn storage_class(
     let class = json!({
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": {"name": format!("{}-{}", server.name_any(), share.replace('/', "-"))},
+        // Not a part of the namespace, so its name says where the server is.
+        "metadata": {"name": object_name(&[&namespace, &server.name_any(), share])},
         "provisioner": CSI_DRIVER_NFS,
         "parameters": {
-            "server": format!("{}.{namespace}.svc", endpoint.service),
+            "server": address::in_cluster(endpoint, &namespace),
             "share": format!("/{share}"),
             // The directory of a deleted claim is renamed, and its files are kept.
             "onDelete": "archive",
