@@ -25,7 +25,8 @@ pub fn sanitized(adapter_type: &str) -> String {
     if name.is_empty() { "unknown" } else { name }.to_owned()
 }
 
-/// Name of the adapter's own port in its Service.
+/// Name of the adapter's own port in its Service, made of the [`sanitized`] type. As in the Go operator, the hash in a long name is
+/// that of the sanitized type.
 #[must_use]
 pub fn port_name(adapter_type: &str) -> String {
     let name = format!("adapter-{adapter_type}");
@@ -48,17 +49,20 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_go_operator() {
-        for (adapter_type, sanitised, port) in [
+        for (adapter_type, name, port) in [
             ("nfs", "nfs", "adapter-nfs"),
             ("SMB", "smb", "adapter-smb"),
-            ("My_Own..Proto", "my-own-proto", "adapter-my-3d7b"),
             ("--", "unknown", "adapter-unknown"),
+            ("exactly", "exactly", "adapter-exactly"),
+            // printf my-own-proto | sha256sum
+            ("My_Own..Proto", "my-own-proto", "adapter-my-90bf"),
+            // printf a-long-name | sha256sum. The hyphen in front of the hash is trimmed first.
+            ("a-long-name", "a-long-name", "adapter-a-78f4"),
         ] {
-            assert_eq!(sanitized(adapter_type), sanitised);
-            let name = port_name(&sanitized(adapter_type));
-            assert_eq!(name.len(), port.len(), "{name}");
-            assert!(name.len() <= PORT_NAME_MAX);
+            assert_eq!(sanitized(adapter_type), name);
+            let port_name = port_name(&sanitized(adapter_type));
+            assert_eq!(port_name, port);
+            assert!(port_name.len() <= PORT_NAME_MAX);
         }
-        assert_eq!(port_name("nfs"), "adapter-nfs");
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use strum::IntoStaticStr;
 
 use crate::api::names::{NFS, SMB};
 use crate::domain::server_settings::Outcome;
@@ -46,8 +45,7 @@ pub struct Adapter {
 }
 
 /// Why a call failed, as far as a user acts on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// No connection.
     Connect,
@@ -59,14 +57,6 @@ pub enum FailureKind {
     Token,
     /// The answer was an error, or not what the API promises.
     Answer,
-}
-
-impl FailureKind {
-    /// The label in the metrics.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// A failed call.

@@ -195,11 +195,8 @@ fn adapters_are_unavailable_only_after_the_progress_deadline() {
     assert_eq!(unavailable(&observed), None);
 }
 
-fn nothing_serves() -> Result<Vec<Row>, Failure> {
-    Ok(vec![
-        row("nfs", 12049, true, false),
-        row("smb", 1445, false, false),
-    ])
+fn nothing_serves() -> Vec<Row> {
+    vec![row("nfs", 12049, true, false), row("smb", 1445, false, false)]
 }
 
 /// A server with these conditions in its status.
@@ -223,7 +220,7 @@ fn said_unavailable() -> Vec<Condition> {
 
 #[test]
 fn a_restarted_operator_says_again_that_no_adapter_serves_without_another_deadline() {
-    let restarted = observed(after(&[nothing_serves()]));
+    let restarted = observed(after(&[Ok(nothing_serves())]));
     assert_eq!(unavailable(&restarted), None);
     let restarted = with_conditions(restarted, said_unavailable());
     assert!(unavailable(&restarted).is_some());
@@ -234,7 +231,7 @@ fn a_restarted_operator_says_again_that_no_adapter_serves_without_another_deadli
 #[test]
 fn an_api_that_does_not_answer_does_not_change_what_is_said_of_the_adapters() {
     let refused = || Err(failure(FailureKind::Connect, "refused"));
-    let mut silent = observed(after(&[nothing_serves(), refused(), refused(), refused()]));
+    let mut silent = observed(after(&[Ok(nothing_serves()), refused(), refused(), refused()]));
     silent.at = at(6000);
     assert_eq!((unavailable(&silent), recheck_in(&silent)), (None, None));
     let silent = with_conditions(silent, said_unavailable());
