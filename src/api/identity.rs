@@ -38,12 +38,12 @@ pub struct IdentitySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<AdminSpec>,
 
-    /// Users and groups from an LDAP directory. The server copies this configuration to its database at its first
-    /// start. Make later changes in the server.
+    /// Users and groups from an LDAP directory. The operator writes this configuration through the API of the server, without a
+    /// restart, and writes it again if it was changed there. If the block is removed, the operator switches LDAP off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ldap: Option<LdapSpec>,
 
-    /// Kerberos for NFS and SMB.
+    /// Kerberos for NFS and SMB. The operator writes it through the API of the server as well, and a change restarts the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kerberos: Option<KerberosSpec>,
 }
