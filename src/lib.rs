@@ -15,6 +15,14 @@
 //!
 //! ARCHITECTURE.md walks through one reconcile.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::too_many_lines,
+        reason = "a test that is a table or a sequence of steps reads best in one piece"
+    )
+)]
+
 pub mod api;
 pub mod base;
 pub mod cluster;

@@ -5,6 +5,10 @@
     clippy::panic,
     reason = "a failed test panics, and the shared helpers are not marked `#[test]`"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test that is a table or a sequence of steps reads best in one piece"
+)]
 
 mod adapters;
 mod admission;

@@ -45,6 +45,8 @@ mod writer;
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ConfigMap;
+
 use self::dry_run::Planned;
 use self::live::{Child, Written};
 use self::prerequisites::Prerequisites;
@@ -52,7 +54,7 @@ use self::stateful_set::Acceptance;
 use self::writer::Writer;
 use crate::domain::applied::{Applied, Outcome, Step};
 pub use crate::domain::compare;
-use crate::domain::desired::Desired;
+use crate::domain::desired::{Desired, Workload};
 use crate::domain::observed::{Observed, Read};
 use crate::reconcile::context::Context;
 
@@ -88,13 +90,7 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
     } = desired;
     let mut applied = Applied::nothing(observed);
     secrets::apply(writer, &mut applied, secrets, secret_changes, not_generated).await;
-    let acceptance = match config_map {
-        Some(config_map) => {
-            let written = config_map::apply(writer, &mut applied, config_map, workload);
-            Box::pin(written).await.unwrap_or_else(Acceptance::Refused)
-        }
-        None => Acceptance::NotAsked,
-    };
+    let acceptance = configuration(writer, &mut applied, config_map.as_ref(), workload).await;
     let prerequisites = Prerequisites::of(applied.is_complete());
     // Neither waits for the other: a pod may start on a small volume, and a volume is expanded under any pod.
     claims::expand(writer, &mut applied, expansions).await;
@@ -120,6 +116,20 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
     }
     claims::label(writer, &mut applied, observed).await;
     applied
+}
+
+/// Writes the configuration, unless there is none yet. Asks first whether the StatefulSet that belongs to it is accepted.
+async fn configuration(
+    writer: &Writer<'_>,
+    applied: &mut Applied,
+    config_map: Option<&ConfigMap>,
+    workload: &Workload,
+) -> Acceptance {
+    let Some(config_map) = config_map else {
+        return Acceptance::NotAsked;
+    };
+    let written = config_map::apply(writer, applied, config_map, workload);
+    Box::pin(written).await.unwrap_or_else(Acceptance::Refused)
 }
 
 /// Records a step. Returns the object that exists now, or `before` if nothing new is known.

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod chart;
 pub mod fixtures;
 pub mod kill_switch;
+mod operator;
 pub mod process;
 pub mod real;
 pub mod record;
@@ -25,9 +26,6 @@ use dittofs_operator::api::DittoServer;
 use dittofs_operator::cluster::cache::Cached;
 use dittofs_operator::command::telemetry;
 use dittofs_operator::command::telemetry::LogLineFormat;
-use dittofs_operator::domain::desired::Settings;
-use dittofs_operator::reconcile::controller;
-use dittofs_operator::reconcile::controller::Options as OperatorOptions;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
@@ -37,10 +35,10 @@ use kube::{Api, Client};
 use local_control_plane::percona::{self, PerconaSimulator, SimulatorOptions};
 use local_control_plane::{ControlPlane, Options, definition};
 use serde::Serialize;
-use tokio::sync::{OnceCell, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::OnceCell;
 
 use self::audit::AuditLog;
+pub use self::operator::Operator;
 use self::process::POLL;
 use self::recorder::recorded;
 
@@ -92,12 +90,6 @@ pub struct World {
     /// Where its operator reaches the APIs of servers.
     server_url_template: String,
     operator: Option<Operator>,
-}
-
-/// An operator that runs inside the test process.
-pub struct Operator {
-    stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
 }
 
 impl World {
@@ -335,51 +327,8 @@ impl Drop for World {
             wait::dump(&self.control_plane, &self.namespace);
         }
         if let Some(operator) = &self.operator {
-            operator.stop.cancel();
+            operator.cancel();
         }
-    }
-}
-
-impl Operator {
-    /// Starts an operator and waits until its caches have synced.
-    pub async fn start(config: kube::Config, namespaces: Vec<String>) -> Self {
-        let (operator, is_ready) = Self::spawn(config, namespaces, server_double::template());
-        operator.synced(is_ready).await
-    }
-
-    async fn synced(self, mut is_ready: watch::Receiver<bool>) -> Self {
-        let synced = is_ready.wait_for(|ready| *ready);
-        tokio::time::timeout(wait::LONGEST, synced)
-            .await
-            .expect("caches sync in time")
-            .expect("the operator lives");
-        self
-    }
-
-    fn spawn(
-        config: kube::Config,
-        namespaces: Vec<String>,
-        template: String,
-    ) -> (Self, watch::Receiver<bool>) {
-        let stop = CancellationToken::new();
-        let (ready, is_ready) = watch::channel(false);
-        let options = OperatorOptions {
-            namespaces,
-            concurrency: 16,
-            settings: Settings {
-                server_url_template: Some(template),
-                ..Settings::default()
-            },
-        };
-        let running = controller::run(config, options, ready, stop.clone());
-        let task = tokio::spawn(async move { running.await.expect("the operator runs") });
-        (Self { stop, task }, is_ready)
-    }
-
-    /// Stops it and waits for its end.
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.expect("the operator ends without a panic");
     }
 }
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::Serialize;
 
-use super::{Adapters, DatabaseChange, Desired, Workload};
+use super::{DatabaseChange, Desired, Workload};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::service_monitor::ServiceMonitor;
 
@@ -46,45 +46,37 @@ impl Desired {
             workload,
         } = self;
         let services = [Some(headless_service), Some(api_service), metrics_service];
-        let database = match database {
-            DatabaseChange::Apply(cluster) => Some(Manifest::PerconaPGCluster(cluster)),
-            _ => None,
-        };
-        let stateful_set = match workload {
-            Workload::Run { stateful_set, .. } => Some(Manifest::StatefulSet(stateful_set)),
-            _ => None,
-        };
-        let Adapters {
-            services: adapter_services,
-            policies,
-            unwanted_services: _,
-            unwanted_policies: _,
-        } = adapters;
-        let policies = policies
-            .into_iter()
-            .map(|policy| Manifest::NetworkPolicy(Box::new(policy)));
-        let adapter_services = adapter_services
-            .into_iter()
-            .map(|service| Manifest::Service(Box::new(service)));
-        let secrets = secrets
-            .into_iter()
-            .map(|secret| Manifest::Secret(Box::new(secret)));
-        let budget = pod_disruption_budget.map(|budget| Manifest::PodDisruptionBudget(Box::new(budget)));
-        secrets
-            .chain(config_map.map(|config_map| Manifest::ConfigMap(Box::new(config_map))))
-            .chain(
-                services
-                    .into_iter()
-                    .flatten()
-                    .map(|service| Manifest::Service(Box::new(service))),
-            )
-            .chain(service_monitor.map(|monitor| Manifest::ServiceMonitor(Box::new(monitor))))
-            .chain(network_policy.map(|policy| Manifest::NetworkPolicy(Box::new(policy))))
-            .chain(budget)
-            .chain(policies)
-            .chain(adapter_services)
-            .chain(database)
-            .chain(stateful_set)
-            .collect()
+        let mut manifests = Vec::new();
+        manifests.extend(secrets.into_iter().map(Box::new).map(Manifest::Secret));
+        manifests.extend(config_map.map(Box::new).map(Manifest::ConfigMap));
+        manifests.extend(
+            services
+                .into_iter()
+                .flatten()
+                .map(Box::new)
+                .map(Manifest::Service),
+        );
+        manifests.extend(service_monitor.map(Box::new).map(Manifest::ServiceMonitor));
+        manifests.extend(network_policy.map(Box::new).map(Manifest::NetworkPolicy));
+        manifests.extend(
+            pod_disruption_budget
+                .map(Box::new)
+                .map(Manifest::PodDisruptionBudget),
+        );
+        manifests.extend(
+            adapters
+                .policies
+                .into_iter()
+                .map(Box::new)
+                .map(Manifest::NetworkPolicy),
+        );
+        manifests.extend(adapters.services.into_iter().map(Box::new).map(Manifest::Service));
+        if let DatabaseChange::Apply(cluster) = database {
+            manifests.push(Manifest::PerconaPGCluster(cluster));
+        }
+        if let Workload::Run { stateful_set, .. } = workload {
+            manifests.push(Manifest::StatefulSet(stateful_set));
+        }
+        manifests
     }
 }

@@ -10,7 +10,7 @@ use crate::files::write_private;
 use crate::kubeconfig;
 use crate::leash::Cleaner;
 use crate::options::Options;
-use crate::pki;
+use crate::pki::{self, Authority};
 
 const AUDIT_POLICY: &str = include_str!("../manifests/audit-policy.yaml");
 const STAGES: [&str; 3] = [
@@ -57,10 +57,15 @@ pub(crate) async fn prepare(
         audit_log,
         pki,
     };
-    let server = arguments::url(ports.api_server);
+    let admin = write_configuration(&layout, &authority, &arguments::url(ports.api_server))?;
+    Ok((layout, admin_config(&admin).await?, cleaner))
+}
+
+/// Writes the files that the programs read. Returns the administrator's kubeconfig.
+fn write_configuration(layout: &Layout, authority: &Authority, server: &str) -> Result<String, Error> {
     let write_kubeconfig = |name: &str, user: &str, group: Option<&str>| {
         let identity = authority.client(user, group).map_err(pki::Error::from)?;
-        let text = kubeconfig::render(&server, &authority.pem(), user, &identity);
+        let text = kubeconfig::render(server, &authority.pem(), user, &identity);
         write(&layout.kubeconfig(name), &text).map(|()| text)
     };
     write_kubeconfig(
@@ -75,7 +80,7 @@ pub(crate) async fn prepare(
     write(&layout.directory.join("stages.yaml"), &STAGES.join("\n---\n"))?;
     let scheduler = arguments::scheduler_config(&layout.kubeconfig("scheduler"));
     write(&layout.directory.join("scheduler.yaml"), &scheduler.to_string())?;
-    Ok((layout, admin_config(&admin).await?, cleaner))
+    Ok(admin)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
