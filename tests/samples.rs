@@ -9,7 +9,7 @@ use dittofs_operator::reconcile::apply::compare;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use kube::{Resource, ResourceExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{World, wait};
 
@@ -93,6 +93,9 @@ async fn compare_with_cluster(world: &World, mut rendered: Value) {
     assert_eq!(live.name_any(), name);
     // A manifest without a namespace is applied to this one. A hash over Secrets that are not in the input is unknown.
     rendered["metadata"]["namespace"] = world.namespace.clone().into();
+    if gvk.kind == "ServiceMonitor" {
+        rendered["spec"]["namespaceSelector"] = json!({"matchNames": [world.namespace]});
+    }
     let template = &mut rendered["spec"]["template"]["metadata"]["annotations"];
     if template["dittofs.io/config-hash"]
         .as_str()

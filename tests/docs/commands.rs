@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use dittofs_operator::api::DittoServer;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret, Service};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
@@ -147,7 +146,7 @@ impl Drop for Reader {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn first_login_creates_a_server_reads_the_password_and_opens_the_ports() {
+async fn first_login_creates_a_server_reads_the_password_and_shows_the_endpoints() {
     let reader = Reader::new("docs/first-login.md", "docs-login").await;
     let printed = reader.follow("first-login").await;
     let secret: Secret = reader.world.get("minimal-admin-bootstrap-credentials").await;
@@ -155,8 +154,15 @@ async fn first_login_creates_a_server_reads_the_password_and_opens_the_ports() {
     assert!(printed.contains(&password), "the password is printed");
     let server: DittoServer = reader.world.get("minimal").await;
     assert!(server.spec.storage.content_size.is_some());
-    reader.world.get::<Service>("minimal-files").await;
-    reader.world.get::<NetworkPolicy>("minimal-files").await;
+    assert!(printed.contains("minimal-adapter-nfs.docs-login"), "{printed}");
+    assert_eq!(server.status.expect("a status").endpoints.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_creates_a_server_and_shows_its_endpoints() {
+    let reader = Reader::new("docs/files.md", "docs-files").await;
+    let printed = reader.follow("files").await;
+    assert!(printed.contains("files-adapter-nfs.docs-files"), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
