@@ -181,7 +181,7 @@ async fn the_portmapper_of_nfs_is_set_when_the_spec_says_so_and_listens_after_th
         .await;
     let note = world.event_note("AdapterRestartRequired").await;
     assert!(note.contains("restart-nfs"), "{note}");
-    let mut mount = server.mount().await;
+    let mut mount = server.nfs().await;
     mount.write("before.txt", b"before").await.expect("it is written");
     assert!(!listens(&server, port).await, "the adapter was not restarted");
 
@@ -200,7 +200,7 @@ async fn the_portmapper_of_nfs_is_set_when_the_spec_says_so_and_listens_after_th
         assert!(Instant::now() < deadline, "the portmapper does not listen");
         tokio::time::sleep(POLL).await;
     }
-    let mut mount = server.mount().await;
+    let mut mount = server.nfs().await;
     let read = mount.read("before.txt").await.expect("it is read");
     assert_eq!(read, b"before");
     assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
