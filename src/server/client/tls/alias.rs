@@ -122,8 +122,8 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, signer).unwrap();
         let name = ServerName::try_from(dialled.to_owned()).unwrap();
-        let verified = verifier.verify_server_cert(certificate.der(), &[], &name, &[], UnixTime::now());
-        verified.is_ok()
+        let outcome = verifier.verify_server_cert(certificate.der(), &[], &name, &[], UnixTime::now());
+        outcome.is_ok()
     }
 
     #[test]
