@@ -137,32 +137,31 @@ pub fn volumes(_generator: &mut SchemaGenerator) -> Schema {
 }
 
 fn open_parts(name: &str, rule: &Rule) -> Schema {
-    json_schema!({
-        "type": "array",
-        "maxItems": MAX_PARTS,
-        "items": {
-            "type": "object",
-            "required": ["name"],
-            "properties": {
-                "name": {"type": "string", "minLength": 1, "maxLength": 63, "description": name, "x-kubernetes-validations": [rule]},
-            },
-            "x-kubernetes-preserve-unknown-fields": true,
+    list_by_name(&json!({
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "maxLength": 63, "description": name, "x-kubernetes-validations": [rule]},
         },
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["name"],
-    })
+        "x-kubernetes-preserve-unknown-fields": true,
+    }))
 }
 
 /// Secrets with which images are pulled.
 pub fn pull_secrets(_generator: &mut SchemaGenerator) -> Schema {
+    list_by_name(&json!({
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "Name of the Secret."}},
+    }))
+}
+
+/// A list of parts of the pod, which the API server merges by name.
+fn list_by_name(items: &Value) -> Schema {
     json_schema!({
         "type": "array",
         "maxItems": MAX_PARTS,
-        "items": {
-            "type": "object",
-            "required": ["name"],
-            "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 253, "description": "Name of the Secret."}},
-        },
+        "items": items,
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["name"],
     })

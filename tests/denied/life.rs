@@ -86,7 +86,7 @@ pub enum Step {
     /// Asks for an image that does not run.
     Break,
     /// Asks for the previous image, and for no PodDisruptionBudget.
-    Mend,
+    Correct,
     /// Deletes the server.
     Delete,
 }
@@ -100,7 +100,7 @@ impl Step {
         Self::Rotate,
         Self::Disown,
         Self::Break,
-        Self::Mend,
+        Self::Correct,
         Self::Delete,
     ];
 
@@ -133,7 +133,7 @@ impl Step {
                 disown::<PodDisruptionBudget>(world, "files").await;
             }
             Self::Break => change(world, json!({"spec": {"image": BROKEN}})).await,
-            Self::Mend => {
+            Self::Correct => {
                 let spec = json!({"image": WORKING, "podDisruptionBudget": {"enabled": false}});
                 change(world, json!({"spec": spec})).await;
             }
@@ -147,7 +147,7 @@ impl Step {
             return self == Self::Delete;
         };
         match self {
-            Self::Create | Self::Mend => is_ready(&server),
+            Self::Create | Self::Correct => is_ready(&server),
             Self::Scrape => true,
             Self::Interval => {
                 let monitor = there::<ServiceMonitor>(world, "files-metrics").await;

@@ -34,6 +34,19 @@ async fn policy(world: &World, applied: bool) {
         .await;
 }
 
+/// Removes all policies from the spec, and waits until the status has none.
+async fn declare_no_policies(world: &World) {
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"snapshotPolicies": null}}))
+        .await;
+    world
+        .server_until("files", "without policies", |server| {
+            let status = server.status.as_ref();
+            status.is_some_and(|status| status.snapshot_policies.is_empty())
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_snapshot_policy_waits_for_its_share_is_written_once_and_leaves_with_the_spec() {
     let mut world = World::of_real_server("settings").await;
@@ -59,15 +72,7 @@ async fn a_snapshot_policy_waits_for_its_share_is_written_once_and_leaves_with_t
     let same = server.call(Method::GET, POLICIES, Value::Null).await;
     assert_eq!(same, written, "what the server has already is not written again");
 
-    world
-        .merge::<DittoServer>("files", json!({"spec": {"snapshotPolicies": null}}))
-        .await;
-    world
-        .server_until("files", "without policies", |server| {
-            let status = server.status.as_ref();
-            status.is_some_and(|status| status.snapshot_policies.is_empty())
-        })
-        .await;
+    declare_no_policies(&world).await;
     let left = server.call(Method::GET, POLICIES, Value::Null).await;
     assert!(left.as_array().is_none_or(Vec::is_empty), "{left}");
 }
@@ -96,15 +101,7 @@ async fn a_snapshot_policy_that_a_user_made_on_the_server_is_left_when_it_leaves
         .await;
     let changed = server.call(Method::GET, POLICIES, Value::Null).await;
     assert_eq!(changed[0]["keep_last"], 4, "{changed}");
-    world
-        .merge::<DittoServer>("files", json!({"spec": {"snapshotPolicies": null}}))
-        .await;
-    world
-        .server_until("files", "without policies", |server| {
-            let status = server.status.as_ref();
-            status.is_some_and(|status| status.snapshot_policies.is_empty())
-        })
-        .await;
+    declare_no_policies(&world).await;
     let left = server.call(Method::GET, POLICIES, Value::Null).await;
     assert_eq!(left, changed);
 }
