@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dittofs_operator::domain::server_api::{Confidential, Target};
+use dittofs_operator::domain::secrets::Confidential;
+use dittofs_operator::domain::server_api::Target;
 use dittofs_operator::domain::server_settings::{Declared, Policy};
 use dittofs_operator::server::poller::Poller;
 use http::Method;

@@ -3,10 +3,10 @@
 //! Both are the user's. Whoever issues them renews them, so this only warns in time. It changes the status of no condition: until
 //! the certificate has expired nothing is wrong, and afterwards `status.api` reports that the calls fail.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
@@ -115,13 +115,7 @@ pub fn advice(observed: &Observed, certificate: &CertificateStatus) -> Option<St
 /// the server and the operator report that when they use it.
 #[must_use]
 pub fn not_after(pem: &[u8]) -> Option<Timestamp> {
-    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    const END: &str = "-----END CERTIFICATE-----";
-    let text = std::str::from_utf8(pem).ok()?;
-    let (_, rest) = text.split_once(BEGIN)?;
-    let (encoded, _) = rest.split_once(END)?;
-    let encoded: String = encoded.split_ascii_whitespace().collect();
-    let der = STANDARD.decode(encoded).ok()?;
+    let der = CertificateDer::from_pem_slice(pem).ok()?;
     let certificate = Certificate::from_der(&der).ok()?;
     let end = certificate.tbs_certificate().validity().not_after;
     let seconds = i64::try_from(end.to_unix_duration().as_secs()).ok()?;

@@ -6,9 +6,11 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `secrets/purpose.rs` | what the server does with a value |
+//! | `secrets/confidential.rs` | a value outside its Secret |
 //! | `secrets/data.rs` | a Secret that was read |
 //! | `secrets/generation.rs` | when a missing Secret may be generated |
 
+mod confidential;
 mod data;
 pub mod generation;
 mod purpose;
@@ -19,6 +21,7 @@ mod tests;
 use k8s_openapi::api::core::v1::SecretKeySelector;
 use kube::ResourceExt;
 
+pub use self::confidential::Confidential;
 pub use self::data::SecretData;
 pub use self::purpose::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE};
 use crate::api::{DatabaseBackend, DittoServer, names};

@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::domain::adapters::FailureKind;
-    use crate::domain::server_api::Confidential;
+    use crate::domain::secrets::Confidential;
 
     const INTERVAL: Duration = Duration::from_secs(30);
     const COMPARE_EVERY: Duration = Duration::from_secs(600);

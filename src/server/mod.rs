@@ -5,11 +5,13 @@
 //! | [`token`] | signs the operator's tokens |
 //! | [`client`] | calls the API of one server |
 //! | [`adapters`] | the list of adapters |
+//! | `administrator` | calls that need the role of an administrator |
 //! | [`settings`] | the settings that the spec declares |
 //! | `restart` | restarts an adapter at the request of a user |
 //! | [`poller`] | asks each running server for its adapters, apart from the queue of reconciles |
 
 pub mod adapters;
+mod administrator;
 pub mod client;
 mod entry;
 pub mod poller;

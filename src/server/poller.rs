@@ -207,11 +207,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let is_urgent = polled.entry.retarget(target) || !polled.is_running;
         polled.is_running = true;
         if is_urgent {
-            let mut reports = lock(&self.reports);
-            let known = reports.entry(server.clone()).or_default();
-            known.server.clone_from(&polled.entry.target.server);
-            known.report = Arc::clone(&polled.entry.report);
-            drop(reports);
+            publish(&self.reports, server, &polled.entry, |_| {});
             self.schedule(server, SOON);
         }
     }
@@ -287,28 +283,30 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         }
         let has_failed = answer.adapters.is_err();
         let is_news = polled.entry.learn(answer, Timestamp::now(), fraction());
-        let uid = polled.entry.target.server.clone();
-        let report = Arc::clone(&polled.entry.report);
-        self.publish(server, uid, report, has_failed);
+        publish(&self.reports, server, &polled.entry, |known| {
+            known.polls += 1;
+            known.failures += u64::from(has_failed);
+        });
+        let pause = polled.entry.pause(Timestamp::now());
         if is_news {
             (self.changed)(server.clone());
         }
-        let next = self.entries.get(server);
-        if let Some(pause) = next.map(|polled| polled.entry.pause(Timestamp::now())) {
-            self.schedule(server, pause);
-        }
+        self.schedule(server, pause);
     }
 }
 
-impl<Key: Clone + Eq + Hash> Worker<Key> {
-    fn publish(&self, server: &Key, uid: String, report: Arc<ServerReport>, has_failed: bool) {
-        let mut reports = lock(&self.reports);
-        let known = reports.entry(server.clone()).or_default();
-        known.server = uid;
-        known.report = report;
-        known.polls += 1;
-        known.failures += u64::from(has_failed);
-    }
+/// Shows other tasks what is known of a server. `count` adds to its numbers.
+fn publish<Key: Clone + Eq + Hash>(
+    reports: &Reports<Key>,
+    server: &Key,
+    entry: &Entry,
+    count: impl FnOnce(&mut Known),
+) {
+    let mut reports = lock(reports);
+    let known = reports.entry(server.clone()).or_default();
+    known.server.clone_from(&entry.target.server);
+    known.report = Arc::clone(&entry.report);
+    count(known);
 }
 
 impl Polled {

@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::administrator::Server;
 use super::client::{Error, unexpected};
-use super::settings::Server;
 use crate::domain::server_settings::restarts::{Mark, Next, Request, Row, next};
 
 /// Key of the mark in the configuration of an adapter. The server ignores keys that it does not know.

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
-use jiff::Timestamp;
 use ring::hmac;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::administrator::Server;
 use super::client::{Client, Error, unexpected};
 use super::restart::{Ended, restart};
-use super::token::{Role, sign};
 use crate::api::names::NFS;
 use crate::api::{IdentityProviderStatus, SnapshotPolicyStatus};
-use crate::domain::server_api::{Confidential, Target};
+use crate::domain::secrets::Confidential;
+use crate::domain::server_api::Target;
 use crate::domain::server_settings::providers::Provider;
 use crate::domain::server_settings::restarts::{Request, Restarts};
 use crate::domain::server_settings::{Change, Declared, Outcome, Policy, changes};
@@ -25,32 +25,9 @@ use crate::domain::server_settings::{Change, Declared, Outcome, Policy, changes}
 const USED_LATER: &str =
     "the server uses it after its next start. If no rollout follows, delete the pod at a convenient time";
 
-/// One server, as an administrator calls it.
-pub(super) struct Server<'a> {
-    client: &'a Client,
-    target: &'a Target,
-}
-
-impl Server<'_> {
-    pub(super) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, Error> {
-        let token = sign(&self.target.key, Role::Admin, Timestamp::now());
-        let url = self.url(path);
-        self.client.call(method, &url, &token, body).await
-    }
-
-    pub(super) fn url(&self, path: &str) -> String {
-        format!("{}/api/v1/{path}", self.target.url.trim_end_matches('/'))
-    }
-}
-
 /// Applies the settings. What could not be applied is in the outcome, and does not hold up the rest.
 pub async fn apply(client: &Client, target: &Target, declared: &Declared) -> Outcome {
-    let server = Server { client, target };
+    let server = Server::new(client, target);
     let mut outcome = Outcome::default();
     if !declared.policies.is_empty() || !declared.made.is_empty() {
         match list_policies(&server).await {
@@ -212,7 +189,7 @@ async fn apply_provider(server: &Server<'_>, provider: &Provider) -> IdentityPro
     let fingerprint = provider
         .secret
         .as_ref()
-        .map(|secret| fingerprint(&server.target.key, secret));
+        .map(|secret| fingerprint(&server.target().key, secret));
     let is_new_secret =
         provider.is_enabled() && fingerprint.is_some() && fingerprint != provider.known_secret;
     let mut state = IdentityProviderStatus {
@@ -225,7 +202,7 @@ async fn apply_provider(server: &Server<'_>, provider: &Provider) -> IdentityPro
     let result = write_provider(server, provider, &path, is_new_secret).await;
     match result {
         Ok(is_written) => {
-            state.server_started = provider.waits(server.target.started, is_written);
+            state.server_started = provider.waits(server.target().started, is_written);
             let is_waiting = state.server_started.is_some();
             state.message = is_waiting.then(|| USED_LATER.to_owned());
         }

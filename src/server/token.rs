@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use ring::hmac;
 use serde_json::json;
 
-use crate::domain::server_api::Confidential;
+use crate::domain::secrets::Confidential;
 
 /// How long a token is valid. It allows for clocks that differ, since the server knows no leeway.
 pub const LIFETIME: Duration = Duration::from_secs(300);

@@ -1,7 +1,7 @@
 //! What the operator's access to the API of a server relies on (docs/adr/0013-signed-tokens.md). This test notices when a new
 //! version of the server does not allow it any more.
 
-use dittofs_operator::domain::server_api::Confidential;
+use dittofs_operator::domain::secrets::Confidential;
 use dittofs_operator::server::client::Client;
 use dittofs_operator::server::token::{Role, sign};
 use http::{Method, StatusCode};

@@ -96,9 +96,8 @@ fn is_unreadable<T>(read: &Read<T>) -> bool {
 /// Whether a pod of the server is ready and stays.
 #[must_use]
 pub fn is_pod_ready(observed: &Observed) -> bool {
-    let pods = observed.pods.found().into_iter().flatten();
-    let mut ready = pods.filter(|pod| pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
-    ready.next().is_some()
+    let mut pods = observed.pods.found().into_iter().flatten();
+    pods.any(|pod| pods::serves(pod))
 }
 
 /// Whether the operator reaches the API. What an earlier process found out stays until this one knows more.
@@ -116,7 +115,7 @@ pub fn api_status(observed: &Observed) -> Option<ApiStatus> {
         return before.map(|before| stopped(before, observed.at));
     }
     match &observed.report.api {
-        Reachability::Unasked => before.cloned(),
+        Reachability::Unknown => before.cloned(),
         Reachability::Reachable => Some(ApiStatus {
             reachable: true,
             ..ApiStatus::default()

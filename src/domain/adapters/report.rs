@@ -73,7 +73,7 @@ pub struct Failure {
 pub enum Reachability {
     /// It was not asked yet, or did not answer and was not asked often enough.
     #[default]
-    Unasked,
+    Unknown,
     /// The last calls were answered.
     Reachable,
     /// Several calls in a row failed.
@@ -238,13 +238,13 @@ fn failed(
             last_success: *last_success,
             failure,
         },
-        Reachability::Unasked | Reachability::Reachable if failures >= FAILURES => {
+        Reachability::Unknown | Reachability::Reachable if failures >= FAILURES => {
             Reachability::Unreachable {
                 last_success,
                 failure,
             }
         }
-        Reachability::Unasked | Reachability::Reachable => before.api.clone(),
+        Reachability::Unknown | Reachability::Reachable => before.api.clone(),
     };
     ServerReport {
         api,

@@ -27,7 +27,7 @@ use crate::domain::secrets::generation;
 use crate::domain::server_settings;
 use crate::domain::validate::{Concern, PodGate, Severity, Verdict, Violation, cluster_problem};
 use crate::domain::volumes::{self, Expansion};
-use crate::domain::workload::pods::{self, is_ready};
+use crate::domain::workload::pods;
 use crate::domain::workload::rollout::{self, UpdateMode};
 
 /// The inputs of the conditions. Plain data; every check reads it and nothing else.
@@ -223,7 +223,7 @@ impl<'a> Inputs<'a> {
 
     fn ready_pods(&self) -> i32 {
         let pods = self.pods.found().map(Vec::as_slice).unwrap_or_default();
-        let ready = pods.iter().filter(|pod| serves(pod)).count();
+        let ready = pods.iter().filter(|pod| pods::serves(pod)).count();
         i32::try_from(ready).unwrap_or(i32::MAX)
     }
 
@@ -338,11 +338,6 @@ impl<'a> Inputs<'a> {
             step.kind, step.name
         ))
     }
-}
-
-/// Whether a pod is ready and not being deleted.
-fn serves(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
 }
 
 /// When the present pod was created, or when it lost its readiness; for one that is being deleted, when it must be gone.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::api::{DittoServer, IdentityProviderStatus, KerberosSpec, LdapSpec, MachineAccountSpec};
 use crate::domain::desired::paths as server_files;
 use crate::domain::observed::Observed;
+use crate::domain::secrets::Confidential;
 use crate::domain::secrets::{Purpose, uses};
-use crate::domain::server_api::Confidential;
 
 /// `ldap` in the API and in the status.
 pub const LDAP: &str = "ldap";

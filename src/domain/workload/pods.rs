@@ -12,6 +12,12 @@ pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
 }
 
+/// Whether the pod is ready and not being deleted.
+#[must_use]
+pub fn serves(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
+}
+
 /// Since when the pod is ready. `None` if it is not, or if its kubelet has not said so.
 #[must_use]
 pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
