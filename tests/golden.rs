@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dittofs_operator::api::DittoServer;
-use dittofs_operator::domain::desired::Settings;
 use dittofs_operator::domain::secrets;
+use dittofs_operator::domain::settings::Settings;
 use dittofs_operator::plugin::render;
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dittofs_operator::api::DittoServer;
-use dittofs_operator::domain::desired::Settings;
+use dittofs_operator::domain::settings::Settings;
 use dittofs_operator::plugin::render;
 use dittofs_operator::reconcile::apply::compare;
 use kube::api::{Api, DynamicObject};

@@ -17,8 +17,8 @@ use crate::api::{DittoServer, DittoServerSpec};
 use crate::cluster::leader;
 use crate::cluster::leader::timing::Timing;
 use crate::command::telemetry::LogLineFormat;
-use crate::domain::desired::Settings;
 use crate::domain::server_api;
+use crate::domain::settings::Settings;
 use crate::plugin::args::{self, PluginArgs, RenderArgs};
 
 const EXAMPLES: &str = "\

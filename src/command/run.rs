@@ -23,7 +23,7 @@ use crate::command::admin::access::Reviewer;
 use crate::command::admin::{self, Health, Protection, tls};
 use crate::command::cli::RunArgs;
 use crate::command::telemetry;
-use crate::domain::desired::Settings;
+use crate::domain::settings::Settings;
 use crate::reconcile::controller::{self, Options, Process};
 
 /// Why the operator did not run.

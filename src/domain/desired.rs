@@ -15,7 +15,6 @@ mod manifests;
 mod meta;
 mod mounts;
 mod network_policy;
-pub mod paths;
 mod percona;
 mod percona_images;
 mod pod;
@@ -51,9 +50,10 @@ use crate::api::service_monitor::ServiceMonitor;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::SecretUse;
-use crate::domain::status;
+use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Valid, prevents_start, validate};
 use crate::domain::volumes::Expansion;
+use crate::domain::workload::pod_template::config_hash;
 
 /// Why the children could not be built.
 #[derive(Debug, Error)]
@@ -61,25 +61,6 @@ pub enum Error {
     /// The configuration cannot be written as YAML.
     #[error("the server's configuration cannot be written as YAML: {0}")]
     Yaml(#[from] serde_yaml::SerializeError),
-}
-
-/// Operator-wide settings that shape the children.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Replaces `docker.io/percona` in the default database images, for clusters with a private registry.
-    pub percona_registry: Option<String>,
-    /// Address of the servers' APIs: see [`crate::domain::server_api::url`].
-    pub server_url_template: Option<String>,
-    /// DNS domain of the cluster, if it is known.
-    pub cluster_domain: Option<String>,
-}
-
-impl Settings {
-    /// DNS domain of the cluster. Most clusters have the default of Kubernetes, `cluster.local`.
-    #[must_use]
-    pub fn cluster_domain(&self) -> &str {
-        self.cluster_domain.as_deref().unwrap_or("cluster.local")
-    }
 }
 
 /// Every child of one server.
@@ -236,7 +217,7 @@ fn hash(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Resul
     let value = |used: &SecretUse| planned.value(used).or_else(|| observed.value(used));
     let former = hash::former_config_hash(config, &valid.uses, value);
     let live = observed.stateful_set.found();
-    if live.and_then(|set| status::config_hash(set)).as_ref() == Some(&former) {
+    if live.and_then(|set| config_hash(set)).as_ref() == Some(&former) {
         return Ok(former);
     }
     let config = config::read_at_start(&observed.server.spec, data_home::is_pending(observed))?;

@@ -19,6 +19,8 @@
 //! | [`server_api`] | how the operator reaches the API of a server |
 //! | [`certificates`] | which certificates of the API expire soon |
 //! | [`server_settings`] | which settings a server must get through its API |
+//! | [`paths`] | data: the paths in the server's container |
+//! | [`settings`] | data: what the flags of the operator decide about every server |
 //! | [`secrets`] | which Secret keys a server uses |
 //! | [`workload`] | what a StatefulSet and its pods report about a rollout |
 //! | [`ownership`] | who owns an object |
@@ -37,10 +39,12 @@ pub mod load_balancers;
 pub mod monitoring;
 pub mod observed;
 pub mod ownership;
+pub mod paths;
 pub(crate) mod redact;
 pub mod secrets;
 pub mod server_api;
 pub mod server_settings;
+pub mod settings;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -10,12 +10,12 @@ use kube::ResourceExt;
 use crate::api::names::CONTAINER;
 use crate::api::{DittoServer, names};
 use crate::domain::adapters::exposed_types;
-use crate::domain::desired::Settings;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{
     self, CA_KEY, Confidential, Purpose, SecretData, TLS_CERTIFICATE_KEY, TLS_PRIVATE_KEY_KEY,
 };
 use crate::domain::server_settings::Declared;
+use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Verdict};
 use crate::domain::workload::pods;
 

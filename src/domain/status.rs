@@ -1,11 +1,11 @@
 //! Step 6, status: the new status, and whether it differs from the stored one.
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use crate::api::{DittoServerStatus, Phase, names, reasons};
 use crate::domain::conditions::{Child, Inputs, OURS};
+use crate::domain::workload::pod_template::config_hash;
 
 /// A condition of the Go operator that this one does not have. On a migrated server it would stay outdated.
 const AUTHENTICATED: &str = "Authenticated";
@@ -62,16 +62,6 @@ fn phase(inputs: &Inputs<'_>, conditions: &[Condition], ready: i32) -> Phase {
 fn is_overdue(conditions: &[Condition]) -> bool {
     let is_overdue = |condition: &Condition| condition.reason == reasons::PROGRESS_DEADLINE_EXCEEDED;
     conditions.iter().any(is_overdue)
-}
-
-/// The hash on the pod template in the cluster.
-pub(crate) fn config_hash(stateful_set: &StatefulSet) -> Option<String> {
-    let metadata = stateful_set.spec.as_ref()?.template.metadata.as_ref()?;
-    metadata
-        .annotations
-        .as_ref()?
-        .get(names::CONFIG_HASH_ANNOTATION)
-        .cloned()
 }
 
 /// Whether a status must be written. The order of the conditions does not matter, nor do conditions of other programs. A condition

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
-use crate::domain::desired::{Settings, Workload, desired};
+use crate::domain::desired::{Workload, desired};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, Origin, Purpose, SecretData};
+use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Valid};
 
 /// A signing key that the server accepts.

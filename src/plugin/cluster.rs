@@ -9,7 +9,7 @@ use super::stored::Stored;
 use super::{Error, paint};
 use crate::api::DittoServer;
 use crate::cluster::client::{self, errors};
-use crate::domain::desired::Settings;
+use crate::domain::settings::Settings;
 use crate::plugin::args::ClusterArgs;
 use crate::reconcile::look::{Look, look};
 

@@ -20,9 +20,10 @@ use thiserror::Error;
 use crate::api::admission::{Admission, SchemaViolation, without_nulls};
 use crate::api::{DittoServer, names};
 use crate::domain::adapters::ServerReport;
-use crate::domain::desired::{self, Manifest, Settings, desired};
+use crate::domain::desired::{self, Manifest, desired};
 use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
 use crate::domain::secrets::{self, Origin, SecretData, SecretUse};
+use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Valid};
 
 use self::input::Document;

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use self::archive::Archive;
 use super::cluster::Cluster;
 use super::{Error, paint, status};
-use crate::domain::desired::Settings;
+use crate::domain::settings::Settings;
 use crate::plugin::args::{ClusterArgs, ReportArgs};
 use crate::reconcile::observe::observe;
 

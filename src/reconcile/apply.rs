@@ -16,6 +16,8 @@
 //! | `drift.rs` | writes that did not last: a policy or another program changes a field again |
 //! | `managed_fields.rs` | which fields of other managers become ours; pure |
 //! | `dry_run.rs`, `plan.rs` | what an apply would do, for `kubectl dittofs diff` |
+//! | `predict.rs` | what an object would be after a write |
+//! | `kept_metadata.rs` | what an object keeps when it is deleted and created again |
 //! | `unwanted.rs` | deletes children that the spec no longer asks for |
 
 mod adapters;
@@ -28,12 +30,14 @@ pub mod dry_run;
 mod error;
 mod field_managers;
 mod immutable;
+mod kept_metadata;
 mod live;
 mod managed_fields;
 mod network_policy;
 mod plan;
 mod pod;
 mod pod_disruption_budget;
+pub mod predict;
 mod prerequisites;
 mod secrets;
 mod send;

@@ -18,7 +18,7 @@ use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
-use crate::domain::desired::Settings;
+use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
 use crate::server::poller::Poller;

@@ -16,7 +16,7 @@ use crate::cluster::cache::StoredServer;
 use crate::cluster::client;
 use crate::cluster::client::gate::Gate;
 use crate::cluster::watch_health::WatchHealth;
-use crate::domain::desired::Settings;
+use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::context::Context;
 use crate::reconcile::tries::Tries;

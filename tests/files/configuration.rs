@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use dittofs_operator::domain::desired::Settings;
+use dittofs_operator::domain::settings::Settings;
 use dittofs_operator::plugin::render;
 use local_control_plane::binaries::{self, Progress};
 use serde_json::{Value, json};

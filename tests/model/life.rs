@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dittofs_operator::api::names::ROTATED_FOR_ANNOTATION;
 use dittofs_operator::api::percona::PerconaPGCluster;
 use dittofs_operator::api::{DittoServer, Phase};
-use dittofs_operator::domain::desired::Settings;
+use dittofs_operator::domain::settings::Settings;
 use dittofs_operator::domain::workload::pods;
 use dittofs_operator::plugin::render;
 use dittofs_operator::reconcile::apply::compare;

@@ -1,6 +1,6 @@
 //! An operator that runs inside the test process.
 
-use dittofs_operator::domain::desired::Settings;
+use dittofs_operator::domain::settings::Settings;
 use dittofs_operator::reconcile::controller;
 use dittofs_operator::reconcile::controller::Options;
 use tokio::sync::watch;

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::*;
 use crate::api::{ApiStatus, DittoServerStatus, reasons};
-use crate::domain::desired::{Settings, desired};
+use crate::domain::desired::desired;
 use crate::domain::observed::{Observed, Read};
+use crate::domain::settings::Settings;
 use crate::domain::testing;
 use crate::domain::validate::PodGate;
 

@@ -7,11 +7,12 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Error, paths};
+use super::Error;
 use crate::api::{
     DatabaseBackend, DatabaseType, DittoServerSpec, Idmap, KerberosSpec, LdapSpec, LogFormat, LogLevel,
     MachineAccountSpec, defaults,
 };
+use crate::domain::paths;
 use crate::domain::secrets::{CA_KEY, TLS_CERTIFICATE_KEY, TLS_PRIVATE_KEY_KEY};
 
 /// Address on which the server listens: all of the pod's.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use super::database_tls::DatabaseTls;
-use super::paths;
+use crate::domain::paths;
 use crate::domain::secrets::{CA_KEY, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE, SecretUse};
 
 /// The variables, in the order of the uses.

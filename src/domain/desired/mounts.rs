@@ -6,8 +6,9 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt;
 
 use super::database_tls::DatabaseTls;
-use super::{paths, security};
+use super::security;
 use crate::api::{DittoServer, DittoServerSpec, names};
+use crate::domain::paths;
 use crate::domain::secrets::{CA_KEY, Purpose, SecretUse};
 
 /// Name of the volume of the ConfigMap.

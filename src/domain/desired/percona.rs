@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{SecretProjection, VolumeProjection};
 use kube::ResourceExt;
 
 use super::percona_images::Images;
-use super::{DatabaseChange, Settings, hibernation, meta, volumes};
+use super::{DatabaseChange, hibernation, meta, volumes};
 use crate::api::percona::{
     BackupRepo, BackupSchedules, Backups, InstanceSet, PerconaPGCluster, PerconaPGClusterSpec, PgBackRest,
     PgBouncer, Proxy, S3Repo, User,
@@ -14,6 +14,7 @@ use crate::api::percona::{
 use crate::api::{DittoServer, PerconaBackupSpec, PerconaSpec, defaults, names, quantity};
 use crate::domain::observed::{KindState, Observed, Read};
 use crate::domain::ownership::is_bound;
+use crate::domain::settings::Settings;
 use crate::domain::workload::percona::{instance_set, storage_class};
 
 /// The only backup repository.

@@ -1,8 +1,8 @@
 //! Images of a PerconaPGCluster. Percona's operator 2.8.2 needs all three.
 
-use super::Settings;
 use crate::api::percona::PerconaPGClusterSpec;
 use crate::api::{PerconaSpec, defaults};
+use crate::domain::settings::Settings;
 
 /// Registry and repository prefix of the default images.
 const DEFAULT_REGISTRY: &str = "docker.io/percona";

@@ -13,8 +13,9 @@ use super::database_tls::DatabaseTls;
 use super::mounts::Mounts;
 use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
 use super::settled::Defaults;
-use super::{env, paths, pod_additions, probes, security};
+use super::{env, pod_additions, probes, security};
 use crate::api::{DittoServerSpec, defaults, names};
+use crate::domain::paths;
 use crate::domain::validate::Valid;
 
 /// Builds the template. `has_content` says whether there is a claim for file content.

@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 
 use crate::api::{DittoServer, IdentityProviderStatus, KerberosSpec, LdapSpec, MachineAccountSpec};
-use crate::domain::desired::paths as server_files;
 use crate::domain::observed::Observed;
+use crate::domain::paths as server_files;
 use crate::domain::secrets::Confidential;
 use crate::domain::secrets::{Purpose, uses};
 

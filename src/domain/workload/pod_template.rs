@@ -5,6 +5,7 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::EnvVar;
 
+use crate::api::names;
 use crate::domain::secrets::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE, VERIFY_FULL};
 
 /// Whether the server verifies the certificate of its database.
@@ -34,4 +35,14 @@ fn variable<'s>(stateful_set: &'s StatefulSet, name: &str) -> Option<&'s EnvVar>
         .iter()
         .flat_map(|container| container.env.iter().flatten());
     variables.find(|variable| variable.name == name)
+}
+
+/// The hash of the configuration on the pod template in the cluster.
+pub(crate) fn config_hash(stateful_set: &StatefulSet) -> Option<String> {
+    let metadata = stateful_set.spec.as_ref()?.template.metadata.as_ref()?;
+    metadata
+        .annotations
+        .as_ref()?
+        .get(names::CONFIG_HASH_ANNOTATION)
+        .cloned()
 }

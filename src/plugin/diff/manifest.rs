@@ -19,7 +19,7 @@ use crate::plugin::cluster::{self, Cluster, failed};
 use crate::plugin::render;
 use crate::plugin::render::input::{self, Document};
 use crate::plugin::{Error, stored};
-use crate::reconcile::apply::dry_run::merge_patch;
+use crate::reconcile::apply::predict::merge_patch;
 
 /// Annotation in which `kubectl apply` keeps the last manifest.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

@@ -7,10 +7,10 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::dry_run::{self, overlay::overlaid};
 use super::error::Error;
+use super::kept_metadata::{KEPT_METADATA, owners_of_spec, restore_owners};
 use super::live::{Child, Live};
-use super::stateful_set::saved::{KEPT_METADATA, owners_of_spec, restore_owners};
+use super::predict::{self, overlay::overlaid};
 use super::writer::Writer;
 use crate::cluster::client::params::{delete_unchanged, post};
 
@@ -44,7 +44,7 @@ pub(super) async fn replace<K: Child>(
 /// Asks whether the API server would accept the new object. Without this, a policy or a quota that refuses it would leave none.
 /// Admission comes first, so the name of the old object is the last thing that is checked.
 async fn ask<K: Child>(writer: &Writer<'_>, new: &Value) -> Result<(), Error> {
-    match dry_run::create::<K>(writer, new).await {
+    match predict::create::<K>(writer, new).await {
         Err(error) if error.is_already_exists() => Ok(()),
         asked => asked.map(drop),
     }

@@ -13,9 +13,9 @@ use super::child::asked;
 use super::error::Error;
 use super::live::{Child, Live};
 use super::managed_fields::Reach;
-use super::stateful_set::{pod_check, recreate, saved};
+use super::stateful_set::{claim_templates, pod_check, recreate, saved};
 use super::writer::{Mode, Write, Writer};
-use super::{Outcome, dry_run, immutable};
+use super::{Outcome, dry_run, immutable, predict};
 use crate::api::names::APPLIED_HASH_ANNOTATION;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{patch_params, post};
@@ -138,9 +138,9 @@ impl Writer<'_> {
         live: &Live<K>,
         desired: &Value,
     ) -> Result<DynamicObject, Error> {
-        let mut after = dry_run::after_apply(self, live, desired, Reach::Copies);
+        let mut after = predict::after_apply(self, live, desired, Reach::Copies);
         after["metadata"]["annotations"][APPLIED_HASH_ANNOTATION] = json!(asked(&live.fields));
-        let body = Patch::Merge(dry_run::replacement(live, &after));
+        let body = Patch::Merge(predict::replacement(live, &after));
         let written = self.api::<K>().patch(name, &patch_params(), &body).await;
         let written = serde_json::to_value(written.map_err(Error::call("apply"))?)?;
         let live = Live::<K>::parse(written)?;
@@ -168,7 +168,7 @@ impl Writer<'_> {
         if self.check(live).is_err() || live.taken_over(self.server, desired, reach).is_none() {
             return Err(refused);
         }
-        dry_run::apply(self, name, live, desired)
+        predict::apply(self, name, live, desired)
             .await
             .map_err(|_| refused)
     }
@@ -186,7 +186,7 @@ impl Writer<'_> {
         if volumes::is_saved(&live.object) {
             return saved::accepted(self, live, desired).await.map(drop);
         }
-        let checked = match recreate::merged(self, name, live, desired).await {
+        let checked = match claim_templates::merged(self, name, live, desired).await {
             Ok(merged) => pod_check::check(self, live, &merged).await,
             Err(refused) => Err(refused),
         };
@@ -195,7 +195,7 @@ impl Writer<'_> {
             checked => return checked,
         };
         let live = self.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
-        let body = recreate::with_live_templates(&live, desired);
+        let body = claim_templates::with_live_templates(&live, desired);
         match self.after_takeover(name, &live, &body.desired, refused).await {
             Ok(after) => pod_check::check(self, &live, &body.complete(after)).await,
             // The answer is about the old claim templates. A policy may refuse just that.

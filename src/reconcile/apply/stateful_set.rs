@@ -1,5 +1,6 @@
 //! The StatefulSet.
 
+pub(super) mod claim_templates;
 pub(super) mod pod_check;
 pub(super) mod recreate;
 pub(super) mod saved;
@@ -12,10 +13,10 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::child::{self, stamped};
-use super::dry_run;
 use super::error::Error;
 use super::live::{Child, Live, Written};
 use super::managed_fields::Reach;
+use super::predict;
 use super::prerequisites::Prerequisites;
 use super::writer::{Preview, Write, Writer};
 use super::{Applied, Outcome, compare, pod, record};
@@ -116,7 +117,7 @@ async fn run(
     let Some(live) = applied.stateful_set.found() else {
         return Ok(writer.child(name, desired).await);
     };
-    if !recreate::templates_differ(live, desired)? {
+    if !claim_templates::templates_differ(live, desired)? {
         return update(writer, name, live, desired, is_accepted).await;
     }
     if is_recreated_for(live, writer, desired) {
@@ -144,13 +145,13 @@ async fn update(
         return Ok(writer.child(name, desired).await);
     }
     let live = writer.read::<StatefulSet>(name).await?.ok_or(Error::Raced)?;
-    let merged = dry_run::after_apply(writer, &live, &fields, Reach::Copies);
+    let merged = predict::after_apply(writer, &live, &fields, Reach::Copies);
     match pod_check::check(writer, &live, &merged).await {
         Err(refused) if refused.is_invalid() => {
             if live.taken_over(writer.server, &fields, Reach::Everyone).is_none() {
                 return Err(refused);
             }
-            let merged = dry_run::after_apply(writer, &live, &fields, Reach::Everyone);
+            let merged = predict::after_apply(writer, &live, &fields, Reach::Everyone);
             pod_check::check(writer, &live, &merged).await?;
         }
         checked => checked?,

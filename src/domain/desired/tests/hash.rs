@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::manifests::EVERYTHING;
 use crate::api::names;
-use crate::domain::desired::{Settings, Workload, config, desired, hash};
+use crate::domain::desired::{Workload, config, desired, hash};
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{self, Origin, Purpose, SecretUse};
+use crate::domain::settings::Settings;
 use crate::domain::testing::{self, valid};
 use crate::domain::validate::PodGate;
 

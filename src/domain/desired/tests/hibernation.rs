@@ -6,8 +6,9 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::api::percona::PerconaPGCluster;
-use crate::domain::desired::{DatabaseChange, Desired, Settings, Workload, desired};
+use crate::domain::desired::{DatabaseChange, Desired, Workload, desired};
 use crate::domain::observed::{Observed, Read};
+use crate::domain::settings::Settings;
 use crate::domain::testing;
 use crate::domain::validate::{fixtures, validate};
 

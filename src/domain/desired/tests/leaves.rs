@@ -15,8 +15,9 @@ use crate::api::inert::{INERT, why};
 use crate::api::{DittoServerSpec, crd};
 use crate::domain::adapters::ServerReport;
 use crate::domain::cleanup::plan::deletes_data;
-use crate::domain::desired::{Settings, desired};
+use crate::domain::desired::desired;
 use crate::domain::observed::Read;
+use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, validate};
 use crate::domain::{secrets, server_api, testing};
 

@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource;
 
 use crate::api::{DittoServer, names};
-use crate::domain::desired::{Desired, SecretAction, SecretChange, Settings, desired};
+use crate::domain::desired::{Desired, SecretAction, SecretChange, desired};
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::SecretData;
+use crate::domain::settings::Settings;
 use crate::domain::testing;
 use crate::domain::validate::PodGate;
 use crate::domain::validate::fixtures::claim;

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::domain::desired::{Settings, Workload, desired};
+use crate::domain::desired::{Workload, desired};
 use crate::domain::observed::Observed;
+use crate::domain::settings::Settings;
 use crate::domain::testing::{self, valid};
 use crate::domain::validate::PodGate;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use kube::Resource;
 use serde_json::{Value, json};
 
-use crate::domain::desired::{DatabaseChange, Settings, desired};
+use crate::domain::desired::{DatabaseChange, desired};
 use crate::domain::observed::{KindState, Observed, Read};
+use crate::domain::settings::Settings;
 use crate::domain::testing::{self, valid};
 use crate::domain::validate::PodGate;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::manifests::EVERYTHING;
-use crate::domain::desired::{Settings, Workload, desired};
+use crate::domain::desired::{Workload, desired};
 use crate::domain::observed::{Observed, Read};
+use crate::domain::settings::Settings;
 use crate::domain::testing::{self, valid};
 use crate::domain::validate::PodGate;
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use crate::domain::desired::{Desired, Settings, Workload, desired};
+use crate::domain::desired::{Desired, Workload, desired};
 use crate::domain::observed::{Observed, Read};
+use crate::domain::settings::Settings;
 use crate::domain::testing::{self, valid};
 use crate::domain::validate::PodGate;
 

@@ -12,27 +12,18 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::super::child::asked;
-use super::super::dry_run;
 use super::super::error::Error;
+use super::super::kept_metadata::{KEPT_METADATA, owners_of_spec, restore_owners};
 use super::super::live::{Child, Live, Written};
 use super::super::managed_fields::Reach;
+use super::super::predict;
 use super::super::writer::{Write, Writer};
 use super::super::{Applied, Outcome, Step};
-use super::{pod_check, recreate};
+use super::{claim_templates, pod_check};
 use crate::api::names::{self, FIELD_MANAGER, RECREATE_FIELD_MANAGER};
-use crate::cluster::client::params::{patch_params, post, post_dry_run};
+use crate::cluster::client::params::{post, post_dry_run};
 use crate::domain::observed::Read;
 use crate::domain::volumes;
-
-/// Metadata that a StatefulSet keeps when it is created again. The UID is that of the one that is replaced.
-pub(in super::super) const KEPT_METADATA: [&str; 6] = [
-    "name",
-    "namespace",
-    "uid",
-    "labels",
-    "annotations",
-    "ownerReferences",
-];
 
 /// The saved StatefulSet with all of its fields, if it stands for one that does not exist.
 pub(in super::super) fn standing_in(applied: &Applied) -> Result<Option<Live<StatefulSet>>, Error> {
@@ -170,10 +161,10 @@ pub(in super::super) async fn accepted(
     if asked(&saved.fields) == asked(desired) {
         return Ok(first);
     }
-    let manifest = match dry_run::create::<StatefulSet>(writer, &first).await {
+    let manifest = match predict::create::<StatefulSet>(writer, &first).await {
         Err(error) if error.is_invalid() => {
             let second = manifest(writer, saved, desired, Reach::Everyone)?;
-            let asked = dry_run::create::<StatefulSet>(writer, &second).await;
+            let asked = predict::create::<StatefulSet>(writer, &second).await;
             asked.map_err(|_| error)?;
             second
         }
@@ -195,7 +186,7 @@ fn manifest(
 ) -> Result<Value, Error> {
     let mut manifest = saved.fields.clone();
     if asked(&saved.fields) != asked(desired) {
-        manifest = recreate::merged_here(writer, saved, desired, reach);
+        manifest = claim_templates::merged_here(writer, saved, desired, reach);
     }
     let sizes = volumes::template_sizes(writer.server, &serde_json::from_value(manifest.clone())?);
     manifest["metadata"]["annotations"][names::RECREATED_FOR_ANNOTATION] = json!(sizes);
@@ -218,19 +209,6 @@ pub(in super::super) async fn send(
     let created = created.map_err(Error::call("create"))?;
     let uid = created.metadata.uid.as_deref();
     restore_owners::<StatefulSet>(writer, name, uid, &saved.fields["metadata"]["managedFields"]).await
-}
-
-/// The create made us the owner of every field. What others had set becomes theirs again.
-pub(in super::super) async fn restore_owners<K: Child>(
-    writer: &Writer<'_>,
-    name: &str,
-    uid: Option<&str>,
-    entries: &Value,
-) -> Result<DynamicObject, Error> {
-    let body = json!({"metadata": {"uid": uid, "managedFields": entries}});
-    let api = writer.api::<K>();
-    let patched = api.patch(name, &patch_params(), &Patch::Merge(&body)).await;
-    patched.map_err(Error::call("apply"))
 }
 
 /// Removes the saved StatefulSet if another one than the replaced exists by now. Whether that succeeded, or nothing is to be removed.
@@ -300,16 +278,4 @@ fn was_only_created(live: &StatefulSet) -> bool {
     };
     let entries = live.metadata.managed_fields.as_deref().unwrap_or_default();
     live.annotations().contains_key(names::RECREATED_FOR_ANNOTATION) && entries.iter().any(is_create)
-}
-
-/// Who owns which field, without the status.
-pub(in super::super) fn owners_of_spec(merged: &Value) -> Value {
-    let entries = merged["metadata"]["managedFields"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    entries
-        .filter(|entry| entry["subresource"].is_null())
-        .cloned()
-        .collect()
 }
