@@ -19,6 +19,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::adapters;
 use super::client::{Client, Error};
+pub use super::entry::Pace;
 use super::entry::{Answer, Entry, SOON};
 use super::settings;
 use super::token::{Role, sign};
@@ -29,9 +30,6 @@ use crate::domain::server_settings::Declared;
 
 /// Calls at the same time.
 const CALLS: usize = 16;
-/// Time after which the settings of a server are compared with the spec again, since a person may have changed them on the server
-/// (`dfsctl`). That costs a few reads for each kind of setting that the spec declares, and a write only where something differs.
-pub const COMPARE_EVERY: Duration = Duration::from_secs(600);
 
 /// What a reconcile tells the poller.
 enum Order<Key> {
@@ -68,17 +66,7 @@ pub struct Poller<Key> {
 impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
     /// A poller that asks until `stop` is cancelled. `changed` is called with each server of which something new is known.
     #[must_use]
-    pub fn start(changed: impl Fn(Key) + Send + 'static, stop: CancellationToken) -> Self {
-        Self::start_comparing(COMPARE_EVERY, changed, stop)
-    }
-
-    /// As [`Self::start`], with another time than [`COMPARE_EVERY`].
-    #[must_use]
-    pub fn start_comparing(
-        compare_every: Duration,
-        changed: impl Fn(Key) + Send + 'static,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn start(pace: Pace, changed: impl Fn(Key) + Send + 'static, stop: CancellationToken) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let reports = Reports::default();
         let worker = Worker {
@@ -87,7 +75,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
             calls: JoinSet::new(),
             slots: Arc::new(Semaphore::new(CALLS)),
             plain: None,
-            compare_every,
+            pace,
             reports: Arc::clone(&reports),
             changed: Box::new(changed),
         };
@@ -166,8 +154,7 @@ struct Worker<Key> {
     slots: Arc<Semaphore>,
     /// The client that all servers over plain http share.
     plain: Option<Client>,
-    /// Time between two comparisons of the settings of a server.
-    compare_every: Duration,
+    pace: Pace,
     reports: Reports<Key>,
     changed: Box<dyn Fn(Key) + Send>,
 }
@@ -199,7 +186,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let polled = match self.entries.entry(server.clone()) {
             Slot::Occupied(known) => known.into_mut(),
             Slot::Vacant(free) => {
-                free.insert(Polled::new(target, self.compare_every));
+                free.insert(Polled::new(target, self.pace));
                 let pause = self.first_pause(server);
                 return self.schedule(server, pause);
             }
@@ -310,9 +297,9 @@ fn publish<Key: Clone + Eq + Hash>(
 }
 
 impl Polled {
-    fn new(target: Target, compare_every: Duration) -> Self {
+    fn new(target: Target, pace: Pace) -> Self {
         Self {
-            entry: Entry::new(target, compare_every),
+            entry: Entry::new(target, pace),
             is_running: true,
             due: None,
             is_called: false,

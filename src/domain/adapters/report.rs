@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::outage::Calls;
 use crate::api::names::{NFS, SMB};
 use crate::domain::server_settings::Outcome;
 
@@ -13,8 +14,6 @@ const NFS_PORT: u16 = 12049;
 const SMB_PORT: u16 = 1445;
 /// Port of SMB where the API reports 0: the server then listens on another port than a new server does.
 const SMB_PORT_OF_ZERO: u16 = 12445;
-/// Failed calls in a row after which the API is reported as unreachable.
-const FAILURES: u32 = 3;
 /// Answers in a row that must lack an adapter before its Service is deleted.
 const DENIALS: u8 = 2;
 
@@ -76,7 +75,7 @@ pub enum Reachability {
     Unknown,
     /// The last calls were answered.
     Reachable,
-    /// Several calls in a row failed.
+    /// Several calls in a row failed, for some time.
     Unreachable {
         /// The last answer.
         last_success: Option<Timestamp>,
@@ -163,16 +162,14 @@ impl ServerReport {
     }
 }
 
-/// The report after one more call. `failures` counts the failed calls in a row, this one included; `last_success` is the time of the
-/// last answer.
+/// The report after one more call, which `calls` has recorded.
 ///
 /// An empty list is not taken for the word that no adapter exists: the server creates NFS and SMB at each start.
 #[must_use]
 pub fn learn(
     before: &ServerReport,
     answer: Result<Vec<Row>, Failure>,
-    failures: u32,
-    last_success: Option<Timestamp>,
+    calls: &Calls,
     now: Timestamp,
 ) -> ServerReport {
     match answer {
@@ -181,7 +178,7 @@ pub fn learn(
             ..before.clone()
         },
         Ok(rows) => answered(before, rows, now),
-        Err(failure) => failed(before, failure, failures, last_success),
+        Err(failure) => failed(before, failure, calls, now),
     }
 }
 
@@ -225,12 +222,7 @@ pub fn of_a_new_server() -> [(&'static str, u16); 2] {
     [(NFS, NFS_PORT), (SMB, SMB_PORT)]
 }
 
-fn failed(
-    before: &ServerReport,
-    failure: Failure,
-    failures: u32,
-    last_success: Option<Timestamp>,
-) -> ServerReport {
+fn failed(before: &ServerReport, failure: Failure, calls: &Calls, now: Timestamp) -> ServerReport {
     let api = match &before.api {
         // The text of a failure may vary from call to call. Only another kind is news.
         Reachability::Unreachable { failure: known, .. } if known.kind == failure.kind => before.api.clone(),
@@ -238,9 +230,9 @@ fn failed(
             last_success: *last_success,
             failure,
         },
-        Reachability::Unknown | Reachability::Reachable if failures >= FAILURES => {
+        Reachability::Unknown | Reachability::Reachable if calls.is_outage(now) => {
             Reachability::Unreachable {
-                last_success,
+                last_success: calls.last_success,
                 failure,
             }
         }
