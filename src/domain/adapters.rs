@@ -21,4 +21,6 @@ pub use self::endpoints::{NOT_RUNNING, api_status, endpoints, is_pod_ready, rech
 pub use self::exposed::{AdapterSet, Exposed, exposed, exposed_types};
 pub use self::names::{port_name, sanitized};
 pub use self::outage::{Calls, UNREACHABLE_AFTER};
-pub use self::report::{Adapter, Failure, FailureKind, Reachability, Row, ServerReport, learn};
+pub use self::report::{
+    Adapter, Failure, FailureKind, Listed, Reachability, Row, ServerReport, Unread, learn,
+};

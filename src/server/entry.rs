@@ -1,11 +1,12 @@
 //! One server that is polled: when the next call is due, and what is known. Pure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::adapters::{Calls, Failure, Row, ServerReport, UNREACHABLE_AFTER, learn};
+use crate::domain::adapters::{Calls, Failure, Listed, ServerReport, UNREACHABLE_AFTER, Unread, learn};
 use crate::domain::server_api::{STARTING, Target};
 use crate::domain::server_settings::{Declared, Outcome};
 
@@ -38,6 +39,9 @@ impl Default for Pace {
     }
 }
 
+/// Largest number of rows of one answer that are logged.
+const LOGGED_MAX: usize = 5;
+
 /// What is known of one server.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -46,6 +50,8 @@ pub(super) struct Entry {
     /// The report that a reconcile read last, or for which it was asked.
     pub(super) reconciled: Arc<ServerReport>,
     calls: Calls,
+    /// The types of the rows that could not be read, as they were logged last.
+    logged: BTreeSet<Option<String>>,
     /// Pause after the last call, if it failed.
     backoff: Option<Duration>,
     /// The settings that the server has.
@@ -57,13 +63,13 @@ pub(super) struct Entry {
 
 /// What one call found out.
 pub(super) struct Answer {
-    pub(super) adapters: Result<Vec<Row>, Failure>,
+    pub(super) adapters: Result<Listed, Failure>,
     /// The settings that were compared, if that was due.
     pub(super) settings: Option<(Declared, Outcome)>,
 }
 
 impl Answer {
-    pub(super) fn of_adapters(adapters: Result<Vec<Row>, Failure>) -> Self {
+    pub(super) fn of_adapters(adapters: Result<Listed, Failure>) -> Self {
         Self {
             adapters,
             settings: None,
@@ -78,6 +84,7 @@ impl Entry {
             report: Arc::default(),
             reconciled: Arc::default(),
             calls: Calls::new(pace.unreachable_after),
+            logged: BTreeSet::new(),
             backoff: None,
             applied: None,
             compare_at: None,
@@ -164,6 +171,22 @@ impl Entry {
             self.reconciled = Arc::clone(&self.report);
         }
         is_news
+    }
+
+    /// What the log must say of the rows of an answer that cannot be read. It says it once, until others cannot be read.
+    pub(super) fn to_log(&mut self, answer: &Answer) -> Vec<String> {
+        let rows = answer.adapters.as_ref().map(|listed| listed.unread.as_slice());
+        let rows = rows.unwrap_or_default();
+        let types: BTreeSet<_> = rows.iter().map(|row| row.adapter_type.clone()).collect();
+        if rows.is_empty() || types == self.logged {
+            return Vec::new();
+        }
+        self.logged = types;
+        let text = |row: &Unread| {
+            let adapter_type = row.adapter_type.as_deref().unwrap_or("of an unknown type");
+            format!("{adapter_type}: {}", row.error)
+        };
+        rows.iter().take(LOGGED_MAX).map(text).collect()
     }
 
     /// Pause before the first call. After a start of the operator the calls are spread over the interval; `random` is from 0 to 1.

@@ -4,10 +4,12 @@
 //! call to each server in each interval, never more than [`CALLS`] at the same time, and asks for a reconcile only when an answer
 //! says something new. A server that does not answer costs a reconcile nothing.
 
+mod reports;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -17,6 +19,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 
+pub use self::reports::Known;
+use self::reports::Reports;
 use super::adapters;
 use super::client::{Client, Error};
 pub use super::entry::Pace;
@@ -39,23 +43,6 @@ enum Order<Key> {
     Forget(Key),
 }
 
-/// What other tasks read of one server.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// UID of the DittoServer.
-    server: String,
-    /// What a reconcile has read since the last call.
-    read: Option<Arc<ServerReport>>,
-    /// What its API says.
-    pub report: Arc<ServerReport>,
-    /// Number of calls since the start of the operator.
-    pub polls: u64,
-    /// Number of calls that failed.
-    pub failures: u64,
-}
-
-type Reports<Key> = Arc<Mutex<HashMap<Key, Known>>>;
-
 /// The handle of the poller.
 #[derive(Clone)]
 pub struct Poller<Key> {
@@ -76,7 +63,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
             slots: Arc::new(Semaphore::new(CALLS)),
             plain: None,
             pace,
-            reports: Arc::clone(&reports),
+            reports: reports.clone(),
             changed: Box::new(changed),
         };
         tokio::spawn(stop.run_until_cancelled_owned(worker.run(received)));
@@ -98,39 +85,26 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
 
     /// Forgets a server that is gone.
     pub fn forget(&self, server: Key) {
-        lock(&self.reports).remove(&server);
+        self.reports.forget(&server);
         self.send(Order::Forget(server));
     }
 
     /// What is known of a server. `uid` is that of the DittoServer: a deleted one of the same name may still be known.
     #[must_use]
     pub fn report(&self, server: &Key, uid: &str) -> Arc<ServerReport> {
-        let mut reports = lock(&self.reports);
-        let Some(known) = reports.get_mut(server).filter(|known| known.server == uid) else {
-            return Arc::default();
-        };
-        known.read = Some(Arc::clone(&known.report));
-        Arc::clone(&known.report)
+        self.reports.read(server, uid)
     }
 
     /// What is known of each server.
     #[must_use]
     pub fn all(&self) -> Vec<(Key, Known)> {
-        let reports = lock(&self.reports);
-        reports
-            .iter()
-            .map(|(server, known)| (server.clone(), known.clone()))
-            .collect()
+        self.reports.all()
     }
 
     /// A send fails only when the operator stops.
     fn send(&self, order: Order<Key>) {
         let _ = self.orders.send(order);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A server, with the call that is due or runs.
@@ -194,7 +168,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let is_urgent = polled.entry.retarget(target) || !polled.is_running;
         polled.is_running = true;
         if is_urgent {
-            publish(&self.reports, server, &polled.entry, |_| {});
+            self.reports.publish(server, &polled.entry, |_| {});
             self.schedule(server, SOON);
         }
     }
@@ -262,15 +236,16 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
             // It was asked for another pod, or for a deleted server of this name.
             return self.schedule(server, SOON);
         }
-        if let Some(read) = lock(&self.reports)
-            .get_mut(server)
-            .and_then(|known| known.read.take())
-        {
+        if let Some(read) = self.reports.take_read(server) {
             polled.entry.reconciled = read;
+        }
+        let unread = polled.entry.to_log(&answer);
+        if !unread.is_empty() {
+            tracing::warn!(url = %polled.entry.target.url, rows = %unread.join("; "), "the API lists adapters that cannot be read; what is known of them is kept");
         }
         let has_failed = answer.adapters.is_err();
         let is_news = polled.entry.learn(answer, Timestamp::now(), fraction());
-        publish(&self.reports, server, &polled.entry, |known| {
+        self.reports.publish(server, &polled.entry, |known| {
             known.polls += 1;
             known.failures += u64::from(has_failed);
         });
@@ -280,20 +255,6 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         }
         self.schedule(server, pause);
     }
-}
-
-/// Shows other tasks what is known of a server. `count` adds to its numbers.
-fn publish<Key: Clone + Eq + Hash>(
-    reports: &Reports<Key>,
-    server: &Key,
-    entry: &Entry,
-    count: impl FnOnce(&mut Known),
-) {
-    let mut reports = lock(reports);
-    let known = reports.entry(server.clone()).or_default();
-    known.server.clone_from(&entry.target.server);
-    known.report = Arc::clone(&entry.report);
-    count(known);
 }
 
 impl Polled {
@@ -346,23 +307,5 @@ async fn ask(client: Result<Client, Error>, target: &Target, declared: Option<De
     Answer {
         adapters: adapters.map_err(|error| error.failure()),
         settings,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_known_of_a_deleted_server_does_not_count_for_a_new_one_of_its_name() {
-        let poller: Poller<usize> = Poller::idle();
-        let known = Known {
-            server: "deleted".into(),
-            report: Arc::new(ServerReport::of_a_new_server()),
-            ..Known::default()
-        };
-        lock(&poller.reports).insert(0, known);
-        assert!(poller.report(&0, "deleted").has_answer());
-        assert!(!poller.report(&0, "new").has_answer());
     }
 }

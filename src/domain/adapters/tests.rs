@@ -1,4 +1,5 @@
 mod children;
+mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ fn after(answers: &[Result<Vec<Row>, Failure>]) -> ServerReport {
             Ok(_) => calls.succeeded(at(second)),
             Err(_) => calls.failed(at(second)),
         }
-        report = learn(&report, answer.clone(), &calls, at(second));
+        report = learn(&report, answer.clone().map(Listed::from), &calls, at(second));
     }
     report
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
@@ -46,15 +45,15 @@ fn row(adapter_type: &str, is_healthy: bool) -> Row {
 }
 
 fn healthy(is_healthy: bool) -> Answer {
-    Answer::of_adapters(Ok(vec![row("nfs", is_healthy)]))
+    Answer::of_adapters(Ok(vec![row("nfs", is_healthy)].into()))
 }
 
 fn both() -> Answer {
-    Answer::of_adapters(Ok(vec![row("nfs", true), row("smb", true)]))
+    Answer::of_adapters(Ok(vec![row("nfs", true), row("smb", true)].into()))
 }
 
 fn smb() -> Answer {
-    Answer::of_adapters(Ok(vec![row("smb", true)]))
+    Answer::of_adapters(Ok(vec![row("smb", true)].into()))
 }
 
 fn failure() -> Answer {
@@ -133,6 +132,28 @@ fn failures_of_a_pod_that_is_ready_again_count_from_the_start() {
     learn(&mut entry, failure(), 501);
     assert_eq!(entry.pause(at(501)), FAST);
     assert_eq!(entry.report.api, Reachability::Unknown);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_logged_once() {
+    let broken = |types: &[Option<&str>]| {
+        let unread = types.iter().map(|adapter_type| Unread {
+            adapter_type: adapter_type.map(str::to_owned),
+            error: "invalid port".into(),
+        });
+        Answer::of_adapters(Ok(Listed {
+            rows: vec![row("nfs", true)],
+            unread: unread.collect(),
+        }))
+    };
+    let mut entry = entry("a", -3600);
+    assert_eq!(entry.to_log(&both()), Vec::<String>::new());
+    assert_eq!(entry.to_log(&broken(&[Some("smb")])), ["smb: invalid port"]);
+    for answer in [broken(&[Some("smb")]), failure(), both(), broken(&[Some("smb")])] {
+        assert_eq!(entry.to_log(&answer), Vec::<String>::new());
+    }
+    let log = entry.to_log(&broken(&[Some("smb"), None]));
+    assert_eq!(log, ["smb: invalid port", "of an unknown type: invalid port"]);
 }
 
 #[test]
