@@ -174,7 +174,7 @@ impl Entry {
     }
 
     /// What the log must say of the rows of an answer that cannot be read. It says it once, until others cannot be read.
-    pub(super) fn to_log(&mut self, answer: &Answer) -> Vec<String> {
+    pub(super) fn log_lines(&mut self, answer: &Answer) -> Vec<String> {
         let rows = answer.adapters.as_ref().map(|listed| listed.unread.as_slice());
         let rows = rows.unwrap_or_default();
         let types: BTreeSet<_> = rows.iter().map(|row| row.adapter_type.clone()).collect();

@@ -239,7 +239,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         if let Some(read) = self.reports.take_read(server) {
             polled.entry.reconciled = read;
         }
-        let unread = polled.entry.to_log(&answer);
+        let unread = polled.entry.log_lines(&answer);
         if !unread.is_empty() {
             tracing::warn!(url = %polled.entry.target.url, rows = %unread.join("; "), "the API lists adapters that cannot be read; what is known of them is kept");
         }

@@ -9,11 +9,16 @@ use crate::support::server_double::Door;
 
 const NAMES: [&str; 2] = ["files-adapter-nfs", "files-adapter-smb"];
 
+/// A server whose endpoints need no load balancer.
+fn in_cluster() -> DittoServer {
+    polled(json!({"adapterServices": {"type": "ClusterIP"}}))
+}
+
 /// A new server whose API gives this answer.
 async fn answering(adapters: Vec<Value>) -> World {
     let world = World::new("answers").await;
     set(&world, Answer::Adapters(adapters));
-    world.create(&polled(json!({}))).await;
+    world.create(&in_cluster()).await;
     world.ready("files").await;
     world
 }
@@ -122,7 +127,7 @@ async fn an_adapter_that_runs_without_a_listener_has_a_policy_and_no_service_bef
     };
     let world = World::new("answers").await;
     set(&world, smb("unknown"));
-    world.create(&polled(json!({}))).await;
+    world.create(&in_cluster()).await;
     world.ready("files").await;
     is_at_rest(&world).await;
     assert!(world.lacks::<Service>("files-adapter-smb").await);
@@ -191,7 +196,7 @@ async fn a_server_that_refuses_connections_for_a_while_keeps_its_services_and_po
     let mut door = Door::new();
     let world = World::without_operator("answers").await;
     let world = world.calling(door.template()).await;
-    world.create(&polled(json!({}))).await;
+    world.create(&in_cluster()).await;
     world.ready("files").await;
     is_at_rest(&world).await;
     let before = (versions(&world).await, writes(&world));

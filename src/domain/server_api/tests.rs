@@ -53,7 +53,8 @@ fn found(observed: &Observed) -> Target {
 
 #[test]
 fn a_certificate_secret_that_cannot_be_read_keeps_the_last_target() {
-    const SPEC: &str = "controlPlane: {certSecretName: cert, operatorCertSecretName: own}";
+    const SPEC: &str =
+        "controlPlane: {certSecretName: cert, clientCASecretName: ca, operatorCertSecretName: own}";
     let mut known = serving(SPEC);
     for (name, key) in [
         ("cert", CA_KEY),

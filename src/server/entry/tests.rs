@@ -147,12 +147,12 @@ fn a_row_that_cannot_be_read_is_logged_once() {
         }))
     };
     let mut entry = entry("a", -3600);
-    assert_eq!(entry.to_log(&both()), Vec::<String>::new());
-    assert_eq!(entry.to_log(&broken(&[Some("smb")])), ["smb: invalid port"]);
+    assert_eq!(entry.log_lines(&both()), Vec::<String>::new());
+    assert_eq!(entry.log_lines(&broken(&[Some("smb")])), ["smb: invalid port"]);
     for answer in [broken(&[Some("smb")]), failure(), both(), broken(&[Some("smb")])] {
-        assert_eq!(entry.to_log(&answer), Vec::<String>::new());
+        assert_eq!(entry.log_lines(&answer), Vec::<String>::new());
     }
-    let log = entry.to_log(&broken(&[Some("smb"), None]));
+    let log = entry.log_lines(&broken(&[Some("smb"), None]));
     assert_eq!(log, ["smb: invalid port", "of an unknown type: invalid port"]);
 }
 
