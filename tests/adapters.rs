@@ -1,5 +1,7 @@
 //! The Services and NetworkPolicies of the adapters, as the API of the server changes.
 
+mod answers;
+
 use std::time::Duration;
 
 use dittofs_operator::api::{DittoServer, Endpoint};

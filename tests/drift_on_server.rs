@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dittofs_operator::domain::secrets::Confidential;
 use dittofs_operator::domain::server_api::Target;
 use dittofs_operator::domain::server_settings::{Declared, Policy};
-use dittofs_operator::server::poller::Poller;
+use dittofs_operator::server::poller::{Pace, Poller};
 use http::Method;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,11 @@ async fn what_a_person_changes_on_the_server_is_corrected_and_settings_that_agre
     let changed = move |_: usize| {
         counter.fetch_add(1, Ordering::Relaxed);
     };
-    let poller = Poller::start_comparing(Duration::from_millis(100), changed, stop.clone());
+    let pace = Pace {
+        compare_every: Duration::from_millis(100),
+        ..Pace::default()
+    };
+    let poller = Poller::start(pace, changed, stop.clone());
     poller.watch(0, Some(target(NAME)));
     until("applied", || is_as_declared(NAME)).await;
     let settings = |poller: &Poller<usize>| poller.report(&0, "server").settings.clone();

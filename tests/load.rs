@@ -14,7 +14,7 @@ use axum::routing::get;
 use dittofs_operator::domain::secrets::Confidential;
 use dittofs_operator::domain::server_api::Target;
 use dittofs_operator::domain::server_settings::Declared;
-use dittofs_operator::server::poller::Poller;
+use dittofs_operator::server::poller::{Pace, Poller};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -91,6 +91,7 @@ async fn two_thousand_servers_are_asked_once_in_each_interval_and_cause_no_recon
     let stop = CancellationToken::new();
     let before = memory();
     let poller = Poller::start(
+        Pace::default(),
         move |_: usize| {
             reported.fetch_add(1, Ordering::Relaxed);
         },

@@ -25,6 +25,7 @@ use crate::command::cli::RunArgs;
 use crate::command::telemetry;
 use crate::domain::settings::Settings;
 use crate::reconcile::controller::{self, Options, Process};
+use crate::server::poller::Pace;
 
 /// Why the operator did not run.
 #[derive(Debug, Error)]
@@ -175,6 +176,7 @@ fn options(args: &RunArgs) -> Options {
             server_url_template: args.server_url_template.clone(),
             cluster_domain: args.cluster_domain.clone().or_else(cluster_domain::of_resolver),
         },
+        pace: Pace::default(),
     }
 }
 

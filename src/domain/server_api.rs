@@ -180,29 +180,4 @@ fn alias(server: &DittoServer, domain: &str) -> (String, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::testing;
-
-    #[test]
-    fn the_address_is_that_of_the_api_service() {
-        let url = |spec, template: Option<&str>| {
-            let settings = Settings {
-                server_url_template: template.map(str::to_owned),
-                cluster_domain: Some("example.org".to_owned()),
-                ..Settings::default()
-            };
-            super::url(&testing::server(spec), &settings)
-        };
-        assert_eq!(url("", None), "http://files-api.storage.svc:8080");
-        assert_eq!(
-            url("controlPlane: {port: 8443, certSecretName: cert}", None),
-            "https://files-api.storage.svc:8443"
-        );
-        let template = Some("http://127.0.0.1:9/{namespace}/{name}/{port}.{domain}");
-        assert_eq!(
-            url("", template),
-            "http://127.0.0.1:9/storage/files/8080.example.org"
-        );
-    }
-}
+mod tests;

@@ -30,7 +30,7 @@ use crate::domain::secrets;
 use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
-use crate::server::poller::Poller;
+use crate::server::poller::{Pace, Poller};
 
 /// First and longest pause after a failed reconcile of one server.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
@@ -48,6 +48,8 @@ pub struct Options {
     pub concurrency: u16,
     /// Operator-wide settings that affect the children.
     pub settings: Settings,
+    /// How the APIs of servers are asked.
+    pub pace: Pace,
 }
 
 /// What the controller shares with the rest of the process.
@@ -117,7 +119,7 @@ pub async fn run_elected(
     let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
     let changed = queue.clone();
     let context = Arc::new(Context {
-        servers: Poller::start(move |server| changed.push(server), stop.clone()),
+        servers: Poller::start(options.pace, move |server| changed.push(server), stop.clone()),
         metrics,
         recorder: events::recorder(&calls),
         client: calls,

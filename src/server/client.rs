@@ -229,8 +229,13 @@ impl Client {
 pub(super) fn unexpected(url: &str, error: &serde_json::Error) -> Error {
     Error::Unexpected {
         url: url.to_owned(),
-        error: error.to_string(),
+        error: quoted(&error.to_string()),
     }
+}
+
+/// The beginning of a text that the server wrote.
+pub(super) fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED_MAX).collect()
 }
 
 fn no_answer(url: &str, error: &hyper_util::client::legacy::Error) -> Error {
@@ -255,17 +260,31 @@ fn no_answer(url: &str, error: &hyper_util::client::legacy::Error) -> Error {
     }
 }
 
+/// The text of a refused call in the format of the API (problem+json), and what is wrong with each field (422).
+fn text(problem: &Value) -> Option<String> {
+    let said = problem.get("detail").or_else(|| problem.get("title"));
+    let said = said.and_then(Value::as_str).map(quoted);
+    let errors = problem.get("errors").and_then(Value::as_object);
+    let fields: Vec<String> = errors.into_iter().flatten().map(field).collect();
+    if fields.is_empty() {
+        return said;
+    }
+    let fields = quoted(&fields.join("; "));
+    Some(said.map_or_else(|| fields.clone(), |said| format!("{said} ({fields})")))
+}
+
+fn field((name, problem): (&String, &Value)) -> String {
+    match problem {
+        Value::String(problem) => format!("{name}: {problem}"),
+        other => format!("{name}: {other}"),
+    }
+}
+
 /// What the server says of a refused call: problem+json, or plain text, or nothing.
 fn detail(body: &[u8]) -> String {
-    let text = |value: &Value| {
-        let detail = value.get("detail").or_else(|| value.get("title"))?;
-        Some(detail.as_str()?.to_owned())
-    };
-    let problem = serde_json::from_slice(body)
-        .ok()
-        .and_then(|value: Value| text(&value));
-    let plain = || String::from_utf8_lossy(body).trim().to_owned();
-    let said: String = problem.unwrap_or_else(plain).chars().take(QUOTED_MAX).collect();
+    let problem: Option<Value> = serde_json::from_slice(body).ok();
+    let plain = || quoted(String::from_utf8_lossy(body).trim());
+    let said = problem.as_ref().and_then(text).unwrap_or_else(plain);
     if said.is_empty() {
         said
     } else {
@@ -275,6 +294,8 @@ fn detail(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -285,11 +306,30 @@ mod tests {
                 ": share exists",
             ),
             (r#"{"title": "Conflict"}"#, ": Conflict"),
+            (
+                r#"{"title": "Unprocessable Entity", "errors": {"lease_time": "must be 10 to 3600", "grace_period": "must be 10 to 3600"}}"#,
+                ": Unprocessable Entity (grace_period: must be 10 to 3600; lease_time: must be 10 to 3600)",
+            ),
+            (
+                r#"{"errors": {"url": ["is missing"]}}"#,
+                r#": url: ["is missing"]"#,
+            ),
+            (r#"{"title": "Conflict", "errors": {}}"#, ": Conflict"),
+            (r#"{"title": "Conflict", "errors": null}"#, ": Conflict"),
+            (r#"{"title": "Conflict", "errors": "none"}"#, ": Conflict"),
             ("Forbidden\n", ": Forbidden"),
             ("", ""),
         ] {
             assert_eq!(detail(body.as_bytes()), quoted);
         }
         assert!(detail("x".repeat(10_000).as_bytes()).len() < 300);
+        let long = "x".repeat(10_000);
+        let problem = json!({"detail": long, "errors": {"a": long, "b": long}});
+        let quoted = detail(problem.to_string().as_bytes());
+        assert!(
+            quoted.contains("(a: xxx") && quoted.len() < 500,
+            "{}",
+            quoted.len()
+        );
     }
 }

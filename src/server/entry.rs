@@ -1,11 +1,12 @@
 //! One server that is polled: when the next call is due, and what is known. Pure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::adapters::{Failure, Row, ServerReport, learn};
+use crate::domain::adapters::{Calls, Failure, Listed, ServerReport, UNREACHABLE_AFTER, Unread, learn};
 use crate::domain::server_api::{STARTING, Target};
 use crate::domain::server_settings::{Declared, Outcome};
 
@@ -16,6 +17,31 @@ pub(super) const SOON: Duration = Duration::from_millis(200);
 /// Longest pause after failures.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// Time after which the settings of a server are compared with the spec again, since a person may have changed them on the server
+/// (`dfsctl`). That costs a few reads for each kind of setting that the spec declares, and a write only where something differs.
+const COMPARE_EVERY: Duration = Duration::from_secs(600);
+
+/// Times that are the same for all servers. Tests have shorter ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Time between two comparisons of the settings of a server.
+    pub compare_every: Duration,
+    /// Time from the first failed call after which an API may be reported as unreachable.
+    pub unreachable_after: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            compare_every: COMPARE_EVERY,
+            unreachable_after: UNREACHABLE_AFTER,
+        }
+    }
+}
+
+/// Largest number of rows of one answer that are logged.
+const LOGGED_MAX: usize = 5;
+
 /// What is known of one server.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -23,26 +49,27 @@ pub(super) struct Entry {
     pub(super) report: Arc<ServerReport>,
     /// The report that a reconcile read last, or for which it was asked.
     pub(super) reconciled: Arc<ServerReport>,
-    /// Failed calls in a row.
-    failures: u32,
-    last_success: Option<Timestamp>,
+    calls: Calls,
+    /// The types of the rows that could not be read, as they were logged last.
+    logged: BTreeSet<Option<String>>,
+    /// Pause after the last call, if it failed.
+    backoff: Option<Duration>,
     /// The settings that the server has.
     applied: Option<Declared>,
     /// When they are compared again.
     compare_at: Option<Timestamp>,
-    /// Time between two comparisons.
-    compare_every: Duration,
+    pace: Pace,
 }
 
 /// What one call found out.
 pub(super) struct Answer {
-    pub(super) adapters: Result<Vec<Row>, Failure>,
+    pub(super) adapters: Result<Listed, Failure>,
     /// The settings that were compared, if that was due.
     pub(super) settings: Option<(Declared, Outcome)>,
 }
 
 impl Answer {
-    pub(super) fn of_adapters(adapters: Result<Vec<Row>, Failure>) -> Self {
+    pub(super) fn of_adapters(adapters: Result<Listed, Failure>) -> Self {
         Self {
             adapters,
             settings: None,
@@ -51,34 +78,40 @@ impl Answer {
 }
 
 impl Entry {
-    pub(super) fn new(target: Target, compare_every: Duration) -> Self {
+    pub(super) fn new(target: Target, pace: Pace) -> Self {
         Self {
             target,
             report: Arc::default(),
             reconciled: Arc::default(),
-            failures: 0,
-            last_success: None,
+            calls: Calls::new(pace.unreachable_after),
+            logged: BTreeSet::new(),
+            backoff: None,
             applied: None,
             compare_at: None,
-            compare_every,
+            pace,
         }
     }
 
     /// Replaces the target. Returns whether the server must be asked soon: another pod serves, or at another address.
     pub(super) fn retarget(&mut self, target: Target) -> bool {
         if self.target.server != target.server {
-            *self = Self::new(target, self.compare_every);
+            *self = Self::new(target, self.pace);
             return true;
         }
         let is_other = self.target.pod != target.pod
             || self.target.url != target.url
             || self.target.started != target.started;
         let is_changed = self.target.key != target.key || self.target.trust != target.trust;
+        let is_ready_again = self.target.ready_since != target.ready_since;
         self.target = target;
+        if is_other || is_ready_again {
+            // Nobody was asked while no pod was ready.
+            self.calls.forget_failures();
+            self.backoff = None;
+        }
         if is_other {
             // What the former pod said of its listeners says nothing about this one.
             self.report = Arc::new(self.report.of_another_pod());
-            self.failures = 0;
             self.applied = None;
         }
         is_other || is_changed || self.has_new_settings()
@@ -104,8 +137,8 @@ impl Entry {
     /// comparisons of all servers are spread over it; `random` is from 0 to 1.
     fn schedule_comparison(&mut self, now: Timestamp, random: f64) {
         let pause = match self.compare_at {
-            Some(_) => self.compare_every,
-            None => self.compare_every.mul_f64(random),
+            Some(_) => self.pace.compare_every,
+            None => self.pace.compare_every.mul_f64(random),
         };
         let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
         self.compare_at = now.checked_add(pause).ok();
@@ -118,12 +151,13 @@ impl Entry {
             settings,
         } = answer;
         if answer.is_ok() {
-            self.failures = 0;
-            self.last_success = Some(now);
+            self.calls.succeeded(now);
+            self.backoff = None;
         } else {
-            self.failures = self.failures.saturating_add(1);
+            self.calls.failed(now);
+            self.backoff = Some(self.longer_pause(now));
         }
-        let mut report = learn(&self.report, answer, self.failures, self.last_success, now);
+        let mut report = learn(&self.report, answer, &self.calls, now);
         if let Some((declared, outcome)) = settings {
             self.applied = outcome.is_complete().then_some(declared);
             report.settings = Some(outcome);
@@ -139,6 +173,22 @@ impl Entry {
         is_news
     }
 
+    /// What the log must say of the rows of an answer that cannot be read. It says it once, until others cannot be read.
+    pub(super) fn log_lines(&mut self, answer: &Answer) -> Vec<String> {
+        let rows = answer.adapters.as_ref().map(|listed| listed.unread.as_slice());
+        let rows = rows.unwrap_or_default();
+        let types: BTreeSet<_> = rows.iter().map(|row| row.adapter_type.clone()).collect();
+        if rows.is_empty() || types == self.logged {
+            return Vec::new();
+        }
+        self.logged = types;
+        let text = |row: &Unread| {
+            let adapter_type = row.adapter_type.as_deref().unwrap_or("of an unknown type");
+            format!("{adapter_type}: {}", row.error)
+        };
+        rows.iter().take(LOGGED_MAX).map(text).collect()
+    }
+
     /// Pause before the first call. After a start of the operator the calls are spread over the interval; `random` is from 0 to 1.
     pub(super) fn first_pause(&self, now: Timestamp, random: f64) -> Duration {
         let has_request = !self.target.declared.restarts.is_empty();
@@ -151,14 +201,27 @@ impl Entry {
 
     /// Pause before the next call.
     pub(super) fn pause(&self, now: Timestamp) -> Duration {
+        if let Some(backoff) = self.backoff {
+            return backoff;
+        }
         let settings = self.report.settings.as_ref();
         let has_stopped_adapter = settings.is_some_and(|settings| settings.has_stopped_adapter);
-        if self.is_starting(now) || (has_stopped_adapter && self.failures == 0) {
+        if self.is_starting(now) || has_stopped_adapter {
             return FAST;
         }
+        self.target.interval
+    }
+
+    /// Pause after a failure: twice the one before. It starts at [`FAST`] and ends at the interval while the server starts.
+    fn longer_pause(&self, now: Timestamp) -> Duration {
         let interval = self.target.interval;
-        let backed_off = interval.saturating_mul(2_u32.saturating_pow(self.failures.min(16)));
-        backed_off.min(LONGEST.max(interval))
+        let (first, longest) = if self.is_starting(now) {
+            (FAST, interval.max(FAST))
+        } else {
+            (interval.saturating_mul(2), interval.max(LONGEST))
+        };
+        let doubled = self.backoff.map(|backoff| backoff.saturating_mul(2));
+        doubled.unwrap_or(first).min(longest)
     }
 
     /// Whether the pod became ready a moment ago and does not yet serve files.
@@ -169,193 +232,10 @@ impl Entry {
             let age = now.duration_since(since);
             Duration::try_from(age).is_ok_and(|age| age < STARTING)
         });
-        let is_answered = self.report.has_answer() && self.failures == 0;
+        let is_answered = self.report.has_answer() && !self.calls.is_failing();
         is_new && !(serves && is_answered)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::domain::adapters::FailureKind;
-    use crate::domain::secrets::Confidential;
-
-    const INTERVAL: Duration = Duration::from_secs(30);
-    const COMPARE_EVERY: Duration = Duration::from_secs(600);
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn target(pod: &str, ready_since: i64) -> Target {
-        Target {
-            server: "server".into(),
-            pod: pod.into(),
-            started: None,
-            ready_since: Some(at(ready_since)),
-            url: "http://files".into(),
-            key: Confidential(Arc::from(&b"key"[..])),
-            trust: None,
-            interval: INTERVAL,
-            declared: Declared::default(),
-            exposed: BTreeSet::from(["nfs".to_owned()]),
-        }
-    }
-
-    fn entry(pod: &str, ready_since: i64) -> Entry {
-        Entry::new(target(pod, ready_since), COMPARE_EVERY)
-    }
-
-    /// Takes in an answer. Returns whether it is news.
-    fn learn(entry: &mut Entry, answer: Answer, second: i64) -> bool {
-        entry.learn(answer, at(second), 0.5)
-    }
-
-    fn row(adapter_type: &str, is_healthy: bool) -> Row {
-        Row {
-            adapter_type: adapter_type.into(),
-            is_enabled: true,
-            port: 12049,
-            is_healthy,
-            message: None,
-        }
-    }
-
-    fn healthy(is_healthy: bool) -> Answer {
-        Answer::of_adapters(Ok(vec![row("nfs", is_healthy)]))
-    }
-
-    fn both() -> Answer {
-        Answer::of_adapters(Ok(vec![row("nfs", true), row("smb", true)]))
-    }
-
-    fn smb() -> Answer {
-        Answer::of_adapters(Ok(vec![row("smb", true)]))
-    }
-
-    fn failure() -> Answer {
-        Answer::of_adapters(Err(Failure {
-            kind: FailureKind::Connect,
-            message: "refused".into(),
-        }))
-    }
-
-    #[test]
-    fn a_starting_pod_is_asked_every_two_seconds_until_its_adapters_serve_or_a_minute_is_over() {
-        let mut entry = entry("a", 0);
-        assert_eq!(entry.first_pause(at(1), 0.9), SOON);
-        learn(&mut entry, healthy(false), 2);
-        assert_eq!((entry.pause(at(2)), entry.pause(at(61))), (FAST, INTERVAL));
-        learn(&mut entry, healthy(true), 4);
-        assert_eq!(entry.pause(at(4)), INTERVAL);
-    }
-
-    #[test]
-    fn after_a_restart_of_the_operator_the_first_calls_are_spread_over_the_interval() {
-        let entry = entry("a", -3600);
-        assert_eq!(entry.first_pause(at(0), 0.0), Duration::ZERO);
-        assert_eq!(entry.first_pause(at(0), 0.5), INTERVAL / 2);
-    }
-
-    #[test]
-    fn failures_double_the_pause_up_to_five_minutes_and_an_answer_ends_that() {
-        let mut entry = entry("a", -3600);
-        let mut pauses = Vec::new();
-        for second in 0..6 {
-            learn(&mut entry, failure(), second);
-            pauses.push(entry.pause(at(second)).as_secs());
-        }
-        assert_eq!(pauses, [60, 120, 240, 300, 300, 300]);
-        learn(&mut entry, healthy(true), 9);
-        assert_eq!(entry.pause(at(9)), INTERVAL);
-    }
-
-    #[test]
-    fn an_answer_that_says_nothing_new_is_no_news() {
-        let mut entry = entry("a", -3600);
-        assert!(learn(&mut entry, healthy(true), 0));
-        for second in [30, 60] {
-            assert!(!learn(&mut entry, healthy(true), second));
-        }
-        assert!(!learn(&mut entry, failure(), 90));
-        assert!(!learn(&mut entry, healthy(true), 150));
-        assert!(learn(&mut entry, healthy(false), 180));
-    }
-
-    #[test]
-    fn only_the_answer_that_decides_that_an_adapter_is_gone_is_news() {
-        let mut entry = entry("a", -3600);
-        learn(&mut entry, both(), 0);
-        assert!(!learn(&mut entry, smb(), 30), "one answer decides nothing");
-        assert!(!learn(&mut entry, both(), 60), "it is back");
-        assert!(!learn(&mut entry, smb(), 90));
-        assert!(learn(&mut entry, smb(), 120), "it is gone");
-        assert!(entry.report.is_gone("nfs"));
-        assert!(!learn(&mut entry, smb(), 150));
-        assert!(learn(&mut entry, both(), 180), "it is back");
-    }
-
-    #[test]
-    fn an_adapter_that_is_back_is_news_if_a_reconcile_has_read_the_answer_without_it() {
-        let mut entry = entry("a", -3600);
-        learn(&mut entry, both(), 0);
-        learn(&mut entry, smb(), 30);
-        entry.reconciled = Arc::clone(&entry.report);
-        assert!(learn(&mut entry, both(), 60));
-    }
-
-    #[test]
-    fn after_a_restart_of_the_operator_the_second_answer_is_news_only_for_an_adapter_that_is_gone() {
-        let mut known = entry("a", -3600);
-        assert!(learn(&mut known, smb(), 0));
-        assert!(learn(&mut known, smb(), 30), "NFS has a Service and is gone");
-        let mut unknown = entry("a", -3600);
-        unknown.target.exposed = BTreeSet::new();
-        assert!(learn(&mut unknown, smb(), 0));
-        assert!(!learn(&mut unknown, smb(), 30));
-    }
-
-    #[test]
-    fn settings_are_compared_again_after_the_interval_and_the_first_time_at_any_time_in_it() {
-        let mut entry = entry("a", -3600);
-        entry.target.declared.nfs_v3_discovery = Some(true);
-        let settings = entry.due_settings(at(0)).unwrap();
-        let compared = || Answer {
-            settings: Some((settings.clone(), Outcome::default())),
-            ..healthy(true)
-        };
-        assert!(learn(&mut entry, compared(), 0));
-        assert_eq!(entry.due_settings(at(299)), None);
-        assert!(entry.due_settings(at(300)).is_some(), "half of the interval");
-        assert!(!learn(&mut entry, compared(), 300), "nothing differs");
-        assert_eq!(entry.due_settings(at(899)), None);
-        assert!(entry.due_settings(at(900)).is_some(), "the whole interval");
-        entry.target.declared = Declared::default();
-        entry.applied = Some(Declared::default());
-        assert_eq!(entry.due_settings(at(900)), None, "there is nothing to compare");
-    }
-
-    #[test]
-    fn another_server_of_the_same_name_is_not_known() {
-        let mut entry = entry("a", -3600);
-        learn(&mut entry, healthy(true), 0);
-        let other = Target {
-            server: "other".into(),
-            ..target("b", 100)
-        };
-        assert!(entry.retarget(other));
-        assert!(!entry.report.has_answer() && entry.report.enabled.is_empty());
-    }
-
-    #[test]
-    fn another_pod_is_asked_soon_and_the_adapters_that_are_known_stay() {
-        let mut entry = entry("a", -3600);
-        learn(&mut entry, healthy(true), 0);
-        assert!(!entry.retarget(target("a", -3600)));
-        assert!(entry.retarget(target("b", 100)));
-        assert!(entry.report.enabled.contains_key("nfs"));
-    }
-}
+mod tests;

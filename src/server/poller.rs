@@ -4,10 +4,12 @@
 //! call to each server in each interval, never more than [`CALLS`] at the same time, and asks for a reconcile only when an answer
 //! says something new. A server that does not answer costs a reconcile nothing.
 
+mod reports;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -17,8 +19,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 
+pub use self::reports::Known;
+use self::reports::Reports;
 use super::adapters;
 use super::client::{Client, Error};
+pub use super::entry::Pace;
 use super::entry::{Answer, Entry, SOON};
 use super::settings;
 use super::token::{Role, sign};
@@ -29,9 +34,6 @@ use crate::domain::server_settings::Declared;
 
 /// Calls at the same time.
 const CALLS: usize = 16;
-/// Time after which the settings of a server are compared with the spec again, since a person may have changed them on the server
-/// (`dfsctl`). That costs a few reads for each kind of setting that the spec declares, and a write only where something differs.
-pub const COMPARE_EVERY: Duration = Duration::from_secs(600);
 
 /// What a reconcile tells the poller.
 enum Order<Key> {
@@ -40,23 +42,6 @@ enum Order<Key> {
     /// The server is gone.
     Forget(Key),
 }
-
-/// What other tasks read of one server.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// UID of the DittoServer.
-    server: String,
-    /// What a reconcile has read since the last call.
-    read: Option<Arc<ServerReport>>,
-    /// What its API says.
-    pub report: Arc<ServerReport>,
-    /// Number of calls since the start of the operator.
-    pub polls: u64,
-    /// Number of calls that failed.
-    pub failures: u64,
-}
-
-type Reports<Key> = Arc<Mutex<HashMap<Key, Known>>>;
 
 /// The handle of the poller.
 #[derive(Clone)]
@@ -68,17 +53,7 @@ pub struct Poller<Key> {
 impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
     /// A poller that asks until `stop` is cancelled. `changed` is called with each server of which something new is known.
     #[must_use]
-    pub fn start(changed: impl Fn(Key) + Send + 'static, stop: CancellationToken) -> Self {
-        Self::start_comparing(COMPARE_EVERY, changed, stop)
-    }
-
-    /// As [`Self::start`], with another time than [`COMPARE_EVERY`].
-    #[must_use]
-    pub fn start_comparing(
-        compare_every: Duration,
-        changed: impl Fn(Key) + Send + 'static,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn start(pace: Pace, changed: impl Fn(Key) + Send + 'static, stop: CancellationToken) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let reports = Reports::default();
         let worker = Worker {
@@ -87,8 +62,8 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
             calls: JoinSet::new(),
             slots: Arc::new(Semaphore::new(CALLS)),
             plain: None,
-            compare_every,
-            reports: Arc::clone(&reports),
+            pace,
+            reports: reports.clone(),
             changed: Box::new(changed),
         };
         tokio::spawn(stop.run_until_cancelled_owned(worker.run(received)));
@@ -110,39 +85,26 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
 
     /// Forgets a server that is gone.
     pub fn forget(&self, server: Key) {
-        lock(&self.reports).remove(&server);
+        self.reports.forget(&server);
         self.send(Order::Forget(server));
     }
 
     /// What is known of a server. `uid` is that of the DittoServer: a deleted one of the same name may still be known.
     #[must_use]
     pub fn report(&self, server: &Key, uid: &str) -> Arc<ServerReport> {
-        let mut reports = lock(&self.reports);
-        let Some(known) = reports.get_mut(server).filter(|known| known.server == uid) else {
-            return Arc::default();
-        };
-        known.read = Some(Arc::clone(&known.report));
-        Arc::clone(&known.report)
+        self.reports.read(server, uid)
     }
 
     /// What is known of each server.
     #[must_use]
     pub fn all(&self) -> Vec<(Key, Known)> {
-        let reports = lock(&self.reports);
-        reports
-            .iter()
-            .map(|(server, known)| (server.clone(), known.clone()))
-            .collect()
+        self.reports.all()
     }
 
     /// A send fails only when the operator stops.
     fn send(&self, order: Order<Key>) {
         let _ = self.orders.send(order);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A server, with the call that is due or runs.
@@ -166,8 +128,7 @@ struct Worker<Key> {
     slots: Arc<Semaphore>,
     /// The client that all servers over plain http share.
     plain: Option<Client>,
-    /// Time between two comparisons of the settings of a server.
-    compare_every: Duration,
+    pace: Pace,
     reports: Reports<Key>,
     changed: Box<dyn Fn(Key) + Send>,
 }
@@ -199,7 +160,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let polled = match self.entries.entry(server.clone()) {
             Slot::Occupied(known) => known.into_mut(),
             Slot::Vacant(free) => {
-                free.insert(Polled::new(target, self.compare_every));
+                free.insert(Polled::new(target, self.pace));
                 let pause = self.first_pause(server);
                 return self.schedule(server, pause);
             }
@@ -207,7 +168,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let is_urgent = polled.entry.retarget(target) || !polled.is_running;
         polled.is_running = true;
         if is_urgent {
-            publish(&self.reports, server, &polled.entry, |_| {});
+            self.reports.publish(server, &polled.entry, |_| {});
             self.schedule(server, SOON);
         }
     }
@@ -275,15 +236,16 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
             // It was asked for another pod, or for a deleted server of this name.
             return self.schedule(server, SOON);
         }
-        if let Some(read) = lock(&self.reports)
-            .get_mut(server)
-            .and_then(|known| known.read.take())
-        {
+        if let Some(read) = self.reports.take_read(server) {
             polled.entry.reconciled = read;
+        }
+        let unread = polled.entry.log_lines(&answer);
+        if !unread.is_empty() {
+            tracing::warn!(url = %polled.entry.target.url, rows = %unread.join("; "), "the API lists adapters that cannot be read; what is known of them is kept");
         }
         let has_failed = answer.adapters.is_err();
         let is_news = polled.entry.learn(answer, Timestamp::now(), fraction());
-        publish(&self.reports, server, &polled.entry, |known| {
+        self.reports.publish(server, &polled.entry, |known| {
             known.polls += 1;
             known.failures += u64::from(has_failed);
         });
@@ -295,24 +257,10 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
     }
 }
 
-/// Shows other tasks what is known of a server. `count` adds to its numbers.
-fn publish<Key: Clone + Eq + Hash>(
-    reports: &Reports<Key>,
-    server: &Key,
-    entry: &Entry,
-    count: impl FnOnce(&mut Known),
-) {
-    let mut reports = lock(reports);
-    let known = reports.entry(server.clone()).or_default();
-    known.server.clone_from(&entry.target.server);
-    known.report = Arc::clone(&entry.report);
-    count(known);
-}
-
 impl Polled {
-    fn new(target: Target, compare_every: Duration) -> Self {
+    fn new(target: Target, pace: Pace) -> Self {
         Self {
-            entry: Entry::new(target, compare_every),
+            entry: Entry::new(target, pace),
             is_running: true,
             due: None,
             is_called: false,
@@ -359,23 +307,5 @@ async fn ask(client: Result<Client, Error>, target: &Target, declared: Option<De
     Answer {
         adapters: adapters.map_err(|error| error.failure()),
         settings,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_known_of_a_deleted_server_does_not_count_for_a_new_one_of_its_name() {
-        let poller: Poller<usize> = Poller::idle();
-        let known = Known {
-            server: "deleted".into(),
-            report: Arc::new(ServerReport::of_a_new_server()),
-            ..Known::default()
-        };
-        lock(&poller.reports).insert(0, known);
-        assert!(poller.report(&0, "deleted").has_answer());
-        assert!(!poller.report(&0, "new").has_answer());
     }
 }

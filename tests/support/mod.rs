@@ -126,11 +126,16 @@ impl World {
 
     /// A namespace with a running operator that calls the API of the real server `files`, at the address of its pod.
     pub async fn of_real_server(name: &str) -> Self {
-        let mut world = Self::without_operator(name).await;
+        let world = Self::without_operator(name).await;
         let address = real::runner().await.address(&world.namespace, "files-0");
-        world.server_url_template = format!("{{scheme}}://{address}:{{port}}");
-        world.start_operator().await;
-        world
+        world.calling(format!("{{scheme}}://{address}:{{port}}")).await
+    }
+
+    /// Starts an operator that reaches the APIs of servers by this template.
+    pub async fn calling(mut self, server_url_template: String) -> Self {
+        self.server_url_template = server_url_template;
+        self.start_operator().await;
+        self
     }
 
     /// Starts an operator, with the chart's rules and no others, and waits until its caches have synced.

@@ -3,10 +3,15 @@
 use dittofs_operator::domain::settings::Settings;
 use dittofs_operator::reconcile::controller;
 use dittofs_operator::reconcile::controller::Options;
+use dittofs_operator::server::poller::Pace;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{server_double, wait};
+
+/// Time from the first failed call after which these operators report an API as unreachable.
+const UNREACHABLE_AFTER: Duration = Duration::from_millis(500);
 
 /// An operator that runs inside the test process.
 pub struct Operator {
@@ -45,6 +50,10 @@ impl Operator {
             settings: Settings {
                 server_url_template: Some(template),
                 ..Settings::default()
+            },
+            pace: Pace {
+                unreachable_after: UNREACHABLE_AFTER,
+                ..Pace::default()
             },
         };
         let running = controller::run(config, options, ready, stop.clone());

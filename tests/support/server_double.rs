@@ -4,9 +4,9 @@
 //! otherwise, a server runs NFS and SMB on their default ports.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -16,6 +16,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use futures::stream;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::process::{POLL, free_address};
+use super::wait;
 
 /// What a server answers to `GET /api/v1/adapters`.
 #[derive(Clone, Debug)]
@@ -83,23 +87,90 @@ fn double() -> MutexGuard<'static, Double> {
 
 /// The template with which an operator reaches the double.
 pub fn template() -> String {
-    format!("http://{}/{{namespace}}/{{name}}", address())
+    template_of(address())
+}
+
+fn template_of(address: SocketAddr) -> String {
+    format!("http://{address}/{{namespace}}/{{name}}")
+}
+
+fn listen(address: SocketAddr) -> TcpListener {
+    let listener = TcpListener::bind(address).expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    listener
+}
+
+async fn serve(listener: TcpListener) {
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let routes = Router::new().route("/{namespace}/{name}/api/v1/{*path}", any(answer));
+    axum::serve(listener, routes).await.expect("it serves");
+}
+
+/// Another address of the double, which a test closes and opens again, as a server does that restarts.
+pub struct Door {
+    address: SocketAddr,
+    serving: Option<Runtime>,
+}
+
+impl Door {
+    /// Opens one.
+    pub fn new() -> Self {
+        let mut door = Self {
+            address: free_address(),
+            serving: None,
+        };
+        door.open();
+        door
+    }
+
+    /// The template with which an operator reaches it.
+    pub fn template(&self) -> String {
+        template_of(self.address)
+    }
+
+    /// Answers again.
+    pub fn open(&mut self) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.spawn(serve(listen(self.address)));
+        self.serving = Some(runtime);
+    }
+
+    /// Ends all connections, and refuses new ones.
+    pub async fn close(&mut self) {
+        self.shut();
+        let deadline = Instant::now() + wait::LONGEST;
+        while TcpStream::connect(self.address).is_ok() {
+            assert!(Instant::now() < deadline, "it is still open");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn shut(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.shut();
+    }
 }
 
 /// Where it listens. It has a thread of its own, since it outlives the test that starts it.
 fn address() -> SocketAddr {
     static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
     *ADDRESS.get_or_init(|| {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        listener.set_nonblocking(true).expect("a socket");
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)));
         let address = listener.local_addr().expect("an address");
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                let routes = Router::new().route("/{namespace}/{name}/api/v1/{*path}", any(answer));
-                axum::serve(listener, routes).await.expect("it serves");
-            });
+            runtime.expect("a runtime").block_on(serve(listener));
         });
         address
     })

@@ -68,10 +68,10 @@ fn problem(observed: &Observed, service: &Service, protocol: &str) -> Option<Str
             let message = adapter.message.as_deref().unwrap_or("it does not listen");
             return Some(format!("the server says of the adapter: {message}"));
         }
-    } else if observed.report.has_answer() {
+    } else if observed.report.has_answer() && !observed.report.is_unread(protocol) {
         return Some("the server does not run the adapter".to_owned());
     } else if let Some(known) = known(observed, service) {
-        // The API has not been asked since this operator started.
+        // The API has said nothing of it since this operator started.
         return match known.message.as_deref() {
             Some(NOT_RUNNING) => Some("the API of the server has not answered yet".to_owned()),
             message => message.map(str::to_owned),

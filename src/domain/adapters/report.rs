@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::outage::Calls;
 use crate::api::names::{NFS, SMB};
 use crate::domain::server_settings::Outcome;
 
@@ -13,8 +14,6 @@ const NFS_PORT: u16 = 12049;
 const SMB_PORT: u16 = 1445;
 /// Port of SMB where the API reports 0: the server then listens on another port than a new server does.
 const SMB_PORT_OF_ZERO: u16 = 12445;
-/// Failed calls in a row after which the API is reported as unreachable.
-const FAILURES: u32 = 3;
 /// Answers in a row that must lack an adapter before its Service is deleted.
 const DENIALS: u8 = 2;
 
@@ -31,6 +30,31 @@ pub struct Row {
     pub is_healthy: bool,
     /// Why it does not serve.
     pub message: Option<String>,
+}
+
+/// A row of an answer that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The type, as a part of a name. `None` if that cannot be read either: then any adapter may be meant.
+    pub adapter_type: Option<String>,
+    /// What is wrong with it.
+    pub error: String,
+}
+
+/// An answer of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The adapters.
+    pub rows: Vec<Row>,
+    /// The rows that cannot be read.
+    pub unread: Vec<Unread>,
+}
+
+impl From<Vec<Row>> for Listed {
+    fn from(rows: Vec<Row>) -> Self {
+        let unread = Vec::new();
+        Self { rows, unread }
+    }
 }
 
 /// An enabled adapter.
@@ -76,7 +100,7 @@ pub enum Reachability {
     Unknown,
     /// The last calls were answered.
     Reachable,
-    /// Several calls in a row failed.
+    /// Several calls in a row failed, for some time.
     Unreachable {
         /// The last answer.
         last_success: Option<Timestamp>,
@@ -88,12 +112,16 @@ pub enum Reachability {
 /// What is known from all answers of one server's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerReport {
-    /// The enabled adapters in the last answer, by type.
+    /// The enabled adapters in the last answer, by type. One whose row could not be read is as it was before.
     pub enabled: BTreeMap<String, Adapter>,
-    /// The types that were enabled in the answer before.
+    /// The types in the last answer whose rows could not be read.
+    unread: BTreeSet<String>,
+    /// The types that were enabled, or could not be read, in the answer before.
     before: BTreeSet<String>,
-    /// Number of answers, up to [`DENIALS`].
-    answers: u8,
+    /// Whether the API has ever answered.
+    has_answer: bool,
+    /// Number of answers in a row in which the type of every row could be read, up to [`DENIALS`].
+    complete: u8,
     /// Since when adapters are enabled and none of them serves.
     pub unavailable_since: Option<Timestamp>,
     /// Whether the API answers.
@@ -116,7 +144,8 @@ impl ServerReport {
         };
         Self {
             enabled: of_a_new_server().map(adapter).into(),
-            answers: 1,
+            has_answer: true,
+            complete: 1,
             api: Reachability::Reachable,
             ..Self::default()
         }
@@ -134,7 +163,7 @@ impl ServerReport {
     /// Whether the API has ever answered.
     #[must_use]
     pub fn has_answer(&self) -> bool {
-        self.answers > 0
+        self.has_answer
     }
 
     /// Whether a reconcile that knows this report could decide otherwise than one that knows only `earlier`. `exposed` are the adapters
@@ -157,49 +186,78 @@ impl ServerReport {
     /// loses its address for ever.
     #[must_use]
     pub fn is_gone(&self, adapter_type: &str) -> bool {
-        self.answers >= DENIALS
+        self.complete >= DENIALS
             && !self.enabled.contains_key(adapter_type)
+            && !self.unread.contains(adapter_type)
             && !self.before.contains(adapter_type)
+    }
+
+    /// Whether the last answer said nothing of this adapter that could be read.
+    #[must_use]
+    pub fn is_unread(&self, adapter_type: &str) -> bool {
+        let is_incomplete = self.has_answer && self.complete == 0;
+        !self.enabled.contains_key(adapter_type) && (is_incomplete || self.unread.contains(adapter_type))
     }
 }
 
-/// The report after one more call. `failures` counts the failed calls in a row, this one included; `last_success` is the time of the
-/// last answer.
+/// The report after one more call, which `calls` has recorded.
 ///
 /// An empty list is not taken for the word that no adapter exists: the server creates NFS and SMB at each start.
 #[must_use]
 pub fn learn(
     before: &ServerReport,
-    answer: Result<Vec<Row>, Failure>,
-    failures: u32,
-    last_success: Option<Timestamp>,
+    answer: Result<Listed, Failure>,
+    calls: &Calls,
     now: Timestamp,
 ) -> ServerReport {
     match answer {
-        Ok(rows) if rows.is_empty() => ServerReport {
+        Ok(listed) if listed == Listed::default() => ServerReport {
             api: Reachability::Reachable,
             ..before.clone()
         },
-        Ok(rows) => answered(before, rows, now),
-        Err(failure) => failed(before, failure, failures, last_success),
+        Ok(listed) => answered(before, listed, now),
+        Err(failure) => failed(before, failure, calls, now),
     }
 }
 
-fn answered(before: &ServerReport, rows: Vec<Row>, now: Timestamp) -> ServerReport {
-    let enabled: BTreeMap<String, Adapter> = rows
-        .into_iter()
-        .filter(|row| row.is_enabled)
-        .map(|row| (row.adapter_type.clone(), adapter(row)))
-        .collect();
-    let is_unavailable = !enabled.is_empty() && enabled.values().all(|adapter| !adapter.is_healthy);
+fn answered(before: &ServerReport, listed: Listed, now: Timestamp) -> ServerReport {
+    let is_complete = listed.unread.iter().all(|row| row.adapter_type.is_some());
+    let is_read = listed.unread.is_empty();
+    let mut enabled = kept(before, &listed, is_complete);
+    let rows = listed.rows.into_iter().filter(|row| row.is_enabled);
+    enabled.extend(rows.map(|row| (row.adapter_type.clone(), adapter(row))));
+    let does_none_serve = !enabled.is_empty() && enabled.values().all(|adapter| !adapter.is_healthy);
+    let is_unavailable = does_none_serve && (is_read || before.unavailable_since.is_some());
+    let unread = listed.unread.into_iter().filter_map(|row| row.adapter_type);
     ServerReport {
-        before: before.enabled.keys().cloned().collect(),
-        answers: before.answers.saturating_add(1).min(DENIALS),
+        unread: unread.collect(),
+        before: before.enabled.keys().chain(&before.unread).cloned().collect(),
+        has_answer: true,
+        complete: if is_complete {
+            before.complete.saturating_add(1).min(DENIALS)
+        } else {
+            0
+        },
         unavailable_since: is_unavailable.then(|| before.unavailable_since.unwrap_or(now)),
         api: Reachability::Reachable,
         settings: before.settings.clone(),
         enabled,
     }
+}
+
+/// The adapters of which the answer says nothing that could be read. If the type of a row is unknown too, it may be any that has no
+/// other row.
+fn kept(before: &ServerReport, listed: &Listed, is_complete: bool) -> BTreeMap<String, Adapter> {
+    let is_kept = |adapter_type: &str| {
+        let mut unread = listed.unread.iter();
+        let mut rows = listed.rows.iter();
+        unread.any(|row| row.adapter_type.as_deref() == Some(adapter_type))
+            || (!is_complete && !rows.any(|row| row.adapter_type == adapter_type))
+    };
+    let known = before.enabled.iter();
+    let kept = known.filter(|(adapter_type, _)| is_kept(adapter_type));
+    kept.map(|(adapter_type, adapter)| (adapter_type.clone(), adapter.clone()))
+        .collect()
 }
 
 fn adapter(row: Row) -> Adapter {
@@ -225,12 +283,7 @@ pub fn of_a_new_server() -> [(&'static str, u16); 2] {
     [(NFS, NFS_PORT), (SMB, SMB_PORT)]
 }
 
-fn failed(
-    before: &ServerReport,
-    failure: Failure,
-    failures: u32,
-    last_success: Option<Timestamp>,
-) -> ServerReport {
+fn failed(before: &ServerReport, failure: Failure, calls: &Calls, now: Timestamp) -> ServerReport {
     let api = match &before.api {
         // The text of a failure may vary from call to call. Only another kind is news.
         Reachability::Unreachable { failure: known, .. } if known.kind == failure.kind => before.api.clone(),
@@ -238,9 +291,9 @@ fn failed(
             last_success: *last_success,
             failure,
         },
-        Reachability::Unknown | Reachability::Reachable if failures >= FAILURES => {
+        Reachability::Unknown | Reachability::Reachable if calls.is_outage(now) => {
             Reachability::Unreachable {
-                last_success,
+                last_success: calls.last_success,
                 failure,
             }
         }

@@ -1,6 +1,8 @@
 mod children;
+mod unread;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -39,10 +41,13 @@ fn failure(kind: FailureKind, text: &str) -> Failure {
 
 /// The report after these answers.
 fn after(answers: &[Result<Vec<Row>, Failure>]) -> ServerReport {
-    let (mut report, mut failures) = (ServerReport::default(), 0);
+    let (mut report, mut calls) = (ServerReport::default(), Calls::new(Duration::ZERO));
     for (second, answer) in (0..).zip(answers) {
-        failures = if answer.is_ok() { 0 } else { failures + 1 };
-        report = learn(&report, answer.clone(), failures, None, at(second));
+        match answer {
+            Ok(_) => calls.succeeded(at(second)),
+            Err(_) => calls.failed(at(second)),
+        }
+        report = learn(&report, answer.clone().map(Listed::from), &calls, at(second));
     }
     report
 }
@@ -167,15 +172,10 @@ fn the_api_is_unreachable_after_three_failures_and_only_another_kind_is_news() {
     assert_eq!(report.api, Reachability::Reachable);
     let report = after(&[Ok(both()), refused(), refused(), refused()]);
     assert!(matches!(&report.api, Reachability::Unreachable { failure, .. } if failure.message == "refused"));
-    let other_text = learn(
-        &report,
-        Err(failure(FailureKind::Connect, "no route")),
-        4,
-        None,
-        at(9),
-    );
-    assert_eq!(other_text, report);
-    let other_kind = learn(&report, Err(failure(FailureKind::Token, "401")), 5, None, at(9));
+    let calls = Calls::new(Duration::ZERO);
+    let again = |failure| learn(&report, Err(failure), &calls, at(9));
+    assert_eq!(again(failure(FailureKind::Connect, "no route")), report);
+    let other_kind = again(failure(FailureKind::Token, "401"));
     assert_ne!(other_kind, report);
 }
 
