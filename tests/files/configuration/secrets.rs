@@ -58,15 +58,10 @@ impl Values {
             return "require".to_owned();
         }
         let postgres = self.postgres.as_ref().expect("PostgreSQL runs");
-        let [host, port, name, user, password] = postgres.secret_of(database).map(|(_, value)| value);
-        match part {
-            "HOST" => host,
-            "PORT" => port,
-            "DATABASE" => name,
-            "USER" => user,
-            "PASSWORD" => password,
-            other => panic!("no value for {other}"),
-        }
+        let key = part.to_lowercase();
+        let mut values = postgres.secret_of(database).into_iter();
+        let found = values.find(|(known, _)| *known == key);
+        found.unwrap_or_else(|| panic!("no value for {part}")).1
     }
 
     fn files(&self, volume: &str, source: &SecretVolumeSource) -> Vec<(String, Vec<u8>)> {
