@@ -206,7 +206,8 @@ pub struct KerberosSpec {
     #[schemars(length(max = 1024))]
     pub dns_domain: Option<String>,
 
-    /// Path of a `krb5.conf` in the image. Ignored if `krb5ConfSecretRef` is set.
+    /// Path of a `krb5.conf` in the pod. Ignored if `krb5ConfSecretRef` is set. Default: `/etc/krb5.conf`, which the image of DittoFS
+    /// does not have; without the file the server does not start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub krb5_conf: Option<String>,
 
@@ -215,7 +216,7 @@ pub struct KerberosSpec {
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub keytab_secret_ref: Option<SecretKeySelector>,
 
-    /// Secret and key with a `krb5.conf`.
+    /// Secret and key with a `krb5.conf`. The server needs one: the image of DittoFS has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub krb5_conf_secret_ref: Option<SecretKeySelector>,
@@ -229,8 +230,8 @@ pub struct KerberosSpec {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineAccountSpec {
-    /// Enable the account. Needs `kerberos.enabled`, `accountName`, and `secretRef` or `keytabSecretRef`.
-    /// Default: false.
+    /// Enable the account. Needs `kerberos.enabled`, `accountName`, and `secretRef` or `keytabSecretRef`. DittoFS 0.29.0 also needs
+    /// `secretRef`, `realm` and `netbiosDomain`: without one of them it starts, and NTLM pass-through stays off. Default: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub enabled: bool,
 
@@ -244,7 +245,7 @@ pub struct MachineAccountSpec {
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub secret_ref: Option<SecretKeySelector>,
 
-    /// Secret and key with the keytab of the account.
+    /// Secret and key with the keytab of the account. DittoFS 0.29.0 does not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::secret_key_selector")]
     pub keytab_secret_ref: Option<SecretKeySelector>,

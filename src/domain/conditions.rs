@@ -250,5 +250,18 @@ pub(crate) fn bounded(mut text: String, max: usize) -> String {
     text
 }
 
+/// The last `max` bytes of `text` at most, from a whole character on.
+fn ending(text: &str, max: usize) -> String {
+    const CUT: &str = "...";
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut start = text.len() - max.saturating_sub(CUT.len());
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    format!("{CUT}{}", &text[start..])
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 //!
 //! The server has no call for it: the adapter is disabled, then enabled. The first of these two calls leaves a mark in the
 //! configuration of the adapter, in the same transaction. So an operator that finds a disabled adapter knows whether a person
-//! disabled it, or an operator that was killed before it could enable it again; and it knows a request that was carried out.
+//! disabled it, or an operator that was killed before it could enable it again; and it knows a request that was carried out
+//! (docs/adr/0014).
 
 use http::{Method, StatusCode};
 use serde::Deserialize;

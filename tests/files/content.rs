@@ -71,7 +71,7 @@ async fn a_file_is_the_same_over_nfs_and_smb_also_after_the_pod_was_deleted_and_
 #[tokio::test]
 async fn a_server_on_your_own_postgresql_keeps_files_and_users_when_its_pod_is_deleted_and_the_operator_restarts()
  {
-    let postgres = Postgres::start().await.expect("PostgreSQL starts");
+    let postgres = Postgres::start(Vec::new()).await.expect("PostgreSQL starts");
     let Some(postgres) = postgres else {
         // Not `eprintln`: its output is shown for failed tests only.
         let said = "\nNOT RUN: the test of a server on PostgreSQL. This machine has no initdb and postgres.";

@@ -13,10 +13,10 @@ use super::polled;
 use crate::support::{World, fixtures, real};
 
 /// A CA.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -24,8 +24,13 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
 
+    /// Its certificate.
+    pub(super) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     /// A Secret with a certificate for this address, to serve and to call with, and with the CA.
-    fn issue(&self, secret: &str, address: Ipv4Addr) -> Secret {
+    pub(super) fn issue(&self, secret: &str, address: Ipv4Addr) -> Secret {
         let mut params = CertificateParams::new([address.to_string()]).expect("a name");
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
@@ -33,7 +38,7 @@ impl Authority {
         ];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        let (certificate, key, ca) = (certificate.pem(), key.serialize_pem(), self.0.pem());
+        let (certificate, key, ca) = (certificate.pem(), key.serialize_pem(), self.pem());
         let data = [("tls.crt", certificate), ("tls.key", key), ("ca.crt", ca)];
         fixtures::secret(
             secret,
@@ -78,14 +83,14 @@ async fn the_certificate_of_a_server_is_verified_against_the_ca_in_its_secret() 
     world.create(&polled(spec)).await;
     reachable(&world).await;
 
-    let other = json!({"stringData": {"ca.crt": Authority::new().0.pem()}});
+    let other = json!({"stringData": {"ca.crt": Authority::new().pem()}});
     world.merge::<Secret>("cert", other).await;
     let message = unreachable(&world).await;
     assert!(
         message.contains("TLS") && message.contains("ca.crt") && message.contains("certSecretName"),
         "{message}"
     );
-    let right = json!({"stringData": {"ca.crt": authority.0.pem()}});
+    let right = json!({"stringData": {"ca.crt": authority.pem()}});
     world.merge::<Secret>("cert", right).await;
     reachable(&world).await;
 }

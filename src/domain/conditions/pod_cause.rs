@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use kube::ResourceExt;
 
-use super::bounded;
+use super::{bounded, ending};
 use crate::api::names;
 use crate::domain::desired::wanted_hash;
 use crate::domain::observed::{Observed, Read};
@@ -253,21 +253,26 @@ impl<'a> PodReader<'a> {
             .unwrap_or_default()
     }
 
-    /// The last message of a container. It is quoted only if the pod was started with the values that the Secrets have now: other
-    /// values cannot be recognised in it.
+    /// The end of the last message of a container: the message is the end of its log, so the last line has the cause. It is quoted only if
+    /// the pod was started with the values that the Secrets have now: other values cannot be recognised in it.
     fn last_message(&self, text: Option<&str>) -> Option<String> {
         let is_known = self.config_hash? == wanted_hash(self.observed)?;
-        self.quote(text).filter(|_| is_known)
+        let line = self.line(text).filter(|_| is_known)?;
+        Some(ending(&line, QUOTE_MAX))
     }
 
-    /// Another program's text as one short line. A container may print anything when it crashes, also values of the server's
-    /// Secrets. They are removed before the line is shortened.
     fn quote(&self, text: Option<&str>) -> Option<String> {
+        self.line(text).map(|line| bounded(line, QUOTE_MAX))
+    }
+
+    /// Another program's text as one line. A container may print anything when it crashes, also values of the server's
+    /// Secrets. They are removed before the line is shortened.
+    fn line(&self, text: Option<&str>) -> Option<String> {
         let confidential = self.confidential.get_or_init(|| confidential(self.observed));
         let text = confidential.as_ref()?.text(whole_lines(text?));
         let words = text.split(|c: char| c.is_whitespace() || c.is_control());
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-        (!words.is_empty()).then(|| bounded(words.join(" "), QUOTE_MAX))
+        (!words.is_empty()).then(|| words.join(" "))
     }
 }
 

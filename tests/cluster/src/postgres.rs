@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
@@ -14,11 +15,15 @@ use tempfile::TempDir;
 
 use crate::leash::{Leash, Plan};
 use crate::percona::scram;
+use crate::pki::{self, Authority};
 use crate::text::last_lines;
 use crate::{binaries, files, ports};
 
 /// Where Debian's packages put the programs, which are not in `PATH` then: `VERSION/bin`.
 const DEBIAN: &str = "/usr/lib/postgresql";
+/// What it serves TLS with, in its directory.
+const CERTIFICATE: &str = "tls.crt";
+const KEY: &str = "tls.key";
 /// PostgreSQL refuses to run as root. It runs as this user instead (`nobody` on Linux).
 const UNPRIVILEGED: u32 = 65534;
 const USER: &str = "dittofs";
@@ -42,35 +47,43 @@ pub enum Error {
     /// No password could be made.
     #[error("no random numbers")]
     NoRandomNumbers,
+    /// No certificate could be made.
+    #[error("cannot make a certificate for PostgreSQL: {0}")]
+    Certificate(#[from] pki::Error),
     /// `initdb` failed.
     #[error("initdb failed: {0}")]
     InitDb(String),
+    /// A database could not be made.
+    #[error("cannot make the databases: {0}")]
+    Databases(String),
     /// It ended, or does not accept connections in time.
     #[error("PostgreSQL does not start; the end of its log:\n{0}")]
     NotReady(String),
 }
 
-/// A running PostgreSQL with an empty database. When it is dropped, it is stopped and its data is removed.
+/// A running PostgreSQL with empty databases. It accepts connections with and without TLS. When it is dropped, it is stopped and
+/// its data is removed.
 #[derive(Debug)]
 pub struct Postgres {
     leash: Leash,
     port: u16,
     password: String,
+    ca: String,
     /// Last: removed once the process is gone.
     directory: TempDir,
 }
 
 impl Postgres {
-    /// Starts one and waits until it accepts connections. `None` if this machine has no `initdb` and `postgres`, neither in
-    /// `PATH` nor where Debian's packages put them.
+    /// Starts one with an empty database, and with these others, and waits until it accepts connections. `None` if this machine has
+    /// no `initdb` and `postgres`, neither in `PATH` nor where Debian's packages put them.
     ///
     /// # Errors
     /// When the programs are there and fail.
-    pub async fn start() -> Result<Option<Self>, Error> {
+    pub async fn start(others: Vec<String>) -> Result<Option<Self>, Error> {
         let Some(programs) = programs() else {
             return Ok(None);
         };
-        let started = tokio::task::spawn_blocking(move || Self::spawn(&programs));
+        let started = tokio::task::spawn_blocking(move || Self::spawn(&programs, &others));
         let mut postgres = started.await??;
         postgres.ready().await?;
         Ok(Some(postgres))
@@ -79,22 +92,41 @@ impl Postgres {
     /// The keys and values of a Secret for `spec.database.postgresSecretRef`.
     #[must_use]
     pub fn secret(&self) -> [(&'static str, String); 5] {
+        self.secret_of(DATABASE)
+    }
+
+    /// The same for one of the other databases.
+    #[must_use]
+    pub fn secret_of(&self, database: &str) -> [(&'static str, String); 5] {
         [
             ("host", Ipv4Addr::LOCALHOST.to_string()),
             ("port", self.port.to_string()),
-            ("database", DATABASE.to_owned()),
+            ("database", database.to_owned()),
             ("user", USER.to_owned()),
             ("password", self.password.clone()),
         ]
     }
 
-    fn spawn(programs: &Path) -> Result<Self, Error> {
+    /// The CA that has signed its certificate, in PEM.
+    #[must_use]
+    pub fn ca(&self) -> &str {
+        &self.ca
+    }
+
+    fn spawn(programs: &Path, others: &[String]) -> Result<Self, Error> {
         let directory = tempfile::Builder::new()
             .prefix("local-control-plane-postgres-")
             .tempdir()?;
         let user = geteuid().is_root().then_some(UNPRIVILEGED);
         let password = scram::password().map_err(|_| Error::NoRandomNumbers)?;
-        initialise(programs, directory.path(), user, &password)?;
+        let run = Run {
+            programs,
+            directory: directory.path(),
+            user,
+        };
+        let ca = run.certify()?;
+        run.initialise(&password)?;
+        run.make_databases(others)?;
         let port = ports::free()?;
         let args = [
             format!("-D{}", data(directory.path()).display()),
@@ -103,6 +135,9 @@ impl Postgres {
             "-F".to_owned(),
             format!("-clisten_addresses={}", Ipv4Addr::LOCALHOST),
             "-cunix_socket_directories=".to_owned(),
+            "-cssl=on".to_owned(),
+            format!("-cssl_cert_file={}", directory.path().join(CERTIFICATE).display()),
+            format!("-cssl_key_file={}", directory.path().join(KEY).display()),
         ];
         let leash = Leash::start(&Plan {
             program: &programs.join("postgres"),
@@ -119,6 +154,7 @@ impl Postgres {
             leash,
             port,
             password,
+            ca,
             directory,
         })
     }
@@ -155,38 +191,91 @@ fn log(directory: &Path) -> PathBuf {
     directory.join("log")
 }
 
-/// Makes an empty database in the directory, which the user then owns.
-fn initialise(programs: &Path, directory: &Path, user: Option<u32>, password: &str) -> Result<(), Error> {
-    let password_file = directory.join("password");
-    files::write_private(&password_file, password.as_bytes())?;
-    let mut command = Command::new(programs.join("initdb"));
-    if let Some(user) = user {
-        for path in [directory, &password_file] {
-            chown(path, Some(user), Some(user))?;
+/// How the programs run: where, and as whom.
+struct Run<'a> {
+    programs: &'a Path,
+    directory: &'a Path,
+    user: Option<u32>,
+}
+
+impl Run<'_> {
+    /// Makes a certificate for loopback. Returns the CA.
+    fn certify(&self) -> Result<String, Error> {
+        let authority = Authority::new("local PostgreSQL").map_err(pki::Error::from)?;
+        let address = Ipv4Addr::LOCALHOST.to_string();
+        let identity = authority
+            .server(&address, &[&address])
+            .map_err(pki::Error::from)?;
+        self.give(CERTIFICATE, &identity.certificate)?;
+        self.give(KEY, &identity.key)?;
+        Ok(authority.pem())
+    }
+
+    /// Makes an empty database in the directory, which the user then owns.
+    fn initialise(&self, password: &str) -> Result<(), Error> {
+        if let Some(user) = self.user {
+            chown(self.directory, Some(user), Some(user))?;
         }
-        command.uid(user).gid(user);
+        self.give("password", password)?;
+        let mut command = self.command("initdb");
+        command
+            .args([
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+            ])
+            .args([
+                "--no-instructions",
+                &format!("--username={USER}"),
+                "--pwfile=password",
+                "--pgdata=data",
+            ]);
+        checked(&command.output()?).map_err(Error::InitDb)
     }
-    let output = command
-        .current_dir(directory)
-        .args([
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--no-locale",
-            "--no-sync",
-        ])
-        .args([
-            "--no-instructions",
-            &format!("--username={USER}"),
-            "--pwfile=password",
-            "--pgdata=data",
-        ])
-        .output()?;
-    if output.status.success() {
-        return Ok(());
+
+    /// Makes more databases. In single-user mode, because a machine with a server need not have a client.
+    fn make_databases(&self, names: &[String]) -> Result<(), Error> {
+        let mut command = self.command("postgres");
+        command
+            // Each line of the input is a statement. An error ends the program.
+            .args(["--single", "-F", "-D", "data", "-c", "exit_on_error=on", DATABASE])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut input) = child.stdin.take() {
+            for name in names {
+                writeln!(input, "CREATE DATABASE \"{name}\"")?;
+            }
+        }
+        checked(&child.wait_with_output()?).map_err(Error::Databases)
     }
-    Err(Error::InitDb(
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    ))
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command.current_dir(self.directory);
+        command
+    }
+
+    /// Writes a file that only the user can read.
+    fn give(&self, name: &str, content: &str) -> Result<(), Error> {
+        let path = self.directory.join(name);
+        files::write_private(&path, content.as_bytes())?;
+        if let Some(user) = self.user {
+            chown(&path, Some(user), Some(user))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a program that failed said.
+fn checked(output: &Output) -> Result<(), String> {
+    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+    output.status.success().then_some(()).ok_or_else(said)
 }
 
 /// The directory with the programs.

@@ -261,6 +261,20 @@ fn nothing_is_quoted_while_it_is_not_known_what_must_not_be() {
 }
 
 #[test]
+fn of_a_long_last_message_the_end_is_quoted_because_the_cause_is_there() {
+    let mut observed = world("image: x");
+    let words = format!("{}\nError: größer: no krb5.conf\n", "INFO started\n".repeat(40));
+    let ended = json!({"state": {"terminated": {"exitCode": 1, "message": words}}});
+    observed.pods = Read::Found(vec![started_now(&observed, &container(&ended))]);
+    let message = pod_cause(&observed).expect("a cause").message;
+    assert!(message.contains("last message \"..."), "{message}");
+    assert!(
+        message.contains("INFO started Error: größer: no krb5.conf\""),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_line_that_the_kubelet_may_have_cut_is_not_quoted() {
     let mut observed = world("identity: {jwt: {secretRef: {name: tokens, key: k}}}");
     let key = "a-signing-key-of-more-than-thirty-two-bytes";
@@ -268,8 +282,9 @@ fn a_line_that_the_kubelet_may_have_cut_is_not_quoted() {
     // What is left of a log whose last 2048 bytes begin within the key.
     let rest = format!("{} was refused\n", &key[5..]);
     let words = format!(
-        "{rest}goodbye {}",
-        "x".repeat(2048 - rest.len() - "goodbye ".len())
+        "{rest}goodbye{}",
+        // White space is not quoted, so the whole text is short.
+        " ".repeat(2048 - rest.len() - "goodbye".len())
     );
     let message = |words: &str| {
         let mut observed = observed.clone();
@@ -279,7 +294,7 @@ fn a_line_that_the_kubelet_may_have_cut_is_not_quoted() {
     };
     let text = message(&words);
     assert!(
-        text.contains("last message \"goodbye xxx") && !text.contains("key"),
+        text.contains("last message \"goodbye\"") && !text.contains("key"),
         "{text}"
     );
     let one_line = words.replace('\n', " ");

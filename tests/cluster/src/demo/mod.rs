@@ -222,7 +222,7 @@ async fn show(
             operator.check()?;
         }
         let Some(limit) = until_ready else { continue };
-        if !rows.is_empty() && rows.iter().all(Row::is_settled) && cluster.real.is_served() {
+        if !rows.is_empty() && rows.iter().all(Row::is_settled) && cluster.real.is_served(&rows) {
             return Ok(());
         }
         if start.elapsed() >= limit {

@@ -101,9 +101,13 @@ impl Real {
         lines
     }
 
-    /// Whether each server has its share.
-    pub(super) fn is_served(&self) -> bool {
-        self.servers.iter().all(|server| !server.commands.is_empty())
+    /// Whether each server has its share, and an address in the table.
+    pub(super) fn is_served(&self, rows: &[Row]) -> bool {
+        self.servers.iter().all(|server| {
+            let key = (server.namespace.as_str(), server.name.as_str());
+            let mut of_server = rows.iter().filter(|row| row.key() == key);
+            !server.commands.is_empty() && of_server.any(Row::has_endpoint)
+        })
     }
 
     /// Gives a DittoServer that was asked for the image that the pod runner runs.

@@ -5,6 +5,9 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
+/// Stands for a value that is not there.
+const NOTHING: &str = "-";
+
 /// What the table shows of one DittoServer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -27,7 +30,7 @@ impl Row {
     pub(super) fn of(server: &DynamicObject) -> Self {
         let status = &server.data["status"];
         let ready = condition(status, "Ready");
-        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let text = |value: &Value| value.as_str().unwrap_or(NOTHING).to_owned();
         let is_ready = ready["status"] == "True";
         Self {
             namespace: server.namespace().unwrap_or_default(),
@@ -59,14 +62,19 @@ impl Row {
         self.current && !self.deleting && (self.ready == "True" || stopped)
     }
 
+    /// Whether clients have an address.
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.endpoint != NOTHING
+    }
+
     /// Time since the creation, as kubectl shortens it.
     pub(super) fn age(&self, now: Timestamp) -> String {
         let Some(created) = self.created else {
-            return "-".to_owned();
+            return NOTHING.to_owned();
         };
         let round = SpanRound::new().largest(Unit::Hour).smallest(Unit::Second);
         now.since(created).and_then(|span| span.round(round)).map_or_else(
-            |_| "-".to_owned(),
+            |_| NOTHING.to_owned(),
             |span| match (span.get_hours(), span.get_minutes()) {
                 (0, 0) => format!("{}s", span.get_seconds()),
                 (0, minutes) => format!("{minutes}m{}s", span.get_seconds()),
@@ -81,7 +89,7 @@ fn endpoint(status: &Value) -> String {
     let endpoint = &status["endpoints"][0];
     match (endpoint["host"].as_str(), endpoint["port"].as_u64()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
-        _ => "-".to_owned(),
+        _ => NOTHING.to_owned(),
     }
 }
 
@@ -130,6 +138,12 @@ mod tests {
             (row.phase.as_str(), row.ready.as_str(), row.database.as_str()),
             ("-", "-", "-")
         );
-        assert!(!row.is_settled());
+        assert!(!row.is_settled() && !row.has_endpoint());
+    }
+
+    #[test]
+    fn a_server_has_an_endpoint_once_its_status_has_an_address() {
+        let endpoints = json!([{"protocol": "nfs", "host": "files.example", "port": 2049}]);
+        assert!(row(&json!({}), &json!({"endpoints": endpoints})).has_endpoint());
     }
 }
