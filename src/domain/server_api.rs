@@ -114,7 +114,7 @@ fn to_ask(
         declared: if is_accepted && !server.is_paused() {
             Declared::of(observed)
         } else {
-            Declared::default()
+            Declared::held()
         },
         exposed: exposed_types(observed),
     })

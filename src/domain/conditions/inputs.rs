@@ -11,7 +11,7 @@ use super::child::{Child, Conflict, conflicts};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{
     AdapterRestartStatus, ApiStatus, CertificateStatus, DittoServer, Endpoint, IdentityProviderStatus,
-    SnapshotPolicyStatus, names,
+    SettingsStatus, SnapshotPolicyStatus, names,
 };
 use crate::domain::adapters;
 use crate::domain::applied::{Applied, Outcome, Step};
@@ -24,7 +24,7 @@ use crate::domain::load_balancers;
 use crate::domain::monitoring;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::generation;
-use crate::domain::server_settings;
+use crate::domain::server_settings::{self, kerberos};
 use crate::domain::validate::{Concern, PodGate, Severity, Verdict, Violation, cluster_problem};
 use crate::domain::volumes::{self, Expansion};
 use crate::domain::workload::pods;
@@ -85,6 +85,8 @@ pub struct Inputs<'a> {
     pub snapshot_policies: Vec<SnapshotPolicyStatus>,
     /// What became of the identity providers.
     pub identity_providers: Vec<IdentityProviderStatus>,
+    /// The settings that the server keeps in its database.
+    pub settings: Option<SettingsStatus>,
     /// Why no adapter serves, although a pod does.
     pub adapters_unavailable: Option<String>,
     /// The load balancers that have had no address for too long.
@@ -134,7 +136,10 @@ fn config_notes(observed: &Observed) -> Vec<String> {
     let unencrypted = data_home::unencrypted_postgres(observed).map(|secret| {
         format!("The connection to PostgreSQL is not encrypted, because Secret {secret} has no key sslmode")
     });
-    lost.into_iter().chain(unencrypted).collect()
+    let leaving = kerberos::is_switched_off_first(observed).then(|| {
+        "The pod is not changed before Kerberos is switched off through the API of the server".to_owned()
+    });
+    [lost, unencrypted, leaving].into_iter().flatten().collect()
 }
 
 /// The beginning of a message about a child that could not be written.
@@ -182,6 +187,7 @@ impl<'a> Inputs<'a> {
             adapter_restarts: server_settings::restarts::status(server, observed.report.settings.as_ref()),
             snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
             identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
+            settings: server_settings::settings_status(server, observed.report.settings.as_ref()),
             adapters_unavailable: adapters::unavailable(observed),
             expansions: volumes::differences(observed),
             cleanup,
