@@ -3,12 +3,14 @@
 //! The config hash therefore does not cover the block of the spec, but the fingerprint of what was last written to the server or found
 //! there, which is in the status. It changes after the write, and brings exactly one restart.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::providers::{KERBEROS, holds, is_empty, known};
-use crate::api::{DittoServer, KerberosSpec, MachineAccountSpec};
+use crate::api::{DittoServer, DittoServerStatus, KerberosSpec, MachineAccountSpec};
 use crate::domain::desired::{hex, paths as server_files};
 use crate::domain::observed::Observed;
 use crate::domain::workload::pods;
@@ -139,6 +141,17 @@ pub(super) fn applied(fields: &Value, before: Option<&str>, written_to: Option<T
 pub fn in_config_hash(server: &DittoServer) -> Option<String> {
     let applied = known(server, KERBEROS).and_then(|known| known.applied_fingerprint.clone());
     applied.or_else(|| Some(fingerprint(&of_spec(server)?)))
+}
+
+/// Zero if this status changes the config hash: no watch reports what the operator itself wrote.
+#[must_use]
+pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Duration> {
+    let applied = |status: &DittoServerStatus| {
+        let mut providers = status.identity_providers.iter();
+        let known = providers.find(|provider| provider.r#type == KERBEROS)?;
+        known.applied_fingerprint.clone()
+    };
+    (applied(before) != applied(after)).then_some(Duration::ZERO)
 }
 
 /// Whether Kerberos has left the spec, and is still on in the server. A process that starts without the keytab would fail, and nobody
