@@ -211,7 +211,7 @@ async fn a_server_that_does_not_answer_ends_the_step_at_its_first_silence() {
     target.declared.policies = shares.collect();
     target.declared.providers = vec![provider(LDAP, json!({"enabled": true}))];
     server_double::with(NAMESPACE, NAME, |database| {
-        database.silent = vec!["shares/".into()]
+        database.silent = vec!["shares/".into()];
     });
     let outcome = settings::apply(&client, &target, &target.declared).await;
     let paths: Vec<String> = server_double::calls(NAMESPACE, NAME)

@@ -118,7 +118,7 @@ async fn kerberos_that_leaves_the_spec_is_switched_off_before_the_pod_changes_an
     let restarts = Restarts::of(&world);
     let before = template_generation(&world).await;
     with(&world, |database| {
-        database.refuses = Some(json!({"enabled": false}))
+        database.refuses = Some(json!({"enabled": false}));
     });
     world
         .merge::<DittoServer>("files", json!({"spec": {"identity": null}}))

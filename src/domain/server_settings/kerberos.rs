@@ -160,13 +160,13 @@ pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Opti
 pub fn is_switched_off_first(observed: &Observed) -> bool {
     let server = observed.server.as_ref();
     let known = known(server, KERBEROS).and_then(|known| known.applied_fingerprint.as_ref());
-    let serves = || {
+    let is_running = || {
         observed
             .pods
             .found()
             .is_some_and(|pods| pods.iter().any(|pod| pods::serves(pod)))
     };
-    server.spec.kerberos().is_none() && known.is_some() && serves()
+    server.spec.kerberos().is_none() && known.is_some() && is_running()
 }
 
 /// The fields of a server. `None` without Kerberos.
