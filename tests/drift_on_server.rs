@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use dittofs_operator::domain::secrets::Confidential;
 use dittofs_operator::domain::server_api::Target;
+use dittofs_operator::domain::server_settings::providers::{KERBEROS, LDAP, Provider};
 use dittofs_operator::domain::server_settings::{Declared, Policy};
+use dittofs_operator::server::client::Client;
 use dittofs_operator::server::poller::{Pace, Poller};
+use dittofs_operator::server::settings;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::process::POLL;
@@ -111,4 +114,142 @@ async fn what_a_person_changes_on_the_server_is_corrected_and_settings_that_agre
     });
     until("written again", || is_as_declared(NAME)).await;
     stop.cancel();
+}
+
+fn provider(kind: &'static str, fields: Value) -> Provider {
+    Provider {
+        kind,
+        fields,
+        secret: None,
+        secret_path: &[],
+        known: None,
+        is_declared: true,
+        is_outdated: false,
+    }
+}
+
+/// A field of an identity provider on the server.
+fn field(name: &str, kind: &str, field: &str) -> Value {
+    server_double::with(NAMESPACE, name, |database| {
+        database
+            .providers
+            .get(kind)
+            .map_or(Value::Null, |provider| provider[field].clone())
+    })
+}
+
+fn set_field(name: &str, kind: &str, field: &str, value: &str) {
+    server_double::with(NAMESPACE, name, |database| {
+        let provider = database.providers.get_mut(kind).expect("it is configured");
+        provider[field] = json!(value);
+    });
+}
+
+#[tokio::test]
+async fn fields_of_ldap_and_kerberos_that_a_person_changes_on_the_server_are_put_back_and_named() {
+    const NAME: &str = "providers";
+    let stop = CancellationToken::new();
+    let pace = Pace {
+        compare_every: Duration::from_millis(100),
+        ..Pace::default()
+    };
+    let poller = Poller::start(pace, |_: usize| {}, stop.clone());
+    let mut target = target(NAME);
+    target.declared.providers = vec![
+        provider(
+            LDAP,
+            json!({"enabled": true, "base_dn": "dc=x", "tls": {"insecure_skip_verify": false}}),
+        ),
+        provider(
+            KERBEROS,
+            json!({"enabled": true, "service_principal": "nfs/files@X.ORG", "realm": "X.ORG"}),
+        ),
+    ];
+    poller.watch(0, Some(target));
+    let correction = || {
+        let settings = poller.report(&0, "server").settings.clone();
+        settings.and_then(|settings| settings.correction)
+    };
+    until("applied", || field(NAME, KERBEROS, "realm") == "X.ORG").await;
+    until("compared again", || counted(NAME).0 >= 3).await;
+    assert_eq!(correction(), None, "what the spec brings is no correction");
+    for (kind, name, value, declared) in [
+        (LDAP, "base_dn", "dc=other", "dc=x"),
+        (KERBEROS, "realm", "OTHER.ORG", "X.ORG"),
+    ] {
+        set_field(NAME, kind, name, value);
+        until("put back", || field(NAME, kind, name) == declared).await;
+        let named = format!("{kind} ({name})");
+        until("named", || {
+            correction().is_some_and(|correction| correction.settings == [named.clone()])
+        })
+        .await;
+        until("compared again", || correction().is_none()).await;
+    }
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_provider_that_left_the_spec_is_switched_off_and_then_no_concern_of_the_operator() {
+    const NAME: &str = "left";
+    server_double::with(NAMESPACE, NAME, |database| {
+        database
+            .providers
+            .insert(LDAP.into(), json!({"enabled": true, "base_dn": "dc=x"}));
+    });
+    let client = Client::new(None).expect("a client");
+    let mut target = target(NAME);
+    target.declared.providers = vec![Provider {
+        is_declared: false,
+        ..provider(LDAP, json!({"enabled": false}))
+    }];
+    let outcome = settings::apply(&client, &target, &target.declared).await;
+    assert_eq!(outcome.providers, [], "the status forgets it");
+    assert_eq!(field(NAME, LDAP, "enabled"), false);
+    assert_eq!(field(NAME, LDAP, "base_dn"), "dc=x", "the rest stays");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_ends_the_step_at_its_first_silence() {
+    const NAME: &str = "silent";
+    let client = Client::new(None).expect("a client");
+    let mut target = target(NAME);
+    let policy = target.declared.policies[SHARE].clone();
+    let shares = (0..20).map(|number| (format!("/share-{number}"), policy.clone()));
+    target.declared.policies = shares.collect();
+    target.declared.providers = vec![provider(LDAP, json!({"enabled": true}))];
+    server_double::with(NAMESPACE, NAME, |database| {
+        database.silent = vec!["shares/".into()];
+    });
+    let outcome = settings::apply(&client, &target, &target.declared).await;
+    let paths: Vec<String> = server_double::calls(NAMESPACE, NAME)
+        .into_iter()
+        .map(|call| call.path)
+        .collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+    assert_eq!(outcome.policies.len(), 20);
+    for policy in &outcome.policies {
+        let message = policy.message.as_deref().unwrap_or_default();
+        assert!(
+            !policy.applied && message.contains("did not answer within 10 s"),
+            "{policy:?}"
+        );
+    }
+    assert!(!outcome.is_complete() && !outcome.providers[0].applied);
+}
+
+#[tokio::test]
+async fn a_policy_that_is_gone_when_it_is_removed_is_no_failure() {
+    const NAME: &str = "gone";
+    let client = Client::new(None).expect("a client");
+    let mut target = target(NAME);
+    target.declared.policies.clear();
+    server_double::with(NAMESPACE, NAME, |database| {
+        database
+            .policies
+            .insert(SHARE.into(), json!({"interval": "24h0m0s"}));
+        database.missing = vec!["shares/".into()];
+    });
+    let outcome = settings::apply(&client, &target, &target.declared).await;
+    assert_eq!(outcome.policies, []);
 }

@@ -3,6 +3,7 @@
 mod access;
 mod configuration;
 mod content;
+mod kerberos;
 mod settings;
 mod tls;
 

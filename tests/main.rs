@@ -30,6 +30,7 @@ mod hibernate;
 mod immutable;
 mod interrupted;
 mod invariants;
+mod kerberos;
 mod kstatus;
 mod leader;
 mod load;

@@ -66,6 +66,6 @@ pub use snapshots::SnapshotPolicySpec;
 pub use spec::{DittoServer, DittoServerSpec};
 pub use status::{
     AdapterRestartStatus, ApiStatus, CertificateState, CertificateStatus, DittoServerStatus, Endpoint,
-    IdentityProviderStatus, Phase, SnapshotPolicyStatus,
+    IdentityProviderStatus, Phase, SettingsCorrection, SettingsStatus, SnapshotPolicyStatus,
 };
 pub use storage::{Retention, StorageSpec};

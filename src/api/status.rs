@@ -112,6 +112,11 @@ pub struct IdentityProviderStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_fingerprint: Option<String>,
 
+    /// Fingerprint of the fields of Kerberos that the server reads when it starts, as they were written to the server or found there. It is
+    /// a part of `configHash`, so that a change restarts the pod after it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_fingerprint: Option<String>,
+
     /// Start of the server process that does not use the configuration yet. The server uses a change of Kerberos after its next start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_started: Option<Time>,
@@ -119,6 +124,31 @@ pub struct IdentityProviderStatus {
     /// Why it is not applied, or not used yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// Settings that were changed on the server and put back.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SettingsCorrection {
+    /// When they were put back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+
+    /// Their names.
+    pub settings: Vec<String>,
+}
+
+/// The settings that the server keeps in its database.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SettingsStatus {
+    /// Why `spec.adapterServices.nfsV3Discovery` is not applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+
+    /// The last time that somebody had changed settings of the spec on the server, and the operator put them back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_correction: Option<SettingsCorrection>,
 }
 
 /// Whether a certificate is still valid.
@@ -236,6 +266,10 @@ pub struct DittoServerStatus {
     /// The identity providers that the operator wrote to the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identity_providers: Vec<IdentityProviderStatus>,
+
+    /// The settings that the server keeps in its database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SettingsStatus>,
 
     /// The conditions `Ready`, `Available`, `ConfigReady`, `DatabaseReady` and `Progressing`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

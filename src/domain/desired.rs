@@ -50,6 +50,7 @@ use crate::api::service_monitor::ServiceMonitor;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::SecretUse;
+use crate::domain::server_settings::kerberos;
 use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Valid, prevents_start, validate};
 use crate::domain::volumes::Expansion;
@@ -210,18 +211,27 @@ pub(crate) fn wanted_hash(observed: &Observed) -> Option<String> {
 
 /// The hash over what the server reads at its start. A Secret that this reconcile writes counts with its new value.
 ///
-/// Earlier operators had LDAP in the hash. A pod template with such a hash keeps it while it is right, so that an upgrade of the operator
-/// restarts no server.
+/// Earlier operators had LDAP and the Kerberos block in the hash. A pod template with such a hash keeps it while it is right, so that an
+/// upgrade of the operator restarts no server.
 fn hash(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Result<String, Error> {
     let observed = valid.observed;
+    let (server, uses) = (&observed.server, &valid.uses);
+    let stays_on_sqlite = data_home::is_pending(observed);
     let value = |used: &SecretUse| planned.value(used).or_else(|| observed.value(used));
-    let former = hash::former_config_hash(config, &valid.uses, value);
     let live = observed.stateful_set.found();
-    if live.and_then(|set| config_hash(set)).as_ref() == Some(&former) {
-        return Ok(former);
+    if let Some(live) = live.and_then(|set| config_hash(set)) {
+        let with_kerberos = config::with_kerberos(&server.spec, stays_on_sqlite)?;
+        let former = [
+            hash::hash_with_ldap(config, uses, value),
+            hash::hash_with_kerberos(&with_kerberos, uses, value),
+        ];
+        if former.contains(&live) {
+            return Ok(live);
+        }
     }
-    let config = config::read_at_start(&observed.server.spec, data_home::is_pending(observed))?;
-    Ok(hash::config_hash(&config, &valid.uses, value))
+    let config = config::read_at_start(&server.spec, stays_on_sqlite)?;
+    let kerberos = kerberos::in_config_hash(server);
+    Ok(hash::config_hash(&config, kerberos.as_deref(), uses, value))
 }
 
 fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Result<Workload, Error> {
@@ -229,6 +239,9 @@ fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> R
     Ok(match (valid.pod, &observed.stateful_set) {
         // A StatefulSet that cannot be read may exist, so it must not be created or changed.
         (_, Read::Unreadable(_)) | (PodGate::Closed, Read::Found(_)) => Workload::Hold {
+            replicas: held_replicas(observed),
+        },
+        (PodGate::Open, Read::Found(_)) if kerberos::is_switched_off_first(observed) => Workload::Hold {
             replicas: held_replicas(observed),
         },
         (PodGate::Closed, Read::Missing) => Workload::Await,

@@ -6,6 +6,7 @@
 
 mod api;
 mod database;
+mod server_settings;
 mod settings;
 mod volumes;
 
@@ -72,6 +73,7 @@ pub fn of_reconcile(
         events.extend(settings::warnings(observed, before, after));
         events.extend(api::change(before, after));
         events.extend(api::snapshot_policies(before, after));
+        events.extend(server_settings::changes(before, after));
         events.extend(api::restarts(observed, before, after));
         events.extend(api::certificates(observed, before, after));
     }

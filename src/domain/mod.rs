@@ -34,6 +34,7 @@ pub mod compare;
 pub mod conditions;
 pub mod data_home;
 pub mod desired;
+mod digest;
 pub mod events;
 pub mod load_balancers;
 pub mod monitoring;

@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use crate::api::names::CONTAINER;
 use crate::api::{DittoServer, names};
 use crate::domain::adapters::exposed_types;
+use crate::domain::desired::wanted_hash;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{
     self, CA_KEY, Confidential, Purpose, SecretData, TLS_CERTIFICATE_KEY, TLS_PRIVATE_KEY_KEY,
@@ -112,12 +113,19 @@ fn to_ask(
         trust,
         interval: server.spec.polling_interval(),
         declared: if is_accepted && !server.is_paused() {
-            Declared::of(observed)
+            Declared::of(observed, || is_outdated(observed, pod))
         } else {
-            Declared::default()
+            Declared::held()
         },
         exposed: exposed_types(observed),
     })
+}
+
+/// Whether the pod has another config hash than it must have.
+fn is_outdated(observed: &Observed, pod: &Pod) -> bool {
+    let annotations = pod.metadata.annotations.as_ref();
+    let hash = annotations.and_then(|annotations| annotations.get(names::CONFIG_HASH_ANNOTATION));
+    wanted_hash(observed).is_some_and(|wanted| Some(&wanted) != hash)
 }
 
 /// The address of a server's API. The template may have the placeholders `{scheme}`, `{name}`, `{namespace}`, `{domain}` and `{port}`.

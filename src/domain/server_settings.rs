@@ -3,6 +3,8 @@
 //!
 //! The settings are compared first and written only if they differ. `server/settings.rs` makes the calls.
 
+pub mod kerberos;
+mod provider_values;
 pub mod providers;
 pub mod restarts;
 
@@ -15,7 +17,8 @@ use self::providers::Provider;
 use self::restarts::Request;
 use crate::api::duration::parse_go;
 use crate::api::{
-    AdapterRestartStatus, DittoServer, IdentityProviderStatus, SnapshotPolicySpec, SnapshotPolicyStatus,
+    AdapterRestartStatus, DittoServer, IdentityProviderStatus, SettingsCorrection, SettingsStatus,
+    SnapshotPolicySpec, SnapshotPolicyStatus,
 };
 use crate::domain::observed::Observed;
 
@@ -34,12 +37,25 @@ pub struct Declared {
     pub restarts: Vec<Request>,
     /// What is known of restarts.
     pub known_restarts: Vec<AdapterRestartStatus>,
+    /// Whether nothing is compared now: the server is paused, or its spec is not valid. What is known stays.
+    pub is_held: bool,
+    /// Whether the server had these settings at the last comparison: what is different now was changed there.
+    pub is_unchanged: bool,
 }
 
 impl Declared {
-    /// What the spec of a server declares.
+    /// Nothing is compared for now.
     #[must_use]
-    pub fn of(observed: &Observed) -> Self {
+    pub fn held() -> Self {
+        Self {
+            is_held: true,
+            ..Self::default()
+        }
+    }
+
+    /// What the spec of a server declares. `is_outdated`: as in [`providers::declared`].
+    #[must_use]
+    pub fn of(observed: &Observed, is_outdated: impl Fn() -> bool) -> Self {
         let server = observed.server.as_ref();
         let declared = server.spec.snapshot_policies.iter();
         let known = server.status.iter().flat_map(|status| &status.snapshot_policies);
@@ -56,9 +72,11 @@ impl Declared {
                 .adapter_services
                 .as_ref()
                 .and_then(|services| services.nfs_v3_discovery),
-            providers: providers::declared(observed),
+            providers: providers::declared(observed, is_outdated),
             restarts: restarts::requests(server),
             known_restarts: restarts::known(server),
+            is_held: false,
+            is_unchanged: false,
         }
     }
 
@@ -72,6 +90,8 @@ impl Declared {
             providers,
             restarts,
             known_restarts,
+            is_held: _,
+            is_unchanged: _,
         } = self;
         policies.is_empty()
             && made.is_empty()
@@ -85,6 +105,9 @@ impl Declared {
     /// no reason to look again.
     #[must_use]
     pub fn is_same(&self, before: &Self) -> bool {
+        if self.is_held {
+            return true;
+        }
         let has_leftover = self.made.iter().any(|share| !self.policies.contains_key(share));
         let is_same = |(one, other): (&Provider, &Provider)| one.is_same(other);
         !has_leftover
@@ -206,8 +229,12 @@ pub struct Outcome {
     pub restarts: Vec<AdapterRestartStatus>,
     /// Whether an adapter that is being restarted is disabled now, because a call failed.
     pub has_stopped_adapter: bool,
-    /// Why the other settings could not be applied.
+    /// Whether an adapter could not be restarted, as was requested.
+    pub has_failed_restart: bool,
+    /// Why the portmapper could not be set.
     pub failure: Option<String>,
+    /// The settings that were changed on the server, and were put back.
+    pub correction: Option<SettingsCorrection>,
 }
 
 impl Outcome {
@@ -215,6 +242,7 @@ impl Outcome {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failure.is_none()
+            && !self.has_failed_restart
             && self.policies.iter().all(|policy| policy.applied)
             && self.providers.iter().all(|provider| provider.applied)
     }
@@ -238,6 +266,21 @@ pub fn status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<SnapshotPo
         Some(outcome) => outcome.policies.clone(),
         None => before.cloned().unwrap_or_default(),
     }
+}
+
+/// The settings for the status. Before the API was asked, what is known stays, and so does the last correction.
+#[must_use]
+pub fn settings_status(server: &DittoServer, outcome: Option<&Outcome>) -> Option<SettingsStatus> {
+    let before = server.status.as_ref().and_then(|status| status.settings.clone());
+    let Some(outcome) = outcome else {
+        return before;
+    };
+    let last = before.and_then(|before| before.last_correction);
+    let status = SettingsStatus {
+        message: outcome.failure.clone(),
+        last_correction: outcome.correction.clone().or(last),
+    };
+    (status != SettingsStatus::default()).then_some(status)
 }
 
 #[cfg(test)]

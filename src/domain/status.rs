@@ -38,6 +38,7 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
         adapter_restarts: inputs.adapter_restarts.clone(),
         snapshot_policies: inputs.snapshot_policies.clone(),
         identity_providers: inputs.identity_providers.clone(),
+        settings: inputs.settings.clone(),
         conditions,
     }
 }

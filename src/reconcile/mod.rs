@@ -42,6 +42,7 @@ use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
 use crate::domain::observed::{Observed, Read};
+use crate::domain::server_settings::kerberos;
 use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
 use crate::domain::{self, adapters, load_balancers, server_api, volumes};
@@ -135,13 +136,13 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     finalizer?;
     complete(&applied)?;
     observe::complete(&observed).map_err(|what| Error::Unread { what })?;
-    Ok(Action::requeue(due(&observed, &applied, deadline, context)))
+    let next = [deadline, kerberos::recheck_in(&before, &after)];
+    Ok(Action::requeue(due(&observed, &applied, next, context)))
 }
 
 /// When the server is to be looked at again although nothing has changed: no watch reports that time has passed.
-fn due(observed: &Observed, applied: &Applied, deadline: Option<Duration>, context: &Context) -> Duration {
+fn due(observed: &Observed, applied: &Applied, next: [Option<Duration>; 2], context: &Context) -> Duration {
     let due = [
-        deadline,
         volumes::may_follow_in(observed),
         volumes::recheck_in(observed),
         recheck_in(observed),
@@ -151,6 +152,7 @@ fn due(observed: &Observed, applied: &Applied, deadline: Option<Duration>, conte
         applied.retry_in(),
     ];
     due.into_iter()
+        .chain(next)
         .flatten()
         .fold(jitter(context.resync), Duration::min)
 }

@@ -1,8 +1,12 @@
 //! Calls to one server with the role of an administrator: those that change something, and reads that need the role.
 
+use std::sync::OnceLock;
+use std::time::Duration;
+
 use http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::client::{Client, Error};
 use super::token::{Role, sign};
@@ -12,15 +16,49 @@ use crate::domain::server_api::Target;
 pub(super) struct Server<'a> {
     client: &'a Client,
     target: &'a Target,
+    /// No call begins later.
+    ends: Option<Instant>,
+    /// Why no more calls are made: the server did not answer one.
+    gave_up: OnceLock<String>,
 }
 
 impl<'a> Server<'a> {
     pub(super) fn new(client: &'a Client, target: &'a Target) -> Self {
-        Self { client, target }
+        Self {
+            client,
+            target,
+            ends: None,
+            gave_up: OnceLock::new(),
+        }
+    }
+
+    /// Makes calls for this time only, and none after one that the server did not answer.
+    pub(super) fn within(self, time: Duration) -> Self {
+        Self {
+            ends: Instant::now().checked_add(time),
+            ..self
+        }
+    }
+
+    /// The same server, without a limit.
+    pub(super) fn without_limit(&self) -> Self {
+        Self::new(self.client, self.target)
     }
 
     pub(super) fn target(&self) -> &'a Target {
         self.target
+    }
+
+    /// Whether another call may be made.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let Some(ends) = self.ends else { return Ok(()) };
+        if let Some(why) = self.gave_up.get() {
+            return Err(Error::NotCalled(why.clone()));
+        }
+        if Instant::now() >= ends {
+            return Err(Error::NotCalled(format!("{} is too slow", self.target.url)));
+        }
+        Ok(())
     }
 
     pub(super) async fn call(
@@ -29,12 +67,54 @@ impl<'a> Server<'a> {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Error> {
+        self.check()?;
         let token = sign(&self.target.key, Role::Admin, Timestamp::now());
         let url = self.url(path);
-        self.client.call(method, &url, &token, body).await
+        let answer = self.client.call(method, &url, &token, body).await;
+        if let Err(error @ (Error::Timeout(_) | Error::Connect { .. })) = &answer {
+            // Only the first one counts.
+            let _ = self.gave_up.set(error.to_string());
+        }
+        answer
     }
 
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.target.url.trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::secrets::Confidential;
+    use crate::domain::server_settings::Declared;
+
+    #[tokio::test]
+    async fn no_call_begins_after_the_time_is_over() {
+        let target = Target {
+            server: String::new(),
+            pod: String::new(),
+            started: None,
+            ready_since: None,
+            // Nothing listens there.
+            url: "http://127.0.0.1:1".into(),
+            key: Confidential(b"key"[..].into()),
+            trust: None,
+            interval: Duration::from_secs(30),
+            declared: Declared::default(),
+            exposed: [].into(),
+        };
+        let client = Client::new(None).unwrap();
+        let late = Server::new(&client, &target).within(Duration::ZERO);
+        let refused = late.call(Method::GET, "adapters", None).await.unwrap_err();
+        assert!(matches!(refused, Error::NotCalled(_)), "{refused:?}");
+        let server = Server::new(&client, &target).within(Duration::from_secs(600));
+        let refused = server.call(Method::GET, "adapters", None).await.unwrap_err();
+        assert!(matches!(refused, Error::Connect { .. }), "{refused:?}");
+        let next = server.call(Method::GET, "adapters", None).await.unwrap_err();
+        assert!(matches!(next, Error::NotCalled(_)), "{next:?}");
+        assert!(next.to_string().contains("not reachable"), "{next}");
+        let unlimited = late.without_limit().call(Method::GET, "adapters", None).await;
+        assert!(matches!(unlimited, Err(Error::Connect { .. })), "{unlimited:?}");
     }
 }

@@ -64,6 +64,9 @@ pub enum Error {
     /// No answer in time.
     #[error("{0} did not answer within 10 s")]
     Timeout(String),
+    /// No call was made, because the server did not answer an earlier one, or was too slow.
+    #[error("{0}. The operator retries")]
+    NotCalled(String),
     /// The connection ended before the answer did.
     #[error("the answer of {url} ended early: {error}")]
     Truncated {
@@ -102,7 +105,7 @@ impl Error {
         let kind = match self {
             Self::Address { .. } | Self::Connect { .. } => FailureKind::Connect,
             Self::Certificate(_) | Self::Tls { .. } => FailureKind::Tls,
-            Self::Timeout(_) => FailureKind::Timeout,
+            Self::Timeout(_) | Self::NotCalled(_) => FailureKind::Timeout,
             Self::Refused { status, .. } if is_about_the_token(*status) => FailureKind::Token,
             Self::Truncated { .. } | Self::TooLarge(_) | Self::Refused { .. } | Self::Unexpected { .. } => {
                 FailureKind::Answer

@@ -121,7 +121,11 @@ impl Entry {
     pub(super) fn due_settings(&self, now: Timestamp) -> Option<Declared> {
         let declared = &self.target.declared;
         let is_time = self.compare_at.is_some_and(|at| at <= now) && !declared.is_empty();
-        (is_time || self.has_new_settings()).then(|| declared.clone())
+        let is_new = self.has_new_settings();
+        (is_time || is_new).then(|| Declared {
+            is_unchanged: !is_new,
+            ..declared.clone()
+        })
     }
 
     /// Whether the spec declares settings that were not compared yet.

@@ -56,6 +56,12 @@ pub struct Database {
     pub nfs: Value,
     /// The snapshot policies by share.
     pub policies: BTreeMap<String, Value>,
+    /// The configurations of the identity providers by type.
+    pub providers: BTreeMap<String, Value>,
+    /// Parts of paths whose calls get no answer before a client gives up.
+    pub silent: Vec<String>,
+    /// Parts of paths that the server does not have.
+    pub missing: Vec<String>,
     /// Calls that the server refuses with 503: those that contain these parts in their body.
     pub refuses: Option<Value>,
 }
@@ -67,6 +73,9 @@ impl Default for Database {
             adapters: ["nfs", "smb"].map(adapter).into(),
             nfs: json!({"portmapper_enabled": false, "udp_enabled": false, "version": 1}),
             policies: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            silent: Vec::new(),
+            missing: Vec::new(),
             refuses: None,
         }
     }
@@ -247,6 +256,15 @@ fn kept(database: &mut Database, method: &Method, path: &str, body: &Value) -> O
             _ => database.policies.remove(share),
         };
     }
+    if let Some(kind) = path
+        .strip_prefix("identity-providers/")
+        .and_then(|rest| rest.strip_suffix("/config"))
+    {
+        if *method == Method::PUT {
+            database.providers.insert(kind.to_owned(), body.clone());
+        }
+        return database.providers.get(kind).cloned();
+    }
     match path {
         "snapshot-policies" => {
             let policies = database.policies.iter().map(|(share, policy)| {
@@ -299,8 +317,15 @@ async fn answer(
         });
         double.answers.get(&key).cloned()
     };
+    let silent = with(&namespace, &name, |database| database.silent.clone());
+    if silent.iter().any(|part| path.contains(part)) {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
     if path != "adapters" {
         return with(&namespace, &name, |database| {
+            if database.missing.iter().any(|part| path.contains(part)) {
+                return StatusCode::NOT_FOUND.into_response();
+            }
             if refuses(database, &body) {
                 return StatusCode::SERVICE_UNAVAILABLE.into_response();
             }

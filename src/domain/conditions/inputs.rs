@@ -14,7 +14,7 @@ use super::child::{Child, Conflict, conflicts};
 use crate::api::percona::PerconaPGCluster;
 use crate::api::{
     AdapterRestartStatus, ApiStatus, CertificateStatus, DittoServer, Endpoint, IdentityProviderStatus,
-    SnapshotPolicyStatus, names,
+    SettingsStatus, SnapshotPolicyStatus, names,
 };
 use crate::domain::adapters;
 use crate::domain::applied::{Applied, Outcome, Step};
@@ -87,6 +87,8 @@ pub struct Inputs<'a> {
     pub snapshot_policies: Vec<SnapshotPolicyStatus>,
     /// What became of the identity providers.
     pub identity_providers: Vec<IdentityProviderStatus>,
+    /// The settings that the server keeps in its database.
+    pub settings: Option<SettingsStatus>,
     /// Why no adapter serves, although a pod does.
     pub adapters_unavailable: Option<String>,
     /// The load balancers that have had no address for too long.
@@ -138,6 +140,7 @@ impl<'a> Inputs<'a> {
             adapter_restarts: server_settings::restarts::status(server, observed.report.settings.as_ref()),
             snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
             identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
+            settings: server_settings::settings_status(server, observed.report.settings.as_ref()),
             adapters_unavailable: adapters::unavailable(observed),
             expansions: volumes::differences(observed),
             cleanup,

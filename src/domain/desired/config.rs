@@ -29,13 +29,22 @@ pub(super) fn render(spec: &DittoServerSpec, stays_on_sqlite: bool) -> Result<St
     Ok(serde_yaml::to_string_with_options(&config, options)?)
 }
 
-/// The part of the configuration that only a start brings to the server: all but LDAP, which is changed through the API.
+/// The part of the configuration that the server reads at each start: neither LDAP nor Kerberos, which are changed through the API.
 pub(super) fn read_at_start(spec: &DittoServerSpec, stays_on_sqlite: bool) -> Result<String, Error> {
-    let options = serde_yaml::ser_options! { quote_all: true };
-    let config = Config {
-        ldap: None,
+    without_ldap(Config {
+        kerberos: None,
         ..Config::of(spec, stays_on_sqlite)
-    };
+    })
+}
+
+/// All but LDAP.
+pub(super) fn with_kerberos(spec: &DittoServerSpec, stays_on_sqlite: bool) -> Result<String, Error> {
+    without_ldap(Config::of(spec, stays_on_sqlite))
+}
+
+fn without_ldap(config: Config<'_>) -> Result<String, Error> {
+    let options = serde_yaml::ser_options! { quote_all: true };
+    let config = Config { ldap: None, ..config };
     Ok(serde_yaml::to_string_with_options(&config, options)?)
 }
 

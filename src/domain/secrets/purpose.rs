@@ -23,7 +23,7 @@ pub enum Purpose {
     Keytab,
     /// Kerberos client configuration. Read at start.
     Krb5Conf,
-    /// Password of the machine account. Read at start.
+    /// Password of the machine account. Read at the first start; then the server gets it through its API.
     MachineAccountSecret,
     /// Keytab of the machine account. Read at start.
     MachineAccountKeytab,
@@ -55,12 +55,17 @@ impl Purpose {
     /// Whether the running server must restart to use a new value (contract, section 11).
     ///
     /// It ignores the initial admin password after its first start, reloads its certificate, and reads the CA of the directory
-    /// at each connection. It gets a new LDAP password through its API.
+    /// at each connection. It gets new passwords of LDAP and of the machine account through its API.
     #[must_use]
     pub fn is_read_at_start(self) -> bool {
         let is_read_later = matches!(
             self,
-            Self::AdminPassword | Self::TlsCertificate | Self::TlsKey | Self::LdapCa | Self::LdapBindPassword
+            Self::AdminPassword
+                | Self::TlsCertificate
+                | Self::TlsKey
+                | Self::LdapCa
+                | Self::LdapBindPassword
+                | Self::MachineAccountSecret
         );
         !is_read_later
     }

@@ -181,6 +181,7 @@ fn only_what_the_server_never_reads_again_or_reloads_needs_no_restart() {
             Purpose::AdminPassword,
             Purpose::LdapBindPassword,
             Purpose::LdapCa,
+            Purpose::MachineAccountSecret,
             Purpose::TlsCertificate,
             Purpose::TlsKey
         ])

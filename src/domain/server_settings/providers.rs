@@ -5,16 +5,19 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 
-use crate::api::{DittoServer, IdentityProviderStatus, KerberosSpec, LdapSpec, MachineAccountSpec};
+use super::kerberos;
+pub use super::provider_values::{KERBEROS, LDAP};
+use super::provider_values::{different, holds, known};
+use crate::api::{IdentityProviderStatus, LdapSpec};
 use crate::domain::observed::Observed;
 use crate::domain::paths as server_files;
 use crate::domain::secrets::Confidential;
 use crate::domain::secrets::{Purpose, uses};
 
-/// `ldap` in the API and in the status.
-pub const LDAP: &str = "ldap";
-/// `kerberos` in the API and in the status.
-pub const KERBEROS: &str = "kerberos";
+/// Of a provider that the server uses after a start that follows by itself.
+const USED_AFTER_ROLLOUT: &str = "the server uses it after its next start. The operator replaces the pod for that; if something blocks it, the condition Progressing says what";
+/// Of a provider that was not as the spec declares it, although the server had been started with it.
+const USED_LATER: &str = "the server had other values than the spec, and uses those of the spec after its next start. No rollout follows: if the server was started with the other values, delete the pod at a convenient time";
 
 /// One identity provider as the spec declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +30,12 @@ pub struct Provider {
     pub secret: Option<Confidential>,
     /// Where the password is in a request.
     pub secret_path: &'static [&'static str],
-    /// Fingerprint of the password that was sent last.
-    pub known_secret: Option<String>,
-    /// Start of the process that does not use what was written last.
-    pub waits_for_start_after: Option<Time>,
+    /// What the status holds of it. `None` if the operator has not compared it yet.
+    pub known: Option<IdentityProviderStatus>,
+    /// Whether the spec declares it. Otherwise it is switched off, once.
+    pub is_declared: bool,
+    /// Whether the process that runs was started for another pod template or configuration, so that a rollout follows anyway.
+    pub is_outdated: bool,
 }
 
 impl Provider {
@@ -40,12 +45,60 @@ impl Provider {
         self.kind == before.kind && self.fields == before.fields && self.secret == before.secret
     }
 
-    /// The start of the process that does not use the configuration, after a comparison with the process that started at `started`.
+    /// Whether a process that has read `live` at its start needs another one to use the provider.
     #[must_use]
-    pub fn waits(&self, started: Option<Timestamp>, is_written: bool) -> Option<Time> {
+    pub fn is_used_later(&self, live: Option<&Value>) -> bool {
+        if self.kind != KERBEROS {
+            return false;
+        }
+        let known = self.known_fingerprint();
+        kerberos::is_used_later(&self.fields, live)
+            || known.is_some_and(|known| known != kerberos::applied(&self.fields, Some(known), None))
+    }
+
+    fn known_fingerprint(&self) -> Option<&str> {
+        self.known.as_ref()?.applied_fingerprint.as_deref()
+    }
+
+    /// The status of a provider that the server has as declared, after a comparison with the process that started at `started`.
+    #[must_use]
+    pub fn applied(&self, started: Option<Timestamp>, is_used_later: bool) -> IdentityProviderStatus {
+        let before = self.known_fingerprint();
+        // The process read its database before the operator wrote to it for the first time, and no rollout follows.
+        let is_misled = is_used_later && self.known.is_none() && !self.is_outdated;
+        let applied_fingerprint = (self.kind == KERBEROS && self.is_enabled())
+            .then(|| kerberos::applied(&self.fields, before, started.filter(|_| is_misled)));
+        let is_new = before.is_some() && applied_fingerprint.as_deref() != before;
         let started = started.map(Time);
-        let is_waiting = is_written || self.waits_for_start_after == started;
-        started.filter(|_| self.kind == KERBEROS && is_waiting)
+        let waited = self
+            .known
+            .as_ref()
+            .and_then(|known| known.server_started.as_ref());
+        let is_waiting = is_used_later || (waited.is_some() && waited == started.as_ref());
+        let message = if self.is_outdated || is_misled || is_new {
+            USED_AFTER_ROLLOUT
+        } else {
+            USED_LATER
+        };
+        IdentityProviderStatus {
+            r#type: self.kind.to_owned(),
+            applied: true,
+            applied_fingerprint,
+            server_started: started.filter(|_| is_waiting),
+            message: is_waiting.then(|| message.to_owned()),
+            ..IdentityProviderStatus::default()
+        }
+    }
+
+    /// The status of a provider that could not be read or written.
+    #[must_use]
+    pub fn failed(&self, message: String) -> IdentityProviderStatus {
+        IdentityProviderStatus {
+            r#type: self.kind.to_owned(),
+            applied: false,
+            message: Some(message),
+            ..self.known.clone().unwrap_or_default()
+        }
     }
 
     /// Whether the provider is to be on.
@@ -63,6 +116,14 @@ impl Provider {
             Some(live) if !self.is_enabled() => live["enabled"] == json!(true),
             Some(live) => !holds(live, &self.fields),
         }
+    }
+
+    /// The names of the fields that are different on the server.
+    #[must_use]
+    pub fn differences(&self, live: Option<&Value>) -> Vec<String> {
+        let mut names = Vec::new();
+        different(live.unwrap_or(&Value::Null), &self.fields, "", &mut names);
+        names
     }
 
     /// The whole configuration to write: a field that is left out would go to its default. `with_secret` adds the password; without
@@ -83,39 +144,38 @@ impl Provider {
 }
 
 /// The providers of a server. One that the spec does not declare any more is switched off if this operator wrote it.
+/// `is_outdated`: whether the pod that serves has another configuration than it must have; asked only with Kerberos.
 #[must_use]
-pub fn declared(observed: &Observed) -> Vec<Provider> {
+pub fn declared(observed: &Observed, is_outdated: impl Fn() -> bool) -> Vec<Provider> {
     let server = observed.server.as_ref();
     let ldap = server.spec.ldap().map(ldap_fields);
-    let kerberos = server
-        .spec
-        .kerberos()
-        .map(|kerberos| kerberos_fields(kerberos, server.spec.machine_account()));
     let password = |purpose| {
         let all = uses(server);
         let password = all.iter().find(|used| used.purpose == purpose)?;
         Some(Confidential(observed.value(password)?.into()))
     };
     let provider = |kind, fields: Option<Value>, purpose, secret_path| {
-        let known = known(server, kind);
+        let known = known(server, kind).cloned();
+        let is_declared = fields.is_some();
         let fields = match fields {
             Some(fields) => fields,
-            None => known.map(|_| json!({"enabled": false}))?,
+            None => known.as_ref().map(|_| json!({"enabled": false}))?,
         };
         Some(Provider {
             kind,
             fields,
             secret: password(purpose),
             secret_path,
-            known_secret: known.and_then(|known| known.secret_fingerprint.clone()),
-            waits_for_start_after: known.and_then(|known| known.server_started.clone()),
+            known,
+            is_declared,
+            is_outdated: kind == KERBEROS && is_outdated(),
         })
     };
     [
         provider(LDAP, ldap, Purpose::LdapBindPassword, &["bind_password"]),
         provider(
             KERBEROS,
-            kerberos,
+            kerberos::of_spec(server),
             Purpose::MachineAccountSecret,
             &["machine_account", "secret"],
         ),
@@ -123,11 +183,6 @@ pub fn declared(observed: &Observed) -> Vec<Provider> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn known<'a>(server: &'a DittoServer, kind: &str) -> Option<&'a IdentityProviderStatus> {
-    let providers = &server.status.as_ref()?.identity_providers;
-    providers.iter().find(|provider| provider.r#type == kind)
 }
 
 fn ldap_fields(ldap: &LdapSpec) -> Value {
@@ -150,60 +205,6 @@ fn ldap_fields(ldap: &LdapSpec) -> Value {
     })
 }
 
-fn kerberos_fields(kerberos: &KerberosSpec, account: Option<&MachineAccountSpec>) -> Value {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let krb5_conf = match kerberos.krb5_conf_ref() {
-        Some(_) => server_files::krb5_conf(),
-        None => text(&kerberos.krb5_conf),
-    };
-    let mut fields = json!({
-        "enabled": true,
-        "keytab_path": kerberos.keytab_ref().map(|_| server_files::keytab()).unwrap_or_default(),
-        "service_principal": text(&kerberos.service_principal),
-        "krb5_conf": krb5_conf,
-        "machine_account": {"enabled": account.is_some()},
-    });
-    // The server derives these from the principal where they are absent.
-    for (key, value) in [
-        ("realm", &kerberos.realm),
-        ("netbios_domain", &kerberos.netbios_domain),
-        ("dns_domain", &kerberos.dns_domain),
-    ] {
-        if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
-            fields[key] = json!(value);
-        }
-    }
-    if let Some(account) = account {
-        fields["machine_account"] = json!({
-            "enabled": true,
-            "account_name": text(&account.account_name),
-            "keytab_path": account.keytab_ref().map(|_| server_files::machine_keytab()).unwrap_or_default(),
-            "dc_address": account.dc_address,
-        });
-    }
-    fields
-}
-
-/// Whether `live` has every wanted value. An absent field equals an empty one.
-fn holds(live: &Value, wanted: &Value) -> bool {
-    match wanted {
-        Value::Object(fields) => fields
-            .iter()
-            .all(|(key, wanted)| holds(&live[key.as_str()], wanted)),
-        _ => live == wanted || (is_empty(live) && is_empty(wanted)),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.values().all(is_empty),
-        Value::Bool(true) | Value::Number(_) => false,
-    }
-}
-
 fn overlay(target: &mut Value, fields: &Value) {
     let Value::Object(fields) = fields else {
         *target = fields.clone();
@@ -218,75 +219,4 @@ fn overlay(target: &mut Value, fields: &Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::DittoServerStatus;
-    use crate::domain::testing;
-
-    const LDAP_SPEC: &str = "identity: {ldap: {enabled: true, url: 'ldaps://d', baseDN: dc=x, bindDN: cn=y, bindPasswordSecretRef: {name: d, key: p}}}";
-
-    fn only(spec: &str) -> Provider {
-        let providers = declared(&testing::ready(spec));
-        let [provider] = <[Provider; 1]>::try_from(providers).unwrap();
-        provider
-    }
-
-    #[test]
-    fn a_field_at_its_default_and_a_hidden_password_are_no_difference() {
-        let provider = only(LDAP_SPEC);
-        let mut live = json!({
-            "enabled": true, "url": "ldaps://d", "base_dn": "dc=x", "bind_dn": "cn=y", "bind_password": "********",
-            "user_attr": "sAMAccountName", "idmap": "rfc2307", "timeout": "10s", "max_group_results": 200,
-        });
-        assert!(!provider.differs(Some(&live)));
-        live["user_attr"] = json!("uid");
-        assert!(provider.differs(Some(&live)));
-        assert!(provider.differs(None));
-    }
-
-    #[test]
-    fn kerberos_that_was_written_waits_for_another_process_and_ldap_does_not() {
-        let process = |second| Timestamp::from_second(second).ok();
-        let mut kerberos = only("identity: {kerberos: {enabled: true, servicePrincipal: nfs/files@X}}");
-        assert_eq!(kerberos.waits(process(1), false), None);
-        kerberos.waits_for_start_after = kerberos.waits(process(1), true);
-        assert_eq!(kerberos.waits_for_start_after, process(1).map(Time));
-        assert_eq!(kerberos.waits(process(1), false), process(1).map(Time));
-        assert_eq!(kerberos.waits(process(2), false), None);
-        assert_eq!(only(LDAP_SPEC).waits(process(1), true), None);
-    }
-
-    #[test]
-    fn a_request_keeps_the_fields_that_the_spec_does_not_know_and_has_the_password_only_when_it_must() {
-        let provider = only(LDAP_SPEC);
-        let live = json!({"timeout": "20s", "bind_password": "********", "user_attr": "uid"});
-        let request = provider.request(Some(&live), false);
-        assert_eq!(
-            (&request["timeout"], &request["bind_password"]),
-            (&json!("20s"), &json!("********"))
-        );
-        assert_eq!(request["user_attr"], "sAMAccountName");
-        let request = provider.request(None, true);
-        assert_eq!(request["bind_password"], "value of LdapBindPassword");
-    }
-
-    #[test]
-    fn a_provider_that_leaves_the_spec_is_switched_off_only_if_this_operator_wrote_it() {
-        let mut observed = testing::ready("");
-        assert_eq!(declared(&observed), []);
-        let mut server = (*observed.server).clone();
-        server.status = Some(DittoServerStatus {
-            identity_providers: vec![IdentityProviderStatus {
-                r#type: LDAP.into(),
-                applied: true,
-                ..IdentityProviderStatus::default()
-            }],
-            ..DittoServerStatus::default()
-        });
-        observed.server = server.into();
-        let providers = declared(&observed);
-        assert!(providers[0].differs(Some(&json!({"enabled": true}))));
-        assert!(!providers[0].differs(Some(&json!({"enabled": false, "url": "x"}))));
-        assert!(!providers[0].differs(None));
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::testing;
 
 fn declared(spec: &str) -> Declared {
-    Declared::of(&testing::ready(spec))
+    Declared::of(&testing::ready(spec), || false)
 }
 
 fn live(policies: &[(&str, &str)]) -> BTreeMap<String, Policy> {
@@ -61,4 +61,12 @@ fn only_a_policy_that_this_operator_made_is_removed() {
     declared.made.insert("/a".into());
     assert_eq!(changes(&declared, &both), [Change::Delete("/a".into())]);
     assert_eq!(changes(&declared, &live(&[])), []);
+}
+
+#[test]
+fn while_nothing_is_compared_there_is_nothing_new() {
+    let before = declared(DAILY);
+    assert!(Declared::held().is_same(&before) && Declared::held().is_empty());
+    assert!(before.is_same(&before));
+    assert!(!declared("").is_same(&before));
 }

@@ -10,6 +10,7 @@ use crate::api::percona::PerconaPGCluster;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::generation;
+use crate::domain::server_settings::kerberos;
 use crate::domain::validate::cluster_problem;
 use crate::domain::volumes;
 use crate::domain::workload::rollout::{self, UpdateMode};
@@ -42,7 +43,7 @@ pub(super) fn rollout_waits(observed: &Observed, stateful_set: &StatefulSet) -> 
     })
 }
 
-/// A generated first password that was deleted, and a connection that is not encrypted.
+/// A generated first password that was deleted, a connection that is not encrypted, and Kerberos that left the spec.
 pub(super) fn config_notes(observed: &Observed) -> Vec<String> {
     let secret = names::admin_bootstrap_secret(&observed.server.name_any());
     let is_used = observed.server.spec.admin_password_ref().is_none();
@@ -57,7 +58,10 @@ pub(super) fn config_notes(observed: &Observed) -> Vec<String> {
     let unencrypted = data_home::unencrypted_postgres(observed).map(|secret| {
         format!("The connection to PostgreSQL is not encrypted, because Secret {secret} has no key sslmode")
     });
-    lost.into_iter().chain(unencrypted).collect()
+    let leaving = kerberos::is_switched_off_first(observed).then(|| {
+        "The pod is not changed before Kerberos is switched off through the API of the server".to_owned()
+    });
+    [lost, unencrypted, leaving].into_iter().flatten().collect()
 }
 
 /// What to do about data that is still in SQLite, and the present state of the cluster.

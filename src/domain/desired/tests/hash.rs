@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use super::manifests::EVERYTHING;
-use crate::api::names;
+use crate::api::{DittoServerStatus, IdentityProviderStatus, names};
 use crate::domain::desired::{Workload, config, desired, hash};
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{self, Origin, Purpose, SecretUse};
+use crate::domain::server_settings::kerberos;
 use crate::domain::settings::Settings;
 use crate::domain::testing::{self, valid};
 use crate::domain::validate::PodGate;
@@ -41,7 +42,7 @@ fn it_is_a_sha_256_in_hex() {
 fn it_is_the_same_from_release_to_release() {
     let uses = [use_of(Purpose::JwtKey, "s", "k")];
     assert_eq!(
-        hash::config_hash("config", &uses, |_| Some(b"value")),
+        hash::config_hash("config", None, &uses, |_| Some(b"value")),
         // printf of the parts, each behind its length as 8 bytes, little end first, through sha256sum.
         "22a1b34f37719052579953b293ca8e5d5ee616283c9bccb4639966db84bc0e8e"
     );
@@ -144,27 +145,114 @@ const LDAP: &str = "identity: {ldap: {enabled: true, url: 'ldaps://l', baseDN: b
 // invariant: 4
 #[test]
 fn a_template_with_the_hash_of_an_earlier_operator_keeps_it_until_something_that_it_covers_changes() {
-    let mut observed = testing::running(LDAP);
+    let with_ldap = |observed: &Observed| {
+        let config = config::render(&observed.server.spec, false).unwrap();
+        let uses = secrets::uses(&observed.server);
+        hash::hash_with_ldap(&config, &uses, |used| observed.value(used))
+    };
+    let with_kerberos = |observed: &Observed| {
+        let config = config::with_kerberos(&observed.server.spec, false).unwrap();
+        let uses = secrets::uses(&observed.server);
+        hash::hash_with_kerberos(&config, &uses, |used| observed.value(used))
+    };
+    keeps_the_former_hash(LDAP, "l", "p", with_ldap);
+    keeps_the_former_hash(KERBEROS, "m", "p", with_kerberos);
+    keeps_the_former_hash(KERBEROS, "m", "p", with_ldap);
+}
+
+/// `secret` and `key` are those of a value that the former hash covers and today's does not.
+fn keeps_the_former_hash(spec: &str, secret: &str, key: &str, former: impl Fn(&Observed) -> String) {
+    let mut observed = testing::running(spec);
     let own = hash_of(&observed);
-    let former = former_hash_of(&observed);
+    let former = former(&observed);
     assert_ne!(own, former);
     set_live_hash(&mut observed, &former);
     assert_eq!(hash_of(&observed), former, "an upgrade restarts nothing");
-    testing::set(&mut observed, "l", "p", b"another password");
+    set_applied(&mut observed, None);
+    assert_eq!(hash_of(&observed), former, "nor does what the operator learns");
+    testing::set(&mut observed, secret, key, b"another password");
     assert_eq!(hash_of(&observed), own, "the first change brings the new hash");
     set_live_hash(&mut observed, &own);
-    testing::set(&mut observed, "l", "p", b"a third password");
+    testing::set(&mut observed, secret, key, b"a third password");
     assert_eq!(
         hash_of(&observed),
         own,
-        "from then on LDAP is changed without a restart"
+        "from then on it changes without a restart"
     );
 }
 
-fn former_hash_of(observed: &Observed) -> String {
-    let config = config::render(&observed.server.spec, false).unwrap();
-    let uses = secrets::uses(&observed.server);
-    hash::former_config_hash(&config, &uses, |used| observed.value(used))
+const KERBEROS: &str = "identity: {kerberos: {enabled: true, servicePrincipal: nfs/files@X.ORG, netbiosDomain: X, keytabSecretRef: {name: k, key: k}, machineAccount: {enabled: true, accountName: FILES$, secretRef: {name: m, key: p}}}}";
+
+/// The status of a server that has Kerberos as the spec declares it, or with this principal.
+fn set_applied(observed: &mut Observed, principal: Option<&str>) {
+    let mut server = (*observed.server).clone();
+    server.status = None;
+    if let Some(principal) = principal {
+        let kerberos = server.spec.identity.as_mut().unwrap().kerberos.as_mut();
+        kerberos.unwrap().service_principal = Some(principal.to_owned());
+    }
+    let applied = IdentityProviderStatus {
+        r#type: "kerberos".into(),
+        applied: true,
+        applied_fingerprint: kerberos::in_config_hash(&server),
+        ..IdentityProviderStatus::default()
+    };
+    let status = DittoServerStatus {
+        identity_providers: vec![applied],
+        ..DittoServerStatus::default()
+    };
+    std::sync::Arc::make_mut(&mut observed.server).status = Some(status);
+}
+
+// invariant: 4
+#[test]
+fn a_change_of_kerberos_changes_it_when_it_was_written_to_the_server_and_not_before() {
+    let mut observed = testing::running(KERBEROS);
+    let first = hash_of(&observed);
+    set_applied(&mut observed, None);
+    assert_eq!(
+        hash_of(&observed),
+        first,
+        "what a new server is found to have is no news"
+    );
+    let changed = KERBEROS.replace("nfs/files@X.ORG", "nfs/other@X.ORG");
+    let status = observed.server.status.clone();
+    testing::edit(&mut observed, &changed);
+    std::sync::Arc::make_mut(&mut observed.server).status = status;
+    assert_eq!(hash_of(&observed), first, "it is not written yet");
+    set_applied(&mut observed, None);
+    assert_ne!(hash_of(&observed), first);
+    set_applied(&mut observed, Some("nfs/files@X.ORG"));
+    assert_eq!(hash_of(&observed), first);
+}
+
+#[test]
+fn what_the_server_reads_of_kerberos_at_its_start_changes_it() {
+    let plain = hash_of(&testing::ready(KERBEROS));
+    for (from, to, is_other) in [
+        ("nfs/files@X.ORG", "nfs/other@X.ORG", true),
+        ("netbiosDomain: X", "netbiosDomain: Z", true),
+        ("netbiosDomain: X", "netbiosDomain: X, realm: Y.ORG", true),
+        (
+            "netbiosDomain: X",
+            "netbiosDomain: X, realm: X.ORG, dnsDomain: x.org",
+            false,
+        ),
+        (
+            "netbiosDomain: X",
+            "netbiosDomain: X, krb5Conf: /other/krb5.conf",
+            true,
+        ),
+        ("FILES$", "OTHER$", true),
+        (
+            "accountName: FILES$",
+            "accountName: FILES$, dcAddress: [dc1]",
+            false,
+        ),
+    ] {
+        let changed = hash_of(&testing::ready(&KERBEROS.replace(from, to)));
+        assert_eq!(changed != plain, is_other, "{to}");
+    }
 }
 
 fn set_live_hash(observed: &mut Observed, hash: &str) {
@@ -201,7 +289,9 @@ fn use_of(purpose: Purpose, secret: &str, key: &str) -> SecretUse {
 
 /// The hash of a configuration and one secret.
 fn hash_of_parts(config: &str, secret: &str, key: &str, value: &[u8]) -> String {
-    hash::config_hash(config, &[use_of(Purpose::JwtKey, secret, key)], |_| Some(value))
+    hash::config_hash(config, None, &[use_of(Purpose::JwtKey, secret, key)], |_| {
+        Some(value)
+    })
 }
 
 proptest! {
@@ -235,7 +325,7 @@ proptest! {
             let index = purposes.iter().position(|purpose| *purpose == used.purpose)?;
             Some(values[index].as_slice())
         };
-        prop_assert_eq!(hash::config_hash("c", &uses, value), hash::config_hash("c", &turned, value));
+        prop_assert_eq!(hash::config_hash("c", None, &uses, value), hash::config_hash("c", None, &turned, value));
     }
 
     #[test]

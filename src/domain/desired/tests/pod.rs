@@ -333,7 +333,7 @@ fn the_ca_of_the_directory_is_mounted_where_the_configuration_names_it_and_a_new
     let built = desired(&valid(&observed, PodGate::Open), &Settings::default()).unwrap();
     let config = built.config_map.unwrap().data.unwrap()["config.yaml"].clone();
     assert!(config.contains("ca_cert_file: '/ldap-ca/ca.crt'"), "{config}");
-    let providers = crate::domain::server_settings::providers::declared(&observed);
+    let providers = crate::domain::server_settings::providers::declared(&observed, || false);
     assert_eq!(providers[0].fields["tls"]["ca_cert_file"], "/ldap-ca/ca.crt");
 
     testing::set(&mut observed, "ad", "root.pem", b"another");
