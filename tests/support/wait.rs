@@ -47,7 +47,8 @@ where
             tokio::time::sleep(POLL).await;
         }
     };
-    tokio::time::timeout(LONGEST, answer).await.ok()
+    // On the heap: the future of a watch is large, and a test waits many times.
+    tokio::time::timeout(LONGEST, Box::pin(answer)).await.ok()
 }
 
 /// Waits until an object of any kind exists.
