@@ -218,20 +218,20 @@ fn hash(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Resul
     let (server, uses) = (&observed.server, &valid.uses);
     let stays_on_sqlite = data_home::is_pending(observed);
     let value = |used: &SecretUse| planned.value(used).or_else(|| observed.value(used));
-    let live = observed.stateful_set.found();
-    if let Some(live) = live.and_then(|set| config_hash(set)) {
-        let with_kerberos = config::with_kerberos(&server.spec, stays_on_sqlite)?;
-        let former = [
-            hash::hash_with_ldap(config, uses, value),
-            hash::hash_with_kerberos(&with_kerberos, uses, value),
-        ];
-        if former.contains(&live) {
-            return Ok(live);
-        }
-    }
-    let config = config::read_at_start(&server.spec, stays_on_sqlite)?;
+    let read_at_start = config::read_at_start(&server.spec, stays_on_sqlite)?;
     let kerberos = kerberos::in_config_hash(server);
-    Ok(hash::config_hash(&config, kerberos.as_deref(), uses, value))
+    let hash = hash::config_hash(&read_at_start, kerberos.as_deref(), uses, value);
+    let live = observed.stateful_set.found().and_then(|set| config_hash(set));
+    let Some(live) = live.filter(|live| *live != hash) else {
+        return Ok(hash);
+    };
+    let with_kerberos = config::with_kerberos(&server.spec, stays_on_sqlite)?;
+    let mut former = [
+        hash::hash_with_ldap(config, uses, value),
+        hash::hash_with_kerberos(&with_kerberos, uses, value),
+    ]
+    .into_iter();
+    Ok(former.find(|former| former == live).unwrap_or(hash))
 }
 
 fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> Result<Workload, Error> {

@@ -18,7 +18,7 @@ use crate::domain::secrets::{
 use crate::domain::server_settings::Declared;
 use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Verdict};
-use crate::domain::workload::pods;
+use crate::domain::workload::{pod_template, pods};
 
 /// Address of an API in the cluster: the Service `<name>-api`. A certificate of the server must be valid for this host.
 pub const DEFAULT_URL_TEMPLATE: &str = "{scheme}://{name}-api.{namespace}.svc:{port}";
@@ -80,13 +80,9 @@ pub fn target(verdict: &Verdict<'_>, observed: &Observed, settings: &Settings) -
         Some(Ok(trust)) => Some(trust),
         None => None,
     };
-    let target = ready_pod(observed).and_then(|pod| to_ask(verdict, observed, pod, trust, settings));
+    let target =
+        pods::serving(&observed.pods).and_then(|pod| to_ask(verdict, observed, pod, trust, settings));
     target.map_or(Read::Missing, Read::Found)
-}
-
-fn ready_pod(observed: &Observed) -> Option<&Pod> {
-    let mut pods = observed.pods.found()?.iter();
-    pods.find(|pod| pods::serves(pod)).map(AsRef::as_ref)
 }
 
 fn to_ask(
@@ -123,9 +119,8 @@ fn to_ask(
 
 /// Whether the pod has another config hash than it must have.
 fn is_outdated(observed: &Observed, pod: &Pod) -> bool {
-    let annotations = pod.metadata.annotations.as_ref();
-    let hash = annotations.and_then(|annotations| annotations.get(names::CONFIG_HASH_ANNOTATION));
-    wanted_hash(observed).is_some_and(|wanted| Some(&wanted) != hash)
+    let hash = pod_template::hash_on(&pod.metadata);
+    wanted_hash(observed).is_some_and(|wanted| Some(wanted.as_str()) != hash)
 }
 
 /// The address of a server's API. The template may have the placeholders `{scheme}`, `{name}`, `{namespace}`, `{domain}` and `{port}`.

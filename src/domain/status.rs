@@ -28,7 +28,13 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
         selector: Some(names::selector(&name)),
         phase: Some(phase(inputs, &conditions, ready.unwrap_or(0))),
         config_hash: known.map_or_else(
-            || inputs.stateful_set.ours().and_then(config_hash),
+            || {
+                inputs
+                    .stateful_set
+                    .ours()
+                    .and_then(config_hash)
+                    .map(str::to_owned)
+            },
             |known| known.config_hash.clone(),
         ),
         percona_cluster_name: inputs.has_database().then(|| names::percona_cluster(&name)),

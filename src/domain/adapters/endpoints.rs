@@ -96,8 +96,7 @@ fn is_unreadable<T>(read: &Read<T>) -> bool {
 /// Whether a pod of the server is ready and stays.
 #[must_use]
 pub fn is_pod_ready(observed: &Observed) -> bool {
-    let mut pods = observed.pods.found().into_iter().flatten();
-    pods.any(|pod| pods::serves(pod))
+    pods::serving(&observed.pods).is_some()
 }
 
 /// Whether the operator reaches the API. What an earlier process found out stays until this one knows more.

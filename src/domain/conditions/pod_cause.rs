@@ -14,7 +14,7 @@ use crate::domain::desired::wanted_hash;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::redact::Redactor;
 use crate::domain::workload::pods::{condition, is_ready};
-use crate::domain::workload::rollout;
+use crate::domain::workload::{pod_template, rollout};
 use crate::domain::{data_home, volumes};
 
 /// Maximum length, in bytes, of a quote from the kubelet, the scheduler or the container.
@@ -103,11 +103,9 @@ struct PodReader<'a> {
 
 impl<'a> PodReader<'a> {
     fn new(observed: &'a Observed, pod: &'a Pod) -> Self {
-        let annotations = pod.metadata.annotations.as_ref();
-        let config_hash = annotations.and_then(|annotations| annotations.get(names::CONFIG_HASH_ANNOTATION));
         Self {
             observed,
-            config_hash: config_hash.map(String::as_str),
+            config_hash: pod_template::hash_on(&pod.metadata),
             confidential: OnceCell::new(),
         }
     }

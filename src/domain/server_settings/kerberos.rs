@@ -138,19 +138,19 @@ pub(super) fn applied(fields: &Value, before: Option<&str>, written_to: Option<T
 /// A new server reads the block of the spec at its first start, so that counts until the operator knows what the server has.
 #[must_use]
 pub fn in_config_hash(server: &DittoServer) -> Option<String> {
-    let applied = known(server, KERBEROS).and_then(|known| known.applied_fingerprint.clone());
+    let applied = known_fingerprint(server.status.as_ref()).cloned();
     applied.or_else(|| Some(fingerprint(&of_spec(server)?)))
+}
+
+fn known_fingerprint(status: Option<&DittoServerStatus>) -> Option<&String> {
+    known(status, KERBEROS)?.applied_fingerprint.as_ref()
 }
 
 /// Zero if this status changes the config hash: no watch reports what the operator itself wrote.
 #[must_use]
 pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Duration> {
-    let applied = |status: &DittoServerStatus| {
-        let mut providers = status.identity_providers.iter();
-        let known = providers.find(|provider| provider.r#type == KERBEROS)?;
-        known.applied_fingerprint.clone()
-    };
-    (applied(before) != applied(after)).then_some(Duration::ZERO)
+    let is_changed = known_fingerprint(Some(before)) != known_fingerprint(Some(after));
+    is_changed.then_some(Duration::ZERO)
 }
 
 /// Whether Kerberos has left the spec, and is still on in the server. A process that starts without the keytab would fail, and nobody
@@ -158,14 +158,9 @@ pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Opti
 #[must_use]
 pub fn is_switched_off_first(observed: &Observed) -> bool {
     let server = observed.server.as_ref();
-    let known = known(server, KERBEROS).and_then(|known| known.applied_fingerprint.as_ref());
-    let is_running = || {
-        observed
-            .pods
-            .found()
-            .is_some_and(|pods| pods.iter().any(|pod| pods::serves(pod)))
-    };
-    server.spec.kerberos().is_none() && known.is_some() && is_running()
+    server.spec.kerberos().is_none()
+        && known_fingerprint(server.status.as_ref()).is_some()
+        && pods::serving(&observed.pods).is_some()
 }
 
 /// The fields of a server. `None` without Kerberos.

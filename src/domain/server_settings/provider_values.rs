@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::api::{DittoServer, IdentityProviderStatus};
+use crate::api::{DittoServerStatus, IdentityProviderStatus};
 
 /// `ldap` in the API and in the status.
 pub const LDAP: &str = "ldap";
@@ -10,9 +10,12 @@ pub const LDAP: &str = "ldap";
 pub const KERBEROS: &str = "kerberos";
 
 /// What the status holds of a provider.
-pub(super) fn known<'a>(server: &'a DittoServer, kind: &str) -> Option<&'a IdentityProviderStatus> {
-    let providers = &server.status.as_ref()?.identity_providers;
-    providers.iter().find(|provider| provider.r#type == kind)
+pub(super) fn known<'a>(
+    status: Option<&'a DittoServerStatus>,
+    kind: &str,
+) -> Option<&'a IdentityProviderStatus> {
+    let mut providers = status?.identity_providers.iter();
+    providers.find(|provider| provider.r#type == kind)
 }
 
 /// Whether `live` has every wanted value. An absent field equals an empty one.

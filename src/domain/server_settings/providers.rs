@@ -155,7 +155,7 @@ pub fn declared(observed: &Observed, is_outdated: impl Fn() -> bool) -> Vec<Prov
         Some(Confidential(observed.value(password)?.into()))
     };
     let provider = |kind, fields: Option<Value>, purpose, secret_path| {
-        let known = known(server, kind).cloned();
+        let known = known(server.status.as_ref(), kind).cloned();
         let is_declared = fields.is_some();
         let fields = match fields {
             Some(fields) => fields,

@@ -4,6 +4,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::EnvVar;
+use kube::api::ObjectMeta;
 
 use crate::api::names;
 use crate::domain::secrets::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE, VERIFY_FULL};
@@ -38,11 +39,12 @@ fn variable<'s>(stateful_set: &'s StatefulSet, name: &str) -> Option<&'s EnvVar>
 }
 
 /// The hash of the configuration on the pod template in the cluster.
-pub(crate) fn config_hash(stateful_set: &StatefulSet) -> Option<String> {
-    let metadata = stateful_set.spec.as_ref()?.template.metadata.as_ref()?;
-    metadata
-        .annotations
-        .as_ref()?
-        .get(names::CONFIG_HASH_ANNOTATION)
-        .cloned()
+pub(crate) fn config_hash(stateful_set: &StatefulSet) -> Option<&str> {
+    hash_on(stateful_set.spec.as_ref()?.template.metadata.as_ref()?)
+}
+
+/// The hash of the configuration on a pod, or on its template.
+pub(crate) fn hash_on(metadata: &ObjectMeta) -> Option<&str> {
+    let annotations = metadata.annotations.as_ref()?;
+    annotations.get(names::CONFIG_HASH_ANNOTATION).map(String::as_str)
 }

@@ -1,9 +1,12 @@
 //! What a pod reports about itself.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::domain::observed::Read;
 use crate::domain::ownership;
 
 /// Whether the kubelet reports the pod as ready.
@@ -16,6 +19,13 @@ pub fn is_ready(pod: &Pod) -> bool {
 #[must_use]
 pub fn serves(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && is_ready(pod)
+}
+
+/// A pod that serves, if the pods could be read and there is one.
+#[must_use]
+pub fn serving(pods: &Read<Vec<Arc<Pod>>>) -> Option<&Pod> {
+    let mut pods = pods.found()?.iter();
+    pods.find(|pod| serves(pod)).map(AsRef::as_ref)
 }
 
 /// Since when the pod is ready. `None` if it is not, or if its kubelet has not said so.

@@ -148,8 +148,7 @@ impl Writer<'_> {
         if !has_hash(live, desired) || live.taken_over(self.server, desired, Reach::Copies).is_some() {
             return false;
         }
-        let mut body = desired.clone();
-        body["metadata"]["uid"] = json!(live.meta().uid);
+        let body = live.guarded(desired);
         let answer = self.try_apply::<K>(name, &body).await;
         let is_same = answer.is_ok_and(|answer| live::differences::<K>(&answer, desired) == differences);
         if is_same {

@@ -65,6 +65,13 @@ impl<K: Child> Live<K> {
         self.object.meta()
     }
 
+    /// The desired object with the UID of this one: an apply to another one of its name is refused.
+    pub(super) fn guarded(&self, desired: &Value) -> Value {
+        let mut guarded = desired.clone();
+        guarded["metadata"]["uid"] = json!(self.meta().uid);
+        guarded
+    }
+
     /// The field owners with everything that is ours in our `Apply` entry; `None` if nothing is to be moved.
     pub(super) fn taken_over(
         &self,

@@ -33,8 +33,7 @@ pub(super) async fn apply<K: Child>(
     live: &Live<K>,
     desired: &Value,
 ) -> Result<Value, Error> {
-    let mut body = desired.clone();
-    body["metadata"]["uid"] = json!(live.meta().uid);
+    let body = live.guarded(desired);
     let applied = writer.try_apply::<K>(name, &body).await;
     let is_refused = matches!(&applied, Err(error) if error.is_invalid());
     let reach = if is_refused {

@@ -171,8 +171,7 @@ impl<'a> Writer<'a> {
         live: &Live<K>,
         desired: &Value,
     ) -> Result<DynamicObject, Error> {
-        let mut body = desired.clone();
-        body["metadata"]["uid"] = json!(live.meta().uid);
+        let body = live.guarded(desired);
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let applied = self.api::<K>().patch(name, &params, &Patch::Apply(&body)).await;
         applied.map_err(Error::call("apply"))

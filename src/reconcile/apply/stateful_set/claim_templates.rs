@@ -67,8 +67,7 @@ pub(in super::super) struct Body {
 pub(in super::super) fn with_live_templates(live: &Live<StatefulSet>, desired: &Value) -> Body {
     let templates = &live.fields["spec"]["volumeClaimTemplates"];
     let added = added(templates, &desired["spec"]["volumeClaimTemplates"]);
-    let mut body = desired.clone();
-    body["metadata"]["uid"] = json!(live.meta().uid);
+    let mut body = live.guarded(desired);
     let wanted = std::mem::replace(&mut body["spec"]["volumeClaimTemplates"], templates.clone());
     let mut mounts = Vec::new();
     if let Some(mounted) = mounts_mut(&mut body) {
