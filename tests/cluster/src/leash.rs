@@ -23,6 +23,8 @@ exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 child=$!
 echo "$child" >"$pid_file"
+# Who reads the next line may be dead already. Then the watcher must still start.
+trap '' PIPE
 echo "$child"
 exec >&-
 (
@@ -229,5 +231,41 @@ impl Drop for Cleaner {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Instant;
+
+    use rustix::process::test_kill_process;
+
+    use super::*;
+
+    #[test]
+    fn a_process_whose_owner_is_killed_before_it_reads_the_process_id_does_not_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let pid_file = directory.path().join("pid");
+        let (reader, unread) = io::pipe().unwrap();
+        drop(reader);
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", HOLD, "leash", "10", "/dev/null"])
+            .arg(&pid_file)
+            .args(["/bin/sleep", "1000"])
+            .stdin(Stdio::null())
+            .stdout(unread)
+            .spawn()
+            .unwrap();
+        shell.wait().unwrap();
+        let pid = fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+        let (pid, began) = (Pid::from_raw(pid).unwrap(), Instant::now());
+        while test_kill_process(pid).is_ok() {
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "the process still runs"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
