@@ -240,8 +240,16 @@ pub fn operator_credentials_secret(server: &str) -> String {
 /// The PerconaPGCluster.
 #[must_use]
 pub fn percona_cluster(server: &str) -> String {
-    format!("{server}-postgres")
+    format!("{server}{PERCONA_CLUSTER_SUFFIX}")
 }
+
+/// The server of a PerconaPGCluster with this name, if it can be one of ours.
+#[must_use]
+pub fn server_of_percona_cluster(cluster: &str) -> Option<&str> {
+    cluster.strip_suffix(PERCONA_CLUSTER_SUFFIX)
+}
+
+const PERCONA_CLUSTER_SUFFIX: &str = "-postgres";
 
 /// The Secret that Percona's operator creates for the user of the server.
 #[must_use]

@@ -1,7 +1,7 @@
 //! Read-your-writes caches of watched kinds.
 //!
-//! A [`Cache`] is a reflector store that the watches fill (`watch.rs`), with an overlay of objects that this process has written and
-//! that the watch has not delivered yet. Without the overlay, a reconcile after a write would read the old version, write again, or
+//! A [`Cache`] is a store that the watches fill (`watch.rs`), with an overlay of objects that this process has written and that the
+//! watch has not delivered yet. Without the overlay, a reconcile after a write would read the old version, write again, or
 //! change a `lastTransitionTime` twice.
 //!
 //! A watch delivers versions in their order, so the cache knows whether the watch has passed a version already. History may go
@@ -10,7 +10,9 @@
 
 mod overlay;
 mod state;
+mod store;
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::NamespaceResourceScope;
 use kube::Resource;
 use kube::core::DeserializeGuard;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
@@ -26,6 +28,8 @@ pub use self::overlay::Remembered;
 use self::overlay::{Overlay, newer, version};
 use self::state::WatchStates;
 pub use self::state::{Progress, WatchState};
+pub use self::store::Index;
+use self::store::{Store, identity, reference};
 use crate::api::DittoServer;
 
 /// A kind of namespaced objects that can be watched and cached. An alias for a long bound.
@@ -65,14 +69,12 @@ pub enum Lookup<K> {
     Unknown(WatchState),
 }
 
-/// A cache of one kind. Cheap to clone; all clones share the store.
-pub struct Cache<K: Cached> {
-    store: Store<K>,
-    shared: Arc<Shared<K>>,
-}
+/// A cache of one kind. Cheap to clone; all clones share the objects.
+pub struct Cache<K: Cached>(Arc<Shared<K>>);
 
 struct Shared<K: Cached> {
-    overlay: Mutex<Overlay<K>>,
+    /// One lock for both parts: a read between a delivery and the end of a remembered write would find neither version.
+    objects: Mutex<Objects<K>>,
     states: Arc<watch::Sender<WatchStates>>,
     /// Wakes the watch of a scope, to list again.
     relists: Vec<(Option<String>, Arc<Notify>)>,
@@ -80,54 +82,53 @@ struct Shared<K: Cached> {
     epoch: AtomicU64,
 }
 
+struct Objects<K: Cached> {
+    /// What the watches have delivered.
+    store: Store<K>,
+    overlay: Overlay<K>,
+}
+
+impl<K: Cached> Objects<K> {
+    fn newest(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        let stored = self.store.get(namespace, name).cloned();
+        newer(stored, self.overlay.written(&reference(namespace, name)))
+    }
+}
+
 impl<K: Cached> Clone for Cache<K> {
     fn clone(&self) -> Self {
-        Self {
-            store: self.store.clone(),
-            shared: Arc::clone(&self.shared),
-        }
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<K: Cached> Cache<K> {
-    /// Wraps a store that is filled by one watch for each scope: a namespace, or `None` for all of them.
+    /// A cache that is filled by one watch for each scope: a namespace, or `None` for all of them.
     #[must_use]
-    pub fn new(store: Store<K>, scopes: &[Option<String>]) -> Self {
+    pub fn new(scopes: &[Option<String>], index: Index<K>) -> Self {
         let starting = |scope: &Option<String>| (scope.clone(), WatchState::Starting);
         let states = scopes.iter().map(starting).collect();
         let relist = |scope: &Option<String>| (scope.clone(), Arc::default());
-        let shared = Shared {
-            overlay: Mutex::new(Overlay::default()),
+        let objects = Objects {
+            store: Store::new(index),
+            overlay: Overlay::default(),
+        };
+        Self(Arc::new(Shared {
+            objects: Mutex::new(objects),
             states: Arc::new(watch::Sender::new(states)),
             relists: scopes.iter().map(relist).collect(),
             epoch: AtomicU64::new(0),
-        };
-        Self {
-            store,
-            shared: Arc::new(shared),
-        }
+        }))
     }
 
-    /// A poisoned lock means that another task panicked between two map operations; the map itself is valid.
-    fn overlay(&self) -> MutexGuard<'_, Overlay<K>> {
-        self.shared.overlay.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The store below, for the controller's queue.
-    #[must_use]
-    pub fn store(&self) -> Store<K> {
-        self.store.clone()
+    /// A poisoned lock means that another task panicked between two map operations; the maps themselves are valid.
+    fn objects(&self) -> MutexGuard<'_, Objects<K>> {
+        self.0.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads one object. Never calls the API server.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Lookup<K> {
-        let key = ObjectRef::new(name).within(namespace);
-        // Both are read under the lock: a delivery between them would hide an object that is in neither.
-        let object = {
-            let overlay = self.overlay();
-            newer(self.store.get(&key), overlay.written(&key))
-        };
+        let object = self.objects().newest(namespace, name);
         if let Some(object) = object {
             return Lookup::Found(object);
         }
@@ -137,10 +138,47 @@ impl<K: Cached> Cache<K> {
         }
     }
 
+    /// The objects of a namespace that the watch has delivered with this key of the [`Index`]. If this process wrote a newer
+    /// version of one, that version.
+    #[must_use]
+    pub fn with_key(&self, namespace: &str, key: &str) -> Vec<Arc<K>> {
+        let objects = self.objects();
+        let names = objects.store.with_key(namespace, key);
+        names.filter_map(|name| objects.newest(namespace, name)).collect()
+    }
+
+    /// The names of the objects of a namespace that the watch has delivered with this key of the [`Index`].
+    #[must_use]
+    pub fn names_with_key(&self, namespace: &str, key: &str) -> Vec<String> {
+        let objects = self.objects();
+        let names = objects.store.with_key(namespace, key);
+        names.map(str::to_owned).collect()
+    }
+
+    /// Whether the watch has delivered an object with this key of the [`Index`].
+    #[must_use]
+    pub fn has_key(&self, namespace: &str, key: &str) -> bool {
+        self.objects().store.with_key(namespace, key).next().is_some()
+    }
+
+    /// Whether the watch has delivered this object.
+    #[must_use]
+    pub fn is_delivered(&self, namespace: &str, name: &str) -> bool {
+        self.objects().store.get(namespace, name).is_some()
+    }
+
     /// All objects that the watch has delivered, without the overlay.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.store.state()
+        self.objects().store.of_scope(None).cloned().collect()
+    }
+
+    /// References to all objects of a scope that the watch has delivered.
+    #[must_use]
+    pub fn of_scope(&self, scope: Option<&str>) -> HashSet<ObjectRef<K>> {
+        let objects = self.objects();
+        let found = objects.store.of_scope(scope);
+        found.map(|object| ObjectRef::from_obj(object.as_ref())).collect()
     }
 
     /// Remembers an object that this process has just written, until the watch delivers it or a newer version.
@@ -150,13 +188,16 @@ impl<K: Cached> Cache<K> {
     pub fn wrote(&self, object: K) {
         let key = ObjectRef::from_obj(&object);
         let scope = self.scope_of(key.namespace.as_deref());
-        let mut overlay = self.overlay();
+        let mut objects = self.objects();
+        let Objects { store, overlay } = &mut *objects;
         overlay.note_write(&key, &object);
         if !overlay.is_delivered(scope, &object) {
             overlay.insert(&key, object);
             return;
         }
-        let stored = self.store.get(&key).and_then(|stored| version(stored.as_ref()));
+        let (namespace, name) = identity(&object);
+        let stored = store.get(namespace, name);
+        let stored = stored.and_then(|stored| version(stored.as_ref()));
         let written = version(&object);
         if stored != written {
             self.request_relist(scope);
@@ -169,28 +210,53 @@ impl<K: Cached> Cache<K> {
     /// Whether this process wrote this version of the object.
     #[must_use]
     pub fn is_own_version(&self, key: &ObjectRef<K>, version: &str) -> bool {
-        self.overlay().is_own_version(key, version)
+        self.objects().overlay.is_own_version(key, version)
     }
 
-    /// Stores an event of the watch by `store`, and drops the remembered write of the object if the event is not older.
-    pub fn deliver(&self, scope: Option<&str>, object: &K, store: impl FnOnce()) {
-        let mut overlay = self.overlay();
-        store();
-        overlay.delivered(scope, object);
+    /// Stores an object that the watch of a scope has delivered, and drops the remembered write of it if the object is not older.
+    pub fn applied(&self, scope: Option<&str>, object: Arc<K>) {
+        let mut objects = self.objects();
+        objects.overlay.delivered(scope, object.as_ref());
+        objects.store.insert(object);
+    }
+
+    /// Removes an object whose deletion the watch of a scope has delivered, and the remembered write of it if that is not newer.
+    pub fn deleted(&self, scope: Option<&str>, object: &K) {
+        let mut objects = self.objects();
+        objects.overlay.delivered(scope, object);
+        let (namespace, name) = identity(object);
+        objects.store.remove(namespace, name);
+    }
+
+    /// Stores an object of a list. Returns whether it is new or has changed. A list counts as a whole: see [`Self::relisted`].
+    pub fn listed(&self, object: Arc<K>) -> bool {
+        let is_same = |before: &Arc<K>| before.meta().resource_version == object.meta().resource_version;
+        let mut objects = self.objects();
+        let (namespace, name) = identity(object.as_ref());
+        let is_changed = !objects.store.get(namespace, name).is_some_and(is_same);
+        objects.store.insert(object);
+        is_changed
+    }
+
+    /// Removes an object that a list does not contain.
+    #[must_use]
+    pub fn vanished(&self, object: &ObjectRef<K>) -> Option<Arc<K>> {
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        self.objects().store.remove(namespace, &object.name)
     }
 
     /// Drops what is remembered of an object that no longer exists.
     pub fn forget(&self, object: &K) {
-        self.overlay().forget(&ObjectRef::from_obj(object));
+        self.objects().overlay.forget(&ObjectRef::from_obj(object));
     }
 
     /// The writes that are remembered for a scope now. Call it before a list is requested, and pass the result to
     /// [`Self::relisted`] afterwards. The list may belong to another history, so the versions of earlier deliveries no longer count.
     #[must_use]
     pub fn list_requested(&self, scope: Option<&str>) -> Remembered<K> {
-        let mut overlay = self.overlay();
+        let overlay = &mut self.objects().overlay;
         if overlay.reset_progress(scope) {
-            self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+            self.0.epoch.fetch_add(1, Ordering::SeqCst);
         }
         overlay.remembered(scope)
     }
@@ -199,11 +265,15 @@ impl<K: Cached> Cache<K> {
     /// kept, because the list may be older; so are those of other scopes. If such a write is not in the list, the list is repeated:
     /// otherwise an object that was deleted in the meantime would stay.
     pub fn relisted(&self, scope: Option<&str>, before: &Remembered<K>) {
-        let mut overlay = self.overlay();
+        let mut objects = self.objects();
+        let Objects { store, overlay } = &mut *objects;
         overlay.drop_remembered(before);
-        let is_missing = |key: &ObjectRef<K>| self.store.get(key).is_none();
+        let is_missing = |key: &ObjectRef<K>| {
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            store.get(namespace, &key.name).is_none()
+        };
         let is_unconfirmed = overlay.keys(scope).any(is_missing);
-        drop(overlay);
+        drop(objects);
         if is_unconfirmed {
             self.request_relist(scope);
         }
@@ -212,13 +282,13 @@ impl<K: Cached> Cache<K> {
     /// Number of lists that replaced an earlier list. Objects that were read in an earlier epoch may be of another history.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.shared.epoch.load(Ordering::SeqCst)
+        self.0.epoch.load(Ordering::SeqCst)
     }
 
     /// The signal that makes the watch of a scope list again.
     #[must_use]
     pub fn relist_signal(&self, scope: Option<&str>) -> Arc<Notify> {
-        let relists = &mut self.shared.relists.iter();
+        let relists = &mut self.0.relists.iter();
         let found = relists.find(|(of, _)| of.as_deref() == scope);
         found.map_or_else(Arc::default, |(_, signal)| Arc::clone(signal))
     }
@@ -231,14 +301,14 @@ impl<K: Cached> Cache<K> {
     /// The scope of the watch that covers a namespace.
     fn scope_of<'a>(&self, namespace: Option<&'a str>) -> Option<&'a str> {
         let is_watched = |scope: &Option<String>| scope.is_some() && scope.as_deref() == namespace;
-        let has_own_watch = self.shared.relists.iter().any(|(scope, _)| is_watched(scope));
+        let has_own_watch = self.0.relists.iter().any(|(scope, _)| is_watched(scope));
         namespace.filter(|_| has_own_watch)
     }
 
     /// The state of the watch that covers `namespace`.
     #[must_use]
     pub fn watch_state(&self, namespace: &str) -> WatchState {
-        let states = self.shared.states.borrow();
+        let states = self.0.states.borrow();
         let scoped = states.get(&Some(namespace.to_owned()));
         scoped
             .or_else(|| states.get(&None))
@@ -249,7 +319,7 @@ impl<K: Cached> Cache<K> {
     /// The state of the watch of a scope.
     #[must_use]
     pub fn scope_state(&self, scope: Option<&str>) -> WatchState {
-        let states = self.shared.states.borrow();
+        let states = self.0.states.borrow();
         let found = states.get(&scope.map(str::to_owned));
         found.cloned().unwrap_or(WatchState::Starting)
     }
@@ -257,7 +327,7 @@ impl<K: Cached> Cache<K> {
     /// Records the state of one watch. Returns whether that changed anything.
     pub fn set_watch_state(&self, scope: Option<&str>, state: WatchState) -> bool {
         let key = scope.map(str::to_owned);
-        self.shared.states.send_if_modified(|states| {
+        self.0.states.send_if_modified(|states| {
             let changed = states.get(&key) != Some(&state);
             states.insert(key, state);
             changed
@@ -267,13 +337,13 @@ impl<K: Cached> Cache<K> {
     /// The progress of its watches.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress::new(Arc::clone(&self.shared.states))
+        Progress::new(Arc::clone(&self.0.states))
     }
 
     /// Whether a watch found that the kind is not installed.
     #[must_use]
     pub fn is_absent(&self) -> bool {
-        let states = self.shared.states.borrow();
+        let states = self.0.states.borrow();
         states.values().any(|state| *state == WatchState::NotServed)
     }
 }

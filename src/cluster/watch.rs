@@ -19,14 +19,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use kube::Api;
-use kube::runtime::reflector;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher;
 use tokio_util::sync::CancellationToken;
 
 use self::scope::ScopeWatch;
 use self::writer::CacheWriter;
 use crate::base::metrics::Metrics;
-use crate::cluster::cache::{Cache, Cached};
+use crate::cluster::cache::{Cache, Cached, Index};
 use crate::cluster::watch_health::WatchHealth;
 
 /// Time limit of a watch, in seconds; then the API server ends it. Below 200: a NAT or a load balancer may drop an idle connection
@@ -50,6 +49,8 @@ pub struct Watch<K> {
     pub labels: Option<String>,
     /// Removes unused parts from an object before it is stored.
     pub trim: fn(&mut K),
+    /// The keys by which the objects are found, next to their names.
+    pub index: Index<K>,
     /// Counts the restarts.
     pub metrics: Arc<Metrics>,
     /// Shows which watches fail.
@@ -62,14 +63,10 @@ pub fn start<K: Cached>(
     stop: &CancellationToken,
     listener: impl Fn(&Cache<K>, Notice<'_, K>) + Send + Sync + 'static,
 ) -> Cache<K> {
-    let (store, mut writer) = reflector::store();
-    // The store counts as ready from the start: several scopes fill it, and `Cache::watch_state` shows which of them have.
-    writer.apply_watcher_event(&Event::InitDone);
     let scopes: Vec<Option<String>> = watch.apis.iter().map(|(scope, _)| scope.clone()).collect();
-    let cache = Cache::new(store, &scopes);
+    let cache = Cache::new(&scopes, watch.index);
     watch.metrics.watch_started(&kind::<K>());
     let writer = Arc::new(CacheWriter {
-        writer: writer.into(),
         cache: cache.clone(),
         listener: Box::new(listener),
         metrics: watch.metrics,

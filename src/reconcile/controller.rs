@@ -1,22 +1,18 @@
 //! The controller: watches fill a queue, and each server in it is reconciled.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
-use kube::ResourceExt;
 use kube::core::error_boundary::InvalidObject;
-use kube::runtime::controller::{Action, Error as ControllerError};
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Config as ControllerConfig, Controller};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::context::Context;
+use super::runner::{self, Action};
 use super::server_metrics::ServerCollector;
 use super::triggers::{self, Queue, Watches};
 use super::{Error, events, finalize, reconcile, status};
@@ -26,7 +22,6 @@ use crate::cluster::cache::{Lookup, StoredServer};
 use crate::cluster::client;
 use crate::cluster::leader::Leadership;
 use crate::cluster::watch_health::WatchHealth;
-use crate::domain::secrets;
 use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
@@ -181,70 +176,49 @@ async fn reconcile_all(
     queued: UnboundedReceiver<ObjectRef<StoredServer>>,
     stop: CancellationToken,
 ) {
-    let config = ControllerConfig::default().concurrency(concurrency);
-    let context = Arc::clone(&worker.context);
-    Controller::for_shared_stream(futures::stream::pending(), context.caches.servers.store())
-        .with_config(config)
-        .reconcile_on(queued)
-        .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile_queued, retry_later, Arc::new(worker))
-        .for_each(|result| {
-            match result {
-                Err(ControllerError::QueueError(error)) => tracing::error!(%error, "the queue failed"),
-                Err(ControllerError::RunnerError(error)) => tracing::error!(%error, "the runner failed"),
-                // Not an error: the object is gone. A new object of this name starts without its backoff.
-                Err(ControllerError::ObjectNotFound(gone)) => {
-                    let namespace = gone.namespace.unwrap_or_default();
-                    forget(&context, &ObjectRef::new(&gone.name).within(&namespace));
-                }
-                // `reconcile_stored` logs failed reconciles.
-                Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
-            }
-            std::future::ready(())
-        })
-        .await;
+    let reconcile = |server| reconcile_queued(server, &worker);
+    runner::run(queued, concurrency, stop, reconcile).await;
 }
 
-/// Drops everything that is in memory for a server that is gone.
+/// Drops everything that is in memory for a server that is gone. A new server of this name starts without its backoff.
 fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
+    let namespace = server.namespace.as_deref().unwrap_or_default();
     context.backoff.forget(server);
     context.servers.forget(server.clone());
-    context
-        .drifts
-        .forget(server.namespace.as_deref().unwrap_or_default(), &server.name);
-    let namespace = server.namespace.as_deref().unwrap_or_default();
+    context.drifts.forget(namespace, &server.name);
     context.metrics.dequeued(namespace, &server.name);
-    let others = context.caches.servers.all();
-    let used: HashSet<String> = others
-        .iter()
-        .filter_map(|stored| stored.0.as_ref().ok())
-        .filter(|other| other.metadata.namespace.as_deref() == Some(namespace))
-        .flat_map(secrets::names)
-        .collect();
-    context.secrets.retain(namespace, |secret| used.contains(secret));
+    let is_used = |secret: &str| context.caches.servers.has_key(namespace, secret);
+    context.secrets.forget(namespace, &server.name, is_used);
 }
 
-async fn reconcile_queued(stored: Arc<StoredServer>, worker: Arc<Worker>) -> Result<Action, Error> {
-    let key = ObjectRef::from_obj(stored.as_ref());
+async fn reconcile_queued(key: ObjectRef<StoredServer>, worker: &Worker) -> Action {
+    let (context, namespace) = (&worker.context, key.namespace.as_deref().unwrap_or_default());
+    let servers = &context.caches.servers;
+    // A server that only this process knows is gone, too: its last write was answered after its deletion was delivered.
+    let is_delivered = servers.is_delivered(namespace, &key.name);
+    let (Lookup::Found(stored), true) = (servers.get(namespace, &key.name), is_delivered) else {
+        forget(context, &key);
+        return Action::await_change();
+    };
     worker.queue.started(&key);
-    let result = reconcile_stored(&key, stored, &worker.context).await;
-    worker.queue.ended(&key, &worker.context.caches.servers);
-    result
+    let result = reconcile_stored(&key, &stored, context).await;
+    worker.queue.ended(&key, servers);
+    // `reconcile_stored` logs failed reconciles.
+    result.unwrap_or_else(|_| Action::requeue(context.backoff.failed(key)))
 }
 
 async fn reconcile_stored(
     key: &ObjectRef<StoredServer>,
-    stored: Arc<StoredServer>,
+    stored: &StoredServer,
     context: &Context,
 ) -> Result<Action, Error> {
     let id = reconcile_id();
     let span = tracing::info_span!("reconcile", object = %key, id, failed = Empty, otel.status_code = Empty);
     async {
         let began = Instant::now();
-        let (namespace, name) = (stored.namespace().unwrap_or_default(), stored.name_any());
-        context.metrics.dequeued(&namespace, &name);
-        let latest = context.caches.servers.get(&namespace, &name);
-        let stored = if let Lookup::Found(latest) = latest { latest } else { stored };
+        context
+            .metrics
+            .dequeued(key.namespace.as_deref().unwrap_or_default(), &key.name);
         let result = match &stored.0 {
             Ok(server) => Box::pin(reconcile(Arc::new(server.clone()), context)).await,
             Err(invalid) => {
@@ -281,19 +255,6 @@ async fn handle_unparsable(invalid: &InvalidObject, context: &Context) -> Result
     let action = finalize::finish_unparsable(context, invalid).await?;
     reported?;
     Ok(action)
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that the controller calls"
-)]
-fn retry_later(stored: Arc<StoredServer>, _error: &Error, worker: Arc<Worker>) -> Action {
-    Action::requeue(
-        worker
-            .context
-            .backoff
-            .failed(ObjectRef::from_obj(stored.as_ref())),
-    )
 }
 
 /// An id for the log lines of one reconcile. Unique within the process.

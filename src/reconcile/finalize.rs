@@ -25,7 +25,6 @@ use jiff::Timestamp;
 use kube::api::{ObjectMeta, Patch};
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
-use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use thiserror::Error;
@@ -40,6 +39,7 @@ use crate::domain::cleanup::{Progress, events as cleanup_events};
 use crate::domain::data_home;
 use crate::domain::observed::Observed;
 use crate::reconcile::context::Context;
+use crate::reconcile::runner::Action;
 
 /// Why a deletion could not be completed, or prepared.
 #[derive(Debug, Error)]

@@ -6,6 +6,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`controller`] | starts the watches, and reconciles what is in the queue |
+//! | [`runner`] | runs a limited number of reconciles, each server once at a time |
 //! | [`triggers`] | which change asks for the reconcile of which server |
 //! | [`observe`] | reads the cluster into `domain::observed` |
 //! | [`apply`] | writes the children |
@@ -21,6 +22,7 @@ pub mod events;
 pub mod finalize;
 pub mod look;
 pub mod observe;
+pub mod runner;
 mod server_metrics;
 pub mod status;
 mod tries;
@@ -30,11 +32,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::runtime::controller::Action;
 use thiserror::Error;
 
 use self::context::Context;
 use self::observe::observe;
+use self::runner::Action;
 use crate::api::DittoServer;
 use crate::base::backoff::jitter;
 use crate::base::metrics::Failure;

@@ -4,7 +4,6 @@
 
 mod volumes;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -20,7 +19,6 @@ use crate::api::{DittoServer, names};
 use crate::cluster::cache::{Cache, Cached, Lookup, WatchState};
 use crate::cluster::client::errors;
 use crate::domain::observed::{Database, ExpansionAnswer, FreshSecrets, KindState, Observed, Read};
-use crate::domain::secrets::{self, SecretData};
 use crate::domain::{data_home, volumes as domain_volumes};
 use crate::reconcile::context::{self, Context};
 
@@ -58,7 +56,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
             .servers
             .report(&context::key(&server), &server.uid().unwrap_or_default()),
         claims,
-        secrets: read_secrets(context, &server, &namespace).await,
+        secrets: context.secrets.of_server(&server).await,
         database: read_database(&caches.databases, &namespace, &name),
         service_monitors: kind_state(&caches.service_monitors, &namespace),
         fresh: generate_secrets(),
@@ -210,25 +208,7 @@ fn labelled<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<
         // The list may be incomplete.
         WatchState::Starting | WatchState::NotServed => return Read::Unreadable("not read yet".into()),
     }
-    let is_of_server = |object: &Arc<K>| {
-        let metadata = object.meta();
-        let instance = metadata
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(names::INSTANCE_LABEL));
-        metadata.namespace.as_deref() == Some(namespace)
-            && instance.is_some_and(|instance| instance == server)
-    };
-    // An object that this process wrote may be newer than the one that the watch delivered.
-    let newest = |object: Arc<K>| {
-        let name = object.meta().name.as_deref().unwrap_or_default();
-        match cache.get(namespace, name) {
-            Lookup::Found(newer) => newer,
-            Lookup::Missing | Lookup::Unknown(_) => object,
-        }
-    };
-    let delivered = cache.all().into_iter().filter(is_of_server);
-    Read::Found(delivered.map(newest).collect())
+    Read::Found(cache.with_key(namespace, server))
 }
 
 /// The NetworkPolicies of adapters. None while they cannot be read: what exists is then not changed.
@@ -252,20 +232,6 @@ async fn live<K: Cached>(client: &Client, namespace: &str, name: &str) -> Read<A
         Ok(None) => Read::Missing,
         Err(error) => Read::Unreadable(errors::explain(&error)),
     }
-}
-
-async fn read_secrets(
-    context: &Context,
-    server: &DittoServer,
-    namespace: &str,
-) -> BTreeMap<String, Read<SecretData>> {
-    let used: BTreeSet<String> = secrets::names(server).collect();
-    let mut read = BTreeMap::new();
-    for name in used {
-        let data = context.secrets.read(namespace, &name).await;
-        read.insert(name, data);
-    }
-    read
 }
 
 fn read_database(cache: &Cache<PerconaPGCluster>, namespace: &str, server: &str) -> Database {

@@ -12,10 +12,10 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::queue::Queue;
+use crate::api::names;
 use crate::api::percona::PerconaPGCluster;
-use crate::api::{DittoServer, names};
 use crate::base::metrics::Metrics;
-use crate::cluster::cache::{Cache, Cached, Progress, StoredServer};
+use crate::cluster::cache::{Cache, Cached, Index, Progress, StoredServer};
 use crate::cluster::client::WatchClients;
 use crate::cluster::secret_reader::SecretReader;
 use crate::cluster::watch::{self, Notice, Watch};
@@ -42,6 +42,7 @@ impl Scope<'_> {
         &self,
         labels: Option<String>,
         trim: fn(&mut K),
+        index: Index<K>,
         listener: impl Fn(&Cache<K>, Notice<'_, K>) + Send + Sync + 'static,
     ) -> Cache<K> {
         let apis = if self.namespaces.is_empty() {
@@ -54,6 +55,7 @@ impl Scope<'_> {
             apis,
             labels,
             trim,
+            index,
             metrics: Arc::clone(&self.metrics),
             health: self.health.clone(),
         };
@@ -64,10 +66,15 @@ impl Scope<'_> {
     fn children<K: Cached>(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<K> {
         let (servers, queue) = (servers.clone(), queue.clone());
         let labels = format!("{}={}", names::APP_LABEL, names::APP);
-        self.watch(Some(labels), drop_owned_fields, move |_, notice| match notice {
-            Notice::Object(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
-            Notice::Scope(scope) => queue.push_scope(&servers, scope),
-        })
+        self.watch(
+            Some(labels),
+            drop_owned_fields,
+            instance,
+            move |_, notice| match notice {
+                Notice::Object(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
+                Notice::Scope(scope) => queue.push_scope(&servers, scope),
+            },
+        )
     }
 
     /// Database clusters have no owner reference, and one that the user created lacks our labels. So they are matched by name.
@@ -76,10 +83,11 @@ impl Scope<'_> {
         self.watch(
             None,
             drop_managed_fields,
+            |_| Vec::new(),
             move |_, notice: Notice<'_, PerconaPGCluster>| match notice {
-                Notice::Object(cluster) => push_users(&servers, &queue, cluster, |server| {
-                    names::percona_cluster(&server.name_any()) == cluster.name_any()
-                }),
+                Notice::Object(cluster) => server_of_database(&servers, cluster)
+                    .into_iter()
+                    .for_each(|key| queue.push(key)),
                 Notice::Scope(scope) => queue.push_scope(&servers, scope),
             },
         )
@@ -90,10 +98,9 @@ impl Scope<'_> {
         self.watch(
             None,
             keep_identity,
+            |_| Vec::new(),
             move |_, notice: Notice<'_, PartialObjectMeta<Secret>>| match notice {
-                Notice::Object(secret) => push_users(&servers, &queue, secret, |server| {
-                    secrets::names(server).any(|name| name == secret.name_any())
-                }),
+                Notice::Object(secret) => users(&servers, secret).for_each(|key| queue.push(key)),
                 Notice::Scope(scope) => queue.push_scope(&servers, scope),
             },
         )
@@ -151,6 +158,7 @@ fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
     scope.watch(
         None,
         |_: &mut StoredServer| (),
+        secrets_of,
         move |servers, notice| match notice {
             Notice::Object(server) => queue.server_changed(servers, server),
             Notice::Scope(scope) => queue.push_scope(servers, scope),
@@ -249,18 +257,34 @@ fn server_of<K: Resource>(child: &K) -> Option<Key> {
     Some(ObjectRef::new(name).within(metadata.namespace.as_deref().unwrap_or_default()))
 }
 
-fn push_users<K: Resource>(
-    servers: &Cache<StoredServer>,
-    queue: &Queue,
-    object: &K,
-    uses: impl Fn(&DittoServer) -> bool,
-) {
-    for stored in servers.all() {
-        let Ok(server) = &stored.0 else { continue };
-        if server.namespace() == object.meta().namespace && uses(server) {
-            queue.push(ObjectRef::from_obj(stored.as_ref()));
-        }
-    }
+/// Children are found by the server in their label.
+fn instance<K: Resource>(child: &K) -> Vec<String> {
+    let labels = child.meta().labels.as_ref();
+    let instance = labels.and_then(|labels| labels.get(names::INSTANCE_LABEL));
+    instance.cloned().into_iter().collect()
+}
+
+/// Servers are found by the Secrets that they use.
+fn secrets_of(stored: &StoredServer) -> Vec<String> {
+    let server = stored.0.as_ref();
+    server
+        .map(|server| secrets::names(server).collect())
+        .unwrap_or_default()
+}
+
+fn users(servers: &Cache<StoredServer>, secret: &PartialObjectMeta<Secret>) -> impl Iterator<Item = Key> {
+    let namespace = secret.namespace().unwrap_or_default();
+    let users = servers.names_with_key(&namespace, &secret.name_any());
+    users
+        .into_iter()
+        .map(move |name| ObjectRef::new(&name).within(&namespace))
+}
+
+fn server_of_database(servers: &Cache<StoredServer>, cluster: &PerconaPGCluster) -> Option<Key> {
+    let (namespace, cluster) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    let name = names::server_of_percona_cluster(&cluster)?;
+    let is_server = servers.is_delivered(&namespace, name);
+    is_server.then(|| ObjectRef::new(name).within(&namespace))
 }
 
 /// Of `managedFields`, only the manager and the time are read from a cache; the fields themselves are half of an object.

@@ -1,8 +1,6 @@
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ObjectMeta;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::{reflector, watcher::Event};
 
 use super::*;
 
@@ -18,19 +16,27 @@ fn config_map(version: &str) -> ConfigMap {
     }
 }
 
-/// A synced cache of all namespaces, and what its watch writes with.
-fn synced() -> (Cache<ConfigMap>, Writer<ConfigMap>) {
-    let (store, writer) = reflector::store();
-    let cache = Cache::new(store, &[None]);
-    cache.set_watch_state(None, WatchState::Synced);
-    let _ = cache.list_requested(None);
-    (cache, writer)
+fn cache_of(scopes: &[Option<&str>]) -> Cache<ConfigMap> {
+    let scopes: Vec<_> = scopes.iter().map(|scope| scope.map(str::to_owned)).collect();
+    Cache::new(&scopes, |_| Vec::new())
 }
 
-fn deliver(cache: &Cache<ConfigMap>, writer: &mut Writer<ConfigMap>, event: &Event<ConfigMap>) {
-    if let Event::Apply(object) | Event::Delete(object) = event {
-        cache.deliver(None, object, || writer.apply_watcher_event(event));
-    }
+/// A synced cache of all namespaces.
+fn synced() -> Cache<ConfigMap> {
+    let cache = cache_of(&[None]);
+    cache.set_watch_state(None, WatchState::Synced);
+    let _ = cache.list_requested(None);
+    cache
+}
+
+/// The watch delivers a version.
+fn apply(cache: &Cache<ConfigMap>, version: &str) {
+    cache.applied(None, Arc::new(config_map(version)));
+}
+
+/// The watch delivers the deletion.
+fn delete(cache: &Cache<ConfigMap>, version: &str) {
+    cache.deleted(None, &config_map(version));
 }
 
 fn found(cache: &Cache<ConfigMap>) -> Option<String> {
@@ -46,47 +52,47 @@ fn lists_again(cache: &Cache<ConfigMap>) -> bool {
 
 #[test]
 fn a_write_is_read_back_before_the_watch_delivers_it() {
-    let (cache, mut writer) = synced();
-    deliver(&cache, &mut writer, &Event::Apply(config_map("8")));
+    let cache = synced();
+    apply(&cache, "8");
     cache.wrote(config_map("10"));
     assert_eq!(found(&cache), Some("10".into()));
-    deliver(&cache, &mut writer, &Event::Apply(config_map("9")));
+    apply(&cache, "9");
     let text = "an older event does not undo the write";
     assert_eq!(found(&cache), Some("10".into()), "{text}");
-    deliver(&cache, &mut writer, &Event::Apply(config_map("11")));
+    apply(&cache, "11");
     assert_eq!(found(&cache), Some("11".into()));
 }
 
 #[test]
 fn a_deletion_that_the_watch_delivers_drops_the_remembered_write() {
-    let (cache, mut writer) = synced();
+    let cache = synced();
     cache.wrote(config_map("10"));
-    deliver(&cache, &mut writer, &Event::Delete(config_map("12")));
+    delete(&cache, "12");
     assert_eq!(cache.get("ns", "a"), Lookup::Missing);
 }
 
 #[test]
 fn a_write_that_the_watch_has_delivered_and_deleted_already_is_not_remembered() {
-    let (cache, mut writer) = synced();
-    deliver(&cache, &mut writer, &Event::Apply(config_map("10")));
-    deliver(&cache, &mut writer, &Event::Delete(config_map("12")));
+    let cache = synced();
+    apply(&cache, "10");
+    delete(&cache, "12");
     cache.wrote(config_map("10"));
     assert_eq!(cache.get("ns", "a"), Lookup::Missing);
 }
 
 #[test]
 fn a_write_that_the_watch_has_replaced_already_is_not_remembered() {
-    let (cache, mut writer) = synced();
-    deliver(&cache, &mut writer, &Event::Apply(config_map("10")));
-    deliver(&cache, &mut writer, &Event::Apply(config_map("12")));
+    let cache = synced();
+    apply(&cache, "10");
+    apply(&cache, "12");
     cache.wrote(config_map("10"));
     assert_eq!(found(&cache), Some("12".into()));
 }
 
 #[test]
 fn a_write_that_the_watch_has_delivered_first_needs_no_list() {
-    let (cache, mut writer) = synced();
-    deliver(&cache, &mut writer, &Event::Apply(config_map("10")));
+    let cache = synced();
+    apply(&cache, "10");
     cache.wrote(config_map("10"));
     assert_eq!(found(&cache), Some("10".into()));
     let key = ObjectRef::from_obj(&config_map("10"));
@@ -96,26 +102,32 @@ fn a_write_that_the_watch_has_delivered_first_needs_no_list() {
 
 #[test]
 fn a_read_during_a_delivery_finds_the_object() {
-    let (cache, mut writer) = synced();
-    cache.wrote(config_map("10"));
-    let reader = cache.clone();
-    let read = std::thread::scope(|scope| {
-        let mut reading = None;
-        cache.deliver(None, &config_map("10"), || {
-            // The read starts in the middle of the delivery, and must not end with neither version.
-            reading = Some(scope.spawn(|| found(&reader)));
-            writer.apply_watcher_event(&Event::Apply(config_map("10")));
+    let cache = synced();
+    cache.wrote(config_map("1"));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let misses = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut misses = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                misses += usize::from(found(&cache).is_none());
+            }
+            misses
         });
-        reading.unwrap().join().unwrap()
+        for version in 1..1000 {
+            apply(&cache, &version.to_string());
+            cache.wrote(config_map(&(version + 1).to_string()));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
     });
-    assert_eq!(read, Some("10".into()));
+    assert_eq!(misses, 0);
 }
 
 #[test]
 fn an_answer_that_is_older_than_the_cache_leads_to_a_list() {
     for stored in ["12", "450"] {
-        let (cache, mut writer) = synced();
-        deliver(&cache, &mut writer, &Event::Apply(config_map(stored)));
+        let cache = synced();
+        apply(&cache, stored);
         cache.wrote(config_map("10"));
         assert!(lists_again(&cache), "{stored}");
     }
@@ -123,24 +135,24 @@ fn an_answer_that_is_older_than_the_cache_leads_to_a_list() {
 
 #[test]
 fn after_a_restored_backup_the_new_list_counts_although_its_versions_are_lower() {
-    let (cache, mut writer) = synced();
-    deliver(&cache, &mut writer, &Event::Apply(config_map("450")));
+    let cache = synced();
+    apply(&cache, "450");
     cache.wrote(config_map("500"));
     let epoch = cache.epoch();
     let before = cache.list_requested(None);
-    writer.apply_watcher_event(&Event::Apply(config_map("300")));
+    cache.listed(Arc::new(config_map("300")));
     cache.relisted(None, &before);
     assert_eq!(found(&cache), Some("300".into()), "an older history");
     assert!(cache.epoch() > epoch);
     cache.wrote(config_map("310"));
     assert_eq!(found(&cache), Some("310".into()), "and its first write");
-    deliver(&cache, &mut writer, &Event::Apply(config_map("311")));
+    apply(&cache, "311");
     assert_eq!(found(&cache), Some("311".into()));
 }
 
 #[test]
 fn a_list_drops_writes_from_before_its_request() {
-    let (cache, _writer) = synced();
+    let cache = synced();
     cache.wrote(config_map("10"));
     cache.relisted(None, &cache.list_requested(None));
     assert_eq!(cache.get("ns", "a"), Lookup::Missing);
@@ -148,7 +160,7 @@ fn a_list_drops_writes_from_before_its_request() {
 
 #[test]
 fn a_list_does_not_drop_a_write_from_after_its_request_and_is_repeated() {
-    let (cache, _writer) = synced();
+    let cache = synced();
     cache.wrote(config_map("10"));
     let before = cache.list_requested(None);
     cache.wrote(config_map("11"));
@@ -161,8 +173,7 @@ fn a_list_does_not_drop_a_write_from_after_its_request_and_is_repeated() {
 
 #[test]
 fn a_list_of_one_namespace_does_not_drop_a_write_in_another() {
-    let (store, _writer) = reflector::store();
-    let cache = Cache::new(store, &[Some("ns".into()), Some("other".into())]);
+    let cache = cache_of(&[Some("ns"), Some("other")]);
     cache.wrote(config_map("10"));
     let other = Some("other");
     cache.relisted(other, &cache.list_requested(other));
@@ -171,8 +182,7 @@ fn a_list_of_one_namespace_does_not_drop_a_write_in_another() {
 
 #[test]
 fn a_cache_that_has_not_synced_does_not_report_an_object_as_missing() {
-    let (store, _writer) = reflector::store();
-    let cache: Cache<ConfigMap> = Cache::new(store, &[Some("ns".into())]);
+    let cache = cache_of(&[Some("ns")]);
     assert_eq!(cache.get("ns", "a"), Lookup::Unknown(WatchState::Starting));
     cache.set_watch_state(Some("ns"), WatchState::NotServed);
     assert_eq!(cache.get("ns", "a"), Lookup::Unknown(WatchState::NotServed));
@@ -180,8 +190,7 @@ fn a_cache_that_has_not_synced_does_not_report_an_object_as_missing() {
 
 #[test]
 fn a_namespace_that_may_not_be_read_does_not_block_the_others() {
-    let (store, _writer) = reflector::store();
-    let cache: Cache<ConfigMap> = Cache::new(store, &[Some("a".into()), Some("b".into())]);
+    let cache = cache_of(&[Some("a"), Some("b")]);
     let is_ready = || cache.progress().ready().now_or_never().is_some();
     cache.set_watch_state(Some("a"), WatchState::Synced);
     assert!(cache.progress().partly_synced().now_or_never().is_some());

@@ -120,11 +120,11 @@ impl<K: Cached> ScopeWatch<K> {
             Event::InitDone => self.list_done(),
             Event::Apply(mut object) => {
                 (self.trim)(&mut object);
-                self.writer.object_changed(scope, &Event::Apply(object));
+                self.writer.applied(scope, object);
             }
             Event::Delete(mut object) => {
                 (self.trim)(&mut object);
-                self.writer.object_changed(scope, &Event::Delete(object));
+                self.writer.deleted(scope, &object);
             }
         }
     }

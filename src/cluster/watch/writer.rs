@@ -1,11 +1,10 @@
 //! Writes the events of all scopes of one kind to its cache, and calls the listener.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher;
 
 use super::failure::{Failure, classify};
 use super::{Notice, kind};
@@ -15,9 +14,8 @@ use crate::cluster::watch_health::WatchHealth;
 
 type Listener<K> = dyn Fn(&Cache<K>, Notice<'_, K>) + Send + Sync;
 
-/// Several scopes share one store.
+/// Several scopes share one cache.
 pub(super) struct CacheWriter<K: Cached> {
-    pub(super) writer: Mutex<Writer<K>>,
     pub(super) cache: Cache<K>,
     pub(super) listener: Box<Listener<K>>,
     pub(super) metrics: Arc<Metrics>,
@@ -26,8 +24,8 @@ pub(super) struct CacheWriter<K: Cached> {
 
 /// A list that is being received.
 pub(super) struct List<K: Cached> {
-    /// The objects in it so far.
-    seen: HashSet<ObjectRef<K>>,
+    /// The objects that the cache had when the list was requested, without those in the list so far.
+    unseen: HashSet<ObjectRef<K>>,
     /// The writes that the cache remembered when the list was requested.
     remembered: Remembered<K>,
 }
@@ -44,29 +42,24 @@ pub(super) enum Next {
 }
 
 impl<K: Cached> CacheWriter<K> {
-    fn store(&self, event: &Event<K>) {
-        self.writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .apply_watcher_event(event);
+    /// Stores an object that was added or changed, then calls the listener: it must find the cache up to date.
+    pub(super) fn applied(&self, scope: Option<&str>, object: K) {
+        let object = Arc::new(object);
+        self.cache.applied(scope, Arc::clone(&object));
+        (self.listener)(&self.cache, Notice::Object(object.as_ref()));
     }
 
-    /// Stores one `Apply` or `Delete`, then calls the listener: it must find the cache up to date.
-    pub(super) fn object_changed(&self, scope: Option<&str>, event: &Event<K>) {
-        let (Event::Apply(object) | Event::Delete(object)) = event else {
-            return;
-        };
-        self.cache.deliver(scope, object, || self.store(event));
+    /// As [`Self::applied`], for a deleted object.
+    pub(super) fn deleted(&self, scope: Option<&str>, object: &K) {
+        self.cache.deleted(scope, object);
         (self.listener)(&self.cache, Notice::Object(object));
-        if let Event::Delete(_) = event {
-            self.cache.forget(object);
-        }
+        self.cache.forget(object);
     }
 
     /// A new list is requested.
     pub(super) fn list_requested(&self, scope: Option<&str>) -> List<K> {
         List {
-            seen: HashSet::new(),
+            unseen: self.cache.of_scope(scope),
             remembered: self.cache.list_requested(scope),
         }
     }
@@ -74,42 +67,29 @@ impl<K: Cached> CacheWriter<K> {
     /// Stores an object of a list. Its listener learns of it if it has changed since the last list; in the first one,
     /// [`Self::synced`] announces all objects.
     pub(super) fn listed(&self, scope: Option<&str>, list: &mut List<K>, object: K) {
-        let key = ObjectRef::from_obj(&object);
-        let before = self.cache.store().get(&key);
-        let version = |object: &K| object.meta().resource_version.clone();
-        let is_unchanged = before.is_some_and(|before| version(&before) == version(&object));
-        list.seen.insert(key);
-        let event = Event::Apply(object);
-        self.store(&event);
-        if let (Event::Apply(object), false) = (&event, is_unchanged)
-            && self.cache.scope_state(scope) == WatchState::Synced
-        {
-            (self.listener)(&self.cache, Notice::Object(object));
+        list.unseen.remove(&ObjectRef::from_obj(&object));
+        let object = Arc::new(object);
+        let is_changed = self.cache.listed(Arc::clone(&object));
+        if is_changed && self.cache.scope_state(scope) == WatchState::Synced {
+            (self.listener)(&self.cache, Notice::Object(object.as_ref()));
         }
     }
 
     /// Drops the objects of a scope that its new list does not contain.
     pub(super) fn list_done(&self, scope: Option<&str>, list: &List<K>) {
-        for object in self.of_scope(scope) {
-            if !list.seen.contains(&ObjectRef::from_obj(object.as_ref())) {
-                self.drop_object(&object);
-            }
+        for object in &list.unseen {
+            self.vanished(object);
         }
         self.cache.relisted(scope, &list.remembered);
         self.health.working(kind::<K>(), scope);
     }
 
-    fn of_scope(&self, scope: Option<&str>) -> impl Iterator<Item = Arc<K>> {
-        let mut objects = self.cache.all();
-        objects.retain(|object| scope.is_none() || object.meta().namespace.as_deref() == scope);
-        objects.into_iter()
-    }
-
     /// The listener learns of an object that vanished while nothing was watched, as if its deletion had been delivered.
-    fn drop_object(&self, object: &Arc<K>) {
-        self.store(&Event::Delete(object.as_ref().clone()));
-        (self.listener)(&self.cache, Notice::Object(object.as_ref()));
-        self.cache.forget(object);
+    fn vanished(&self, object: &ObjectRef<K>) {
+        if let Some(object) = self.cache.vanished(object) {
+            (self.listener)(&self.cache, Notice::Object(object.as_ref()));
+            self.cache.forget(&object);
+        }
     }
 
     /// Marks a scope as synced. If it was not, everything that is known of its objects may have changed.
@@ -180,10 +160,13 @@ impl<K: Cached> CacheWriter<K> {
 
     /// Without its CRD, the kind has no objects.
     fn drop_scope(&self, scope: Option<&str>) {
-        for object in self.of_scope(scope) {
-            self.drop_object(&object);
+        for object in self.cache.of_scope(scope) {
+            self.vanished(&object);
         }
         let remembered = self.cache.list_requested(scope);
         self.cache.relisted(scope, &remembered);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
 
 use super::Key;
 use crate::base::metrics::Metrics;
@@ -62,10 +62,8 @@ impl Queue {
 
     /// Adds the servers of a namespace, or of all of them.
     pub(super) fn push_scope(&self, servers: &Cache<StoredServer>, namespace: Option<&str>) {
-        for server in servers.all() {
-            if namespace.is_none() || server.meta().namespace.as_deref() == namespace {
-                self.push(ObjectRef::from_obj(server.as_ref()));
-            }
+        for server in servers.of_scope(namespace) {
+            self.push(server);
         }
     }
 
@@ -105,8 +103,6 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::reflector;
-    use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
@@ -131,11 +127,10 @@ mod tests {
         /// An open queue, and servers in namespaces `a` and `b`.
         fn new() -> Self {
             let (queue, queued) = Queue::new(Arc::default());
-            let (store, mut writer) = reflector::store();
-            let servers = Cache::new(store, &[None]);
+            let servers = Cache::new(&[None], |_| Vec::new());
             queue.open(&servers);
             for namespace in ["a", "b"] {
-                writer.apply_watcher_event(&Event::Apply(server(namespace, "1")));
+                servers.applied(None, Arc::new(server(namespace, "1")));
             }
             Self {
                 queue,

@@ -3,7 +3,6 @@ use std::sync::Mutex;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use kube::core::Status;
-use kube::runtime::reflector;
 
 use super::super::Notice;
 use super::*;
@@ -19,8 +18,7 @@ enum Heard {
 type Notices = Arc<Mutex<Vec<Heard>>>;
 
 fn watch_of_all() -> (ScopeWatch<Secret>, Notices) {
-    let (store, writer) = reflector::store();
-    let cache = Cache::new(store, &[None]);
+    let cache = Cache::new(&[None], |_| Vec::new());
     let notices = Notices::default();
     let heard = Arc::clone(&notices);
     let listener = move |cache: &Cache<Secret>, notice: Notice<'_, Secret>| {
@@ -30,7 +28,6 @@ fn watch_of_all() -> (ScopeWatch<Secret>, Notices) {
         });
     };
     let writer = CacheWriter {
-        writer: writer.into(),
         cache,
         listener: Box::new(listener),
         metrics: Arc::default(),

@@ -1,8 +1,5 @@
 //! The Services and the ServiceMonitor.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
@@ -19,16 +16,9 @@ pub(super) fn services(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
     if observed.server.spec.metrics_enabled() {
         wanted.push(names::metrics_service(&server));
     }
-    let of_server = |service: &Arc<Service>| {
-        service.namespace() == observed.server.namespace()
-            && service.labels().get(names::INSTANCE_LABEL) == Some(&server)
-    };
-    let others = caches.services.all().into_iter().filter(of_server);
-    let others: BTreeSet<String> = others.map(|service| service.name_any()).collect();
-    let others = others
-        .into_iter()
-        .filter(|name| !wanted.contains(name))
-        .collect::<Vec<_>>();
+    let namespace = observed.server.namespace().unwrap_or_default();
+    let mut others = caches.services.names_with_key(&namespace, &server);
+    others.retain(|name| !wanted.contains(name));
     wanted.extend(others);
     wanted
         .iter()
