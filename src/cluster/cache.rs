@@ -9,34 +9,39 @@
 //! list again, and a new list replaces everything, also newer versions of an older history.
 
 mod overlay;
+mod packed;
 mod state;
 mod store;
+mod stored_server;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::Resource;
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
 pub use self::overlay::Remembered;
-use self::overlay::{Overlay, newer, version};
+use self::overlay::{Overlay, version};
+use self::packed::Packed;
 use self::state::WatchStates;
 pub use self::state::{Progress, WatchState};
 pub use self::store::Index;
 use self::store::{Store, identity, reference};
-use crate::api::DittoServer;
+pub use self::stored_server::StoredServer;
 
 /// A kind of namespaced objects that can be watched and cached. An alias for a long bound.
 pub trait Cached:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
+    + Serialize
     + DeserializeOwned
     + Send
     + Sync
@@ -48,15 +53,13 @@ impl<K> Cached for K where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
+        + Serialize
         + DeserializeOwned
         + Send
         + Sync
         + 'static
 {
 }
-
-/// A stored DittoServer. One that cannot be parsed is an `Err`, and does not stop the watch of the others.
-pub type StoredServer = DeserializeGuard<DittoServer>;
 
 /// A cached read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +91,40 @@ struct Objects<K: Cached> {
     overlay: Overlay<K>,
 }
 
+/// The newest version of an object.
+enum Newest<K> {
+    /// This process wrote it, and the watch has not delivered it yet.
+    Written(Arc<K>),
+    Delivered(Packed<K>),
+}
+
+impl<K: Cached> Newest<K> {
+    fn object(self) -> io::Result<Arc<K>> {
+        match self {
+            Self::Written(object) => Ok(object),
+            Self::Delivered(packed) => packed.object(),
+        }
+    }
+
+    /// As [`Self::object`], without an object that cannot be parsed. This is logged: it is an error in the type of the kind.
+    fn logged(self) -> Option<Arc<K>> {
+        let parsed = self.object();
+        let failed = |error: &io::Error| tracing::error!(kind = %K::kind(&()), %error, "a cached object cannot be parsed");
+        parsed.inspect_err(failed).ok()
+    }
+}
+
 impl<K: Cached> Objects<K> {
-    fn newest(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        let stored = self.store.get(namespace, name).cloned();
-        newer(stored, self.overlay.written(&reference(namespace, name)))
+    fn newest(&self, namespace: &str, name: &str) -> Option<Newest<K>> {
+        let delivered = self.store.get(namespace, name);
+        let written = self.overlay.written(&reference(namespace, name));
+        match (delivered, written) {
+            (Some(delivered), Some(written)) if delivered.version() < version(written.as_ref()) => {
+                Some(Newest::Written(written))
+            }
+            (Some(delivered), _) => Some(Newest::Delivered(delivered.clone())),
+            (None, written) => written.map(Newest::Written),
+        }
     }
 }
 
@@ -128,9 +161,13 @@ impl<K: Cached> Cache<K> {
     /// Reads one object. Never calls the API server.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Lookup<K> {
-        let object = self.objects().newest(namespace, name);
-        if let Some(object) = object {
-            return Lookup::Found(object);
+        let newest = self.objects().newest(namespace, name);
+        if let Some(newest) = newest {
+            let parsed = newest.object();
+            return parsed.map_or_else(
+                |error| Lookup::Unknown(WatchState::Failing(error.to_string())),
+                Lookup::Found,
+            );
         }
         match self.watch_state(namespace) {
             WatchState::Synced => Lookup::Missing,
@@ -144,7 +181,9 @@ impl<K: Cached> Cache<K> {
     pub fn with_key(&self, namespace: &str, key: &str) -> Vec<Arc<K>> {
         let objects = self.objects();
         let names = objects.store.with_key(namespace, key);
-        names.filter_map(|name| objects.newest(namespace, name)).collect()
+        let newest: Vec<_> = names.filter_map(|name| objects.newest(namespace, name)).collect();
+        drop(objects);
+        newest.into_iter().filter_map(Newest::logged).collect()
     }
 
     /// The names of the objects of a namespace that the watch has delivered with this key of the [`Index`].
@@ -168,17 +207,18 @@ impl<K: Cached> Cache<K> {
     }
 
     /// All objects that the watch has delivered, without the overlay.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<K>> {
-        self.objects().store.of_scope(None).cloned().collect()
+    pub fn all(&self) -> impl Iterator<Item = Arc<K>> + use<K> {
+        let packed: Vec<_> = self.objects().store.all().cloned().collect();
+        packed
+            .into_iter()
+            .map(Newest::Delivered)
+            .filter_map(Newest::logged)
     }
 
     /// References to all objects of a scope that the watch has delivered.
     #[must_use]
     pub fn of_scope(&self, scope: Option<&str>) -> HashSet<ObjectRef<K>> {
-        let objects = self.objects();
-        let found = objects.store.of_scope(scope);
-        found.map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+        self.objects().store.of_scope(scope).collect()
     }
 
     /// Remembers an object that this process has just written, until the watch delivers it or a newer version.
@@ -196,8 +236,7 @@ impl<K: Cached> Cache<K> {
             return;
         }
         let (namespace, name) = identity(&object);
-        let stored = store.get(namespace, name);
-        let stored = stored.and_then(|stored| version(stored.as_ref()));
+        let stored = store.get(namespace, name).and_then(Packed::version);
         let written = version(&object);
         if stored != written {
             self.request_relist(scope);
@@ -214,9 +253,9 @@ impl<K: Cached> Cache<K> {
     }
 
     /// Stores an object that the watch of a scope has delivered, and drops the remembered write of it if the object is not older.
-    pub fn applied(&self, scope: Option<&str>, object: Arc<K>) {
+    pub fn applied(&self, scope: Option<&str>, object: &K) {
         let mut objects = self.objects();
-        objects.overlay.delivered(scope, object.as_ref());
+        objects.overlay.delivered(scope, object);
         objects.store.insert(object);
     }
 
@@ -229,11 +268,12 @@ impl<K: Cached> Cache<K> {
     }
 
     /// Stores an object of a list. Returns whether it is new or has changed. A list counts as a whole: see [`Self::relisted`].
-    pub fn listed(&self, object: Arc<K>) -> bool {
-        let is_same = |before: &Arc<K>| before.meta().resource_version == object.meta().resource_version;
+    pub fn listed(&self, object: &K) -> bool {
+        let version = version(object);
         let mut objects = self.objects();
-        let (namespace, name) = identity(object.as_ref());
-        let is_changed = !objects.store.get(namespace, name).is_some_and(is_same);
+        let (namespace, name) = identity(object);
+        let stored = objects.store.get(namespace, name).and_then(Packed::version);
+        let is_changed = version.is_none() || stored != version;
         objects.store.insert(object);
         is_changed
     }
@@ -242,7 +282,8 @@ impl<K: Cached> Cache<K> {
     #[must_use]
     pub fn vanished(&self, object: &ObjectRef<K>) -> Option<Arc<K>> {
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        self.objects().store.remove(namespace, &object.name)
+        let removed = self.objects().store.remove(namespace, &object.name)?;
+        Newest::Delivered(removed).logged()
     }
 
     /// Drops what is remembered of an object that no longer exists.

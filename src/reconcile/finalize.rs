@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::api::{ObjectMeta, Patch};
-use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -32,6 +31,7 @@ use thiserror::Error;
 use self::clean::Cleaner;
 use super::events;
 use crate::api::{DittoServer, DittoServerSpec, names};
+use crate::cluster::cache::StoredServer;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::patch_params;
 use crate::domain::cleanup::plan::{self, Cleanup, Next, Plan};
@@ -94,7 +94,7 @@ pub async fn update_finalizer(context: &Context, observed: &Observed) -> Result<
         .patch(&server.name_any(), &patch_params(), &Patch::Merge(&body))
         .await
         .map_err(|error| Error::Finalizer(Box::new(error)))?;
-    context.caches.servers.wrote(DeserializeGuard(Ok(written)));
+    context.caches.servers.wrote(StoredServer(Ok(written)));
     Ok(())
 }
 

@@ -72,7 +72,7 @@ impl Collector for ServerCollector {
         let (leader, series) = (Gauge::<i64>::default(), Series::default());
         if self.leadership.is_leader() {
             leader.set(1);
-            self.servers.all().iter().for_each(|server| series.add(server));
+            self.servers.all().for_each(|server| series.add(&server));
             for (server, known) in self.poller.all() {
                 series.add_known(&server, &known);
             }

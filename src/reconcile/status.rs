@@ -4,13 +4,13 @@ mod unparsable;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
-use kube::core::DeserializeGuard;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use thiserror::Error;
 
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, DittoServerStatus};
+use crate::cluster::cache::StoredServer;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::patch_params;
 use crate::domain::status::{changed, is_ours};
@@ -63,7 +63,7 @@ pub async fn write(
     {
         written = drop_stale(&api, &written, after).await?;
     }
-    context.caches.servers.wrote(DeserializeGuard(Ok(written)));
+    context.caches.servers.wrote(StoredServer(Ok(written)));
     Ok(true)
 }
 

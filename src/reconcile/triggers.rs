@@ -157,7 +157,7 @@ fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
     let queue = queue.clone();
     scope.watch(
         None,
-        |_: &mut StoredServer| (),
+        drop_owned_fields,
         secrets_of,
         move |servers, notice| match notice {
             Notice::Object(server) => queue.server_changed(servers, server),

@@ -105,16 +105,6 @@ impl<K: Cached> Overlay<K> {
     }
 }
 
-pub(super) fn newer<K: Resource>(stored: Option<Arc<K>>, written: Option<Arc<K>>) -> Option<Arc<K>> {
-    match (stored, written) {
-        (Some(stored), Some(written)) if version(stored.as_ref()) >= version(written.as_ref()) => {
-            Some(stored)
-        }
-        (stored, None) => stored,
-        (_, written) => written,
-    }
-}
-
 /// The resourceVersions of one kind can be compared as decimal numbers (KEP-5504, Kubernetes 1.35; true with etcd before), as long
 /// as they belong to one history.
 pub(super) fn version<K: Resource>(object: &K) -> Option<u64> {

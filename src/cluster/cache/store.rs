@@ -1,10 +1,14 @@
 //! The objects of one kind that the watches have delivered, in indexes: no read looks at all of them.
+//!
+//! They are kept packed (`packed.rs`), and unpacked when somebody asks for one.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
+
+use super::Cached;
+use super::packed::Packed;
 
 /// The keys by which an object is found in its namespace, next to its name. They must depend on nothing but the object.
 pub type Index<K> = fn(&K) -> Vec<String>;
@@ -16,9 +20,14 @@ pub(super) struct Store<K> {
 }
 
 struct Namespace<K> {
-    objects: HashMap<Arc<str>, Arc<K>>,
+    objects: HashMap<Arc<str>, Stored<K>>,
     /// Pairs of a key and the name of an object that has it.
     keys: BTreeSet<(Arc<str>, Arc<str>)>,
+}
+
+struct Stored<K> {
+    object: Packed<K>,
+    keys: Box<[Arc<str>]>,
 }
 
 impl<K> Default for Namespace<K> {
@@ -30,7 +39,7 @@ impl<K> Default for Namespace<K> {
     }
 }
 
-impl<K: Resource<DynamicType = ()>> Store<K> {
+impl<K: Cached> Store<K> {
     pub(super) fn new(index: Index<K>) -> Self {
         Self {
             index,
@@ -38,33 +47,34 @@ impl<K: Resource<DynamicType = ()>> Store<K> {
         }
     }
 
-    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<K>> {
-        self.namespaces.get(namespace)?.objects.get(name)
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Packed<K>> {
+        let stored = self.namespaces.get(namespace)?.objects.get(name)?;
+        Some(&stored.object)
     }
 
-    /// Adds an object, or replaces its earlier version, which is returned.
-    pub(super) fn insert(&mut self, object: Arc<K>) -> Option<Arc<K>> {
-        let (namespace, name) = identity(object.as_ref());
-        let earlier = self.remove(namespace, name);
+    /// Adds an object, or replaces its earlier version.
+    pub(super) fn insert(&mut self, object: &K) {
+        let (namespace, name) = identity(object);
+        self.remove(namespace, name);
         let name: Arc<str> = name.into();
-        let keys = (self.index)(&object);
+        let keys: Box<[Arc<str>]> = (self.index)(object).into_iter().map(Arc::from).collect();
         let namespace = self.namespaces.entry(namespace.to_owned()).or_default();
-        let keys = keys.into_iter().map(|key| (key.into(), Arc::clone(&name)));
-        namespace.keys.extend(keys);
-        namespace.objects.insert(name, object);
-        earlier
+        let pairs = keys.iter().map(|key| (Arc::clone(key), Arc::clone(&name)));
+        namespace.keys.extend(pairs);
+        let object = Packed::new(object);
+        namespace.objects.insert(name, Stored { object, keys });
     }
 
-    pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<Arc<K>> {
+    pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<Packed<K>> {
         let objects = self.namespaces.get_mut(namespace)?;
-        let (name, removed) = objects.objects.remove_entry(name)?;
-        for key in (self.index)(&removed) {
-            objects.keys.remove(&(key.into(), Arc::clone(&name)));
+        let (name, Stored { object, keys }) = objects.objects.remove_entry(name)?;
+        for key in keys {
+            objects.keys.remove(&(key, Arc::clone(&name)));
         }
         if objects.objects.is_empty() {
             self.namespaces.remove(namespace);
         }
-        Some(removed)
+        Some(object)
     }
 
     /// The names of the objects of a namespace that have this key.
@@ -78,23 +88,30 @@ impl<K: Resource<DynamicType = ()>> Store<K> {
             .map(|(_, name)| name.as_ref())
     }
 
-    /// All objects of a scope: a namespace, or `None` for all of them.
-    pub(super) fn of_scope<'a>(&'a self, scope: Option<&'a str>) -> impl Iterator<Item = &'a Arc<K>> {
-        let one = scope.map(|namespace| self.namespaces.get(namespace));
-        let all = scope.is_none().then(|| self.namespaces.values());
-        let namespaces = one.flatten().into_iter().chain(all.into_iter().flatten());
-        namespaces.flat_map(|namespace| namespace.objects.values())
+    /// All objects.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Packed<K>> {
+        let namespaces = self.namespaces.values();
+        namespaces.flat_map(|namespace| namespace.objects.values().map(|stored| &stored.object))
+    }
+
+    /// References to all objects of a scope: a namespace, or `None` for all of them.
+    pub(super) fn of_scope<'a>(&'a self, scope: Option<&'a str>) -> impl Iterator<Item = ObjectRef<K>> {
+        let in_scope =
+            move |(namespace, _): &(&String, &Namespace<K>)| scope.is_none_or(|scope| scope == *namespace);
+        let namespaces = self.namespaces.iter().filter(in_scope);
+        namespaces
+            .flat_map(|(namespace, stored)| stored.objects.keys().map(|name| reference(namespace, name)))
     }
 }
 
 /// The namespace and the name of an object. Objects of the API server have both.
-pub(super) fn identity<K: Resource>(object: &K) -> (&str, &str) {
+pub(super) fn identity<K: Cached>(object: &K) -> (&str, &str) {
     let metadata = object.meta();
     let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
     (namespace.unwrap_or_default(), name.unwrap_or_default())
 }
 
 /// The reference to an object, without its version: it is a key of maps.
-pub(super) fn reference<K: Resource<DynamicType = ()>>(namespace: &str, name: &str) -> ObjectRef<K> {
+pub(super) fn reference<K: Cached>(namespace: &str, name: &str) -> ObjectRef<K> {
     ObjectRef::new(name).within(namespace)
 }

@@ -31,7 +31,7 @@ fn synced() -> Cache<ConfigMap> {
 
 /// The watch delivers a version.
 fn apply(cache: &Cache<ConfigMap>, version: &str) {
-    cache.applied(None, Arc::new(config_map(version)));
+    cache.applied(None, &config_map(version));
 }
 
 /// The watch delivers the deletion.
@@ -140,7 +140,7 @@ fn after_a_restored_backup_the_new_list_counts_although_its_versions_are_lower()
     cache.wrote(config_map("500"));
     let epoch = cache.epoch();
     let before = cache.list_requested(None);
-    cache.listed(Arc::new(config_map("300")));
+    cache.listed(&config_map("300"));
     cache.relisted(None, &before);
     assert_eq!(found(&cache), Some("300".into()), "an older history");
     assert!(cache.epoch() > epoch);

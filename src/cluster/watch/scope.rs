@@ -114,13 +114,13 @@ impl<K: Cached> ScopeWatch<K> {
             Event::InitApply(mut object) => {
                 (self.trim)(&mut object);
                 if let Some(list) = &mut self.list {
-                    self.writer.listed(scope, list, object);
+                    self.writer.listed(scope, list, &object);
                 }
             }
             Event::InitDone => self.list_done(),
             Event::Apply(mut object) => {
                 (self.trim)(&mut object);
-                self.writer.applied(scope, object);
+                self.writer.applied(scope, &object);
             }
             Event::Delete(mut object) => {
                 (self.trim)(&mut object);

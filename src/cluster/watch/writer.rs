@@ -43,10 +43,9 @@ pub(super) enum Next {
 
 impl<K: Cached> CacheWriter<K> {
     /// Stores an object that was added or changed, then calls the listener: it must find the cache up to date.
-    pub(super) fn applied(&self, scope: Option<&str>, object: K) {
-        let object = Arc::new(object);
-        self.cache.applied(scope, Arc::clone(&object));
-        (self.listener)(&self.cache, Notice::Object(object.as_ref()));
+    pub(super) fn applied(&self, scope: Option<&str>, object: &K) {
+        self.cache.applied(scope, object);
+        (self.listener)(&self.cache, Notice::Object(object));
     }
 
     /// As [`Self::applied`], for a deleted object.
@@ -66,12 +65,11 @@ impl<K: Cached> CacheWriter<K> {
 
     /// Stores an object of a list. Its listener learns of it if it has changed since the last list; in the first one,
     /// [`Self::synced`] announces all objects.
-    pub(super) fn listed(&self, scope: Option<&str>, list: &mut List<K>, object: K) {
-        list.unseen.remove(&ObjectRef::from_obj(&object));
-        let object = Arc::new(object);
-        let is_changed = self.cache.listed(Arc::clone(&object));
+    pub(super) fn listed(&self, scope: Option<&str>, list: &mut List<K>, object: &K) {
+        list.unseen.remove(&ObjectRef::from_obj(object));
+        let is_changed = self.cache.listed(object);
         if is_changed && self.cache.scope_state(scope) == WatchState::Synced {
-            (self.listener)(&self.cache, Notice::Object(object.as_ref()));
+            (self.listener)(&self.cache, Notice::Object(object));
         }
     }
 

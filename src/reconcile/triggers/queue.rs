@@ -130,7 +130,7 @@ mod tests {
             let servers = Cache::new(&[None], |_| Vec::new());
             queue.open(&servers);
             for namespace in ["a", "b"] {
-                servers.applied(None, Arc::new(server(namespace, "1")));
+                servers.applied(None, &server(namespace, "1"));
             }
             Self {
                 queue,

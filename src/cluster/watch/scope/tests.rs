@@ -118,7 +118,7 @@ async fn after_an_interruption_only_what_has_changed_is_announced() {
     let heard = taken(&notices);
     let names = ["changed", "new", "gone"].map(|name| Heard::Object(name.into()));
     assert_eq!(heard, names);
-    let left: Vec<_> = watch.writer.cache.all();
+    let left: Vec<_> = watch.writer.cache.all().collect();
     assert_eq!(left.len(), 3);
 }
 
@@ -131,7 +131,7 @@ async fn an_older_history_replaces_a_newer_one_after_an_interruption() {
     watch
         .follow(list(&[secret("a", "300")], Some(refused(504))))
         .await;
-    let stored = watch.writer.cache.all();
+    let stored: Vec<_> = watch.writer.cache.all().collect();
     let versions: Vec<_> = stored
         .iter()
         .map(|secret| secret.metadata.resource_version.as_deref())

@@ -141,7 +141,7 @@ impl World {
             Step::Apply(name, keys) => {
                 let stored = self.next(keys);
                 self.writer
-                    .applied(self.is_split.then_some(name.0), config_map(name, &stored));
+                    .applied(self.is_split.then_some(name.0), &config_map(name, &stored));
                 self.model.insert(name, stored);
                 self.expect(name);
             }
@@ -168,7 +168,7 @@ impl World {
         }
         let mut list = self.writer.list_requested(scope);
         for (name, stored) in &listed {
-            self.writer.listed(scope, &mut list, config_map(*name, stored));
+            self.writer.listed(scope, &mut list, &config_map(*name, stored));
         }
         self.writer.list_done(scope, &list);
         for name in NAMESPACES
@@ -220,7 +220,7 @@ impl World {
                 .collect();
             assert_eq!(cache.of_scope(scope), expected);
         }
-        assert_eq!(cache.all().len(), self.model.len());
+        assert_eq!(cache.all().count(), self.model.len());
         assert_eq!(*self.heard.lock().unwrap(), self.expected);
     }
 }
