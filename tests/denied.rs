@@ -8,6 +8,7 @@ use futures::StreamExt;
 use local_control_plane::rights::Right;
 
 use self::life::{Life, Step};
+use crate::definitions;
 use crate::support::process::POLL;
 use crate::support::{chart, wait};
 
@@ -79,6 +80,9 @@ fn phrases(right: &Right) -> Vec<String> {
 
 /// Runs the life of a server until the missing right is reported. Returns when, where and how.
 async fn reported(right: &Right) -> Result<String, String> {
+    if right.resource == "customresourcedefinitions" {
+        return of_definitions(right).await;
+    }
     let life = Life::without(Some(right)).await;
     let (place, phrases) = (place(right), phrases(right));
     for step in Step::ALL {
@@ -100,6 +104,16 @@ async fn reported(right: &Right) -> Result<String, String> {
         }
     }
     Err(unreported(right, Step::Delete, &life))
+}
+
+/// This right is used only where a kind is not installed.
+async fn of_definitions(right: &Right) -> Result<String, String> {
+    let [phrase] = &phrases(right)[..] else {
+        return Err(format!("no phrase for {right}"));
+    };
+    let line = definitions::refusal(right, phrase).await;
+    line.map(|line| format!("{right} | Start | {:?} | {line}", Place::Log))
+        .ok_or_else(|| format!("nothing reports that this right is missing: {right}"))
 }
 
 fn unreported(right: &Right, step: Step, life: &Life) -> String {

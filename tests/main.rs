@@ -16,6 +16,7 @@ mod canary;
 mod certificates;
 mod contests;
 mod database;
+mod definitions;
 mod deletion;
 mod denied;
 mod docs;

@@ -8,9 +8,11 @@
 //! | [`scope`] | the task of one kind and namespace |
 //! | [`writer`] | writes the events of all scopes of one kind to its cache |
 //! | [`failure`] | what a failed list or watch means for the cache |
+//! | [`definition`] | the CRD of a kind that is not installed |
 //! | [`backoff`] | pauses between the attempts of a failing watch |
 
 mod backoff;
+mod definition;
 mod failure;
 mod scope;
 mod writer;
@@ -22,6 +24,8 @@ use kube::Api;
 use kube::runtime::watcher;
 use tokio_util::sync::CancellationToken;
 
+use self::definition::Definition;
+pub use self::definition::Metadata;
 use self::scope::ScopeWatch;
 use self::writer::CacheWriter;
 use crate::base::metrics::Metrics;
@@ -45,6 +49,8 @@ pub enum Notice<'a, K> {
 pub struct Watch<K> {
     /// One API handle for each scope: a namespace, or `None` for all of them.
     pub apis: Vec<(Option<String>, Api<K>)>,
+    /// The CRDs. While the kind is not installed, its CRD is watched. `None`: the kind is listed again and again instead.
+    pub definitions: Option<Api<Metadata>>,
     /// Watches only objects that match this label selector.
     pub labels: Option<String>,
     /// Removes unused parts from an object before it is stored.
@@ -66,6 +72,7 @@ pub fn start<K: Cached>(
     let scopes: Vec<Option<String>> = watch.apis.iter().map(|(scope, _)| scope.clone()).collect();
     let cache = Cache::new(&scopes, watch.index);
     watch.metrics.watch_started(&kind::<K>());
+    let definition = Definition::start::<K>(watch.definitions, watch.health.clone(), stop);
     let writer = Arc::new(CacheWriter {
         cache: cache.clone(),
         listener: Box::new(listener),
@@ -78,7 +85,8 @@ pub fn start<K: Cached>(
             ..watcher::Config::default()
         }
         .timeout(WATCH_SECONDS);
-        let task = ScopeWatch::new(scope, watch.trim, Arc::clone(&writer)).run(api, config);
+        let task = ScopeWatch::new(scope, watch.trim, Arc::clone(&writer), definition.clone());
+        let task = task.run(api, config);
         tokio::spawn(stop.clone().run_until_cancelled_owned(task));
     }
     cache

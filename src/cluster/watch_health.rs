@@ -1,7 +1,7 @@
 //! The health of the watches: when the API server last answered each, and which of them fail.
 //!
-//! A kind that is not served, or that the operator may not read, is listed again and again. Each error is an answer, too: a watch
-//! is stale only if the API server does not answer at all.
+//! A kind that the operator may not read is listed again and again. Each error is an answer, too: a watch is stale only if the API
+//! server does not answer at all. No answer is expected for a kind that is not installed: its CRD is watched instead.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -49,6 +49,12 @@ impl WatchHealth {
     pub fn record_answer(&self, kind: &'static str, namespace: &str) {
         let key = (kind.into(), namespace.to_owned());
         self.lock().answers.insert(key, Instant::now());
+    }
+
+    /// Records that a kind is not watched in a scope for now, so that no answer is expected.
+    pub fn unwatched(&self, kind: Cow<'static, str>, scope: Option<&str>) {
+        let key = (kind, scope.unwrap_or_default().to_owned());
+        self.lock().answers.remove(&key);
     }
 
     /// Records that the list or watch of a kind failed in a scope.
@@ -180,5 +186,16 @@ mod tests {
         assert_eq!(scrape.matches(r#"watch_age_seconds{kind="Pod"}"#).count(), 1);
         let failing = r#"watch_failing{kind="Pod",watched_namespace="b"} 1"#;
         assert!(scrape.contains(failing), "{scrape}");
+    }
+
+    #[test]
+    fn no_answer_is_expected_for_a_kind_that_is_not_watched() {
+        let health = WatchHealth::default();
+        health.record_answer("ServiceMonitor", "");
+        health.record_answer("ServiceMonitor", "a");
+        health.unwatched("ServiceMonitor".into(), None);
+        assert_eq!(health.ages().len(), 1, "the other scope");
+        health.unwatched("ServiceMonitor".into(), Some("a"));
+        assert!(health.ages().is_empty());
     }
 }

@@ -53,6 +53,8 @@ impl Scope<'_> {
         };
         let watch = Watch {
             apis,
+            // Roles allow nothing cluster-wide, so CRDs are watched only by an operator that watches all namespaces.
+            definitions: self.namespaces.is_empty().then(|| Api::all(self.clients.next())),
             labels,
             trim,
             index,

@@ -45,7 +45,23 @@ impl Process {
         Self::spawn(world, account, arguments, &[]).await
     }
 
+    /// As [`Self::start_as`], for all namespaces. The control plane must not have another operator.
+    pub async fn start_cluster_wide(world: &World, account: &Account, arguments: &[&str]) -> Self {
+        Self::spawn_in(world, account, &[], arguments, &[]).await
+    }
+
     async fn spawn(world: &World, account: &Account, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let scope = ["--watch-namespace", &world.namespace];
+        Self::spawn_in(world, account, &scope, arguments, variables).await
+    }
+
+    async fn spawn_in(
+        world: &World,
+        account: &Account,
+        scope: &[&str],
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let admin = free_address();
         let log = std::env::temp_dir().join(format!(
             "dittofs-operator-{}-{}-{}.log",
@@ -56,8 +72,8 @@ impl Process {
         let kubeconfig = Kubeconfig::of(world, account).await;
         let output = File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
-            .args(["run", "--watch-namespace", &world.namespace, "--bind-address"])
-            .arg(admin.to_string())
+            .args(["run", "--bind-address", &admin.to_string()])
+            .args(scope)
             .args(["--server-url-template", &server_double::template()])
             .args(arguments)
             .env("KUBECONFIG", &kubeconfig.path)

@@ -6,7 +6,8 @@ use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 
 use crate::base::backoff::Exponential;
 
-/// First and longest pause between two attempts. The longest one limits how late a newly installed CRD is noticed.
+/// First and longest pause between two attempts. The longest one limits how late a newly installed CRD is noticed by an operator
+/// that may not watch CRDs.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// Time without a failure after which the pauses start over. Longer than the longest pause, so that they never start over for a
 /// watch that always fails.

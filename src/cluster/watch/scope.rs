@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::backoff::WatchBackoff;
+use super::definition::Definition;
+use super::kind;
 use super::writer::{CacheWriter, List, Next};
 use crate::cluster::cache::Cached;
 
@@ -40,10 +42,16 @@ pub(super) struct ScopeWatch<K: Cached> {
     list: Option<List<K>>,
     probation: Probation,
     relist: Arc<Notify>,
+    definition: Definition,
 }
 
 impl<K: Cached> ScopeWatch<K> {
-    pub(super) fn new(scope: Option<String>, trim: fn(&mut K), writer: Arc<CacheWriter<K>>) -> Self {
+    pub(super) fn new(
+        scope: Option<String>,
+        trim: fn(&mut K),
+        writer: Arc<CacheWriter<K>>,
+        definition: Definition,
+    ) -> Self {
         Self {
             relist: writer.cache.relist_signal(scope.as_deref()),
             scope,
@@ -51,6 +59,7 @@ impl<K: Cached> ScopeWatch<K> {
             writer,
             list: None,
             probation: Probation::Over,
+            definition,
         }
     }
 
@@ -63,16 +72,31 @@ impl<K: Cached> ScopeWatch<K> {
             let events = watch(api.clone(), config.clone())
                 .backoff(WatchBackoff::new())
                 .boxed();
+            let next = tokio::select! {
+                next = self.follow(events) => next,
+                () = relist.notified() => Next::List,
+            };
+            if next != Next::AwaitDefinition {
+                tokio::time::sleep(backoff.pause()).await;
+                continue;
+            }
             tokio::select! {
-                () = self.follow(events) => {}
+                () = self.installed(&mut backoff) => {}
                 () = relist.notified() => {}
             }
-            tokio::time::sleep(backoff.pause()).await;
         }
     }
 
-    /// Follows a watch until it has to start again with a list.
-    async fn follow(&mut self, mut events: Events<'_, K>) {
+    /// Waits until the kind, which is not installed, is to be listed again.
+    async fn installed(&mut self, backoff: &mut WatchBackoff) {
+        if self.definition.is_enough() {
+            self.writer.health.unwatched(kind::<K>(), self.scope.as_deref());
+        }
+        self.definition.wait(backoff).await;
+    }
+
+    /// Follows a watch until it has to start again. Returns what to do before.
+    async fn follow(&mut self, mut events: Events<'_, K>) -> Next {
         while let Some(event) = self.next(&mut events).await {
             let next = match event {
                 Ok(event) => {
@@ -83,11 +107,12 @@ impl<K: Cached> ScopeWatch<K> {
             };
             match next {
                 Next::Continue => continue,
-                Next::List => {}
+                Next::List | Next::AwaitDefinition => {}
                 Next::ListOnProbation => self.probation = Probation::AfterRefusal,
             }
-            return;
+            return next;
         }
+        Next::List
     }
 
     /// The next event. The probation may end while it waits.

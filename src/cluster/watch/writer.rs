@@ -39,6 +39,8 @@ pub(super) enum Next {
     List,
     /// It was refused, and lists again. The cache is trusted only once a watch after the list is not refused.
     ListOnProbation,
+    /// The kind is not installed. It lists again when that may have changed.
+    AwaitDefinition,
 }
 
 impl<K: Cached> CacheWriter<K> {
@@ -114,7 +116,8 @@ impl<K: Cached> CacheWriter<K> {
                 let is_refused = matches!(state, WatchState::Failing(_));
                 self.unknown(scope, &state);
                 match (is_list, is_refused) {
-                    (true, _) => Next::Continue,
+                    (true, true) => Next::Continue,
+                    (true, false) => Next::AwaitDefinition,
                     (false, true) => Next::ListOnProbation,
                     // A kind without a CRD is served as soon as it can be listed.
                     (false, false) => Next::List,
@@ -149,7 +152,7 @@ impl<K: Cached> CacheWriter<K> {
                 tracing::warn!(kind = %kind::<K>(), ?scope, %error, "watch failed; will retry");
             }
             WatchState::NotServed | WatchState::Starting | WatchState::Synced => {
-                tracing::info!(kind = %kind::<K>(), ?scope, "the kind is not installed; will check again");
+                tracing::info!(kind = %kind::<K>(), ?scope, "the kind is not installed; waiting for its CRD");
                 self.drop_scope(scope);
             }
         }

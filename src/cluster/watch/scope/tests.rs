@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use futures::stream;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use kube::core::Status;
@@ -33,7 +34,8 @@ fn watch_of_all() -> (ScopeWatch<Secret>, Notices) {
         metrics: Arc::default(),
         health: crate::cluster::watch_health::WatchHealth::default(),
     };
-    (ScopeWatch::new(None, |_| {}, Arc::new(writer)), notices)
+    let watch = ScopeWatch::new(None, |_| {}, Arc::new(writer), Definition::unwatched());
+    (watch, notices)
 }
 
 fn secret(name: &str, version: &str) -> Secret {
@@ -97,7 +99,7 @@ async fn a_list_does_not_hide_that_the_watch_after_it_is_refused() {
 
     let progress = watch.writer.cache.progress();
     tokio::select! {
-        () = watch.follow(list(&[], None)) => panic!("the watch is not refused"),
+        _ = watch.follow(list(&[], None)) => panic!("the watch is not refused"),
         () = progress.synced() => {}
     }
     assert_eq!(
@@ -137,4 +139,34 @@ async fn an_older_history_replaces_a_newer_one_after_an_interruption() {
         .map(|secret| secret.metadata.resource_version.as_deref())
         .collect();
     assert_eq!(versions, [Some("300")]);
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_installed_is_listed_once_and_then_its_crd_is_awaited() {
+    let (mut watch, notices) = watch_of_all();
+    let not_found = |is_list: bool| {
+        let status = Status {
+            code: 404,
+            ..Status::default()
+        };
+        let error = kube::Error::Api(status.boxed());
+        if is_list {
+            watcher::Error::InitialListFailed(error)
+        } else {
+            watcher::Error::WatchStartFailed(error)
+        }
+    };
+    let served = list(&[secret("a", "1")], Some(not_found(false)));
+    assert_eq!(watch.follow(served).await, Next::List, "its CRD is removed");
+    assert_eq!(
+        taken(&notices),
+        [
+            Heard::Scope(WatchState::Synced),
+            Heard::Object("a".into()),
+            Heard::Scope(WatchState::NotServed)
+        ]
+    );
+    let refused = stream::iter([Ok(Event::Init), Err(not_found(true)), Ok(Event::Init)]);
+    assert_eq!(watch.follow(refused.boxed()).await, Next::AwaitDefinition);
+    assert!(taken(&notices).is_empty());
 }
