@@ -2,6 +2,7 @@
 //!
 //! The *metadata* of all Secrets is watched, so that a new, changed or deleted Secret is noticed immediately. The data is read only
 //! if a server refers to the Secret, and read again only if its resourceVersion has changed, or after the watch was interrupted.
+//! Reconciles that need the same Secret at the same time share one read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::{PartialObjectMeta, PartialObjectMetaExt};
 use kube::{Api, Client, ResourceExt};
+use tokio::sync::OnceCell;
 
 use crate::api::DittoServer;
 use crate::cluster::cache::{Cache, Lookup};
@@ -35,13 +37,28 @@ struct Held {
     secrets: HashMap<Key, CachedSecret>,
     /// The names of the Secrets that each server uses or used.
     of_servers: HashMap<Key, BTreeSet<String>>,
+    /// The reads that are under way.
+    reads: HashMap<Key, SharedRead>,
 }
 
-struct CachedSecret {
+/// The version of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Version {
     resource_version: Option<String>,
     /// The epoch of the metadata cache. After a new list, the same resourceVersion may be of another history.
     epoch: u64,
+}
+
+struct CachedSecret {
+    version: Version,
     data: SecretData,
+}
+
+/// A read for all servers that need the Secret now.
+struct SharedRead {
+    /// The version that the watch had delivered before the read began: what is read is not older.
+    delivered: Version,
+    answer: Arc<OnceCell<Read<SecretData>>>,
 }
 
 impl SecretReader {
@@ -88,9 +105,10 @@ impl SecretReader {
                 Read::Missing
             }
             Lookup::Found(metadata) => {
-                match self.remembered(&key, metadata.metadata.resource_version.as_deref()) {
+                let delivered = self.version(metadata.metadata.resource_version.clone());
+                match self.remembered(&key, &delivered) {
                     Some(data) => Read::Found(data),
-                    None => self.fetch(key).await,
+                    None => self.fetch_once(key, delivered).await,
                 }
             }
             Lookup::Unknown(_) => self.fetch(key).await,
@@ -115,6 +133,32 @@ impl SecretReader {
         }
     }
 
+    /// Reads the Secret, or waits for another read of it that began after this version was delivered.
+    async fn fetch_once(&self, key: Key, delivered: Version) -> Read<SecretData> {
+        let answer = self.shared_read(&key, delivered);
+        let read = answer.get_or_init(|| self.fetch(key.clone())).await.clone();
+        let mut held = self.held();
+        let is_this = |read: &SharedRead| Arc::ptr_eq(&read.answer, &answer);
+        if held.reads.get(&key).is_some_and(is_this) {
+            held.reads.remove(&key);
+        }
+        read
+    }
+
+    fn shared_read(&self, key: &Key, delivered: Version) -> Arc<OnceCell<Read<SecretData>>> {
+        let mut held = self.held();
+        if let Some(read) = held.reads.get(key).filter(|read| read.delivered == delivered) {
+            return Arc::clone(&read.answer);
+        }
+        let answer = Arc::default();
+        let read = SharedRead {
+            delivered,
+            answer: Arc::clone(&answer),
+        };
+        held.reads.insert(key.clone(), read);
+        answer
+    }
+
     async fn fetch(&self, key: Key) -> Read<SecretData> {
         match Api::<Secret>::namespaced(self.client.clone(), &key.0)
             .get_opt(&key.1)
@@ -132,24 +176,25 @@ impl SecretReader {
 
     fn remember(&self, key: Key, secret: &Secret) -> SecretData {
         let data = SecretData::of(secret);
-        let resource_version = secret.metadata.resource_version.clone();
-        self.held().secrets.insert(
-            key,
-            CachedSecret {
-                resource_version,
-                epoch: self.metadata.epoch(),
-                data: data.clone(),
-            },
-        );
+        let cached = CachedSecret {
+            version: self.version(secret.metadata.resource_version.clone()),
+            data: data.clone(),
+        };
+        self.held().secrets.insert(key, cached);
         data
     }
 
-    fn remembered(&self, key: &Key, resource_version: Option<&str>) -> Option<SecretData> {
+    fn remembered(&self, key: &Key, version: &Version) -> Option<SecretData> {
         let held = self.held();
-        let version = held.secrets.get(key)?;
-        let is_current =
-            version.resource_version.as_deref() == resource_version && version.epoch == self.metadata.epoch();
-        is_current.then(|| version.data.clone())
+        let cached = held.secrets.get(key).filter(|cached| cached.version == *version);
+        cached.map(|cached| cached.data.clone())
+    }
+
+    fn version(&self, resource_version: Option<String>) -> Version {
+        Version {
+            resource_version,
+            epoch: self.metadata.epoch(),
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -158,58 +203,4 @@ impl SecretReader {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use http::{Request, Response};
-    use kube::api::ObjectMeta;
-    use kube::client::Body;
-
-    use super::*;
-    use crate::cluster::cache::WatchState;
-
-    /// A reader that never calls the API server.
-    fn reader() -> SecretReader {
-        let refuse =
-            tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
-        SecretReader::new(
-            Client::new(refuse, "default"),
-            Cache::new(&[None], |_| Vec::new()),
-        )
-    }
-
-    fn secret(namespace: &str, name: &str) -> Secret {
-        Secret {
-            metadata: ObjectMeta {
-                namespace: Some(namespace.into()),
-                name: Some(name.into()),
-                ..ObjectMeta::default()
-            },
-            ..Secret::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn the_data_of_a_secret_is_dropped_with_the_last_server_that_uses_it() {
-        let reader = reader();
-        let mut server = DittoServer::new("files", crate::api::DittoServerSpec::default());
-        server.metadata.namespace = Some("a".into());
-        reader.metadata.set_watch_state(None, WatchState::Synced);
-        let names: Vec<String> = reader.of_server(&server).await.into_keys().collect();
-        for namespace in ["a", "b"] {
-            for name in &names {
-                reader.wrote(&secret(namespace, name));
-            }
-        }
-        reader.wrote(&secret("a", "of-another-server"));
-        reader.forget("a", "files", |name| name == names[0]);
-        let mut held: Vec<Key> = reader.held().secrets.keys().cloned().collect();
-        held.sort();
-        let mut expected = vec![key("a", &names[0]), key("a", "of-another-server")];
-        expected.extend(names.iter().map(|name| key("b", name)));
-        expected.sort();
-        assert!(names.len() > 1, "{names:?}");
-        assert_eq!(held, expected);
-        assert!(reader.held().of_servers.is_empty());
-    }
-}
+mod tests;
