@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -71,7 +72,10 @@ impl Writer<'_> {
     }
 
     pub(super) fn key<K: Child>(&self, name: &str) -> drift::Key {
-        (K::KIND, self.namespace().to_owned(), name.to_owned())
+        drift::Key {
+            server: (self.namespace().to_owned(), self.server.name_any()),
+            child: (K::KIND, name.to_owned()),
+        }
     }
 
     /// Whether an object is ours, stays, and holds what is desired.

@@ -22,15 +22,34 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// A field that stayed as desired for this long is not contested any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 
-/// A child: kind, namespace, name.
-pub(super) type Key = (&'static str, String, String);
+/// A server: namespace, name.
+type Server = (String, String);
+/// A child of a server: kind, name.
+type Child = (&'static str, String);
 
-/// What is remembered of all children.
+/// A child, and its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) server: Server,
+    pub(super) child: Child,
+}
+
+/// What is remembered of all children, by server.
 #[derive(Debug, Default)]
-pub struct Drifts {
-    children: Mutex<HashMap<Key, Drift>>,
+pub struct Drifts(Mutex<HashMap<Server, Children>>);
+
+/// What is remembered of the children of one server.
+#[derive(Debug, Default)]
+struct Children {
+    drifts: HashMap<Child, Drift>,
     /// Names that objects of other owners use, and that the watch does not show.
-    taken: Mutex<HashSet<Key>>,
+    taken: HashSet<Child>,
+}
+
+impl Children {
+    fn is_empty(&self) -> bool {
+        self.drifts.is_empty() && self.taken.is_empty()
+    }
 }
 
 /// What is remembered of one child.
@@ -140,8 +159,10 @@ impl Drifts {
         differences: &[Difference],
         now: Instant,
     ) -> Advice {
-        let drifts = self.lock();
-        let Some(drift) = drifts.get(key).filter(|drift| drift.is_about(uid, asked)) else {
+        let servers = self.lock();
+        let children = servers.get(&key.server);
+        let drift = children.and_then(|children| children.drifts.get(&key.child));
+        let Some(drift) = drift.filter(|drift| drift.is_about(uid, asked)) else {
             return Advice::Write;
         };
         if !differences.is_empty() && drift.overridden == differences {
@@ -157,8 +178,9 @@ impl Drifts {
 
     /// Whether the corrections of a child that is as desired have not yet proved to last. They are forgotten if they have.
     pub(super) fn unproven(&self, key: &Key, now: Instant) -> Option<Contest> {
-        let mut drifts = self.lock();
-        let drift = drifts.get_mut(key)?;
+        let mut servers = self.lock();
+        let children = servers.get_mut(&key.server)?;
+        let drift = children.drifts.get_mut(&key.child)?;
         drift
             .corrected
             .retain(|_, correction| !correction.is_forgotten(now));
@@ -169,15 +191,22 @@ impl Drifts {
             .at
             .is_some_and(|at| now.saturating_duration_since(at) <= FORGOTTEN_AFTER);
         if drift.corrected.is_empty() && drift.overridden.is_empty() && !is_recent {
-            drifts.remove(key);
+            children.drifts.remove(&key.child);
         }
+        drop_if_empty(&mut servers, &key.server);
         contest
     }
 
     /// Notes a write, or that a dry run would change nothing (without `before`).
     pub(super) fn wrote(&self, write: Write<'_>, now: Instant) {
-        let mut drifts = self.lock();
-        let drift = drifts.entry(write.key).or_default();
+        let mut servers = self.lock();
+        let Key { server, child } = write.key;
+        let drift = servers
+            .entry(server)
+            .or_default()
+            .drifts
+            .entry(child)
+            .or_default();
         let is_known = drift.is_about(write.uid, write.asked);
         if !is_known {
             *drift = Drift {
@@ -204,31 +233,37 @@ impl Drifts {
     }
 
     /// Notes whether an object that the watch does not show uses a child's name. Then a create is pointless.
-    pub(super) fn note_taken(&self, key: Key, is_taken: bool) {
-        let mut taken = lock(&self.taken);
+    pub(super) fn note_taken(&self, Key { server, child }: Key, is_taken: bool) {
+        let mut servers = self.lock();
         if is_taken {
-            taken.insert(key);
-        } else {
-            taken.remove(&key);
+            servers.entry(server).or_default().taken.insert(child);
+        } else if let Some(children) = servers.get_mut(&server) {
+            children.taken.remove(&child);
+            drop_if_empty(&mut servers, &server);
         }
     }
 
     /// Whether an object that the watch does not show used a child's name.
     pub(super) fn is_taken(&self, key: &Key) -> bool {
-        lock(&self.taken).contains(key)
+        let servers = self.lock();
+        let children = servers.get(&key.server);
+        children.is_some_and(|children| children.taken.contains(&key.child))
     }
 
     /// Forgets the children of a server that is gone.
     pub fn forget(&self, namespace: &str, server: &str) {
-        let of_children = format!("{server}-");
-        let is_of_server = |name: &str| name == server || name.starts_with(&of_children);
-        let stays = |(_, of_namespace, name): &Key| of_namespace != namespace || !is_of_server(name);
-        self.lock().retain(|key, _| stays(key));
-        lock(&self.taken).retain(stays);
+        self.lock().remove(&(namespace.to_owned(), server.to_owned()));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Drift>> {
-        lock(&self.children)
+    /// A poisoned lock means that another task panicked between two operations; the data itself is whole.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Server, Children>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn drop_if_empty(servers: &mut HashMap<Server, Children>, server: &Server) {
+    if servers.get(server).is_some_and(Children::is_empty) {
+        servers.remove(server);
     }
 }
 
@@ -238,135 +273,5 @@ impl Drift {
     }
 }
 
-/// A poisoned lock means that another task panicked between two operations; the data itself is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn key() -> Key {
-        ("StatefulSet", "storage".into(), "files".into())
-    }
-
-    fn difference(path: &str) -> Difference {
-        Difference {
-            path: path.into(),
-            live: json!(2),
-            desired: json!(1),
-        }
-    }
-
-    fn write<'a>(uid: Option<&'a str>, before: &[Difference], after: Vec<Difference>) -> Write<'a> {
-        let before = before
-            .iter()
-            .map(|found| (found.path.clone(), vec!["tuner".to_owned()]));
-        Write {
-            key: key(),
-            uid,
-            asked: "1",
-            before: before.collect(),
-            had_hash: true,
-            after,
-        }
-    }
-
-    #[test]
-    fn an_answer_that_still_differs_is_not_written_again_until_something_changes() {
-        let (drifts, now) = (Drifts::default(), Instant::now());
-        let image = [difference("image")];
-        assert_eq!(drifts.advice(&key(), Some("u"), "1", &image, now), Advice::Write);
-        drifts.wrote(write(Some("u"), &image, image.to_vec()), now);
-        assert_eq!(
-            drifts.advice(&key(), Some("u"), "1", &image, now),
-            Advice::Overridden
-        );
-        let more = [difference("image"), difference("replicas")];
-        assert_eq!(drifts.advice(&key(), Some("u"), "1", &more, now), Advice::Write);
-        assert_eq!(
-            drifts.advice(&key(), Some("u"), "2", &image, now),
-            Advice::Write,
-            "another spec"
-        );
-        assert_eq!(
-            drifts.advice(&key(), Some("v"), "1", &image, now),
-            Advice::Write,
-            "another object"
-        );
-    }
-
-    #[test]
-    fn the_pauses_between_corrections_of_one_field_grow_and_end_when_it_stays() {
-        let (drifts, start) = (Drifts::default(), Instant::now());
-        let contested = [difference("grace")];
-        let mut now = start;
-        let mut writes = 0;
-        while now < start + Duration::from_secs(40) {
-            match drifts.advice(&key(), None, "1", &contested, now) {
-                Advice::Write => {
-                    drifts.wrote(write(None, &contested, Vec::new()), now);
-                    writes += 1;
-                }
-                advice => assert!(matches!(advice, Advice::Wait(_)), "{advice:?}"),
-            }
-            now += Duration::from_millis(150);
-        }
-        assert!(writes <= 10, "{writes}");
-        let other = [difference("grace"), difference("image")];
-        assert_eq!(
-            drifts.advice(&key(), None, "1", &other, now),
-            Advice::Write,
-            "another field"
-        );
-        assert!(drifts.unproven(&key(), now).is_some());
-        now += Duration::from_secs(200);
-        assert_eq!(drifts.unproven(&key(), now), None);
-        assert_eq!(drifts.advice(&key(), None, "1", &contested, now), Advice::Write);
-        drifts.wrote(write(None, &contested, Vec::new()), now);
-        assert_eq!(
-            drifts.advice(&key(), None, "1", &contested, now),
-            Advice::Write,
-            "the rounds start again"
-        );
-    }
-
-    #[test]
-    fn a_program_that_removes_the_hash_as_well_is_damped_and_another_desired_state_is_not() {
-        let (drifts, mut now) = (Drifts::default(), Instant::now());
-        let contested = [difference("metadata.annotations[dittofs.io/applied-hash]")];
-        let without_hash = |asked| Write {
-            asked,
-            had_hash: false,
-            ..write(Some("u"), &contested, Vec::new())
-        };
-        let mut writes = 0;
-        for _ in 0..100 {
-            if drifts.advice(&key(), Some("u"), "1", &contested, now) == Advice::Write {
-                drifts.wrote(without_hash("1"), now);
-                writes += 1;
-            }
-            drifts.unproven(&key(), now);
-            now += Duration::from_millis(150);
-        }
-        assert!(writes <= 9, "{writes}");
-        for edit in ["2", "3", "4", "5", "6"] {
-            assert_eq!(
-                drifts.advice(&key(), Some("u"), edit, &contested, now),
-                Advice::Write
-            );
-            drifts.wrote(without_hash(edit), now);
-            assert_eq!(
-                drifts.unproven(&key(), now),
-                None,
-                "edits of the user are no contest"
-            );
-        }
-        now += FORGOTTEN_AFTER * 2;
-        drifts.unproven(&key(), now);
-        assert!(drifts.lock().is_empty(), "nothing is remembered for long");
-    }
-}
+mod tests;
