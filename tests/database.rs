@@ -3,9 +3,8 @@
 use dittofs_operator::api::percona::PerconaPGCluster;
 use dittofs_operator::api::{DittoServer, Phase};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Event, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, EnvVar, Pod, Secret};
 use kube::ResourceExt;
-use kube::api::ListParams;
 use local_control_plane::percona::Behaviour;
 use serde_json::{Value, json};
 
@@ -42,7 +41,7 @@ fn source(variables: &[EnvVar], name: &str) -> Option<(String, String)> {
 
 #[tokio::test]
 async fn the_server_waits_for_the_database_and_then_really_uses_it() {
-    let world = World::new("percona").await;
+    let mut world = World::new("percona").await;
     let simulator = world.percona().await;
     simulator.set_behaviour(&world.namespace, "files-postgres", Behaviour::Stuck);
     world.create(&fixtures::server("files", with_percona())).await;
@@ -108,17 +107,10 @@ async fn the_server_waits_for_the_database_and_then_really_uses_it() {
     assert!(pod.init_containers.is_none_or(|containers| containers.is_empty()));
     simulator.check().expect("the database operator lives");
 
-    let params = ListParams::default().fields("involvedObject.name=files");
-    let events = world.api::<Event>().list(&params).await.expect("events").items;
-    let is_reported = |what: &str| {
-        events
-            .iter()
-            .any(|event| event.message.as_deref().is_some_and(|note| note.contains(what)))
-    };
-    assert!(
-        is_reported("PerconaPGCluster files-postgres") && is_reported("Created StatefulSet files"),
-        "{events:#?}"
-    );
+    let created = world.all_notes("Created").await;
+    for child in ["PerconaPGCluster files-postgres", "Created StatefulSet files"] {
+        assert!(created.iter().any(|note| note.contains(child)), "{created:#?}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::api::percona::PerconaPGCluster;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Secret};
 use kube::api::{DeleteParams, ListParams};
 use kube::core::ObjectMeta;
 use kube::runtime::wait::await_condition;
@@ -119,15 +119,6 @@ where
         .expect("a watch");
 }
 
-async fn reasons(world: &World) -> Vec<String> {
-    let events = world
-        .api::<Event>()
-        .list(&ListParams::default())
-        .await
-        .expect("events");
-    events.into_iter().filter_map(|event| event.reason).collect()
-}
-
 // invariant: 6
 #[tokio::test]
 async fn by_default_volumes_and_secrets_are_kept_and_no_finalizer_is_set() {
@@ -158,7 +149,7 @@ async fn with_retention_delete_volumes_and_secrets_are_deleted_and_a_new_server_
         claim.uid()
     );
     assert_ne!(world.get::<Secret>("files-jwt-secret").await.uid(), secret.uid());
-    assert!(reasons(&world).await.iter().any(|reason| reason == "DataDeleted"));
+    world.event_note("DataDeleted").await;
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn a_server_that_is_created_again_without_its_content_volume_does_not_star
 
 #[tokio::test]
 async fn a_server_that_is_created_again_with_its_own_postgresql_says_that_it_leaves_the_sqlite_file() {
-    let world = World::new("leavesfile").await;
+    let mut world = World::new("leavesfile").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     delete(&world).await;
@@ -193,5 +193,5 @@ async fn a_server_that_is_created_again_with_its_own_postgresql_says_that_it_lea
         assert!(note.contains(part), "{note}");
     }
     world.observed().await;
-    assert_eq!(world.notes("DatabaseChanged").await.len(), 1);
+    assert_eq!(world.all_notes("DatabaseChanged").await.len(), 1);
 }

@@ -125,7 +125,7 @@ async fn a_paused_server_can_be_deleted() {
 
 #[tokio::test]
 async fn unknown_values_of_annotations_are_in_a_condition_and_in_one_event_each() {
-    let world = World::new("unknownvalues").await;
+    let mut world = World::new("unknownvalues").await;
     world.create(&fixtures::minimal("files")).await;
     world.ready("files").await;
     let values = json!({"metadata": {"annotations": {
@@ -150,6 +150,6 @@ async fn unknown_values_of_annotations_are_in_a_condition_and_in_one_event_each(
     world
         .server_until("files", "paused", |server| says_paused(server, "False"))
         .await;
-    let notes = world.notes("UnknownAnnotationValue").await;
+    let notes = world.all_notes("UnknownAnnotationValue").await;
     assert_eq!(notes.len(), 2, "{notes:?}");
 }

@@ -201,7 +201,7 @@ async fn a_field_that_a_policy_rewrites_is_written_once_and_named() {
     world
         .server_until("files", "paused", |server| progressing(server, "False", "Paused"))
         .await;
-    assert_eq!(world.notes("FieldOverridden").await.len(), 1);
+    assert_eq!(world.all_notes("FieldOverridden").await.len(), 1);
 }
 
 #[tokio::test]

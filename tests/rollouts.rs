@@ -27,7 +27,7 @@ async fn image(world: &World) -> String {
 
 #[tokio::test]
 async fn a_rollout_that_crashes_reports_the_cause_before_and_after_its_deadline() {
-    let world = World::new("deadline").await;
+    let mut world = World::new("deadline").await;
     let spec = json!({"image": "example.org/dittofs:1", "progressDeadlineSeconds": 20});
     world.create(&fixtures::server("files", spec)).await;
     world.ready("files").await;
@@ -79,7 +79,7 @@ async fn a_rollout_that_crashes_reports_the_cause_before_and_after_its_deadline(
         Some(Phase::Running)
     );
     assert_eq!(
-        world.notes("ProgressDeadlineExceeded").await.len(),
+        world.all_notes("ProgressDeadlineExceeded").await.len(),
         1,
         "reported once"
     );
@@ -87,7 +87,7 @@ async fn a_rollout_that_crashes_reports_the_cause_before_and_after_its_deadline(
 
 #[tokio::test]
 async fn a_changed_image_causes_one_rollout() {
-    let world = World::new("image").await;
+    let mut world = World::new("image").await;
     world.create(&fixtures::with_image("example.org/dittofs:1")).await;
     world.ready("files").await;
     let restarts = Restarts::of(&world);
@@ -96,7 +96,7 @@ async fn a_changed_image_causes_one_rollout() {
     assert_eq!(restarts.count(), 1);
     assert_eq!(image(&world).await, "example.org/dittofs:2");
     assert_eq!(
-        world.notes("PodReplaced").await,
+        world.all_notes("PodReplaced").await,
         Vec::<String>::new(),
         "the StatefulSet did it by itself"
     );
@@ -105,7 +105,7 @@ async fn a_changed_image_causes_one_rollout() {
 #[tokio::test]
 async fn a_bad_image_is_rolled_back_by_restoring_the_old_spec() {
     for bad in ["unready", "crash"] {
-        let world = World::new("rollback").await;
+        let mut world = World::new("rollback").await;
         world.create(&fixtures::with_image("example.org/dittofs:1")).await;
         world.ready("files").await;
         let restarts = Restarts::of(&world);
@@ -123,7 +123,7 @@ async fn a_bad_image_is_rolled_back_by_restoring_the_old_spec() {
         assert_ne!(world.get::<Pod>("files-0").await.uid(), stuck);
         assert_eq!(restarts.count(), 2, "there and back, {bad}");
         assert_eq!(
-            world.notes("PodReplaced").await.len(),
+            world.all_notes("PodReplaced").await.len(),
             1,
             "the stuck pod was deleted once, {bad}"
         );

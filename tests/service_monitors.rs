@@ -91,7 +91,7 @@ async fn a_service_monitor_is_created_when_its_kind_is_installed_and_a_missing_k
     world
         .server_until("files", "without the note", not_reported)
         .await;
-    assert_eq!(world.notes("ServiceMonitorNotInstalled").await.len(), 1);
+    assert_eq!(world.all_notes("ServiceMonitorNotInstalled").await.len(), 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 
@@ -20,6 +19,7 @@ use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
 use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
+use crate::reconcile::events::Publisher;
 use crate::reconcile::tries::Tries;
 use crate::server::poller::Poller;
 
@@ -62,8 +62,8 @@ pub struct Context {
     pub settings: Settings,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Writes events.
-    pub recorder: Recorder,
+    /// Writes events, in the background.
+    pub events: Publisher,
     /// Pauses between failed reconciles, for each object.
     pub backoff: PerObject<ObjectRef<StoredServer>>,
     /// Writes that did not last.

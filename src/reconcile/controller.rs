@@ -12,10 +12,11 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::context::Context;
+use super::events::Publisher;
 use super::runner::{self, Action};
 use super::server_metrics::ServerCollector;
 use super::triggers::{self, Queue, Watches};
-use super::{Error, events, finalize, reconcile, status};
+use super::{Error, finalize, reconcile, status};
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Lookup, StoredServer};
@@ -33,6 +34,9 @@ pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Dura
 pub(super) const RESYNC: Duration = Duration::from_secs(600);
 /// How long the first reconcile waits for the caches. A kind that cannot be listed must not block the others.
 const FIRST_SYNC: Duration = Duration::from_secs(10);
+
+/// Time to write the last events when the operator stops, after the last reconcile.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// Options of the controller.
 #[derive(Clone, Debug)]
@@ -112,11 +116,12 @@ pub async fn run_elected(
         stop: &stop,
     };
     let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
+    let (events, event_lanes) = Publisher::start(&calls);
     let changed = queue.clone();
     let context = Arc::new(Context {
         servers: Poller::start(options.pace, move |server| changed.push(server), stop.clone()),
         metrics,
-        recorder: events::recorder(&calls),
+        events,
         client: calls,
         caches,
         secrets,
@@ -138,6 +143,7 @@ pub async fn run_elected(
     }
     queue.open(&context.caches.servers);
     reconcile_all(Worker { context, queue }, options.concurrency, queued, stop).await;
+    event_lanes.flush(LAST_EVENTS).await;
     Ok(())
 }
 

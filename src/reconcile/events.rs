@@ -1,20 +1,23 @@
-//! Writes events to the API server.
+//! Events: they are handed to the [`Publisher`], which writes them in the background.
+
+mod publisher;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, Resource};
+use tracing::Span;
 
+use self::publisher::Batch;
+pub use self::publisher::{Lanes, Publisher};
 use crate::api::DittoServer;
-use crate::cluster::client::errors::is_namespace_terminating;
 use crate::reconcile::context::Context;
 
 /// Source component of every event; the Go operator's name, so that filters on it still work.
 const COMPONENT: &str = "dittoserver-controller";
 
 /// A recorder that writes through `client`. It merges repeated events into a series.
-#[must_use]
-pub fn recorder(client: &Client) -> Recorder {
+fn recorder(client: &Client) -> Recorder {
     Recorder::new(
         client.clone(),
         Reporter {
@@ -29,21 +32,20 @@ fn instance() -> Option<String> {
     std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty())
 }
 
-/// Publishes events about one server. An event that cannot be written is logged and dropped: it must not block the
-/// reconcile, and the status reports the same.
+/// Publishes events about one server. They are written in the background, in this order.
 #[tracing::instrument(name = "events", level = "debug", skip_all)]
-pub async fn publish(context: &Context, server: &DittoServer, events: &[Event]) {
-    let reference = server.object_ref(&());
+pub fn publish(context: &Context, server: &DittoServer, events: &[Event]) {
+    if events.is_empty() {
+        return;
+    }
     for event in events {
         tracing::info!(reason = %event.reason, note = event.note.as_deref().unwrap_or_default(), "event");
-        if let Err(error) = context.recorder.publish(&mergeable(event), &reference).await {
-            // In a namespace that is being deleted no event can be created.
-            if is_namespace_terminating(&error) {
-                return;
-            }
-            tracing::warn!(%error, reason = %event.reason, "an event could not be written");
-        }
     }
+    context.events.send(Batch {
+        server: server.object_ref(&()),
+        events: events.iter().map(mergeable).collect(),
+        span: Span::current(),
+    });
 }
 
 /// The recorder merges events of one reason and action, whatever their notes say, and keeps the first note. So a hash of the

@@ -8,7 +8,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::controller::{RESYNC, RETRY, RunError};
-use super::events;
+use super::events::Publisher;
 use super::triggers::{self, Queue, Watches};
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
@@ -54,7 +54,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
     };
     let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
     let context = Context {
-        recorder: events::recorder(&calls),
+        events: Publisher::idle(),
         client: calls,
         caches,
         secrets,

@@ -8,9 +8,7 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use super::{
-    DATABASE_SECRETS, SECRETS, claims_go, delete, gone, has_finalizer, left, percona, reasons, storage,
-};
+use super::{DATABASE_SECRETS, SECRETS, claims_go, delete, gone, has_finalizer, left, percona, storage};
 use crate::support::{World, fixtures, wait};
 
 #[tokio::test]
@@ -24,12 +22,7 @@ async fn a_database_with_delete_with_server_is_deleted_with_its_secrets() {
     assert!(cluster.finalizers().is_empty() && cluster.owner_references().is_empty());
     delete(&world, "deleteWithServer and retention: Delete").await;
     assert_eq!(left(&world).await, Vec::<String>::new());
-    assert!(
-        reasons(&world)
-            .await
-            .iter()
-            .any(|reason| reason == "PerconaDeleted")
-    );
+    world.event_note("PerconaDeleted").await;
     simulator.check().expect("the database operator lives");
 }
 
@@ -174,12 +167,7 @@ async fn a_database_that_was_switched_off_survives_a_foreground_deletion() {
     world.merge::<DittoServer>("files", paused(Value::Null)).await;
 
     database_is_free(&world).await;
-    assert!(
-        reasons(&world)
-            .await
-            .iter()
-            .any(|reason| reason == "PerconaOrphaned")
-    );
+    world.event_note("PerconaOrphaned").await;
     let server: DittoServer = world.get("files").await;
     world
         .api::<DittoServer>()

@@ -12,9 +12,7 @@ use kube::{Api, ResourceExt};
 use local_control_plane::percona::{Behaviour, install_crd as install_perconas_crd, remove_crd};
 use serde_json::json;
 
-use super::{
-    FINALIZER, SECRETS, VOLUMES, claims_go, delete, gone, has_finalizer, left, percona, reasons, storage,
-};
+use super::{FINALIZER, SECRETS, VOLUMES, claims_go, delete, gone, has_finalizer, left, percona, storage};
 use crate::support::{World, fixtures, install_crd, own_control_plane, wait};
 
 #[tokio::test]
@@ -57,12 +55,7 @@ async fn without_perconas_operator_a_deletion_ends_after_its_time_limit_and_repo
     );
     let took = delete(&world, "database operator gone").await;
     assert!(took >= Duration::from_secs(30), "it was given time: {took:?}");
-    assert!(
-        reasons(&world)
-            .await
-            .iter()
-            .any(|reason| reason == "CleanupTimeout")
-    );
+    world.event_note("CleanupTimeout").await;
     world
         .merge::<PerconaPGCluster>("files-postgres", json!({"metadata": {"finalizers": null}}))
         .await;

@@ -60,12 +60,11 @@ async fn a_snapshot_policy_waits_for_its_share_is_written_once_and_leaves_with_t
     let server = RealServer::of(&world, "files").await;
     server.make_share().await;
     policy(&world, true).await;
-    assert_eq!(world.notes("SnapshotPolicyFailed").await.len(), 1);
     let written = server.call(Method::GET, POLICIES, Value::Null).await;
     assert_eq!(written[0]["share"], "/export", "{written}");
     assert_eq!(written[0]["keep_last"], 7, "{written}");
 
-    world.stop_operator().await;
+    assert_eq!(world.all_notes("SnapshotPolicyFailed").await.len(), 1);
     world.start_operator().await;
     world.ready("files").await;
     policy(&world, true).await;

@@ -302,6 +302,13 @@ impl World {
         of_reason.filter_map(|event| event.message).collect()
     }
 
+    /// The notes of all events with this reason. Stops the operator first, which writes its last events then: it writes events in
+    /// the background.
+    pub async fn all_notes(&mut self, reason: &str) -> Vec<String> {
+        self.stop_operator().await;
+        self.notes(reason).await
+    }
+
     /// Waits until there is an event with this reason. Returns its note.
     pub async fn event_note(&self, reason: &str) -> String {
         let deadline = Instant::now() + wait::LONGEST;

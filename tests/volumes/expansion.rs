@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
-use kube::api::ListParams;
 use serde_json::json;
 
 use super::{CLAIM, capacity, grow_to, on_class, pod_uid, running, template};
@@ -15,7 +14,7 @@ use crate::support::{World, fixtures, wait};
 
 #[tokio::test]
 async fn a_volume_is_expanded_and_the_stateful_set_follows_without_a_pod_restart() {
-    let world = running("grow", "standard").await;
+    let mut world = running("grow", "standard").await;
     let (pod, claim) = (
         pod_uid(&world).await,
         world.get::<PersistentVolumeClaim>(CLAIM).await.uid(),
@@ -75,13 +74,7 @@ async fn a_volume_is_expanded_and_the_stateful_set_follows_without_a_pod_restart
         set.managed_fields().iter().any(is_applied),
         "its fields are applied fields again"
     );
-    let events = world.api::<Event>().list(&ListParams::default()).await;
-    let failures: Vec<Option<String>> = events
-        .expect("events")
-        .into_iter()
-        .filter(|event| event.reason.as_deref() == Some("ReconcileFailed"))
-        .map(|event| event.message)
-        .collect();
+    let failures = world.all_notes("ReconcileFailed").await;
     assert!(failures.is_empty(), "{failures:?}");
 }
 

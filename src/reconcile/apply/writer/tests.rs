@@ -23,7 +23,7 @@ use crate::domain::testing;
 use crate::domain::validate::fixtures;
 use crate::reconcile::apply::{config_map, stateful_set, unwanted};
 use crate::reconcile::context::Caches;
-use crate::reconcile::events;
+use crate::reconcile::events::Publisher;
 use crate::reconcile::finalize;
 use crate::reconcile::tries::Tries;
 
@@ -73,7 +73,7 @@ fn context(answer: Value) -> (Context, Calls) {
     );
     let context = Context {
         metrics: std::sync::Arc::default(),
-        recorder: events::recorder(&client),
+        events: Publisher::idle(),
         secrets: SecretReader::new(client.clone(), empty()),
         caches: Caches {
             servers: empty(),
