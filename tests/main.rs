@@ -58,6 +58,7 @@ mod rotation;
 mod samples;
 mod secrets;
 mod service_monitors;
+mod shards;
 mod support;
 mod takeover;
 mod volumes;

@@ -22,6 +22,8 @@ pub const RESTART_SMB_ANNOTATION: &str = "dittofs.dittofs.com/restart-smb";
 pub const DATABASE_MIGRATED_ANNOTATION: &str = "dittofs.dittofs.com/database-migrated";
 /// Annotation with which a user allows a server to adopt a PerconaPGCluster; its value is the name of the `DittoServer`.
 pub const ADOPT_ANNOTATION: &str = "dittofs.dittofs.com/adopt";
+/// Annotation with which an operator with `--shard-selector` claims a server: namespace and name of its Lease (`namespace/name`).
+pub const SHARD_ANNOTATION: &str = "dittofs.dittofs.com/shard";
 /// Annotation in which the Go operator counted failed logins. This operator never writes it.
 pub const AUTH_RETRY_COUNT_ANNOTATION: &str = "dittofs.dittofs.com/auth-retry-count";
 

@@ -70,7 +70,13 @@ const FOR_USERS: [[&str; 4]; 7] = [
     ],
 ];
 /// Annotations of the operator, or of the Go operator.
-const FOR_THE_OPERATOR: [[&str; 4]; 9] = [
+const FOR_THE_OPERATOR: [[&str; 4]; 10] = [
+    [
+        "DittoServer",
+        names::SHARD_ANNOTATION,
+        "`namespace/name` of a Lease",
+        "The operator with `--shard-selector` that reconciles the server. Do not change it while that operator runs. See [sharding](sharding.md).",
+    ],
     [
         "pod template",
         names::CONFIG_HASH_ANNOTATION,

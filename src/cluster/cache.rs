@@ -206,6 +206,13 @@ impl<K: Cached> Cache<K> {
         self.objects().store.get(namespace, name).is_some()
     }
 
+    /// The version of an object that the watch has delivered.
+    #[must_use]
+    pub fn delivered_version(&self, namespace: &str, name: &str) -> Option<u64> {
+        let objects = self.objects();
+        objects.store.get(namespace, name).and_then(Packed::version)
+    }
+
     /// All objects that the watch has delivered, without the overlay.
     pub fn all(&self) -> impl Iterator<Item = Arc<K>> + use<K> {
         let packed: Vec<_> = self.objects().store.all().cloned().collect();

@@ -1,10 +1,11 @@
 //! Leader election with a Lease. Only the leader writes to the API server.
 //!
 //! The Lease has the same name as that of the Go operator, so the two never act at the same time in one namespace. `record`
-//! interprets a Lease, `candidate` reads and writes it, and this file retries. The `gate` in front of the API server blocks the
+//! interprets a Lease, `candidate` reads and writes it, and this file retries. `others` reads the Leases of other shards. The `gate` in front of the API server blocks the
 //! writes of an operator that lost the Lease: docs/adr/0010-leader-election.md.
 
 pub mod candidate;
+pub mod others;
 pub mod record;
 pub mod timing;
 

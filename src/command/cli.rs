@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod go_flags;
+pub mod shard;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use self::go_flags::GoFlags;
+use self::shard::{ShardArg, shard_selector};
 #[cfg(feature = "otel")]
 use super::traces::args::TracesArgs;
 use crate::api::duration::parse_go;
@@ -35,7 +37,8 @@ Examples:
   dittofs-operator run
   KUBECONFIG=~/.kube/config dittofs-operator run --watch-namespace storage --log-level debug
   dittofs-operator run --bind-address 127.0.0.1:8081 --concurrency 32
-  dittofs-operator run --percona-registry registry.example.com/mirror";
+  dittofs-operator run --percona-registry registry.example.com/mirror
+  dittofs-operator run --leader-elect --shard-selector 'team in (a,b)'       one of several operators";
 
 const CRD_EXAMPLES: &str = "\
 Examples:
@@ -111,6 +114,10 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     watch_namespace: Vec<String>,
+    /// Reconcile only the DittoServers with these labels, for example `team in (a,b)` or `!team`. Several operators with different
+    /// selectors divide a cluster. Each selector has a Lease, so --leader-elect is required. Default: all DittoServers.
+    #[arg(long, value_name = "SELECTOR", env = "SHARD_SELECTOR", default_value = "", hide_default_value = true, value_parser = shard_selector)]
+    pub shard_selector: ShardArg,
     /// Maximum number of DittoServers that are reconciled at the same time.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -192,7 +199,8 @@ pub struct ElectionArgs {
     /// Namespace of the lease. Default: the namespace of the pod, or of the kubeconfig's context.
     #[arg(long = "leader-election-namespace", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Name of the lease. The default is that of the Go operator, so that both never run at the same time.
+    /// Name of the lease. The default is that of the Go operator, so that both never run at the same time. With --shard-selector, a hash
+    /// of the selector is added.
     #[arg(long = "leader-election-id", value_name = "NAME", default_value = leader::LEASE)]
     pub id: String,
 }

@@ -24,6 +24,7 @@ use crate::command::admin::{self, Health, Protection, tls};
 use crate::command::cli::RunArgs;
 use crate::command::telemetry;
 use crate::domain::settings::Settings;
+use crate::domain::shard::{LeaseName, Shard};
 use crate::reconcile::controller::{self, Options, Process};
 use crate::server::poller::Pace;
 
@@ -51,6 +52,11 @@ pub enum Error {
     /// The durations of the leader election are invalid.
     #[error(transparent)]
     Timing(#[from] leader::timing::Error),
+    /// A shard has no Lease.
+    #[error(
+        "--shard-selector needs --leader-elect: by the Lease of a shard, other operators know that its operator is running"
+    )]
+    Shard,
     /// The lease is lost. No further writes are allowed, so the process ends.
     #[error(transparent)]
     Lost(#[from] leader::Lost),
@@ -94,9 +100,10 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
     let mut config = client::configuration(args.kubeconfig.as_deref(), None)
         .await
         .map_err(Box::new)?;
-    announce(args, &config);
+    let shard = shard(args, &config)?;
+    announce(args, &config, &shard);
     let metrics = Arc::new(Metrics::new());
-    let (elector, leadership) = election(args, timing, &mut config, &metrics)?;
+    let (elector, leadership) = election(&shard, timing, &mut config, &metrics)?;
     let stop = CancellationToken::new();
     let (ready, is_ready) = watch::channel(false);
     let signals = stop_on_signal(&stop)?;
@@ -113,7 +120,7 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
         health: watches,
         ready,
     };
-    let reconciles = controller::run_elected(config, options(args), process, stop.clone());
+    let reconciles = controller::run_elected(config, options(args, shard), process, stop.clone());
     tokio::select! {
         result = work(reconciles, elector, &stop) => result?,
         // Only a failure of it ends the operator. Its end is not awaited: a client may never finish its request.
@@ -125,13 +132,14 @@ async fn operate(args: &RunArgs) -> Result<(), Error> {
 }
 
 /// The first lines of the log.
-fn announce(args: &RunArgs, config: &Config) {
+fn announce(args: &RunArgs, config: &Config, shard: &Shard) {
     let namespaces = args.namespaces();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = %config.cluster_url,
         namespaces = if namespaces.is_empty() { "all".into() } else { namespaces.join(",") },
         leader_election = args.leader_elect,
+        shard = shard.selector.as_ref().map(tracing::field::display),
         "starting dittofs-operator"
     );
     if args.go.asks_for_webhook() {
@@ -167,7 +175,7 @@ async fn work(
     Ok(())
 }
 
-fn options(args: &RunArgs) -> Options {
+fn options(args: &RunArgs, shard: Shard) -> Options {
     Options {
         namespaces: args.namespaces(),
         concurrency: args.concurrency,
@@ -177,28 +185,42 @@ fn options(args: &RunArgs) -> Options {
             cluster_domain: args.cluster_domain.clone().or_else(cluster_domain::of_resolver),
         },
         pace: Pace::default(),
+        shard,
     }
+}
+
+/// The servers and the Lease of this operator. The default namespace of the Lease is that of the pod.
+fn shard(args: &RunArgs, config: &Config) -> Result<Shard, Error> {
+    let selector = args.shard_selector.0.clone();
+    if !args.leader_elect {
+        return selector.map_or(Ok(Shard::default()), |_| Err(Error::Shard));
+    }
+    let namespace = args.election.namespace.clone();
+    let base = LeaseName {
+        namespace: namespace.unwrap_or_else(|| config.default_namespace.clone()),
+        name: args.election.id.clone(),
+    };
+    Ok(Shard::elected(selector, base))
 }
 
 /// Without `--leader-elect` this operator is always the leader.
 fn election(
-    args: &RunArgs,
+    shard: &Shard,
     timing: Timing,
     config: &mut Config,
     metrics: &Arc<Metrics>,
 ) -> Result<(Option<Elector>, Leadership), Error> {
-    if !args.leader_elect {
+    let Some(LeaseName { namespace, name }) = shard.lease.clone() else {
         return Ok((None, Leadership::always()));
-    }
+    };
     let identity = leader::identity()?;
     client::set_user_agent_with_identity(config, &identity);
     let lease = leader::client(config.clone(), &timing, metrics).map_err(controller::RunError::from)?;
-    let namespace = args.election.namespace.clone();
     let (elector, leadership) = Elector::new(
         lease,
         leader::Options {
-            namespace: namespace.unwrap_or_else(|| config.default_namespace.clone()),
-            lease: args.election.id.clone(),
+            namespace,
+            lease: name,
             identity,
             timing,
         },

@@ -24,6 +24,7 @@
 //! | [`secrets`] | which Secret keys a server uses |
 //! | [`workload`] | what a StatefulSet and its pods report about a rollout |
 //! | [`ownership`] | who owns an object |
+//! | [`shard`] | which of several operators reconciles a server |
 //! | [`redact`] | removes values of Secrets from text |
 
 pub mod adapters;
@@ -46,6 +47,7 @@ pub mod secrets;
 pub mod server_api;
 pub mod server_settings;
 pub mod settings;
+pub mod shard;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -45,6 +45,7 @@ pub(super) async fn run(target: &ClusterArgs, args: &StatusArgs) -> Result<u8, E
     } else {
         vec![cluster.namespace.clone()]
     };
+    let asked: Vec<_> = servers.iter().map(|stored| Arc::clone(&stored.server)).collect();
     let mut views = Vec::new();
     if !servers.is_empty() {
         let look = cluster.look(&namespaces, Settings::default()).await?;
@@ -54,7 +55,7 @@ pub(super) async fn run(target: &ClusterArgs, args: &StatusArgs) -> Result<u8, E
         }
     }
     print(&views, &cluster, args)?;
-    if let Some(warning) = lease::warning(&cluster.client, Timestamp::now()).await {
+    if let Some(warning) = lease::warning(&cluster.client, &asked, Timestamp::now()).await {
         paint::warn(&warning);
     }
     let all_are_ready = views.iter().all(|view| view.ready);

@@ -15,8 +15,9 @@ use super::context::Context;
 use super::events::Publisher;
 use super::runner::{self, Action};
 use super::server_metrics::ServerCollector;
+use super::shards::{Admission, Shards};
 use super::triggers::{self, Queue, Watches};
-use super::{Error, finalize, reconcile, status};
+use super::{Error, finalize, reconcile, shards, status};
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Lookup, StoredServer};
@@ -24,6 +25,7 @@ use crate::cluster::client;
 use crate::cluster::leader::Leadership;
 use crate::cluster::watch_health::WatchHealth;
 use crate::domain::settings::Settings;
+use crate::domain::shard::Shard;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
 use crate::server::poller::{Pace, Poller};
@@ -49,6 +51,8 @@ pub struct Options {
     pub settings: Settings,
     /// How the APIs of servers are asked.
     pub pace: Pace,
+    /// Which servers are this operator's.
+    pub shard: Shard,
 }
 
 /// What the controller shares with the rest of the process.
@@ -112,11 +116,13 @@ pub async fn run_elected(
     let watches = Watches {
         config: &config,
         namespaces: &options.namespaces,
+        selector: options.shard.selector.as_ref(),
         health: &health,
         stop: &stop,
     };
     let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
     let (events, event_lanes) = Publisher::start(&calls);
+    let shards = Arc::new(Shards::new(options.shard, calls.clone()));
     let changed = queue.clone();
     let context = Arc::new(Context {
         servers: Poller::start(options.pace, move |server| changed.push(server), stop.clone()),
@@ -131,30 +137,46 @@ pub async fn run_elected(
         cleanups: Tries::default(),
         resync: RESYNC,
     });
-    register_collectors(&context, &health, &leadership);
+    register_collectors(&context, &shards, &health, &leadership);
     let readiness = become_ready(Arc::clone(&context), health, ready);
     tokio::spawn(stop.clone().run_until_cancelled_owned(readiness));
-    let may_start = async {
-        triggers::first_answers(&context, FIRST_SYNC).await;
-        leadership.acquired().await;
+    let worker = Worker {
+        context,
+        queue,
+        shards,
     };
-    if stop.run_until_cancelled(may_start).await.is_none() {
-        return Ok(());
+    let lead = lead(&worker, &leadership, &options.namespaces);
+    if stop.run_until_cancelled(lead).await.is_some() {
+        reconcile_all(worker, options.concurrency, queued, stop).await;
+        event_lanes.flush(LAST_EVENTS).await;
     }
-    queue.open(&context.caches.servers);
-    reconcile_all(Worker { context, queue }, options.concurrency, queued, stop).await;
-    event_lanes.flush(LAST_EVENTS).await;
     Ok(())
 }
 
+/// Waits until this operator is the leader. Then opens the queue, and adds the servers that have left its shard while it had no leader.
+async fn lead(worker: &Worker, leadership: &Leadership, namespaces: &[String]) {
+    triggers::first_answers(&worker.context, FIRST_SYNC).await;
+    leadership.acquired().await;
+    worker.queue.open(&worker.context.caches.servers);
+    for server in worker.shards.catch_up(&worker.context, namespaces).await {
+        worker.queue.push(server);
+    }
+}
+
 /// Adds the metrics that are computed at each scrape.
-fn register_collectors(context: &Context, health: &WatchHealth, leadership: &Leadership) {
+fn register_collectors(
+    context: &Context,
+    shards: &Arc<Shards>,
+    health: &WatchHealth,
+    leadership: &Leadership,
+) {
     let metrics = &context.metrics;
     metrics.register_collector(Box::new(health.clone()));
     metrics.register_collector(Box::new(ServerCollector {
         servers: context.caches.servers.clone(),
         leadership: leadership.clone(),
         poller: context.servers.clone(),
+        shards: Arc::clone(shards),
     }));
 }
 
@@ -173,6 +195,7 @@ async fn become_ready(context: Arc<Context>, health: WatchHealth, ready: watch::
 struct Worker {
     context: Arc<Context>,
     queue: Queue,
+    shards: Arc<Shards>,
 }
 
 /// Reconciles what is in the queue until `stop` is cancelled.
@@ -186,15 +209,16 @@ async fn reconcile_all(
     runner::run(queued, concurrency, stop, reconcile).await;
 }
 
-/// Drops everything that is in memory for a server that is gone. A new server of this name starts without its backoff.
-fn forget(context: &Context, server: &ObjectRef<StoredServer>) {
+/// Drops everything that is in memory for a server that is gone. A new server of this name starts without its backoff. The answer waits
+/// until no call to the API of the server runs.
+fn forget(context: &Context, server: &ObjectRef<StoredServer>) -> impl Future<Output = ()> + use<> {
     let namespace = server.namespace.as_deref().unwrap_or_default();
     context.backoff.forget(server);
-    context.servers.forget(server.clone());
     context.drifts.forget(namespace, &server.name);
     context.metrics.dequeued(namespace, &server.name);
     let is_used = |secret: &str| context.caches.servers.has_key(namespace, secret);
     context.secrets.forget(namespace, &server.name, is_used);
+    context.servers.forget(server.clone())
 }
 
 async fn reconcile_queued(key: ObjectRef<StoredServer>, worker: &Worker) -> Action {
@@ -203,14 +227,46 @@ async fn reconcile_queued(key: ObjectRef<StoredServer>, worker: &Worker) -> Acti
     // A server that only this process knows is gone, too: its last write was answered after its deletion was delivered.
     let is_delivered = servers.is_delivered(namespace, &key.name);
     let (Lookup::Found(stored), true) = (servers.get(namespace, &key.name), is_delivered) else {
-        forget(context, &key);
-        return Action::await_change();
+        return release(key, worker).await;
     };
     worker.queue.started(&key);
-    let result = reconcile_stored(&key, &stored, context).await;
+    let action = reconcile_own(&key, stored, worker).await;
     worker.queue.ended(&key, servers);
-    // `reconcile_stored` logs failed reconciles.
-    result.unwrap_or_else(|_| Action::requeue(context.backoff.failed(key)))
+    action
+}
+
+/// Forgets a server that is deleted, or that is not in this shard any more.
+async fn release(key: ObjectRef<StoredServer>, worker: &Worker) -> Action {
+    let context = &worker.context;
+    let ended = forget(context, &key);
+    if !worker.shards.holds(&key) {
+        return Action::await_change();
+    }
+    ended.await;
+    let released = worker.shards.release(context, &key).await;
+    released.map_or_else(|error| retry(key, context, &error), |()| Action::await_change())
+}
+
+fn retry(key: ObjectRef<StoredServer>, context: &Context, error: &shards::Error) -> Action {
+    tracing::warn!(server = %key, %error, "the server could not be claimed or released; will retry");
+    Action::requeue(context.backoff.failed(key))
+}
+
+/// Reconciles a server if it is this operator's.
+async fn reconcile_own(key: &ObjectRef<StoredServer>, stored: Arc<StoredServer>, worker: &Worker) -> Action {
+    let context = &worker.context;
+    match worker.shards.admit(context, key, stored).await {
+        Ok(Admission::Own(stored)) => {
+            let result = reconcile_stored(key, &stored, context).await;
+            // `reconcile_stored` logs failed reconciles.
+            result.unwrap_or_else(|_| Action::requeue(context.backoff.failed(key.clone())))
+        }
+        Ok(Admission::Skip(action)) => {
+            drop(forget(context, key));
+            action
+        }
+        Err(error) => retry(key.clone(), context, &error),
+    }
 }
 
 async fn reconcile_stored(

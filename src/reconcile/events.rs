@@ -10,7 +10,6 @@ use tracing::Span;
 
 use self::publisher::Batch;
 pub use self::publisher::{Lanes, Publisher};
-use crate::api::DittoServer;
 use crate::reconcile::context::Context;
 
 /// Source component of every event; the Go operator's name, so that filters on it still work.
@@ -34,7 +33,7 @@ fn instance() -> Option<String> {
 
 /// Publishes events about one server. They are written in the background, in this order.
 #[tracing::instrument(name = "events", level = "debug", skip_all)]
-pub fn publish(context: &Context, server: &DittoServer, events: &[Event]) {
+pub fn publish<K: Resource<DynamicType = ()>>(context: &Context, server: &K, events: &[Event]) {
     if events.is_empty() {
         return;
     }

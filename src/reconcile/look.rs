@@ -49,6 +49,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
     let watches = Watches {
         config: &config,
         namespaces,
+        selector: None,
         health: &WatchHealth::default(),
         stop: &stop,
     };

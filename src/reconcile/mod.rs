@@ -12,6 +12,7 @@
 //! | [`apply`] | writes the children |
 //! | [`finalize`] | the finalizer and the cleanup of a deleted server |
 //! | [`status`], [`events`] | write the status and the events |
+//! | `shards` | which servers are this operator's |
 //! | [`context`] | what all reconciles share |
 //! | [`look`] | one read of the cluster, for the plugin |
 
@@ -24,6 +25,7 @@ pub mod look;
 pub mod observe;
 pub mod runner;
 mod server_metrics;
+mod shards;
 pub mod status;
 mod tries;
 mod triggers;
@@ -128,7 +130,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let after = domain::status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
     let transitions = domain::events::of_reconcile(&observed, &before, &after, &applied, written.is_ok());
-    events::publish(context, server, &transitions);
+    events::publish(context, server.as_ref(), &transitions);
     if is_deleting {
         // The server may be gone by now. Its finalizer is removed even if its status cannot be written.
         return Ok(finalize::finish(context, server, cleanup?).await?);

@@ -4,7 +4,9 @@
 //! The labels that name the server begin with `server_`. Prometheus adds the labels of the target to each series, `namespace`
 //! among them, and would rename labels of the metric with the same name.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -18,6 +20,8 @@ use crate::api::{CertificateStatus, reasons};
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::leader::Leadership;
 use crate::domain::conditions::{self, PROGRESSING, READY};
+use crate::domain::shard::LeaseName;
+use crate::reconcile::shards::Shards;
 use crate::server::poller::{Known, Poller};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,6 +52,13 @@ struct AdapterLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShardLabels {
+    server_namespace: String,
+    server_name: String,
+    lease: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CertificateLabels {
     server_namespace: String,
     server_name: String,
@@ -59,6 +70,7 @@ pub(super) struct ServerCollector {
     pub(super) servers: Cache<StoredServer>,
     pub(super) leadership: Leadership,
     pub(super) poller: Poller<ObjectRef<StoredServer>>,
+    pub(super) shards: Arc<Shards>,
 }
 
 impl fmt::Debug for ServerCollector {
@@ -72,7 +84,14 @@ impl Collector for ServerCollector {
         let (leader, series) = (Gauge::<i64>::default(), Series::default());
         if self.leadership.is_leader() {
             leader.set(1);
-            self.servers.all().for_each(|server| series.add(&server));
+            let left = self.shards.left();
+            let others: HashSet<_> = left.iter().map(|(server, _)| server.clone()).collect();
+            let own = self.servers.all();
+            own.filter(|server| !others.contains(&ObjectRef::from_obj(server.as_ref())))
+                .for_each(|server| series.add(&server));
+            for (server, owner) in &left {
+                series.add_left(server, owner);
+            }
             for (server, known) in self.poller.all() {
                 series.add_known(&server, &known);
             }
@@ -100,6 +119,7 @@ struct Series {
     failures: Family<ServerLabels, Counter>,
     adapters: Family<AdapterLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
+    left: Family<ShardLabels, Gauge>,
 }
 
 impl Series {
@@ -139,7 +159,22 @@ impl Series {
             "dittoserver_certificate_expiry_timestamp_seconds",
             "End of a certificate of the API of a DittoServer, in seconds since the epoch; on the leader only",
             &self.certificates,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_other_shard",
+            "1 while this operator selects a DittoServer and leaves it alone, because it belongs to the operator with this Lease",
+            &self.left,
         )
+    }
+
+    fn add_left(&self, server: &ObjectRef<StoredServer>, owner: &LeaseName) {
+        let labels = ShardLabels {
+            server_namespace: server.namespace.clone().unwrap_or_default(),
+            server_name: server.name.clone(),
+            lease: owner.to_string(),
+        };
+        self.left.get_or_create(&labels).set(1);
     }
 
     fn add_known(&self, server: &ObjectRef<StoredServer>, known: &Known) {
@@ -323,6 +358,18 @@ mod tests {
                 .map(String::as_str),
             Some(expected)
         );
+    }
+
+    #[test]
+    fn a_server_that_is_left_to_another_operator_has_a_series_with_its_lease() {
+        let (series, mut registry) = (Series::default(), Registry::default());
+        let owner = LeaseName::parse("system/lease").unwrap();
+        series.add_left(&ObjectRef::new("files").within("team-a"), &owner);
+        registry.register_collector(Box::new(series));
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &registry).unwrap();
+        let expected = r#"dittoserver_other_shard{server_namespace="team-a",server_name="files",lease="system/lease"} 1"#;
+        assert!(encoded.contains(expected), "{encoded}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::cluster::client::WatchClients;
 use crate::cluster::secret_reader::SecretReader;
 use crate::cluster::watch::{self, Notice, Watch};
 use crate::cluster::watch_health::WatchHealth;
+use crate::domain::shard::ShardSelector;
 use crate::domain::{ownership, secrets};
 use crate::reconcile::context::{Caches, Context};
 
@@ -32,6 +33,7 @@ const KINDS: usize = 11;
 struct Scope<'a> {
     clients: WatchClients,
     namespaces: &'a [String],
+    selector: Option<&'a ShardSelector>,
     stop: &'a CancellationToken,
     metrics: Arc<Metrics>,
     health: WatchHealth,
@@ -64,16 +66,21 @@ impl Scope<'_> {
         watch::start(watch, self.stop, listener)
     }
 
-    /// Watches a kind of children: a change of a child adds its server to the queue.
+    /// Watches a kind of children: a change of a child adds its server to the queue. In a shard, children of servers of other shards are
+    /// delivered, too. A server that is delivered after its children is queued by its own delivery.
     fn children<K: Cached>(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<K> {
         let (servers, queue) = (servers.clone(), queue.clone());
+        let is_sharded = self.selector.is_some();
         let labels = format!("{}={}", names::APP_LABEL, names::APP);
         self.watch(
             Some(labels),
             drop_owned_fields,
             instance,
             move |_, notice| match notice {
-                Notice::Object(child) => server_of(child).into_iter().for_each(|key| queue.push(key)),
+                Notice::Object(child) => server_of(child)
+                    .filter(|key| !is_sharded || is_known(&servers, key))
+                    .into_iter()
+                    .for_each(|key| queue.push(key)),
                 Notice::Scope(scope) => queue.push_scope(&servers, scope),
             },
         )
@@ -115,6 +122,8 @@ pub(super) struct Watches<'a> {
     pub(super) config: &'a kube::Config,
     /// The namespaces; empty for all of them.
     pub(super) namespaces: &'a [String],
+    /// The labels of the servers of this shard; none for all servers.
+    pub(super) selector: Option<&'a ShardSelector>,
     pub(super) health: &'a WatchHealth,
     pub(super) stop: &'a CancellationToken,
 }
@@ -133,6 +142,7 @@ pub(super) fn start(
     let scope = Scope {
         clients: WatchClients::new(watches.config, count, metrics, watches.health)?,
         namespaces: watches.namespaces,
+        selector: watches.selector,
         stop: watches.stop,
         metrics: Arc::clone(metrics),
         health: watches.health.clone(),
@@ -158,7 +168,7 @@ pub(super) fn start(
 fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
     let queue = queue.clone();
     scope.watch(
-        None,
+        scope.selector.map(ToString::to_string),
         drop_owned_fields,
         secrets_of,
         move |servers, notice| match notice {
@@ -257,6 +267,10 @@ fn server_of<K: Resource>(child: &K) -> Option<Key> {
     let labelled = || metadata.labels.as_ref()?.get(names::INSTANCE_LABEL);
     let name = owner.map(|owner| &owner.name).or_else(labelled)?;
     Some(ObjectRef::new(name).within(metadata.namespace.as_deref().unwrap_or_default()))
+}
+
+fn is_known(servers: &Cache<StoredServer>, key: &Key) -> bool {
+    servers.is_delivered(key.namespace.as_deref().unwrap_or_default(), &key.name)
 }
 
 /// Children are found by the server in their label.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
@@ -39,8 +39,8 @@ const CALLS: usize = 16;
 enum Order<Key> {
     /// Ask this API, or none.
     Watch(Key, Option<Box<Target>>),
-    /// The server is gone.
-    Forget(Key),
+    /// The server is gone, or another operator reconciles it. The sender is dropped once no call to it runs.
+    Forget(Key, oneshot::Sender<()>),
 }
 
 /// The handle of the poller.
@@ -60,6 +60,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
             entries: HashMap::new(),
             due: DelayQueue::new(),
             calls: JoinSet::new(),
+            leaving: HashMap::new(),
             slots: Arc::new(Semaphore::new(CALLS)),
             plain: None,
             pace,
@@ -83,10 +84,13 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
         self.send(Order::Watch(server, target.map(Box::new)));
     }
 
-    /// Forgets a server that is gone.
-    pub fn forget(&self, server: Key) {
+    /// Forgets a server that is gone, or that another operator reconciles. The answer waits until no call to it runs.
+    pub fn forget(&self, server: Key) -> impl Future<Output = ()> + use<Key> {
         self.reports.forget(&server);
-        self.send(Order::Forget(server));
+        let (running, ended) = oneshot::channel();
+        self.send(Order::Forget(server, running));
+        // Nothing is sent: the sender is dropped.
+        async { drop(ended.await) }
     }
 
     /// What is known of a server. `uid` is that of the DittoServer: a deleted one of the same name may still be known.
@@ -125,6 +129,8 @@ struct Worker<Key> {
     due: DelayQueue<Key>,
     /// Each with the server and the pod that are asked.
     calls: JoinSet<(Key, [String; 2], Answer)>,
+    /// Those who wait until no call to a forgotten server runs.
+    leaving: HashMap<Key, Vec<oneshot::Sender<()>>>,
     slots: Arc<Semaphore>,
     /// The client that all servers over plain http share.
     plain: Option<Client>,
@@ -149,9 +155,12 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         match order {
             Order::Watch(server, Some(target)) => self.watch(&server, *target),
             Order::Watch(server, None) => self.pause(&server),
-            Order::Forget(server) => {
+            Order::Forget(server, running) => {
                 self.pause(&server);
-                self.entries.remove(&server);
+                let entry = self.entries.remove(&server);
+                if entry.is_some_and(|polled| polled.is_called) {
+                    self.leaving.entry(server).or_default().push(running);
+                }
             }
         }
     }
@@ -223,6 +232,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
     }
 
     fn answered(&mut self, server: &Key, asked: &[String; 2], answer: Answer) {
+        self.leaving.remove(server);
         let Some(polled) = self.entries.get_mut(server) else {
             return;
         };

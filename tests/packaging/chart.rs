@@ -14,6 +14,7 @@ pub(super) fn variants() -> Vec<Value> {
         json!({}),
         everything(),
         json!({"watchNamespaces": ["team-a", "team-b"]}),
+        json!({"shardSelector": "team in (a,b)"}),
         json!({"watchNamespaces": [NAMESPACE], "metrics": {"enabled": false}, "leaderElection": {"enabled": false}, "replicas": 1}),
     ]
 }

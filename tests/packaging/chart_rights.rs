@@ -110,6 +110,15 @@ fn the_lease_is_granted_by_its_name_only() {
     assert!(rules(&of_second).iter().any(names));
     let args = one(&of_second, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
     assert!(args.contains("--leader-election-id=second"), "{args}");
+    // The chart cannot know the Leases of the shard and of the other shards.
+    let of_shard = rules(&objects(&json!({"shardSelector": "team=a"})));
+    let leases = of_shard
+        .iter()
+        .filter(|(_, rule)| rule["resources"] == json!(["leases"]));
+    for (role, rule) in leases {
+        assert_eq!(role, "Role dittofs-system/dittofs-operator-leader-election");
+        assert!(rule["resourceNames"].is_null(), "{rule}");
+    }
     let without = rules(&objects(
         &json!({"leaderElection": {"enabled": false}, "replicas": 1}),
     ));

@@ -59,6 +59,10 @@ fn a_value_that_is_unknown_or_wrong_is_refused() {
             "metrics.secure=true",
         ),
         (
+            json!({"leaderElection": {"enabled": false}, "replicas": 1, "shardSelector": "team=a"}),
+            "shardSelector needs a Lease",
+        ),
+        (
             json!({"leaderElection": {"enabled": false}}),
             "without leader election",
         ),

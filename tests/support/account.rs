@@ -72,6 +72,16 @@ pub async fn elected(world: &World) -> Account {
     account
 }
 
+/// An account in the world's namespace with the chart's rules for one of several shards.
+pub async fn sharded(world: &World) -> Account {
+    let account = chart::account(&world.namespace);
+    let objects = chart::rules_of_shard(&world.namespace, "team");
+    let granted = rights::granted(&objects, &account).expect("roles and bindings");
+    put(&world.client, objects).await;
+    known(&world.client, &account.user(), &world.namespace, &granted).await;
+    account
+}
+
 /// An account in the world's namespace with the chart's rules, except one right.
 pub async fn denied(world: &World, right: Option<&Right>) -> Account {
     let account = chart::account(&world.namespace);

@@ -135,7 +135,6 @@ fn call(event: &Value, namespace: &str) -> Option<Call> {
 #[derive(Clone, Debug)]
 pub struct Landed {
     /// Verb, resource and name.
-    #[expect(dead_code, reason = "a failed test prints it")]
     pub what: String,
     /// When the API server received it.
     pub received: Timestamp,

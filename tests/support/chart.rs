@@ -1,9 +1,9 @@
 //! The chart, and the rights that it gives to the operator.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use local_control_plane::binaries::{self, Progress};
 use local_control_plane::rights::{self, Account, Right};
@@ -42,17 +42,26 @@ pub fn documents(text: &str) -> Vec<Value> {
 
 /// The service account and its rules, with everything on that needs a right, of a release in this namespace.
 pub fn rules(namespace: &str) -> Vec<Value> {
-    static RENDERED: OnceLock<String> = OnceLock::new();
-    let text = RENDERED.get_or_init(render);
+    rules_of_shard(namespace, "")
+}
+
+/// As [`rules`], with this value of `shardSelector`.
+pub fn rules_of_shard(namespace: &str, selector: &str) -> Vec<Value> {
+    static RENDERED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut rendered = RENDERED.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = rendered
+        .entry(selector.to_owned())
+        .or_insert_with(|| render(selector));
     // Names of cluster-wide objects begin with the release's namespace, so they change with it.
     documents(&text.replace(NAMESPACE, namespace))
 }
 
-fn render() -> String {
+fn render(shard_selector: &str) -> String {
     let output = helm()
         .args(["template", RELEASE])
         .arg(folder())
         .args(["--namespace", NAMESPACE, "--set", "metrics.secure=true"])
+        .args(["--set-string", &format!("shardSelector={shard_selector}")])
         .args(["--show-only", "templates/serviceaccount.yaml"])
         .args(["--show-only", "templates/rbac.yaml"])
         .output()

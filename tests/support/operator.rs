@@ -1,6 +1,7 @@
 //! An operator that runs inside the test process.
 
 use dittofs_operator::domain::settings::Settings;
+use dittofs_operator::domain::shard::Shard;
 use dittofs_operator::reconcile::controller;
 use dittofs_operator::reconcile::controller::Options;
 use dittofs_operator::server::poller::Pace;
@@ -55,6 +56,7 @@ impl Operator {
                 unreachable_after: UNREACHABLE_AFTER,
                 ..Pace::default()
             },
+            shard: Shard::default(),
         };
         let running = controller::run(config, options, ready, stop.clone());
         let task = tokio::spawn(async move { running.await.expect("the operator runs") });

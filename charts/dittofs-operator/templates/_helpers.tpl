@@ -93,6 +93,8 @@ annotations:
 {{- if le $renew (mulf $retry 1.2) }}
 {{- fail "leaderElection.renewDeadline must be more than 1.2 × leaderElection.retryPeriod" }}
 {{- end }}
+{{- else if .Values.shardSelector }}
+{{- fail "shardSelector needs a Lease: set leaderElection.enabled=true" }}
 {{- else if gt (int .Values.replicas) 1 }}
 {{- printf "%v replicas without leader election would all reconcile at the same time: set leaderElection.enabled=true or replicas=1" .Values.replicas | fail }}
 {{- end }}

@@ -45,6 +45,16 @@ pub struct Timing {
     pub retry: Duration,
 }
 
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(15),
+            renew: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+        }
+    }
+}
+
 impl Timing {
     /// Validates the durations.
     ///

@@ -1,23 +1,48 @@
 //! Whether an operator is running. If none is, the conditions of a server may be out of date.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
 use super::text::age;
+use crate::api::DittoServer;
 use crate::cluster::leader;
+use crate::domain::shard::{self, LeaseName};
 
 /// Seconds after the end of a lease before it is reported. A restart, or a clock that differs a little, takes less.
 const TOLERANCE_SECONDS: i64 = 60;
 
-/// A warning if no operator has renewed its lease for some time. `None` if the leases cannot be read, or if there is none, because
-/// an operator without leader election has no lease.
-pub(super) async fn warning(client: &Client, now: Timestamp) -> Option<String> {
+/// A warning if the operator of one of the servers has not renewed its lease for some time. `None` if the leases cannot be read, or if
+/// there is none, because an operator without leader election has no lease.
+pub(super) async fn warning(client: &Client, servers: &[Arc<DittoServer>], now: Timestamp) -> Option<String> {
+    let mut shards: BTreeSet<_> = servers
+        .iter()
+        .map(|server| shard::claim(&server.metadata))
+        .collect();
+    if shards.is_empty() {
+        shards.insert(None);
+    }
+    for shard in shards {
+        if let Some(warning) = expired(&leases(client, shard).await.unwrap_or_default(), now) {
+            return Some(warning);
+        }
+    }
+    None
+}
+
+/// The lease of a shard. Without a shard, those of all operators.
+async fn leases(client: &Client, shard: Option<LeaseName>) -> kube::Result<Vec<Lease>> {
+    if let Some(LeaseName { namespace, name }) = shard {
+        let api: Api<Lease> = Api::namespaced(client.clone(), &namespace);
+        return Ok(api.get_opt(&name).await?.into_iter().collect());
+    }
     let api: Api<Lease> = Api::all(client.clone());
     let params = ListParams::default().fields(&format!("metadata.name={}", leader::LEASE));
-    let leases = api.list(&params).await.ok()?.items;
-    expired(&leases, now)
+    Ok(api.list(&params).await?.items)
 }
 
 fn expired(leases: &[Lease], now: Timestamp) -> Option<String> {
