@@ -18,11 +18,11 @@ ENV SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} CARGO_INCREMENTAL=0
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY tests/cluster/Cargo.toml tests/cluster/
 COPY scripts/build-release scripts/
-RUN mkdir -p src tests/cluster/src \
- && echo 'fn main() {}' | tee src/main.rs tests/cluster/src/main.rs >/dev/null \
+RUN mkdir -p src tests/cluster/src benches/scale \
+ && echo 'fn main() {}' | tee src/main.rs tests/cluster/src/main.rs benches/scale/main.rs >/dev/null \
  && touch src/lib.rs tests/cluster/src/lib.rs tests/main.rs tests/cluster/tests.rs \
  && scripts/build-release /tmp/stub \
- && rm -r src tests /tmp/stub
+ && rm -r src tests benches /tmp/stub
 
 COPY . .
 ARG REVISION=unknown

@@ -14,6 +14,7 @@ CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 TARGET = $(shell cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 SAMPLES ?= config/samples/files.yaml config/samples/percona.yaml
 DEMO_FLAGS ?=
+BENCH_FLAGS ?=
 # The tests mostly wait for the control plane and for servers to start, so more of them than cores run at the same time.
 export RUST_TEST_THREADS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 
@@ -42,6 +43,11 @@ test-otel: ## Run the tests of traces (cargo feature otel)
 .PHONY: soak
 soak: ## Run the long tests: 500 random sequences, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
 	@scripts/soak
+
+# Compiles the release binary first. The figures are worth little on a busy machine.
+.PHONY: bench
+bench: ## Measure the operator with many servers; write docs/performance.md (hours; BENCH_FLAGS=--help)
+	cargo bench --locked --bench scale -- $(BENCH_FLAGS)
 
 .PHONY: build
 build: ## Build the operator and the launcher of the local control plane

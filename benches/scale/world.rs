@@ -1,0 +1,105 @@
+//! A control plane of etcd and the API server only, with namespaces full of `DittoServers`.
+
+use std::path::PathBuf;
+
+use dittofs_operator::api::crd;
+use local_control_plane::{Component, ControlPlane, Options, definition};
+use serde_json::{Value, json};
+
+use crate::api::{ACCOUNTS, Api, Call, SECRETS, SERVERS};
+use crate::calls::AuditLog;
+use crate::cli::Secrets;
+use crate::error::Result;
+
+/// Calls that the bench sends at the same time while it builds a world.
+pub const BUILDERS: usize = 32;
+/// The user's Secret with the signing key and the password, for all servers of a namespace.
+const SHARED_SECRET: &str = "bench-shared";
+
+/// A control plane.
+pub struct World {
+    control_plane: ControlPlane,
+    /// The administrator's calls.
+    pub api: Api,
+}
+
+/// What the `DittoServers` of a namespace are like.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Where their Secrets come from.
+    pub secrets: Secrets,
+    /// Whether their deletion deletes their volumes, which needs a finalizer.
+    pub deletes_volumes: bool,
+}
+
+/// The name of a server. All have the same length, so that all objects have the same size.
+pub fn name(number: usize) -> String {
+    format!("server-{number:05}")
+}
+
+impl World {
+    /// Starts etcd and the API server, and installs the CRD.
+    pub async fn start() -> Result<Self> {
+        let mut options = Options::default();
+        // Ten thousand servers with everything need more than the two GiB that etcd allows without this.
+        let quota = "--quota-backend-bytes=12884901888".to_owned();
+        options.extra_args.push((Component::Etcd, quota));
+        let control_plane = ControlPlane::start(options).await?;
+        let client = control_plane.client()?;
+        definition::install(&client, &crd()).await?;
+        Ok(Self {
+            control_plane,
+            api: Api(client),
+        })
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.control_plane.kubeconfig()
+    }
+
+    /// The operator's calls from now on.
+    pub fn audit_log(&self) -> Result<AuditLog> {
+        AuditLog::from_now(self.control_plane.audit_log())
+    }
+
+    /// Creates a namespace with a number of servers. There is no controller manager, so the bench creates the service account.
+    pub async fn fill(&self, namespace: &str, servers: usize, kind: Kind) -> Result<()> {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let create = Call::create_at("/api/v1/namespaces", &body);
+        self.api.send(create).await?;
+        let account = json!({"metadata": {"name": "default"}});
+        self.api.send(Call::create(ACCOUNTS, namespace, &account)).await?;
+        let secret = json!({
+            "metadata": {"name": SHARED_SECRET},
+            "stringData": {"key": "0123456789abcdef0123456789abcdef", "password": "correct horse battery"},
+        });
+        self.api.send(Call::create(SECRETS, namespace, &secret)).await?;
+        let create = |number| vec![Call::create(SERVERS, namespace, &manifest(&name(number), kind))];
+        self.api.all(BUILDERS, (0..servers).map(create)).await?;
+        Ok(())
+    }
+}
+
+/// A `DittoServer` with three volumes, otherwise minimal.
+pub fn manifest(name: &str, kind: Kind) -> Value {
+    let mut spec = json!({
+        "image": "marmos91c/dittofs:v0.29.0",
+        "storage": {"metadataSize": "10Gi", "contentSize": "100Gi", "controlPlaneSize": "1Gi"},
+    });
+    if kind.deletes_volumes {
+        spec["storage"]["retention"] = json!("Delete");
+    }
+    if kind.secrets == Secrets::Shared {
+        spec["identity"] = json!({
+            "jwt": {"secretRef": {"name": SHARED_SECRET, "key": "key"}},
+            "admin": {"passwordSecretRef": {"name": SHARED_SECRET, "key": "password"}},
+        });
+    }
+    json!({
+        "apiVersion": "dittofs.dittofs.com/v1alpha1",
+        "kind": "DittoServer",
+        "metadata": {"name": name},
+        "spec": spec,
+    })
+}
