@@ -68,6 +68,9 @@ impl Operator {
             .args(setup.flags)
             .arg("--kubeconfig")
             .arg(world.kubeconfig())
+            // They would change what runs.
+            .env_remove("RUST_LOG")
+            .env_remove("WATCH_NAMESPACE")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)
@@ -113,11 +116,15 @@ impl Operator {
         std::fs::read_to_string(&path).map_err(io(path))
     }
 
+    /// Fails if it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        let ended = self.child.try_wait().map_err(io("the operator"))?;
+        ended.map_or(Ok(()), |status| Err(self.ended(status)))
+    }
+
     /// Asks it for its progress. `None` while it does not answer yet.
     pub fn progress(&mut self) -> Result<Option<Progress>> {
-        if let Some(status) = self.child.try_wait().map_err(io("the operator"))? {
-            return Err(self.ended(status));
-        }
+        self.check()?;
         let Ok(text) = get(self.metrics, "/metrics") else {
             return Ok(None);
         };

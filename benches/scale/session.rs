@@ -71,6 +71,7 @@ impl Session {
         let mut named = BTreeSet::new();
         let mut changed = Instant::now();
         loop {
+            self.operator.check()?;
             let new = self.look()?;
             for call in new.iter().filter(|call| is_meant(call)) {
                 let is_new = named.insert(call.name.clone());

@@ -81,11 +81,13 @@ impl World {
     }
 }
 
-/// A `DittoServer` with three volumes, otherwise minimal.
+/// A `DittoServer` with three volumes, otherwise minimal. Its files are reached by cluster IPs: without a cloud, no load balancer gets
+/// an address, and there are fewer node ports than servers.
 pub fn manifest(name: &str, kind: Kind) -> Value {
     let mut spec = json!({
         "image": "marmos91c/dittofs:v0.29.0",
         "storage": {"metadataSize": "10Gi", "contentSize": "100Gi", "controlPlaneSize": "1Gi"},
+        "adapterServices": {"type": "ClusterIP"},
     });
     if kind.deletes_volumes {
         spec["storage"]["retention"] = json!("Delete");
