@@ -13,7 +13,6 @@ pub struct Machine {
     processor: String,
     memory_gib: u64,
     kernel: String,
-    load: String,
     commit: String,
     kubernetes: String,
     etcd: String,
@@ -33,13 +32,11 @@ impl Machine {
             let output = output.map_err(io(program.display().to_string()))?;
             Ok(last_word(&String::from_utf8_lossy(&output.stdout)))
         };
-        let load = file("/proc/loadavg");
         Ok(Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             processor: field("/proc/cpuinfo", "model name"),
             memory_gib: memory_gib(),
             kernel: file("/proc/sys/kernel/osrelease"),
-            load: load.split(' ').next().unwrap_or_default().to_owned(),
             commit: commit(),
             kubernetes: version(Component::ApiServer)?,
             etcd: version(Component::Etcd)?,
@@ -53,13 +50,12 @@ impl Machine {
             processor,
             memory_gib,
             kernel,
-            load,
             commit,
             kubernetes,
             etcd,
         } = self;
         format!(
-            "operator {commit}, Kubernetes {kubernetes}, etcd {etcd}; {cores} cores ({processor}), {memory_gib} GiB of memory, Linux {kernel}; load average {load} at the start"
+            "operator {commit}, Kubernetes {kubernetes}, etcd {etcd}; {cores} cores ({processor}), {memory_gib} GiB of memory, Linux {kernel}"
         )
     }
 }

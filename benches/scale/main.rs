@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `scenarios` | what is measured |
 //! | `world`, `controllers`, `double` | the world: the control plane with its servers, the other controllers, the APIs of the servers |
-//! | `operator`, `session`, `calls` | the operator's process, and what it costs |
+//! | `operator`, `kernel`, `session`, `calls` | the operator's process, and what it costs |
 //! | `bare`, `limit` | the bare client, which does the same work with the fewest calls |
-//! | `figures`, `report`, `machine`, `page` | from figures to `docs/performance.md` |
+//! | `figures`, `report`, `machine`, `neighbours`, `page` | from figures to `docs/performance.md` |
 
 mod api;
 mod bare;
@@ -16,8 +16,10 @@ mod controllers;
 mod double;
 mod error;
 mod figures;
+mod kernel;
 mod limit;
 mod machine;
+mod neighbours;
 mod operator;
 mod page;
 mod report;

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result, io};
+use crate::kernel::{TICK, process};
 use crate::world::World;
 
-/// The kernel counts CPU time for programs in units of 10 ms on every common architecture (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
 /// How long the operator may take to stop.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -86,12 +85,9 @@ impl Operator {
 
     /// CPU time that it has used.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = self.proc("stat")?;
-        // The second field is the name of the program, in parentheses. User and system time are fields 14 and 15.
-        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let times = fields.split_whitespace().skip(11).take(2);
-        let ticks: u32 = times.filter_map(|time| time.parse::<u32>().ok()).sum();
-        Ok(TICK * ticks)
+        let process = process(self.child.id());
+        let process = process.ok_or_else(|| Error::Failed("the operator is gone".into()))?;
+        Ok(TICK * process.ticks)
     }
 
     /// Resident memory in KiB.

@@ -8,11 +8,13 @@ use crate::cli::{Flags, Scenario};
 use crate::error::{Error, Result, io};
 use crate::limit::Limit;
 use crate::machine::Machine;
+use crate::neighbours::Neighbours;
 
 /// Where results go.
 pub struct Page<'a> {
     flags: &'a Flags,
     provenance: String,
+    neighbours: Neighbours,
 }
 
 impl<'a> Page<'a> {
@@ -35,7 +37,11 @@ impl<'a> Page<'a> {
                 flags.operator_flag.join(" ")
             );
         }
-        Self { flags, provenance }
+        Self {
+            flags,
+            provenance,
+            neighbours: Neighbours::watch(),
+        }
     }
 
     /// Prints a result, and replaces the earlier one in the page.
@@ -44,7 +50,9 @@ impl<'a> Page<'a> {
             .to_possible_value()
             .map(|value| value.get_name().to_owned());
         let name = name.unwrap_or_default();
-        let result = format!("{}\n\n{}\n", self.provenance, result.trim());
+        let busy = 100.0 * self.neighbours.share();
+        let busy = format!("Other programs used {busy:.0} % of the CPU time during this run.");
+        let result = format!("{} {busy}\n\n{}\n", self.provenance, result.trim());
         println!("\n## {name}\n\n{result}");
         if self.flags.print {
             return Ok(());
