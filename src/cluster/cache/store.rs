@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kube::runtime::reflector::ObjectRef;
 
 use super::Cached;
-use super::packed::Packed;
+use super::packed::{Dictionary, Packed};
 
 /// The keys by which an object is found in its namespace, next to its name. They must depend on nothing but the object.
 pub type Index<K> = fn(&K) -> Vec<String>;
@@ -16,6 +16,7 @@ pub type Index<K> = fn(&K) -> Vec<String>;
 /// The objects by namespace and name, and by the keys of their [`Index`].
 pub(super) struct Store<K> {
     index: Index<K>,
+    dictionary: Dictionary,
     namespaces: HashMap<String, Namespace<K>>,
 }
 
@@ -43,6 +44,7 @@ impl<K: Cached> Store<K> {
     pub(super) fn new(index: Index<K>) -> Self {
         Self {
             index,
+            dictionary: Dictionary::default(),
             namespaces: HashMap::new(),
         }
     }
@@ -61,7 +63,7 @@ impl<K: Cached> Store<K> {
         let namespace = self.namespaces.entry(namespace.to_owned()).or_default();
         let pairs = keys.iter().map(|key| (Arc::clone(key), Arc::clone(&name)));
         namespace.keys.extend(pairs);
-        let object = Packed::new(object);
+        let object = Packed::new(object, &self.dictionary);
         namespace.objects.insert(name, Stored { object, keys });
     }
 
