@@ -22,6 +22,7 @@ mod denied;
 mod docs;
 mod drift;
 mod drift_on_server;
+mod edits;
 mod faults;
 mod files;
 mod first_reconcile;

@@ -13,8 +13,8 @@ use super::compare::Difference;
 use super::drift::{self, Advice, Contest};
 use super::error::Error;
 use super::live::{self, Child, Live, Written};
-use super::managed_fields::Reach;
-use super::writer::{Write, Writer};
+use super::managed_fields::{Reach, only_entry};
+use super::writer::{Mode, Write, Writer};
 use super::{Outcome, compare, field_managers};
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, names};
@@ -36,8 +36,11 @@ impl Writer<'_> {
                 if self.is_current(&live, &desired) {
                     return Ok(self.current(name, live));
                 }
-                match self.advised(name, &live, &desired) {
-                    Some(outcome) => Ok(Written::of(outcome, object)),
+                if let Some(outcome) = self.advised(name, &live, &desired) {
+                    return Ok(Written::of(outcome, object));
+                }
+                match self.apply_to_cached(name, &live, &desired).await {
+                    Some(applied) => Ok(applied),
                     None => self.apply_or_create(name, &desired).await,
                 }
             }
@@ -82,6 +85,27 @@ impl Writer<'_> {
     pub(super) fn is_current<K: Child>(&self, live: &Live<K>, desired: &Value) -> bool {
         let is_ours = matches!(owner(live.meta(), self.server), Owner::Us | Owner::Orphan);
         is_ours && live.meta().deletion_timestamp.is_none() && live.differences(desired).is_empty()
+    }
+
+    /// Applies an edit to an object that no one else has written, without reading it before. `None` if it has to be read: what others
+    /// have written decides, the cache is behind, or the API server refuses the write.
+    async fn apply_to_cached<K: Child>(
+        &self,
+        name: &str,
+        live: &Live<K>,
+        desired: &Value,
+    ) -> Option<Written<K>> {
+        let is_edit =
+            matches!(self.mode, Mode::Write) && !has_hash(live, desired) && !live.object.is_immutable();
+        let is_ours = owner(live.meta(), self.server) == Owner::Us && self.check(live).is_ok();
+        if !is_edit || !is_ours || only_entry(live.meta()).is_none() {
+            return None;
+        }
+        // A failure is repeated with the object as it is, and reported then.
+        let applied = self.send(name, Write::Apply { live, desired }).await.ok()??;
+        let before = contested_fields(live, &live.differences(desired));
+        self.note(name, desired, (before, false), &applied).ok()?;
+        Some(Written::of(Outcome::Updated, applied))
     }
 
     async fn create_or_apply<K: Child>(&self, name: &str, desired: &Value) -> Result<Written<K>, Error> {

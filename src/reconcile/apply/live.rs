@@ -43,6 +43,8 @@ pub(super) trait Child: Cached + Serialize {
 
 /// An object of the cluster. `fields` holds all of it; the type may know only a part.
 pub(super) struct Live<K> {
+    /// Whether it is from a cache. Then `managedFields` do not say which fields an entry has, and `fields` holds what the type knows.
+    pub(super) is_cached: bool,
     pub(super) object: Arc<K>,
     pub(super) fields: Value,
 }
@@ -50,12 +52,17 @@ pub(super) struct Live<K> {
 impl<K: Child> Live<K> {
     pub(super) fn parse(fields: Value) -> Result<Self, Error> {
         let object = Arc::new(serde_json::from_value(fields.clone())?);
-        Ok(Self { object, fields })
+        Ok(Self {
+            is_cached: false,
+            object,
+            fields,
+        })
     }
 
-    /// From a cache. What the type does not know is missing then.
+    /// From a cache.
     pub(super) fn cached(object: &Arc<K>) -> Result<Self, Error> {
         Ok(Self {
+            is_cached: true,
             object: Arc::clone(object),
             fields: serde_json::to_value(object.as_ref())?,
         })

@@ -80,6 +80,16 @@ pub(super) fn taken_over(
     })
 }
 
+/// Our entry and its position, if no one else has ever set a field of the object outside of its subresources. Then there is nothing to
+/// take over from others.
+#[must_use]
+pub(super) fn only_entry(metadata: &ObjectMeta) -> Option<(usize, &ManagedFieldsEntry)> {
+    let entries = metadata.managed_fields.iter().flatten().enumerate();
+    let mut of_object = entries.filter(|(_, entry)| has_no_subresource(entry));
+    let only = of_object.next().filter(|_| of_object.next().is_none());
+    only.filter(|(_, entry)| entry.manager.as_deref() == Some(FIELD_MANAGER))
+}
+
 /// The annotation with the hash of our last apply.
 const APPLIED_HASH: [&str; 3] = ["f:metadata", "f:annotations", "f:dittofs.io/applied-hash"];
 /// The hash on the pod template. Only this operator and the Go operator set it.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::child::asked;
 use super::error::Error;
 use super::live::{Child, Live};
-use super::managed_fields::Reach;
+use super::managed_fields::{Reach, only_entry};
 use super::stateful_set::{claim_templates, pod_check, recreate, saved};
 use super::writer::{Mode, Write, Writer};
 use super::{Outcome, dry_run, immutable, predict};
@@ -70,6 +70,9 @@ impl Writer<'_> {
                 let created = api.create(&post(), &object).await;
                 Some(created.map_err(Error::call("create"))?)
             }
+            Write::Apply { live, desired } if live.is_cached => {
+                Some(self.apply_to_version(name, live, desired).await?)
+            }
             Write::Apply { live, desired } => Some(self.apply(name, live, desired).await?),
             Write::Replace { live, desired } => Some(immutable::replace(self, live, desired).await?),
             Write::Patch { verb, body, .. } => {
@@ -119,7 +122,7 @@ impl Writer<'_> {
             }
             taken_over => taken_over?,
         }
-        let refused = match self.send_apply(name, live, desired).await {
+        let refused = match self.send_apply::<K>(name, &live.guarded(desired)).await {
             Err(error) if error.is_invalid() => error,
             sent => return sent,
         };
@@ -127,7 +130,34 @@ impl Writer<'_> {
         self.after_takeover(name, &live, desired, refused).await?;
         self.take_over_fields(name, &live, desired, Reach::Everyone)
             .await?;
-        self.send_apply(name, &live, desired).await
+        self.send_apply::<K>(name, &live.guarded(desired)).await
+    }
+
+    /// Applies to the version that the cache has, and to no other one. No one else has written the object, so all that may have to be
+    /// moved to our `Apply` entry is our own `Update` entry, as a whole.
+    async fn apply_to_version<K: Child>(
+        &self,
+        name: &str,
+        live: &Live<K>,
+        desired: &Value,
+    ) -> Result<DynamicObject, Error> {
+        let (position, entry) = only_entry(live.meta()).ok_or(Error::Raced)?;
+        let mut version = live.meta().resource_version.clone();
+        if entry.operation.as_deref() != Some("Apply") {
+            let renamed = json!([
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+                {"op": "replace", "path": format!("/metadata/managedFields/{position}/operation"), "value": "Apply"},
+            ]);
+            let renamed = Patch::<()>::Json(serde_json::from_value(renamed)?);
+            let patched = self
+                .api::<K>()
+                .patch_metadata(name, &patch_params(), &renamed)
+                .await;
+            version = patched.map_err(Error::call("apply"))?.metadata.resource_version;
+        }
+        let mut body = live.guarded(desired);
+        body["metadata"]["resourceVersion"] = json!(version);
+        self.send_apply::<K>(name, &body).await
     }
 
     /// Applies where a policy refuses the object as it is, and so also a write that only takes over fields: the fields themselves are
@@ -145,7 +175,7 @@ impl Writer<'_> {
         let written = serde_json::to_value(written.map_err(Error::call("apply"))?)?;
         let live = Live::<K>::parse(written)?;
         self.take_over_fields(name, &live, desired, Reach::Copies).await?;
-        self.send_apply(name, &live, desired).await
+        self.send_apply::<K>(name, &live.guarded(desired)).await
     }
 
     /// The object after an apply that first takes over fields of other managers, by a dry run.

@@ -165,15 +165,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Server-side apply. `desired` names the UID, and a version if it applies to no other one.
     pub(super) async fn send_apply<K: Child>(
         &self,
         name: &str,
-        live: &Live<K>,
         desired: &Value,
     ) -> Result<DynamicObject, Error> {
-        let body = live.guarded(desired);
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let applied = self.api::<K>().patch(name, &params, &Patch::Apply(&body)).await;
+        let applied = self.api::<K>().patch(name, &params, &Patch::Apply(desired)).await;
         applied.map_err(Error::call("apply"))
     }
 
