@@ -19,7 +19,7 @@ mod tests;
 
 pub use self::endpoints::{NOT_RUNNING, api_status, endpoints, is_pod_ready, recheck_in, unavailable};
 pub use self::exposed::{AdapterSet, Exposed, exposed, exposed_types};
-pub use self::names::{port_name, sanitized};
+pub use self::names::{TYPE_MAX, port_name, sanitized};
 pub use self::outage::{Calls, UNREACHABLE_AFTER};
 pub use self::report::{
     Adapter, Failure, FailureKind, Listed, Reachability, Row, ServerReport, Unread, learn,

@@ -4,8 +4,8 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::{Client, Error, quoted, unexpected};
-use crate::domain::adapters::{Listed, Row, Unread, sanitized};
+use super::client::{Access, Client, Error};
+use crate::domain::adapters::{Listed, Row, TYPE_MAX, Unread, sanitized};
 
 /// One adapter as the API writes it. Other fields are ignored.
 #[derive(Debug, Deserialize)]
@@ -26,17 +26,19 @@ struct Report {
     message: Option<String>,
 }
 
-impl From<Answer> for Row {
-    fn from(answer: Answer) -> Self {
-        let (status, message) = answer
+impl Answer {
+    fn into_row(self, access: &Access<'_>) -> Row {
+        let (status, message) = self
             .status
             .map_or_else(|| (String::new(), None), |report| (report.status, report.message));
-        Self {
-            adapter_type: sanitized(&answer.r#type),
-            is_enabled: answer.enabled,
-            port: answer.port,
-            is_healthy: status == "healthy",
-            message: message.filter(|text| !text.is_empty()).or(Some(status)),
+        let is_healthy = status == "healthy";
+        let message = message.filter(|text| !text.is_empty()).unwrap_or(status);
+        Row {
+            adapter_type: sanitized(&self.r#type),
+            is_enabled: self.enabled,
+            port: self.port,
+            message: (!is_healthy).then(|| access.quoted(&message)),
+            is_healthy,
         }
     }
 }
@@ -47,18 +49,19 @@ impl From<Answer> for Row {
 /// As [`Client::call`], and if no row can be read.
 pub async fn list(client: &Client, url: &str, token: &str) -> Result<Listed, Error> {
     let url = format!("{}/api/v1/adapters", url.trim_end_matches('/'));
-    let answer = client.call(Method::GET, &url, token, None).await?;
-    read(answer).map_err(|error| unexpected(&url, &error))
+    let access = Access::new(token);
+    let answer = client.call(Method::GET, &url, &access, None).await?;
+    read(answer, &access).map_err(|error| access.unexpected(&url, &error))
 }
 
-fn read(answer: Value) -> Result<Listed, serde_json::Error> {
+fn read(answer: Value, access: &Access<'_>) -> Result<Listed, serde_json::Error> {
     let mut listed = Listed::default();
     let mut problem = None;
     for row in Vec::<Value>::deserialize(answer)? {
-        match Answer::deserialize(&row) {
-            Ok(answer) => listed.rows.push(answer.into()),
+        match Answer::deserialize(&row).and_then(named) {
+            Ok(answer) => listed.rows.push(answer.into_row(access)),
             Err(error) => {
-                listed.unread.push(unread(&row, &error));
+                listed.unread.push(unread(&row, &error, access));
                 problem = Some(error);
             }
         }
@@ -69,11 +72,21 @@ fn read(answer: Value) -> Result<Listed, serde_json::Error> {
     }
 }
 
-fn unread(row: &Value, error: &serde_json::Error) -> Unread {
+/// The type becomes a part of names, and a label.
+fn named(answer: Answer) -> Result<Answer, serde_json::Error> {
+    if sanitized(&answer.r#type).len() > TYPE_MAX {
+        let problem = format!("the type has more than {TYPE_MAX} characters");
+        return Err(serde::de::Error::custom(problem));
+    }
+    Ok(answer)
+}
+
+fn unread(row: &Value, error: &serde_json::Error, access: &Access<'_>) -> Unread {
     let adapter_type = row["type"].as_str().filter(|name| !name.is_empty());
+    let shortened = |name: &str| sanitized(name).chars().take(TYPE_MAX).collect();
     Unread {
-        adapter_type: adapter_type.map(sanitized),
-        error: quoted(&error.to_string()),
+        adapter_type: adapter_type.map(shortened),
+        error: access.quoted(&error.to_string()),
     }
 }
 
@@ -82,6 +95,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn read(answer: Value) -> Result<Listed, serde_json::Error> {
+        super::read(answer, &Access::new("token"))
+    }
 
     #[test]
     fn health_comes_from_the_listener_and_not_from_running() {
@@ -127,5 +144,27 @@ mod tests {
         assert!(read(json!([{"type": 7}])).is_err());
         assert!(read(json!({"adapters": []})).is_err());
         assert_eq!(read(json!([])).unwrap(), Listed::default());
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_shortened() {
+        let long = "x".repeat(100_000);
+        let listed = read(json!([
+            {"type": "nfs", "enabled": true, "status": {"status": "unknown", "message": long}},
+            {"type": "smb", "enabled": true, "status": {"status": long}},
+            {"type": long, "enabled": true},
+        ]))
+        .unwrap();
+        let messages = listed.rows.iter().filter_map(|row| row.message.as_deref());
+        assert_eq!(messages.map(str::len).collect::<Vec<_>>(), [200, 200]);
+        assert_eq!(
+            listed.unread[0].adapter_type.as_deref(),
+            Some("x".repeat(63).as_str())
+        );
+        assert!(
+            listed.unread[0].error.contains("more than 63 characters"),
+            "{:?}",
+            listed.unread
+        );
     }
 }

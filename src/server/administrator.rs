@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use http::Method;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::client::{Client, Error};
+use super::client::{Access, Client, Error};
 use super::token::{Role, sign};
 use crate::domain::server_api::Target;
 
@@ -67,18 +68,39 @@ impl<'a> Server<'a> {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Error> {
+        self.read(method, path, body).await
+    }
+
+    /// Makes a call whose answer is of this shape.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
         self.check()?;
         let token = sign(&self.target.key, Role::Admin, Timestamp::now());
+        let access = Access::sending(&token, self.confidential());
         let url = self.url(path);
-        let answer = self.client.call(method, &url, &token, body).await;
+        let answer = self.client.call(method, &url, &access, body).await;
         if let Err(error @ (Error::Timeout(_) | Error::Connect { .. })) = &answer {
             // Only the first one counts.
             let _ = self.gave_up.set(error.to_string());
         }
-        answer
+        serde_json::from_value(answer?).map_err(|error| access.unexpected(&url, &error))
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    /// The key of the tokens, and the passwords that may be sent.
+    fn confidential(&self) -> Vec<&[u8]> {
+        let providers = self.target.declared.providers.iter();
+        let passwords = providers.filter_map(|provider| provider.secret.as_ref());
+        passwords
+            .chain([&self.target.key])
+            .map(|value| &*value.0)
+            .collect()
+    }
+
+    fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.target.url.trim_end_matches('/'))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The client follows no redirect and uses no proxy. Connections are kept for the next call.
 
+mod access;
 mod tls;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 use thiserror::Error;
 
+pub use self::access::Access;
 use crate::domain::adapters::{Failure, FailureKind};
 use crate::domain::server_api::Trust;
 
@@ -28,8 +30,6 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(50);
 /// Largest answer, in bytes: a thousand shares have less than one MiB.
 const ANSWER_MAX: usize = 4 << 20;
-/// Longest text of an error that is quoted, in characters.
-const QUOTED_MAX: usize = 200;
 
 /// Why a call failed.
 #[derive(Debug, Error)]
@@ -172,21 +172,21 @@ impl Client {
         &self,
         method: Method,
         url: &str,
-        token: &str,
+        access: &Access<'_>,
         body: Option<&Value>,
     ) -> Result<Value, Error> {
-        let call = self.exchange(method, url, token, body);
+        let call = self.exchange(method, url, access.token(), body);
         let answer = tokio::time::timeout(CALL_DEADLINE, call).await;
         let (status, bytes) = answer.map_err(|_| Error::Timeout(url.to_owned()))??;
         if !status.is_success() {
             let url = url.to_owned();
-            let detail = detail(&bytes);
+            let detail = access.detail(&bytes);
             return Err(Error::Refused { url, status, detail });
         }
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&bytes).map_err(|error| unexpected(url, &error))
+        serde_json::from_slice(&bytes).map_err(|error| access.unexpected(url, &error))
     }
 
     async fn exchange(
@@ -228,19 +228,6 @@ impl Client {
     }
 }
 
-/// An answer that is JSON of another shape.
-pub(super) fn unexpected(url: &str, error: &serde_json::Error) -> Error {
-    Error::Unexpected {
-        url: url.to_owned(),
-        error: quoted(&error.to_string()),
-    }
-}
-
-/// The beginning of a text that the server wrote.
-pub(super) fn quoted(text: &str) -> String {
-    text.chars().take(QUOTED_MAX).collect()
-}
-
 fn no_answer(url: &str, error: &hyper_util::client::legacy::Error) -> Error {
     let mut causes = Vec::new();
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
@@ -260,79 +247,5 @@ fn no_answer(url: &str, error: &hyper_util::client::legacy::Error) -> Error {
         Error::Connect { url, error: text }
     } else {
         Error::Truncated { url, error: text }
-    }
-}
-
-/// The text of a refused call in the format of the API (problem+json), and what is wrong with each field (422).
-fn text(problem: &Value) -> Option<String> {
-    let said = problem.get("detail").or_else(|| problem.get("title"));
-    let said = said.and_then(Value::as_str).map(quoted);
-    let errors = problem.get("errors").and_then(Value::as_object);
-    let fields: Vec<String> = errors.into_iter().flatten().map(field).collect();
-    if fields.is_empty() {
-        return said;
-    }
-    let fields = quoted(&fields.join("; "));
-    Some(said.map_or_else(|| fields.clone(), |said| format!("{said} ({fields})")))
-}
-
-fn field((name, problem): (&String, &Value)) -> String {
-    match problem {
-        Value::String(problem) => format!("{name}: {problem}"),
-        other => format!("{name}: {other}"),
-    }
-}
-
-/// What the server says of a refused call: problem+json, or plain text, or nothing.
-fn detail(body: &[u8]) -> String {
-    let problem: Option<Value> = serde_json::from_slice(body).ok();
-    let plain = || quoted(String::from_utf8_lossy(body).trim());
-    let said = problem.as_ref().and_then(text).unwrap_or_else(plain);
-    if said.is_empty() {
-        said
-    } else {
-        format!(": {said}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_error_quotes_the_server_in_any_of_its_formats() {
-        for (body, quoted) in [
-            (
-                r#"{"title": "Conflict", "detail": "share exists"}"#,
-                ": share exists",
-            ),
-            (r#"{"title": "Conflict"}"#, ": Conflict"),
-            (
-                r#"{"title": "Unprocessable Entity", "errors": {"lease_time": "must be 10 to 3600", "grace_period": "must be 10 to 3600"}}"#,
-                ": Unprocessable Entity (grace_period: must be 10 to 3600; lease_time: must be 10 to 3600)",
-            ),
-            (
-                r#"{"errors": {"url": ["is missing"]}}"#,
-                r#": url: ["is missing"]"#,
-            ),
-            (r#"{"title": "Conflict", "errors": {}}"#, ": Conflict"),
-            (r#"{"title": "Conflict", "errors": null}"#, ": Conflict"),
-            (r#"{"title": "Conflict", "errors": "none"}"#, ": Conflict"),
-            ("Forbidden\n", ": Forbidden"),
-            ("", ""),
-        ] {
-            assert_eq!(detail(body.as_bytes()), quoted);
-        }
-        assert!(detail("x".repeat(10_000).as_bytes()).len() < 300);
-        let long = "x".repeat(10_000);
-        let problem = json!({"detail": long, "errors": {"a": long, "b": long}});
-        let quoted = detail(problem.to_string().as_bytes());
-        assert!(
-            quoted.contains("(a: xxx") && quoted.len() < 500,
-            "{}",
-            quoted.len()
-        );
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::administrator::Server;
-use super::client::{Error, unexpected};
+use super::client::Error;
 use crate::domain::server_settings::restarts::{Mark, Next, Request, Row, next};
 
 /// Key of the mark in the configuration of an adapter. The server ignores keys that it does not know.
@@ -71,12 +71,10 @@ fn path(request: &Request) -> String {
 /// The adapter, and its configuration. `None` if there is none.
 async fn read(server: &Server<'_>, request: &Request) -> Result<Option<(Row, Map<String, Value>)>, Error> {
     let path = path(request);
-    let answer = match server.call(Method::GET, &path, None).await {
+    let answer: Answer = match server.read(Method::GET, &path, None).await {
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => return Ok(None),
         answer => answer?,
     };
-    let answer: Answer =
-        serde_json::from_value(answer).map_err(|error| unexpected(&server.url(&path), &error))?;
     let config = answer.config.unwrap_or_default();
     let mark = config.get(MARK).cloned();
     let row = Row {

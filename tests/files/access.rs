@@ -2,7 +2,7 @@
 //! version of the server does not allow it any more.
 
 use dittofs_operator::domain::secrets::Confidential;
-use dittofs_operator::server::client::Client;
+use dittofs_operator::server::client::{Access, Client};
 use dittofs_operator::server::token::{Role, sign};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ async fn a_signed_token_with_the_role_operator_lists_adapters_and_one_with_the_r
     let call = async |method: Method, path: &str, token: String| {
         let url = format!("{}/api/v1/{path}", api.url());
         let body = (method != Method::GET).then(|| json!({"lease_time": 91}));
-        let answer = client.call(method, &url, &token, body.as_ref()).await;
+        let answer = client.call(method, &url, &Access::new(&token), body.as_ref()).await;
         answer.map_or_else(|error| error.status(), |_| Some(StatusCode::OK))
     };
     let now = Timestamp::now();

@@ -15,6 +15,9 @@ use crate::domain::observed::Observed;
 use crate::domain::ownership::{Owner, owner};
 use crate::domain::server_settings::restarts::is_requested;
 
+/// Longest name of a Service in Kubernetes.
+const SERVICE_NAME_MAX: usize = 63;
+
 /// One adapter that clients may reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed {
@@ -59,8 +62,11 @@ pub fn exposed(observed: &Observed) -> AdapterSet {
             adapter_type,
         });
     }
-    // Port 0 of an unknown type: nobody knows where it listens.
-    exposure.exposed.retain(|adapter| adapter.port > 0);
+    // Port 0 of an unknown type: nobody knows where it listens. The API server refuses a Service with a longer name.
+    let name = |adapter: &Exposed| names::adapter(&observed.server.name_any(), &adapter.adapter_type);
+    exposure
+        .exposed
+        .retain(|adapter| adapter.port > 0 && name(adapter).len() <= SERVICE_NAME_MAX);
     exposure
 }
 

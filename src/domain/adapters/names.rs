@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+/// Longest type: it is the value of a label.
+pub const TYPE_MAX: usize = 63;
 /// Longest name of a port in Kubernetes.
 const PORT_NAME_MAX: usize = 15;
 /// Characters of a long name that stay.

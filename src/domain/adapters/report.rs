@@ -16,6 +16,8 @@ const SMB_PORT: u16 = 1445;
 const SMB_PORT_OF_ZERO: u16 = 12445;
 /// Answers in a row that must lack an adapter before its Service is deleted.
 const DENIALS: u8 = 2;
+/// Most adapters that are known of one server. DittoFS has two. A broken or hostile server must not create any number of objects.
+const ADAPTERS_MAX: usize = 16;
 
 /// One adapter in an answer of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,16 +223,16 @@ pub fn learn(
 }
 
 fn answered(before: &ServerReport, listed: Listed, now: Timestamp) -> ServerReport {
-    let is_complete = listed.unread.iter().all(|row| row.adapter_type.is_some());
+    // Those that are left out may have a Service, which must stay.
+    let is_short = listed.rows.len() <= ADAPTERS_MAX && listed.unread.len() <= ADAPTERS_MAX;
+    let is_complete = is_short && listed.unread.iter().all(|row| row.adapter_type.is_some());
     let is_read = listed.unread.is_empty();
-    let mut enabled = kept(before, &listed, is_complete);
-    let rows = listed.rows.into_iter().filter(|row| row.is_enabled);
-    enabled.extend(rows.map(|row| (row.adapter_type.clone(), adapter(row))));
+    let enabled = enabled(before, &listed, is_complete);
     let does_none_serve = !enabled.is_empty() && enabled.values().all(|adapter| !adapter.is_healthy);
     let is_unavailable = does_none_serve && (is_read || before.unavailable_since.is_some());
     let unread = listed.unread.into_iter().filter_map(|row| row.adapter_type);
     ServerReport {
-        unread: unread.collect(),
+        unread: unread.take(ADAPTERS_MAX).collect(),
         before: before.enabled.keys().chain(&before.unread).cloned().collect(),
         has_answer: true,
         complete: if is_complete {
@@ -243,6 +245,19 @@ fn answered(before: &ServerReport, listed: Listed, now: Timestamp) -> ServerRepo
         settings: before.settings.clone(),
         enabled,
     }
+}
+
+/// The enabled adapters. If there are too many, those that were known before come first.
+fn enabled(before: &ServerReport, listed: &Listed, is_complete: bool) -> BTreeMap<String, Adapter> {
+    let mut enabled = kept(before, listed, is_complete);
+    let rows = listed.rows.iter().filter(|row| row.is_enabled);
+    let (known, new): (Vec<_>, Vec<_>) = rows.partition(|row| before.enabled.contains_key(&row.adapter_type));
+    for row in known.into_iter().chain(new) {
+        if enabled.len() < ADAPTERS_MAX || enabled.contains_key(&row.adapter_type) {
+            enabled.insert(row.adapter_type.clone(), adapter(row));
+        }
+    }
+    enabled
 }
 
 /// The adapters of which the answer says nothing that could be read. If the type of a row is unknown too, it may be any that has no
@@ -260,11 +275,11 @@ fn kept(before: &ServerReport, listed: &Listed, is_complete: bool) -> BTreeMap<S
         .collect()
 }
 
-fn adapter(row: Row) -> Adapter {
+fn adapter(row: &Row) -> Adapter {
     Adapter {
         port: listening(&row.adapter_type, row.port),
         is_healthy: row.is_healthy,
-        message: row.message.filter(|_| !row.is_healthy),
+        message: row.message.clone().filter(|_| !row.is_healthy),
     }
 }
 

@@ -310,6 +310,36 @@ fn a_service_of_the_go_operator_is_known_before_the_api_has_answered() {
     assert_eq!(services(&observed), [("nfs".to_owned(), 2050)]);
 }
 
+#[test]
+fn a_server_that_lists_many_adapters_gets_no_more_than_sixteen_and_loses_none_that_it_had() {
+    let many = |first: u16| (first..first + 100).map(|port| row(&format!("a{port}"), port, true, true));
+    let mut answers = vec![Ok(both())];
+    answers.extend((1..5).map(|answer| Ok(many(answer * 1000).chain(both()).collect())));
+    let report = after(&answers);
+    assert_eq!(report.enabled.len(), 16);
+    assert!(report.enabled.contains_key("nfs") && report.enabled.contains_key("smb"));
+    // After a start of the operator, only the cluster knows them.
+    let answers: Vec<_> = (1..5).map(|answer| Ok(many(answer * 1000).collect())).collect();
+    let mut serving = applied(observed(after(&[Ok(both())])));
+    serving.report = Arc::new(after(&answers));
+    assert_eq!(exposed(&serving).gone, Vec::<String>::new());
+}
+
+#[test]
+fn an_adapter_whose_service_would_have_too_long_a_name_has_none() {
+    let long = "x".repeat(50);
+    let report = after(&[Ok(vec![
+        row(&long, 1000, true, true),
+        row("nfs", 12049, true, true),
+    ])]);
+    let exposed = exposed(&observed(report)).exposed;
+    let types: Vec<_> = exposed
+        .iter()
+        .map(|adapter| adapter.adapter_type.as_str())
+        .collect();
+    assert_eq!(types, ["nfs"], "files-adapter-{long} has 64 characters");
+}
+
 proptest! {
     /// A network policy engine is not needed to see that each port of each Service leads to a port that some policy opens.
     #[test]

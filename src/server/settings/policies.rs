@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Server, corrected};
 use crate::api::SnapshotPolicyStatus;
 use crate::domain::server_settings::{Change, Declared, Outcome, Policy, changes};
-use crate::server::client::{Error, unexpected};
+use crate::server::client::Error;
 
 /// Compares and writes the policies.
 pub(super) async fn apply(server: &Server<'_>, declared: &Declared, outcome: &mut Outcome) {
@@ -29,9 +29,7 @@ struct Listed {
 /// `null` is an empty list.
 async fn list(server: &Server<'_>) -> Result<BTreeMap<String, Policy>, Error> {
     const PATH: &str = "snapshot-policies";
-    let answer = server.call(Method::GET, PATH, None).await?;
-    let listed: Option<Vec<Listed>> =
-        serde_json::from_value(answer).map_err(|error| unexpected(&server.url(PATH), &error))?;
+    let listed: Option<Vec<Listed>> = server.read(Method::GET, PATH, None).await?;
     let listed = listed.unwrap_or_default().into_iter();
     Ok(listed.map(|listed| (listed.share, listed.policy)).collect())
 }
