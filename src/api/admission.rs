@@ -95,8 +95,11 @@ impl Admission {
             .into_vec()
             .into_iter()
             .filter(|error| {
-                let is_ratcheting =
-                    error.kind == ErrorKind::ValidationFailure && !error.rule.contains("oldSelf");
+                let is_about_the_value = matches!(
+                    error.kind,
+                    ErrorKind::ValidationFailure | ErrorKind::EvaluationError
+                );
+                let is_ratcheting = is_about_the_value && !error.rule.contains("oldSelf");
                 let node = self.node(&error.rule, &error.field_path);
                 !(is_ratcheting && old.is_some_and(|old| unchanged(node, new, old)))
             })
@@ -269,6 +272,15 @@ mod tests {
         check(&admission.schema);
         let full = json!({"metadata": {"name": "files"}, "spec": {"storage": {"metadataSize": "1Gi"}}});
         assert_eq!(admission.violations(&full, Some(&full)), []);
+    }
+
+    #[test]
+    fn a_reference_without_its_key_that_was_stored_before_does_not_block_other_edits() {
+        let stored = json!({"metadata": {"name": "files"}, "spec": {"storage": {"metadataSize": "1Gi"}, "identity": {"jwt": {"secretRef": {"name": "jwt"}}}}});
+        let mut edited = stored.clone();
+        edited["spec"]["replicas"] = json!(0);
+        assert_eq!(violations(&edited, Some(&stored)), []);
+        assert_ne!(violations(&edited, None), []);
     }
 
     fn with_interval(interval: &str) -> Value {
