@@ -32,6 +32,7 @@ mod hibernate;
 mod immutable;
 mod interrupted;
 mod invariants;
+mod isolation;
 mod kerberos;
 mod kstatus;
 mod leader;

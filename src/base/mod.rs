@@ -4,3 +4,4 @@ pub mod backoff;
 #[cfg(test)]
 pub(crate) mod log_sink;
 pub mod metrics;
+pub mod slots;

@@ -118,7 +118,8 @@ pub struct RunArgs {
     /// selectors divide a cluster. Each selector has a Lease, so --leader-elect is required. Default: all DittoServers.
     #[arg(long, value_name = "SELECTOR", env = "SHARD_SELECTOR", default_value = "", hide_default_value = true, value_parser = shard_selector)]
     pub shard_selector: ShardArg,
-    /// Maximum number of DittoServers that are reconciled at the same time.
+    /// Maximum number of DittoServers that are reconciled at the same time. A reconcile that takes longer than 2 s, for example because
+    /// of a slow admission webhook, does not count, up to four times this number.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
     /// Path of the kubeconfig file. Default: $KUBECONFIG, ~/.kube/config, or the service account of the pod.

@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 
 use super::context::Context;
 use super::events::Publisher;
-use super::runner::{self, Action};
+use super::runner::{self, Action, Limits};
 use super::server_metrics::ServerCollector;
 use super::shards::{Admission, Shards};
 use super::triggers::{self, Queue, Watches};
@@ -36,6 +36,10 @@ pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Dura
 pub(super) const RESYNC: Duration = Duration::from_secs(600);
 /// How long the first reconcile waits for the caches. A kind that cannot be listed must not block the others.
 const FIRST_SYNC: Duration = Duration::from_secs(10);
+
+/// How long the release of a server waits for a call to its API that runs, and the pause before it looks again.
+const CALL_ENDS: Duration = Duration::from_millis(100);
+const CALL_RUNS: Duration = Duration::from_secs(1);
 
 /// Time to write the last events when the operator stops, after the last reconcile.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
@@ -206,7 +210,7 @@ async fn reconcile_all(
     stop: CancellationToken,
 ) {
     let reconcile = |server| reconcile_queued(server, &worker);
-    runner::run(queued, concurrency, stop, reconcile).await;
+    runner::run(queued, Limits::of(concurrency), stop, reconcile).await;
 }
 
 /// Drops everything that is in memory for a server that is gone. A new server of this name starts without its backoff. The answer waits
@@ -242,7 +246,10 @@ async fn release(key: ObjectRef<StoredServer>, worker: &Worker) -> Action {
     if !worker.shards.holds(&key) {
         return Action::await_change();
     }
-    ended.await;
+    // A call may take a minute. Meanwhile this reconcile would hold a place that others need.
+    if tokio::time::timeout(CALL_ENDS, ended).await.is_err() {
+        return Action::requeue(CALL_RUNS);
+    }
     let released = worker.shards.release(context, &key).await;
     released.map_or_else(|error| retry(key, context, &error), |()| Action::await_change())
 }

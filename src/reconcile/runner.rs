@@ -2,7 +2,7 @@
 //!
 //! kube's `Controller` does the same, but it needs all objects in a store of its own. The queue and its delays are kube's.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -17,6 +17,29 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::cache::StoredServer;
 
 type Key = ObjectRef<StoredServer>;
+
+/// How many reconciles run at the same time.
+///
+/// A slow one, for example because of an admission webhook of one namespace, must not delay other servers. So it does not count as one of
+/// `quick`, up to a limit of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    quick: usize,
+    slow: usize,
+    slow_after: Duration,
+}
+
+impl Limits {
+    /// The limits for this `--concurrency`.
+    pub(super) fn of(concurrency: u16) -> Self {
+        let quick = usize::from(concurrency);
+        Self {
+            quick,
+            slow: 4 * quick,
+            slow_after: Duration::from_secs(2),
+        }
+    }
+}
 
 /// When a server is reconciled again although nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,36 +59,69 @@ impl Action {
     }
 }
 
+/// The servers that are being reconciled, and since when.
+struct Running {
+    limits: Limits,
+    servers: HashMap<Key, Instant>,
+}
+
+impl Running {
+    /// When another reconcile may start, if none ends earlier. `None`: not before one ends.
+    fn free_at(&self, now: Instant) -> Option<Instant> {
+        let Limits {
+            quick: most,
+            slow,
+            slow_after,
+        } = self.limits;
+        if self.servers.len() >= most + slow {
+            return None;
+        }
+        let slow_at = self.servers.values().map(|since| *since + slow_after);
+        let quick: Vec<Instant> = slow_at.filter(|at| *at > now).collect();
+        if quick.len() < most {
+            Some(now)
+        } else {
+            quick.into_iter().min()
+        }
+    }
+}
+
 /// Calls `reconcile` for each server in the queue until `stop` is cancelled. Then it waits for those that are running. A server that
 /// is queued while it is reconciled follows immediately afterwards, once.
 pub(super) async fn run<Reconcile: Future<Output = Action>>(
     queued: impl Stream<Item = Key>,
-    concurrency: u16,
+    limits: Limits,
     stop: CancellationToken,
     reconcile: impl Fn(Key) -> Reconcile,
 ) {
     let (requeue, requeued) = mpsc::unbounded();
     let queued = queued.map(|server| request(server, Duration::ZERO));
     let mut due = Box::pin(scheduler(stream::select(queued, requeued)));
-    let mut running = FuturesUnordered::new();
-    let mut servers: HashSet<Key> = HashSet::new();
+    let mut reconciles = FuturesUnordered::new();
+    let mut running = Running {
+        limits,
+        servers: HashMap::new(),
+    };
     loop {
-        let is_free = servers.len() < usize::from(concurrency);
+        let now = Instant::now();
+        let free_at = running.free_at(now);
+        let is_free = free_at == Some(now);
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some((server, Action(again))) = running.next() => {
-                servers.remove(&server);
+            Some((server, Action(again))) = reconciles.next() => {
+                running.servers.remove(&server);
                 // The receiver lives as long as this function.
                 let _ = again.map(|after| requeue.unbounded_send(request(server, after)));
             }
-            Some(server) = next(due.as_mut(), &servers), if is_free => {
-                servers.insert(server.clone());
-                running.push(reconcile(server.clone()).map(|action| (server, action)));
+            Some(server) = next(due.as_mut(), &running.servers), if is_free => {
+                running.servers.insert(server.clone(), Instant::now());
+                reconciles.push(reconcile(server.clone()).map(|action| (server, action)));
             }
+            () = tokio::time::sleep_until(free_at.unwrap_or(now)), if !is_free && free_at.is_some() => {}
         }
     }
-    while running.next().await.is_some() {}
+    while reconciles.next().await.is_some() {}
 }
 
 fn request(server: Key, after: Duration) -> ScheduleRequest<Key> {
@@ -78,9 +134,11 @@ fn request(server: Key, after: Duration) -> ScheduleRequest<Key> {
 /// The next server that is due and is not being reconciled.
 async fn next<R: Stream<Item = ScheduleRequest<Key>>>(
     due: Pin<&mut Scheduler<Key, R>>,
-    running: &HashSet<Key>,
+    running: &HashMap<Key, Instant>,
 ) -> Option<Key> {
-    due.hold_unless(|server| !running.contains(server)).next().await
+    due.hold_unless(|server| !running.contains_key(server))
+        .next()
+        .await
 }
 
 #[cfg(test)]
@@ -104,7 +162,7 @@ mod tests {
 
         /// Reconciles `first` and what `reconcile` queues, until it stops the runner.
         async fn run(
-            concurrency: u16,
+            limits: Limits,
             first: &[&str],
             reconcile: impl AsyncFn(&World, &str) -> Action,
         ) -> Vec<String> {
@@ -121,14 +179,14 @@ mod tests {
                 world.started.borrow_mut().push(key.name.clone());
                 reconcile(&world, &key.name).await
             };
-            run(queued, concurrency, world.stop.clone(), reconcile).await;
+            run(queued, limits, world.stop.clone(), reconcile).await;
             world.started.into_inner()
         }
     }
 
     #[tokio::test]
     async fn a_server_that_is_queued_several_times_while_it_is_reconciled_follows_once() {
-        let started = World::run(2, &["a"], async |world, name| {
+        let started = World::run(Limits::of(2), &["a"], async |world, name| {
             let is_first = world.started.borrow().len() == 1;
             match name {
                 "a" if is_first => {
@@ -148,7 +206,7 @@ mod tests {
     #[tokio::test]
     async fn a_limited_number_of_servers_is_reconciled_at_the_same_time() {
         let (running, most) = (Cell::new(0), Cell::new(0));
-        let started = World::run(2, &["a", "b", "c", "d"], async |world, _| {
+        let started = World::run(Limits::of(2), &["a", "b", "c", "d"], async |world, _| {
             running.set(running.get() + 1);
             most.set(running.get().max(most.get()));
             // The first waits for another one.
@@ -166,9 +224,50 @@ mod tests {
         assert_eq!(most.get(), 2);
     }
 
+    const SHORT: Limits = Limits {
+        quick: 2,
+        slow: 8,
+        slow_after: Duration::from_millis(10),
+    };
+
+    #[tokio::test]
+    async fn slow_reconciles_delay_no_other_server() {
+        let started = World::run(
+            SHORT,
+            &["a", "b", "c", "d", "e", "f", "last"],
+            async |world, name| {
+                if name == "last" {
+                    world.stop.cancel();
+                }
+                // All the others end after the last has run.
+                world.stop.cancelled().await;
+                Action::await_change()
+            },
+        );
+        assert_eq!(started.await.last().map(String::as_str), Some("last"));
+    }
+
+    #[tokio::test]
+    async fn slow_reconciles_have_a_limit_too() {
+        let names: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+        let queue: Vec<&str> = names.iter().map(String::as_str).collect();
+        let running = Cell::new(0);
+        let started = World::run(SHORT, &queue, async |world, _| {
+            running.set(running.get() + 1);
+            if running.get() == SHORT.quick + SHORT.slow {
+                // Long enough for another one to start, if it could.
+                tokio::time::sleep(5 * SHORT.slow_after).await;
+                world.stop.cancel();
+            }
+            world.stop.cancelled().await;
+            Action::await_change()
+        });
+        assert_eq!(started.await.len(), SHORT.quick + SHORT.slow);
+    }
+
     #[tokio::test]
     async fn a_server_follows_after_its_time_or_earlier_if_it_changes() {
-        let started = World::run(1, &["a"], async |world, name| {
+        let started = World::run(Limits::of(1), &["a"], async |world, name| {
             let number = world.started.borrow().len();
             match (number, name) {
                 (1, _) => return Action::requeue(Duration::from_millis(1)),
@@ -187,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn a_stop_waits_for_the_reconciles_that_are_running_and_starts_no_other() {
         let ended = Cell::new(0);
-        let started = World::run(1, &["a", "b"], async |world, _| {
+        let started = World::run(Limits::of(1), &["a", "b"], async |world, _| {
             world.stop.cancel();
             tokio::task::yield_now().await;
             ended.set(ended.get() + 1);

@@ -1,8 +1,8 @@
 //! Asks each running server for its adapters, apart from the queue of reconciles.
 //!
 //! A reconcile says which API is to be asked ([`Poller::watch`]) and reads what is known ([`Poller::report`]). The poller makes one
-//! call to each server in each interval, never more than [`CALLS`] at the same time, and asks for a reconcile only when an answer
-//! says something new. A server that does not answer costs a reconcile nothing.
+//! call to each server in each interval, never more than [`CALLS`] at the same time that are answered quickly, and asks for a reconcile
+//! only when an answer says something new. A server that does not answer costs a reconcile nothing, and delays no call to another.
 
 mod reports;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
@@ -28,12 +28,17 @@ use super::entry::{Answer, Entry, SOON};
 use super::settings;
 use super::token::{Role, sign};
 use crate::base::backoff::fraction;
+use crate::base::slots::Slots;
 use crate::domain::adapters::ServerReport;
 use crate::domain::server_api::{Target, Trust};
 use crate::domain::server_settings::Declared;
 
 /// Calls at the same time.
 const CALLS: usize = 16;
+/// Slow calls at the same time, in addition: a server that does not answer must not delay the calls to others.
+const SLOW_CALLS: usize = 256;
+/// How long a call may take before it is a slow one.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// What a reconcile tells the poller.
 enum Order<Key> {
@@ -61,7 +66,7 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Poller<Key> {
             due: DelayQueue::new(),
             calls: JoinSet::new(),
             leaving: HashMap::new(),
-            slots: Arc::new(Semaphore::new(CALLS)),
+            slots: Arc::new(Slots::new(CALLS, SLOW_CALLS, SLOW_AFTER)),
             plain: None,
             pace,
             reports: reports.clone(),
@@ -131,7 +136,7 @@ struct Worker<Key> {
     calls: JoinSet<(Key, [String; 2], Answer)>,
     /// Those who wait until no call to a forgotten server runs.
     leaving: HashMap<Key, Vec<oneshot::Sender<()>>>,
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
     /// The client that all servers over plain http share.
     plain: Option<Client>,
     pace: Pace,
@@ -158,7 +163,8 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
             Order::Forget(server, running) => {
                 self.pause(&server);
                 let entry = self.entries.remove(&server);
-                if entry.is_some_and(|polled| polled.is_called) {
+                // A server may be forgotten again while a call to it still runs.
+                if entry.is_some_and(|polled| polled.is_called) || self.leaving.contains_key(&server) {
                     self.leaving.entry(server).or_default().push(running);
                 }
             }
@@ -225,9 +231,9 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Worker<Key> {
         let declared = polled.entry.due_settings(Timestamp::now());
         let slots = Arc::clone(&self.slots);
         self.calls.spawn(async move {
-            let _slot = slots.acquire_owned().await;
             let asked = [target.server.clone(), target.pod.clone()];
-            (server, asked, ask(client, &target, declared).await)
+            let answer = slots.run(ask(client, &target, declared)).await;
+            (server, asked, answer)
         });
     }
 
