@@ -15,6 +15,7 @@ TARGET = $(shell cargo metadata --format-version 1 --no-deps | sed -n 's/.*"targ
 SAMPLES ?= config/samples/files.yaml config/samples/percona.yaml
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
+FUZZ ?= histories
 # The tests mostly wait for the control plane and for servers to start, so more of them than cores run at the same time.
 export RUST_TEST_THREADS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 
@@ -41,8 +42,12 @@ test-otel: ## Run the tests of traces (cargo feature otel)
 	cargo test --locked --features otel --lib --test behaviours -- traces:: telemetry:: otel:: canary::
 
 .PHONY: soak
-soak: ## Run the long tests: 500 random sequences, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
+soak: ## Run the long tests: 500 random sequences, the fuzz targets, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
 	@scripts/soak
+
+.PHONY: fuzz
+fuzz: ## Run a fuzz target with libFuzzer until it fails: FUZZ=specs, manifest_texts, histories or answers (nightly Rust, cargo-fuzz)
+	cargo +nightly fuzz run $(FUZZ)
 
 # Compiles the release binary first. The figures are worth little on a busy machine.
 .PHONY: bench
