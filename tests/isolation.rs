@@ -13,11 +13,11 @@ use dittofs_operator::server::poller::{Pace, Poller};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
+use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
-use kube::{Api, ResourceExt};
 use local_control_plane::{ControlPlane, percona};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -243,21 +243,34 @@ async fn writes_that_wait_for_a_slow_webhook_hold_no_place_that_other_servers_ne
     for number in 0..3 {
         observed(&world, &healthy(number)).await;
     }
-    let servers = slow
-        .api::<DittoServer>()
-        .list(&kube::api::ListParams::default())
-        .await
-        .expect("servers");
-    let ended: Vec<String> = servers
-        .iter()
-        .filter(|server| server.status.is_some())
-        .map(ResourceExt::name_any)
-        .collect();
-    assert_eq!(
-        ended, [""; 0],
-        "no reconcile has ended whose place the others could have got"
+    let first_write = times(&world, "requestReceivedTimestamp", |_| true).min();
+    let first_end = times(&slow, "stageTimestamp", |event| {
+        event["objectRef"]["resource"] == "services"
+    })
+    .min();
+    // No reconcile had ended whose place the others could have got.
+    assert!(
+        first_end.is_none_or(|end| first_write < Some(end)),
+        "{first_write:?} {first_end:?}"
     );
     operator.stop().await;
+}
+
+/// A time of each finished create of the operator.
+fn times(world: &World, field: &str, is_meant: impl Fn(&Value) -> bool) -> impl Iterator<Item = Timestamp> {
+    let is_create = |event: &Value| {
+        let by_operator = event["userAgent"]
+            .as_str()
+            .is_some_and(|agent| agent.starts_with("dittofs-operator/"));
+        by_operator && event["stage"] == "ResponseComplete" && event["verb"] == "create"
+    };
+    let mut events = world.audit().events();
+    events.retain(|event| is_create(event) && is_meant(event));
+    let times: Vec<Timestamp> = events
+        .iter()
+        .filter_map(|event| event[field].as_str()?.parse().ok())
+        .collect();
+    times.into_iter()
 }
 
 fn target(url: String, server: usize) -> Target {
