@@ -3,6 +3,16 @@
 //! `FUZZ_SECONDS=600 cargo test --test fuzz -- TARGET` runs one longer, `FUZZ_SEED=7` with other inputs. A failure is reported with a
 //! short input that fails. `make fuzz` runs the same targets with libFuzzer, which looks for inputs that reach new code.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a target panics if something does not hold"
+)]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a state of the cluster reads best in one piece"
+)]
+
 #[path = "fuzz/targets/mod.rs"]
 mod targets;
 
@@ -40,7 +50,9 @@ fn run(target: fn(&[u8])) {
             target(&input);
             Ok(())
         });
-        assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+        if let Err(error) = outcome {
+            panic!("{error}");
+        }
         if Instant::now() > end {
             return;
         }

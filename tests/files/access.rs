@@ -27,7 +27,9 @@ async fn a_signed_token_with_the_role_operator_lists_adapters_and_one_with_the_r
     let call = async |method: Method, path: &str, token: String| {
         let url = format!("{}/api/v1/{path}", api.url());
         let body = (method != Method::GET).then(|| json!({"lease_time": 91}));
-        let answer = client.call(method, &url, &Access::new(&token), body.as_ref()).await;
+        let answer = client
+            .call(method, &url, &Access::new(&token), body.as_ref())
+            .await;
         answer.map_or_else(|error| error.status(), |_| Some(StatusCode::OK))
     };
     let now = Timestamp::now();

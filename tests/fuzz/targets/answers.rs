@@ -167,7 +167,7 @@ fn script(input: &mut Input<'_>) -> Script {
         4 => {
             let (name, text) = (input.text(), input.text());
             let rows = (0..input.below(300)).map(|row| json!({"type": format!("{name}{row}"), "enabled": true, "port": row, "status": {"status": text}}));
-            http(200, Value::from_iter(rows).to_string().as_bytes())
+            http(200, rows.collect::<Value>().to_string().as_bytes())
         }
         5 => http(status, "[".repeat(input.below(40_000)).as_bytes()),
         6 => return Script::Echo(status),

@@ -70,7 +70,7 @@ fn applied(observed: &Observed, input: &mut Input<'_>) -> Applied {
         "PersistentVolumeClaim",
     ];
     let step = |input: &mut Input<'_>| Step {
-        kind: *input.pick(&kinds),
+        kind: kinds[input.below(kinds.len())],
         name: (*input.pick(&["files", "files-config", "files-jwt-secret"])).to_owned(),
         outcome: outcome(input),
     };

@@ -30,10 +30,8 @@ struct Corpus {
 }
 
 static CORPUS: LazyLock<Corpus> = LazyLock::new(|| {
-    let versions = crd().spec.versions.into_iter();
-    let schema = versions
-        .filter_map(|version| version.schema?.open_api_v3_schema)
-        .next();
+    let mut versions = crd().spec.versions.into_iter();
+    let schema = versions.find_map(|version| version.schema?.open_api_v3_schema);
     let schema = serde_json::to_value(schema).expect("a schema")["properties"]["spec"].take();
     let mut corpus = Corpus {
         schema,
@@ -251,13 +249,16 @@ pub fn specs(data: &[u8]) {
     let mut input = Input::new(data);
     let manifest = manifest(&mut input);
     let refused = violations(&manifest, None);
-    assert_eq!(
-        violations(&manifest, Some(&manifest)),
-        [""; 0],
-        "an edit that changes nothing is accepted: {manifest}"
-    );
     let parsed =
         serde_json::from_value::<DittoServer>(dittofs_operator::api::admission::without_nulls(&manifest));
+    // The API server stores no value of another type.
+    if parsed.is_ok() {
+        assert_eq!(
+            violations(&manifest, Some(&manifest)),
+            [""; 0],
+            "an edit that changes nothing is accepted: {manifest}"
+        );
+    }
     let text = serde_yaml::to_string(&manifest).expect("YAML");
     let read: Value = serde_yaml::from_str(&text)
         .unwrap_or_else(|error| panic!("what was written as YAML can be read: {error}\n{text}"));

@@ -29,7 +29,7 @@ pub const CANARY: &str = "canary-4f1b";
 
 /// A server of which nothing exists.
 pub fn new_server(server: DittoServer, input: &mut Input<'_>) -> Observed {
-    let served = if input.one_in(4) {
+    let optional_kinds = if input.one_in(4) {
         KindState::NotServed
     } else {
         KindState::Served
@@ -47,10 +47,10 @@ pub fn new_server(server: DittoServer, input: &mut Input<'_>) -> Observed {
         stateful_set: Read::Missing,
         secrets: names.collect(),
         database: Database {
-            kind: served.clone(),
+            kind: optional_kinds.clone(),
             cluster: Read::Missing,
         },
-        service_monitors: served,
+        service_monitors: optional_kinds,
         fresh: FreshSecrets {
             jwt_key: format!("{}{CANARY}", "j".repeat(32)),
             admin_password: format!("fresh {CANARY}"),
