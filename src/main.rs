@@ -11,6 +11,10 @@ use dittofs_operator::plugin::args::{self, Plugin};
 use dittofs_operator::plugin::render;
 use dittofs_operator::{api, plugin};
 
+/// Gives freed memory back soon, also in the image: musl's own allocator is slow with several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Name under which kubectl finds the plugin.
 const PLUGIN: &str = "kubectl-dittofs";
 /// Name under which kubectl finds the completion of the plugin.

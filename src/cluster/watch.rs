@@ -36,6 +36,10 @@ use crate::cluster::watch_health::WatchHealth;
 /// without notice, and the client notices that only when the watch should have ended.
 const WATCH_SECONDS: u32 = 180;
 
+/// Objects in one answer of a list. A page is decoded as a whole before its objects are stored, for all kinds at the same time: with
+/// pages of 500, kube's default, that was more memory than thousands of stored servers need.
+const PAGE: u32 = 50;
+
 /// What changed, for the listener of a watch.
 pub enum Notice<'a, K> {
     /// This object was added, changed or deleted.
@@ -82,6 +86,7 @@ pub fn start<K: Cached>(
     for (scope, api) in watch.apis {
         let config = watcher::Config {
             label_selector: watch.labels.clone(),
+            page_size: Some(PAGE),
             ..watcher::Config::default()
         }
         .timeout(WATCH_SECONDS);
