@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::runtime::utils::Backoff;
@@ -45,28 +45,28 @@ impl Backoff for Exponential {
     }
 }
 
-/// Counts the failures in a row of each object.
-#[derive(Debug)]
+/// Counts the failures in a row of each object. Clones share the counts.
+#[derive(Clone, Debug)]
 pub struct PerObject<Key> {
     first: Duration,
     longest: Duration,
-    failures: Mutex<HashMap<Key, u32>>,
+    failures: Arc<Mutex<HashMap<Key, u32>>>,
 }
 
-impl<Key: Eq + std::hash::Hash> PerObject<Key> {
+impl<Key: Eq + std::hash::Hash + Clone> PerObject<Key> {
     /// Starts at `first` for each object; never longer than `longest`.
     #[must_use]
     pub fn new(first: Duration, longest: Duration) -> Self {
         Self {
             first,
             longest,
-            failures: Mutex::new(HashMap::new()),
+            failures: Arc::default(),
         }
     }
 
     /// Records a failure and returns the pause before the next try.
     pub fn failed(&self, key: Key) -> Duration {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.lock();
         let count = failures.entry(key).or_insert(0);
         let pause = pause(self.first, self.longest, *count);
         *count = count.saturating_add(1);
@@ -75,10 +75,17 @@ impl<Key: Eq + std::hash::Hash> PerObject<Key> {
 
     /// Resets the failures of an object that succeeded or was deleted.
     pub fn forget(&self, key: &Key) {
-        self.failures
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
+        self.lock().remove(key);
+    }
+
+    /// The objects whose last try failed.
+    #[must_use]
+    pub fn failing(&self) -> Vec<Key> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,6 +155,7 @@ mod tests {
         }
         assert!(backoff.failed("b") <= FIRST);
         backoff.forget(&"a");
+        assert_eq!(backoff.failing(), ["b"]);
         assert!(backoff.failed("a") <= FIRST);
     }
 }

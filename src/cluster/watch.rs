@@ -47,6 +47,8 @@ pub enum Notice<'a, K> {
     /// The watch of this scope (a namespace, or `None` for all of them) started or stopped working: what is known of all of its
     /// objects may have changed.
     Scope(Option<&'a str>),
+    /// The API server answers again after an interruption. What failed meanwhile may succeed now.
+    Recovered,
 }
 
 /// What to watch, and how.

@@ -115,7 +115,8 @@ pub async fn run_elected(
         health,
         ready,
     } = process;
-    let (queue, queued) = Queue::new(Arc::clone(&metrics));
+    let backoff = PerObject::new(RETRY.0, RETRY.1);
+    let (queue, queued) = Queue::new(Arc::clone(&metrics), backoff.clone());
     let calls = client::for_calls(config.clone(), &leadership.gate, &metrics)?;
     let watches = Watches {
         config: &config,
@@ -136,7 +137,7 @@ pub async fn run_elected(
         caches,
         secrets,
         settings: options.settings,
-        backoff: PerObject::new(RETRY.0, RETRY.1),
+        backoff,
         drifts: Drifts::default(),
         cleanups: Tries::default(),
         resync: RESYNC,

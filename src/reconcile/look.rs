@@ -42,7 +42,8 @@ pub struct Look {
 /// When the client configuration is invalid.
 pub async fn look(config: kube::Config, namespaces: &[String], settings: Settings) -> Result<Look, RunError> {
     let metrics: Arc<Metrics> = Arc::default();
-    let (queue, queued) = Queue::new(Arc::clone(&metrics));
+    let backoff = PerObject::new(RETRY.0, RETRY.1);
+    let (queue, queued) = Queue::new(Arc::clone(&metrics), backoff.clone());
     let stop = CancellationToken::new();
     // It writes only dry runs, so it needs no lease.
     let calls = client::for_calls(config.clone(), &Gate::always_open(), &metrics)?;
@@ -60,7 +61,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         caches,
         secrets,
         settings,
-        backoff: PerObject::new(RETRY.0, RETRY.1),
+        backoff,
         drifts: Drifts::default(),
         cleanups: Tries::default(),
         // A command asks no server: the status has what the operator knows.

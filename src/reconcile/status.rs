@@ -52,10 +52,13 @@ pub async fn write(
         "status": after,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let mut written = api
+    let applied = api
         .patch_status(&server.name_any(), &params, &Patch::Apply(&body))
-        .await
-        .map_err(Box::new)?;
+        .await;
+    if applied.as_ref().is_err_and(errors::is_unanswered) {
+        read_again(context, &api, server).await;
+    }
+    let mut written = applied.map_err(Box::new)?;
     if written
         .status
         .as_ref()
@@ -65,6 +68,16 @@ pub async fn write(
     }
     context.caches.servers.wrote(StoredServer(Ok(written)));
     Ok(true)
+}
+
+/// A write without an answer may have taken effect. The next reconcile must know, before the watch delivers it: it would write the
+/// conditions again with another `lastTransitionTime`.
+async fn read_again(context: &Context, api: &Api<DittoServer>, server: &DittoServer) {
+    if let Ok(now) = api.get(&server.name_any()).await
+        && now.uid() == server.uid()
+    {
+        context.caches.servers.wrote(StoredServer(Ok(now)));
+    }
 }
 
 /// Server-side apply cannot remove what another field manager wrote, such as conditions and fields that the Go operator

@@ -82,6 +82,7 @@ impl Scope<'_> {
                     .into_iter()
                     .for_each(|key| queue.push(key)),
                 Notice::Scope(scope) => queue.push_scope(&servers, scope),
+                Notice::Recovered => {}
             },
         )
     }
@@ -98,6 +99,7 @@ impl Scope<'_> {
                     .into_iter()
                     .for_each(|key| queue.push(key)),
                 Notice::Scope(scope) => queue.push_scope(&servers, scope),
+                Notice::Recovered => {}
             },
         )
     }
@@ -111,6 +113,7 @@ impl Scope<'_> {
             move |_, notice: Notice<'_, PartialObjectMeta<Secret>>| match notice {
                 Notice::Object(secret) => users(&servers, secret).for_each(|key| queue.push(key)),
                 Notice::Scope(scope) => queue.push_scope(&servers, scope),
+                Notice::Recovered => {}
             },
         )
     }
@@ -174,6 +177,7 @@ fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
         move |servers, notice| match notice {
             Notice::Object(server) => queue.server_changed(servers, server),
             Notice::Scope(scope) => queue.push_scope(servers, scope),
+            Notice::Recovered => queue.push_failing(),
         },
     )
 }

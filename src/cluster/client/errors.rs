@@ -21,6 +21,12 @@ pub fn is_invalid(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 422))
 }
 
+/// Whether there was no answer: the API server could not be reached, or the connection ended. A write may have taken effect.
+#[must_use]
+pub fn is_unanswered(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_))
+}
+
 /// Whether a dry run failed only because an admission webhook does not support dry runs. That says nothing about the real call.
 #[must_use]
 pub fn is_dry_run_unsupported(error: &kube::Error) -> bool {

@@ -9,6 +9,9 @@ use crate::base::backoff::Exponential;
 /// First and longest pause between two attempts. The longest one limits how late a newly installed CRD is noticed by an operator
 /// that may not watch CRDs.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// As [`RETRY`], while the API server cannot be reached: a refused connection costs it nothing, and the longest pause is how late the
+/// operator goes on after an outage.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 /// Time without a failure after which the pauses start over. Longer than the longest pause, so that they never start over for a
 /// watch that always fails.
 const RECOVERED: Duration = Duration::from_secs(60);
@@ -21,8 +24,17 @@ pub(super) struct WatchBackoff(ResetTimerBackoff<Exponential>);
 
 impl WatchBackoff {
     pub(super) fn new() -> Self {
+        Self::between(RETRY)
+    }
+
+    /// The pauses of a watch whose API server cannot be reached.
+    pub(super) fn while_unreachable() -> Self {
+        Self::between(RECONNECT)
+    }
+
+    fn between((first, longest): (Duration, Duration)) -> Self {
         Self(ResetTimerBackoff::new(
-            Exponential::new(RETRY.0, RETRY.1),
+            Exponential::new(first, longest),
             RECOVERED,
         ))
     }

@@ -67,6 +67,7 @@ impl<K: Cached> ScopeWatch<K> {
     /// the watch has delivered.
     pub(super) async fn run(mut self, api: Api<K>, config: watcher::Config) {
         let mut backoff = WatchBackoff::new();
+        let mut reconnect = WatchBackoff::while_unreachable();
         let relist = Arc::clone(&self.relist);
         loop {
             let events = watch(api.clone(), config.clone())
@@ -76,13 +77,15 @@ impl<K: Cached> ScopeWatch<K> {
                 next = self.follow(events) => next,
                 () = relist.notified() => Next::List,
             };
-            if next != Next::AwaitDefinition {
-                tokio::time::sleep(backoff.pause()).await;
-                continue;
-            }
-            tokio::select! {
-                () = self.installed(&mut backoff) => {}
-                () = relist.notified() => {}
+            match next {
+                Next::AwaitDefinition => tokio::select! {
+                    () = self.installed(&mut backoff) => {}
+                    () = relist.notified() => {}
+                },
+                Next::Reconnect => tokio::time::sleep(reconnect.pause()).await,
+                Next::Continue | Next::List | Next::ListOnProbation => {
+                    tokio::time::sleep(backoff.pause()).await;
+                }
             }
         }
     }
@@ -107,7 +110,7 @@ impl<K: Cached> ScopeWatch<K> {
             };
             match next {
                 Next::Continue => continue,
-                Next::List | Next::AwaitDefinition => {}
+                Next::List | Next::Reconnect | Next::AwaitDefinition => {}
                 Next::ListOnProbation => self.probation = Probation::AfterRefusal,
             }
             return next;

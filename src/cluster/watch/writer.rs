@@ -10,6 +10,7 @@ use super::failure::{Failure, classify};
 use super::{Notice, kind};
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, Cached, Remembered, WatchState};
+use crate::cluster::client::errors;
 use crate::cluster::watch_health::WatchHealth;
 
 type Listener<K> = dyn Fn(&Cache<K>, Notice<'_, K>) + Send + Sync;
@@ -37,6 +38,8 @@ pub(super) enum Next {
     Continue,
     /// It lists again, and the list is enough to trust the cache.
     List,
+    /// The API server cannot be reached. It lists again after a short pause.
+    Reconnect,
     /// It was refused, and lists again. The cache is trusted only once a watch after the list is not refused.
     ListOnProbation,
     /// The kind is not installed. It lists again when that may have changed.
@@ -81,7 +84,13 @@ impl<K: Cached> CacheWriter<K> {
             self.vanished(object);
         }
         self.cache.relisted(scope, &list.remembered);
+        // After a refusal, the scope is not synced yet.
+        let was_interrupted =
+            self.health.is_failing(kind::<K>(), scope) && self.cache.scope_state(scope) == WatchState::Synced;
         self.health.working(kind::<K>(), scope);
+        if was_interrupted {
+            (self.listener)(&self.cache, Notice::Recovered);
+        }
     }
 
     /// The listener learns of an object that vanished while nothing was watched, as if its deletion had been delivered.
@@ -110,7 +119,15 @@ impl<K: Cached> CacheWriter<K> {
             Failure::Expired => Next::Continue,
             Failure::Interrupted(text) => {
                 self.interrupted(scope, text);
-                if is_list { Next::Continue } else { Next::List }
+                match error {
+                    watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source)
+                        if errors::is_unanswered(source) =>
+                    {
+                        Next::Reconnect
+                    }
+                    watcher::Error::InitialListFailed(_) => Next::Continue,
+                    _ => Next::List,
+                }
             }
             Failure::Unknown(state) => {
                 let is_refused = matches!(state, WatchState::Failing(_));

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::Key;
+use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Cache, StoredServer};
 
@@ -23,6 +24,7 @@ pub(in crate::reconcile) struct Queue {
     is_open: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     running: Arc<Mutex<Running>>,
+    backoff: PerObject<Key>,
 }
 
 /// The servers that are being reconciled, and the versions of them that were delivered since the start.
@@ -30,13 +32,17 @@ type Running = HashMap<Key, Vec<String>>;
 
 impl Queue {
     /// A closed queue, and its receiver.
-    pub(in crate::reconcile) fn new(metrics: Arc<Metrics>) -> (Self, UnboundedReceiver<Key>) {
+    pub(in crate::reconcile) fn new(
+        metrics: Arc<Metrics>,
+        backoff: PerObject<Key>,
+    ) -> (Self, UnboundedReceiver<Key>) {
         let (sender, receiver) = mpsc::unbounded();
         let queue = Self {
             sender,
             is_open: Arc::default(),
             metrics,
             running: Arc::default(),
+            backoff,
         };
         (queue, receiver)
     }
@@ -63,6 +69,13 @@ impl Queue {
     /// Adds the servers of a namespace, or of all of them.
     pub(super) fn push_scope(&self, servers: &Cache<StoredServer>, namespace: Option<&str>) {
         for server in servers.of_scope(namespace) {
+            self.push(server);
+        }
+    }
+
+    /// Adds the servers whose last reconcile failed, without the rest of their pauses: the API server answers again.
+    pub(super) fn push_failing(&self) {
+        for server in self.backoff.failing() {
             self.push(server);
         }
     }
@@ -103,6 +116,8 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;
@@ -126,7 +141,8 @@ mod tests {
     impl World {
         /// An open queue, and servers in namespaces `a` and `b`.
         fn new() -> Self {
-            let (queue, queued) = Queue::new(Arc::default());
+            let backoff = PerObject::new(Duration::ZERO, Duration::ZERO);
+            let (queue, queued) = Queue::new(Arc::default(), backoff);
             let servers = Cache::new(&[None], |_| Vec::new());
             queue.open(&servers);
             for namespace in ["a", "b"] {
@@ -156,6 +172,16 @@ mod tests {
         assert_eq!(world.queued(), ["a"]);
         world.queue.push_scope(&world.servers, None);
         assert_eq!(world.queued(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_servers_whose_last_reconcile_failed_are_queued_when_the_api_server_answers_again() {
+        let mut world = World::new();
+        world.queue.push_failing();
+        assert!(world.queued().is_empty());
+        world.queue.backoff.failed(ObjectRef::from_obj(&server("b", "1")));
+        world.queue.push_failing();
+        assert_eq!(world.queued(), ["b"]);
     }
 
     #[test]

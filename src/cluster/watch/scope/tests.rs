@@ -14,6 +14,7 @@ use crate::cluster::cache::{Cache, WatchState};
 enum Heard {
     Object(String),
     Scope(WatchState),
+    Recovered,
 }
 
 type Notices = Arc<Mutex<Vec<Heard>>>;
@@ -25,6 +26,7 @@ fn watch_of_all() -> (ScopeWatch<Secret>, Notices) {
     let listener = move |cache: &Cache<Secret>, notice: Notice<'_, Secret>| {
         heard.lock().unwrap().push(match notice {
             Notice::Object(object) => Heard::Object(object.metadata.name.clone().unwrap_or_default()),
+            Notice::Recovered => Heard::Recovered,
             Notice::Scope(_) => Heard::Scope(cache.watch_state("storage")),
         });
     };
@@ -119,9 +121,24 @@ async fn after_an_interruption_only_what_has_changed_is_announced() {
     watch.follow(list(&after, Some(refused(503)))).await;
     let heard = taken(&notices);
     let names = ["changed", "new", "gone"].map(|name| Heard::Object(name.into()));
-    assert_eq!(heard, names);
+    assert_eq!(heard[..3], names);
+    assert_eq!(heard[3..], [Heard::Recovered]);
     let left: Vec<_> = watch.writer.cache.all().collect();
     assert_eq!(left.len(), 3);
+}
+
+#[tokio::test]
+async fn an_api_server_that_cannot_be_reached_is_asked_again_after_a_short_pause() {
+    let (mut watch, _) = watch_of_all();
+    let unreachable = || kube::Error::Service("connection refused".into());
+    for error in [
+        watcher::Error::InitialListFailed(unreachable()),
+        watcher::Error::WatchStartFailed(unreachable()),
+    ] {
+        let events = stream::iter([Err(error)]).boxed();
+        assert_eq!(watch.follow(events).await, Next::Reconnect);
+    }
+    assert_eq!(watch.follow(list(&[], Some(refused(503)))).await, Next::List);
 }
 
 #[tokio::test]
