@@ -41,13 +41,18 @@ test: control-plane ## Run every test on a real control plane
 test-otel: ## Run the tests of traces (cargo feature otel)
 	cargo test --locked --features otel --lib --test behaviours -- traces:: telemetry:: otel:: canary::
 
-.PHONY: soak
-soak: ## Run the long tests: 500 random sequences, the fuzz targets, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
-	@scripts/soak
-
 .PHONY: fuzz
 fuzz: ## Run a fuzz target with libFuzzer until it fails: FUZZ=specs, manifest_texts, histories or answers (nightly Rust, cargo-fuzz)
 	cargo +nightly fuzz run $(FUZZ)
+
+.PHONY: soak
+soak: ## Run the long tests: 500 random sequences, the fuzz targets, all faults, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
+	@scripts/soak
+
+# One test after the other, so that each table is in one piece.
+.PHONY: chaos
+chaos: control-plane ## Inject faults between operator and API server during everything that users do (hours; SCENARIO=edit runs one)
+	CHAOS="$(or $(SCENARIO),all)" cargo test --locked --test behaviours -- --nocapture --test-threads=1 chaos::
 
 # Compiles the release binary first. The figures are worth little on a busy machine.
 .PHONY: bench

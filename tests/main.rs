@@ -14,6 +14,7 @@ mod adapters;
 mod admission;
 mod canary;
 mod certificates;
+mod chaos;
 mod contests;
 mod database;
 mod definitions;

@@ -10,7 +10,9 @@ use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::kill_switch::KillSwitch;
+use crate::chaos::fault::Fault;
+use crate::chaos::proxy::{Proxy, Statuses};
+use crate::chaos::scenario::until;
 use crate::support::restarts::Restarts;
 use crate::support::{World, fixtures, wait};
 
@@ -165,12 +167,12 @@ async fn killed_at(write: usize) -> bool {
     let strategy = ["RollingUpdate", "OnDelete"][write % 2];
     let what = format!("killed at write {write}, {strategy}");
     let mut world = World::without_operator("recreate").await;
-    let switch = KillSwitch::start(world.control_plane().client().expect("a client")).await;
-    world.start_operator_as(switch.config()).await;
+    let proxy = Proxy::start(&world, 0, Statuses::default()).await;
+    world.start_operator_as(proxy.config()).await;
     with_fields_of_others(&world, strategy).await;
     let (before, restarts) = (Kept::of(&world).await, Restarts::of(&world));
 
-    switch.kill_at_write(write);
+    proxy.arm(Fault::KilledAfter(write)).await;
     world.merge::<DittoServer>("files", expansion()).await;
     let is_done = async || {
         let is_there = |set: &StatefulSet| set.annotations().contains_key(names::RECREATED_FOR_ANNOTATION);
@@ -186,7 +188,10 @@ async fn killed_at(write: usize) -> bool {
             && wait::is(&server, "Ready", "True", "AllConditionsMet")
             && server.finalizers().is_empty()
     };
-    let is_killed = switch.killed_before(is_done).await;
+    let is_killed = tokio::select! {
+        () = proxy.killed() => true,
+        () = until("killed or done", wait::LONGEST * 2, is_done) => false,
+    };
     world.stop_operator().await;
     world.start_operator().await;
     let set = recreated(&world).await;

@@ -190,6 +190,14 @@ impl Kubeconfig {
         std::fs::write(&path, config.to_string()).expect("a kubeconfig");
         Self { path, token }
     }
+
+    /// Lets it name another server.
+    pub fn set_server(&self, url: &str) {
+        let text = std::fs::read_to_string(&self.path).expect("a kubeconfig");
+        let mut config: Value = serde_json::from_str(&text).expect("JSON");
+        config["clusters"][0]["cluster"] = json!({"server": url});
+        std::fs::write(&self.path, config.to_string()).expect("a kubeconfig");
+    }
 }
 
 impl Drop for Kubeconfig {

@@ -7,7 +7,6 @@ pub mod account;
 pub mod audit;
 pub mod chart;
 pub mod fixtures;
-pub mod kill_switch;
 mod operator;
 pub mod process;
 pub mod real;

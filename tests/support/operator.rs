@@ -69,6 +69,12 @@ impl Operator {
         self.task.await.expect("the operator ends without a panic");
     }
 
+    /// Ends it like SIGKILL: nothing that it does is completed.
+    pub fn kill(&self) {
+        self.stop.cancel();
+        self.task.abort();
+    }
+
     /// Stops it, without waiting for its end.
     pub(super) fn cancel(&self) {
         self.stop.cancel();

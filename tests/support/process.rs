@@ -47,17 +47,27 @@ impl Process {
 
     /// As [`Self::start_as`], for all namespaces. The control plane must not have another operator.
     pub async fn start_cluster_wide(world: &World, account: &Account, arguments: &[&str]) -> Self {
-        Self::spawn_in(world, account, &[], arguments, &[]).await
+        let kubeconfig = Kubeconfig::of(world, account).await;
+        Self::spawn_in(world, kubeconfig, &[], arguments, &[])
+    }
+
+    /// As [`Self::start`], behind a proxy with this URL.
+    pub async fn start_behind(world: &World, url: &str) -> Self {
+        let kubeconfig = Kubeconfig::of(world, &account::elected(world).await).await;
+        kubeconfig.set_server(url);
+        let scope = ["--watch-namespace", &world.namespace];
+        Self::spawn_in(world, kubeconfig, &scope, &[], &[])
     }
 
     async fn spawn(world: &World, account: &Account, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let scope = ["--watch-namespace", &world.namespace];
-        Self::spawn_in(world, account, &scope, arguments, variables).await
+        let kubeconfig = Kubeconfig::of(world, account).await;
+        Self::spawn_in(world, kubeconfig, &scope, arguments, variables)
     }
 
-    async fn spawn_in(
+    fn spawn_in(
         world: &World,
-        account: &Account,
+        kubeconfig: Kubeconfig,
         scope: &[&str],
         arguments: &[&str],
         variables: &[(&str, &str)],
@@ -69,7 +79,6 @@ impl Process {
             world.namespace,
             admin.port()
         ));
-        let kubeconfig = Kubeconfig::of(world, account).await;
         let output = File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_dittofs-operator"))
             .args(["run", "--bind-address", &admin.to_string()])

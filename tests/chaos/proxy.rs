@@ -1,0 +1,215 @@
+//! A proxy between an operator and the API server: HTTP/1.1 on loopback towards the operator, TLS towards the API server.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use kube::Client;
+use kube::client::Body;
+use kube::config::AuthInfo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::{self, Fate, Fault, Plan};
+use super::watch_stream::distorted;
+use crate::support::process::POLL;
+use crate::support::{World, account};
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type ProxyBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// The statuses of servers that were written, in order: the whole answers.
+pub type Statuses = Arc<Mutex<Vec<Value>>>;
+
+/// The proxy. The operator behind it has its own credentials.
+pub struct Proxy {
+    config: kube::Config,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: Client,
+    plan: Plan,
+    /// Ends the listener and all connections.
+    close: Mutex<CancellationToken>,
+    killed: CancellationToken,
+    statuses: Statuses,
+}
+
+impl Shared {
+    fn close(&self) {
+        self.token().cancel();
+    }
+
+    fn token(&self) -> MutexGuard<'_, CancellationToken> {
+        self.close.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing passes any more.
+    fn kill(&self) -> BoxError {
+        self.killed.cancel();
+        self.close();
+        "killed".into()
+    }
+}
+
+impl Proxy {
+    /// A proxy that lets everything pass, on a free port.
+    pub async fn start(world: &World, seed: u64, statuses: Statuses) -> Self {
+        let mut config = world.control_plane().client_config();
+        config.auth_info = AuthInfo::default();
+        let proxy = Self {
+            config: account::config(world.control_plane()).await,
+            address: crate::support::process::free_address(),
+            shared: Arc::new(Shared {
+                client: Client::try_from(config).expect("a client"),
+                plan: Plan::new(seed),
+                close: Mutex::default(),
+                killed: CancellationToken::new(),
+                statuses,
+            }),
+        };
+        proxy.open().await;
+        proxy
+    }
+
+    /// The address, as it is in a kubeconfig.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The configuration of an operator behind the proxy.
+    pub fn config(&self) -> kube::Config {
+        let mut config = self.config.clone();
+        config.cluster_url = self.url().parse().expect("a URL");
+        config
+    }
+
+    /// Faults begin now, and the ones before end. Watches that exist are cut, because a fault of watches begins with the watch.
+    pub async fn arm(&self, fault: Fault) {
+        let before = self.shared.plan.arm(fault);
+        if matches!((before, fault), (Fault::Watches(..), _) | (_, Fault::Watches(..))) {
+            self.close();
+            self.open().await;
+        }
+    }
+
+    /// The plan, for its counts.
+    pub fn plan(&self) -> &Plan {
+        &self.shared.plan
+    }
+
+    /// Waits until the operator is to be killed. Until the proxy is opened again, all connections are refused.
+    pub async fn killed(&self) {
+        self.shared.killed.cancelled().await;
+    }
+
+    /// Accepts connections.
+    pub async fn open(&self) {
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(POLL).await,
+            }
+        };
+        let close = CancellationToken::new();
+        *self.shared.token() = close.clone();
+        let accepting = accept(listener, Arc::clone(&self.shared), close.clone());
+        tokio::spawn(close.run_until_cancelled_owned(accepting));
+    }
+
+    /// Ends all connections, and refuses new ones.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, close: CancellationToken) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let answering = Arc::clone(&shared);
+        let service = service_fn(move |request| answer(Arc::clone(&answering), request));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(close.clone().run_until_cancelled_owned(connection));
+    }
+}
+
+/// An error ends the connection.
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<ProxyBody>, BoxError> {
+    let (uri, method) = (request.uri(), request.method());
+    let kind = fault::Request::of(method, uri.path(), uri.query().unwrap_or_default());
+    let is_status = uri.path().ends_with("/status");
+    let fate = shared.plan.next(kind, uri.path());
+    match fate {
+        Fate::KilledBefore => return Err(shared.kill()),
+        Fate::Cut => return Err("cut".into()),
+        Fate::Status(code) => return Ok(refused(code)),
+        _ => {}
+    }
+    let answer = forwarded(&shared.client, request).await?;
+    match fate {
+        Fate::Watch(what, after) => return Ok(answer.map(|body| distorted(body, what, after))),
+        Fate::Pass if kind != fault::Request::Write => return Ok(answer.map(boxed)),
+        _ => {}
+    }
+    let (head, body) = answer.into_parts();
+    let body = body.collect_bytes().await?;
+    if is_status && head.status.is_success() {
+        let mut statuses = shared.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        statuses.push(serde_json::from_slice(&body)?);
+    }
+    match fate {
+        Fate::KilledAfter => Err(shared.kill()),
+        Fate::ReplyLost => Err("the reply is lost".into()),
+        _ => Ok(Response::from_parts(head, boxed(Body::from(body.to_vec())))),
+    }
+}
+
+fn boxed(body: Body) -> ProxyBody {
+    body.map_err(Into::into).boxed_unsync()
+}
+
+async fn forwarded(client: &Client, request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+    let (mut head, body) = request.into_parts();
+    head.headers.remove(header::HOST);
+    let body = Body::from(body.collect().await?.to_bytes().to_vec());
+    Ok(client.send(Request::from_parts(head, body)).await?)
+}
+
+/// An answer of the API server that refuses a request.
+fn refused(code: u16) -> Response<ProxyBody> {
+    let (reason, message) = match code {
+        409 => (
+            "Conflict",
+            "the object has been modified; please apply your changes to the latest version",
+        ),
+        429 => ("TooManyRequests", "too many requests"),
+        503 => ("ServiceUnavailable", "the API server is shutting down"),
+        504 => ("Timeout", "the request did not complete in time"),
+        _ => ("InternalError", "an error on the server"),
+    };
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason,
+        "message": message, "metadata": {},
+    });
+    let body = Full::new(Bytes::from(status.to_string())).map_err(|never| match never {});
+    Response::builder()
+        .status(code)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body.boxed_unsync())
+        .expect("an answer")
+}

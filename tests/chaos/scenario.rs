@@ -1,0 +1,216 @@
+//! Scenarios as data: what users and the cluster do while there are faults.
+
+use std::time::{Duration, Instant};
+
+use dittofs_operator::api::DittoServer;
+use k8s_openapi::api::core::v1::Pod;
+use local_control_plane::percona::{Behaviour, PerconaSimulator};
+use serde_json::{Value, json};
+
+use crate::support::{World, fixtures, wait};
+
+/// The server of every scenario.
+pub const NAME: &str = "files";
+
+/// The longest time that anything may take, except while a fault lasts. A failed reconcile pauses up to a minute.
+pub const LONGEST: Duration = Duration::from_secs(90);
+
+/// As [`LONGEST`], for what a user waits for while there are faults. A watch without events is noticed after 200 s.
+const LONGEST_ACT: Duration = Duration::from_secs(300);
+
+/// Between two reads of what is waited for.
+pub const PAUSE: Duration = Duration::from_millis(200);
+
+/// One scenario.
+#[derive(Debug)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// What the spec has next to the volumes, as JSON.
+    pub spec: &'static str,
+    /// The server runs before the faults begin.
+    pub exists: bool,
+    /// What happens then.
+    pub acts: &'static [Act],
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The server is created.
+    Create,
+    /// A merge patch of the spec, as JSON.
+    Edit(&'static str),
+    /// Waits until the server has no pod.
+    Stopped,
+    /// The server is deleted.
+    Delete,
+    /// Waits until the server is gone.
+    Gone,
+    /// The database does not serve any more; waits until the server says so.
+    DatabaseLost,
+    /// The database serves again.
+    DatabaseBack,
+}
+
+/// All of them.
+pub const ALL: [Scenario; 10] = [
+    Scenario {
+        name: "create",
+        spec: "{}",
+        exists: false,
+        acts: &[Act::Create],
+    },
+    Scenario {
+        name: "edit",
+        spec: "{}",
+        exists: true,
+        acts: &[Act::Edit(
+            r#"{"image": "example.org/dittofs:2", "logging": {"level": "DEBUG"}, "service": {"annotations": {"a": "b"}}}"#,
+        )],
+    },
+    Scenario {
+        name: "scale",
+        spec: "{}",
+        exists: true,
+        acts: &[
+            Act::Edit(r#"{"replicas": 0}"#),
+            Act::Stopped,
+            Act::Edit(r#"{"replicas": 1}"#),
+        ],
+    },
+    Scenario {
+        name: "delete",
+        spec: r#"{"storage": {"retention": "Delete"}}"#,
+        exists: true,
+        acts: &[Act::Delete, Act::Gone],
+    },
+    Scenario {
+        name: "delete and re-create",
+        spec: "{}",
+        exists: true,
+        acts: &[Act::Delete, Act::Gone, Act::Create],
+    },
+    Scenario {
+        name: "create with a database",
+        spec: r#"{"percona": {"enabled": true}}"#,
+        exists: false,
+        acts: &[Act::Create],
+    },
+    Scenario {
+        name: "database lost and back",
+        spec: r#"{"percona": {"enabled": true}}"#,
+        exists: true,
+        acts: &[Act::DatabaseLost, Act::DatabaseBack],
+    },
+    Scenario {
+        name: "delete with a database",
+        spec: r#"{"percona": {"enabled": true, "deleteWithServer": true}, "storage": {"retention": "Delete"}}"#,
+        exists: true,
+        acts: &[Act::Delete, Act::Gone],
+    },
+    Scenario {
+        name: "a policy for a share is added",
+        spec: "{}",
+        exists: true,
+        acts: &[Act::Edit(
+            r#"{"snapshotPolicies": [{"share": "export", "interval": "@daily"}]}"#,
+        )],
+    },
+    Scenario {
+        name: "grow",
+        spec: "{}",
+        exists: true,
+        acts: &[Act::Edit(r#"{"storage": {"metadataSize": "2Gi"}}"#)],
+    },
+];
+
+impl Scenario {
+    /// The scenario of this name.
+    pub fn named(name: &str) -> &'static Self {
+        ALL.iter()
+            .find(|scenario| scenario.name == name)
+            .expect("a scenario")
+    }
+
+    /// Whether the server exists at the end.
+    pub fn remains(&self) -> bool {
+        self.acts.last() != Some(&Act::Gone)
+    }
+
+    pub fn has_database(&self) -> bool {
+        self.spec.contains("percona")
+    }
+
+    fn server(&self) -> DittoServer {
+        // A Service that waits for the address of a load balancer would change the status with time.
+        let mut spec = json!({
+            "storage": {"metadataSize": "1Gi", "storageClassName": "standard"},
+            "adapterServices": {"type": "ClusterIP"},
+        });
+        merge(&mut spec, &parsed(self.spec));
+        fixtures::server(NAME, spec)
+    }
+
+    /// Creates the server as it is before the faults.
+    pub async fn create(&self, world: &World) {
+        world.create(&self.server()).await;
+    }
+
+    /// Does one act, as a user does it. `simulator` plays the database.
+    pub async fn act(&self, act: Act, world: &World, simulator: Option<&PerconaSimulator>) {
+        let behave = |behaviour: Behaviour| {
+            let simulator = simulator.expect("the scenario has a database");
+            simulator.set_behaviour(&world.namespace, &format!("{NAME}-postgres"), behaviour);
+        };
+        match act {
+            Act::Create => self.create(world).await,
+            Act::Edit(spec) => {
+                world
+                    .merge::<DittoServer>(NAME, json!({"spec": parsed(spec)}))
+                    .await;
+            }
+            Act::Stopped => {
+                let is_absent = async || world.lacks::<Pod>("files-0").await;
+                until("without a pod", LONGEST_ACT, is_absent).await;
+            }
+            Act::Delete => world.delete::<DittoServer>(NAME).await,
+            Act::Gone => {
+                let is_gone = async || world.lacks::<DittoServer>(NAME).await;
+                until("gone", LONGEST_ACT, is_gone).await;
+            }
+            Act::DatabaseLost => {
+                behave(Behaviour::Stuck);
+                let is_reported = async || {
+                    let server: DittoServer = world.get(NAME).await;
+                    wait::condition(&server, "DatabaseReady").is_some_and(|ready| ready.status == "False")
+                };
+                until("without its database", LONGEST_ACT, is_reported).await;
+            }
+            Act::DatabaseBack => behave(Behaviour::Ready),
+        }
+    }
+}
+
+/// Waits until something holds.
+pub async fn until(what: &str, longest: Duration, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + longest;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not {what} in time");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).expect("JSON")
+}
+
+fn merge(target: &mut Value, changes: &Value) {
+    match (target, changes) {
+        (Value::Object(target), Value::Object(changes)) => {
+            for (key, value) in changes {
+                merge(target.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (target, value) => *target = value.clone(),
+    }
+}
