@@ -119,7 +119,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "SELECTOR", env = "SHARD_SELECTOR", default_value = "", hide_default_value = true, value_parser = shard_selector)]
     pub shard_selector: ShardArg,
     /// Maximum number of DittoServers that are reconciled at the same time. A reconcile that takes longer than 2 s, for example because
-    /// of a slow admission webhook, does not count, up to four times this number.
+    /// of a slow admission webhook, does not count, up to as many again.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
     /// Path of the kubeconfig file. Default: $KUBECONFIG, ~/.kube/config, or the service account of the pod.

@@ -21,7 +21,7 @@ type Key = ObjectRef<StoredServer>;
 /// How many reconciles run at the same time.
 ///
 /// A slow one, for example because of an admission webhook of one namespace, must not delay other servers. So it does not count as one of
-/// `quick`, up to a limit of its own.
+/// `quick`, up to as many again: if the API server itself is slow, more calls at the same time would not help it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     quick: usize,
@@ -35,7 +35,7 @@ impl Limits {
         let quick = usize::from(concurrency);
         Self {
             quick,
-            slow: 4 * quick,
+            slow: quick,
             slow_after: Duration::from_secs(2),
         }
     }
