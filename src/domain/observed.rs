@@ -117,6 +117,30 @@ impl std::fmt::Debug for FreshSecrets {
 }
 
 impl Observed {
+    /// A server of which nothing exists, in a cluster that serves the optional kinds. No Secret has been read.
+    #[must_use]
+    pub fn of_new(server: DittoServer, fresh: FreshSecrets) -> Self {
+        Self {
+            at: Timestamp::UNIX_EPOCH,
+            config_map: Read::Missing,
+            services: Read::Found(Vec::new()),
+            pods: Read::Found(Vec::new()),
+            adapter_policies: Vec::new(),
+            report: Arc::default(),
+            claims: Read::Found(Vec::new()),
+            expansion_answers: BTreeMap::new(),
+            stateful_set: Read::Missing,
+            secrets: BTreeMap::new(),
+            database: Database {
+                kind: KindState::Served,
+                cluster: Read::Missing,
+            },
+            service_monitors: KindState::Served,
+            fresh,
+            server: Arc::new(server),
+        }
+    }
+
     /// The value that a use refers to, if it can be read and is not empty.
     #[must_use]
     pub fn value(&self, used: &SecretUse) -> Option<&[u8]> {

@@ -3,10 +3,8 @@
 //! The server is `files` in the namespace `storage`. Start with [`nothing`], [`ready`] or [`running`], change what the test is
 //! about, then check the result of the step.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde_json::{Value, json};
@@ -14,7 +12,7 @@ use serde_json::{Value, json};
 use crate::api::DittoServer;
 use crate::api::percona::PerconaPGCluster;
 use crate::domain::desired::{Workload, desired};
-use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
+use crate::domain::observed::{FreshSecrets, Observed, Read};
 use crate::domain::secrets::{self, Origin, Purpose, SecretData};
 use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Valid};
@@ -55,30 +53,14 @@ pub(crate) fn controller(server: &DittoServer) -> Value {
 /// Only the server exists: no child, and no Secret.
 pub(crate) fn nothing(spec: &str) -> Observed {
     let server = server(spec);
+    let uses = secrets::uses(&server).into_iter();
+    let fresh = FreshSecrets {
+        jwt_key: "fresh-".repeat(7),
+        admin_password: "fresh password".into(),
+    };
     Observed {
-        at: Timestamp::UNIX_EPOCH,
-        config_map: Read::Missing,
-        services: Read::Found(Vec::new()),
-        pods: Read::Found(Vec::new()),
-        adapter_policies: Vec::new(),
-        report: Arc::default(),
-        claims: Read::Found(Vec::new()),
-        expansion_answers: BTreeMap::new(),
-        stateful_set: Read::Missing,
-        secrets: secrets::uses(&server)
-            .into_iter()
-            .map(|used| (used.secret, Read::Missing))
-            .collect(),
-        database: Database {
-            kind: KindState::Served,
-            cluster: Read::Missing,
-        },
-        service_monitors: KindState::Served,
-        fresh: FreshSecrets {
-            jwt_key: "fresh-".repeat(7),
-            admin_password: "fresh password".into(),
-        },
-        server: Arc::new(server),
+        secrets: uses.map(|used| (used.secret, Read::Missing)).collect(),
+        ..Observed::of_new(server, fresh)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::api::admission::{Admission, SchemaViolation, without_nulls};
 use crate::api::{DittoServer, names};
 use crate::domain::adapters::ServerReport;
 use crate::domain::desired::{self, Manifest, desired};
-use crate::domain::observed::{Database, FreshSecrets, KindState, Observed, Read};
+use crate::domain::observed::{FreshSecrets, Observed, Read};
 use crate::domain::secrets::{self, Origin, SecretData, SecretUse};
 use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Valid};
@@ -226,27 +226,14 @@ fn assumed(server: &DittoServer, uses: &[SecretUse], given: &Given) -> Observed 
     for used in uses.iter().filter(|used| used.origin == Origin::Managed) {
         secrets.insert(used.secret.clone(), Read::Missing);
     }
+    let fresh = FreshSecrets {
+        jwt_key: String::from_utf8_lossy(PLACEHOLDER).into(),
+        admin_password: String::from_utf8_lossy(PLACEHOLDER).into(),
+    };
     Observed {
-        at: jiff::Timestamp::UNIX_EPOCH,
-        expansion_answers: BTreeMap::new(),
-        server: Arc::new(server.clone()),
-        config_map: Read::Missing,
-        services: Read::Found(Vec::new()),
-        pods: Read::Found(Vec::new()),
-        adapter_policies: Vec::new(),
         report: Arc::new(ServerReport::of_a_new_server()),
-        claims: Read::Found(Vec::new()),
-        stateful_set: Read::Missing,
         secrets,
-        database: Database {
-            kind: KindState::Served,
-            cluster: Read::Missing,
-        },
-        service_monitors: KindState::Served,
-        fresh: FreshSecrets {
-            jwt_key: String::from_utf8_lossy(PLACEHOLDER).into(),
-            admin_password: String::from_utf8_lossy(PLACEHOLDER).into(),
-        },
+        ..Observed::of_new(server.clone(), fresh)
     }
 }
 

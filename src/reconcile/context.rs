@@ -23,6 +23,9 @@ use crate::reconcile::events::Publisher;
 use crate::reconcile::tries::Tries;
 use crate::server::poller::Poller;
 
+/// First and longest pause after a failed reconcile of one server.
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
+
 /// The caches of every watched kind.
 #[derive(Clone)]
 pub struct Caches {

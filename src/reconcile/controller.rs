@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::context::Context;
+use super::context::{Context, RETRY};
 use super::events::Publisher;
 use super::runner::{self, Action, Limits};
 use super::server_metrics::ServerCollector;
@@ -30,8 +30,6 @@ use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
 use crate::server::poller::{Pace, Poller};
 
-/// First and longest pause after a failed reconcile of one server.
-pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
 /// Time after which a server is reconciled again without a change, in case that a watch event was lost.
 pub(super) const RESYNC: Duration = Duration::from_secs(600);
 /// How long the first reconcile waits for the caches. A kind that cannot be listed must not block the others.

@@ -10,7 +10,6 @@ use tracing::Span;
 
 use self::publisher::Batch;
 pub use self::publisher::{Lanes, Publisher};
-use crate::reconcile::context::Context;
 
 /// Source component of every event; the Go operator's name, so that filters on it still work.
 const COMPONENT: &str = "dittoserver-controller";
@@ -33,14 +32,14 @@ fn instance() -> Option<String> {
 
 /// Publishes events about one server. They are written in the background, in this order.
 #[tracing::instrument(name = "events", level = "debug", skip_all)]
-pub fn publish<K: Resource<DynamicType = ()>>(context: &Context, server: &K, events: &[Event]) {
+pub fn publish<K: Resource<DynamicType = ()>>(publisher: &Publisher, server: &K, events: &[Event]) {
     if events.is_empty() {
         return;
     }
     for event in events {
         tracing::info!(reason = %event.reason, note = event.note.as_deref().unwrap_or_default(), "event");
     }
-    context.events.send(Batch {
+    publisher.send(Batch {
         server: server.object_ref(&()),
         events: events.iter().map(mergeable).collect(),
         span: Span::current(),

@@ -158,7 +158,7 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
     if is_orphaning && plan::deletes_data(&live.spec) {
         transitions.push(cleanup_events::orphaned());
     }
-    events::publish(context, &live, &transitions);
+    events::publish(&context.events, &live, &transitions);
     Ok(Some(cleanup))
 }
 
@@ -183,7 +183,11 @@ pub async fn finish(
         }
         Next::Retry(pause) => return Ok(Action::requeue(pause)),
         Next::GiveUp(pending) => {
-            events::publish(context, server, &[cleanup_events::timed_out(&pending, age)]);
+            events::publish(
+                &context.events,
+                server,
+                &[cleanup_events::timed_out(&pending, age)],
+            );
         }
         Next::RemoveFinalizer => {}
     }

@@ -7,7 +7,8 @@ use futures::channel::mpsc::UnboundedReceiver;
 use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::controller::{RESYNC, RETRY, RunError};
+use super::context::RETRY;
+use super::controller::{RESYNC, RunError};
 use super::events::Publisher;
 use super::triggers::{self, Queue, Watches};
 use crate::base::backoff::PerObject;

@@ -130,7 +130,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let after = domain::status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
     let transitions = domain::events::of_reconcile(&observed, &before, &after, &applied, written.is_ok());
-    events::publish(context, server.as_ref(), &transitions);
+    events::publish(&context.events, server.as_ref(), &transitions);
     if is_deleting {
         // The server may be gone by now. Its finalizer is removed even if its status cannot be written.
         return Ok(finalize::finish(context, server, cleanup?).await?);

@@ -15,7 +15,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 use thiserror::Error;
 
-use super::context::Context;
+use super::context::{Context, RETRY};
 use super::events;
 use super::runner::Action;
 use crate::api::names::SHARD_ANNOTATION;
@@ -26,7 +26,6 @@ use crate::cluster::client::params::patch_params;
 use crate::cluster::leader::others::OtherLeases;
 use crate::cluster::leader::timing::Timing;
 use crate::domain::shard::{self, LeaseName, Shard};
-use crate::reconcile::controller::RETRY;
 
 type Key = ObjectRef<StoredServer>;
 
@@ -179,7 +178,7 @@ impl Shards {
     ) -> Admission {
         if self.must_report(stored, owner) {
             let event = shard::left_alone(&self.shard, owner, active.unread.as_deref());
-            events::publish(context, stored, &[event]);
+            events::publish(&context.events, stored, &[event]);
         }
         Admission::Skip(Action::requeue(active.pause))
     }

@@ -50,16 +50,11 @@ pub(crate) fn world(spec: &str) -> Observed {
     } else {
         Read::Missing
     };
+    let fresh = FreshSecrets {
+        jwt_key: "j".repeat(43),
+        admin_password: "p".repeat(24),
+    };
     Observed {
-        at: jiff::Timestamp::UNIX_EPOCH,
-        expansion_answers: BTreeMap::new(),
-        services: Read::Found(Vec::new()),
-        pods: Read::Found(Vec::new()),
-        adapter_policies: Vec::new(),
-        report: Arc::default(),
-        claims: Read::Found(Vec::new()),
-        config_map: Read::Missing,
-        stateful_set: Read::Missing,
         secrets: secrets
             .into_iter()
             .map(|(name, data)| (name, Read::Found(SecretData::new(data))))
@@ -68,12 +63,7 @@ pub(crate) fn world(spec: &str) -> Observed {
             kind: KindState::Served,
             cluster,
         },
-        service_monitors: KindState::Served,
-        fresh: FreshSecrets {
-            jwt_key: "j".repeat(43),
-            admin_password: "p".repeat(24),
-        },
-        server: Arc::new(server),
+        ..Observed::of_new(server, fresh)
     }
 }
 

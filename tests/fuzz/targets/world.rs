@@ -35,27 +35,18 @@ pub fn new_server(server: DittoServer, input: &mut Input<'_>) -> Observed {
         KindState::Served
     };
     let names = secrets::names(&server).map(|name| (name, Read::Missing));
+    let fresh = FreshSecrets {
+        jwt_key: format!("{}{CANARY}", "j".repeat(32)),
+        admin_password: format!("fresh {CANARY}"),
+    };
     Observed {
-        at: Timestamp::UNIX_EPOCH,
-        config_map: Read::Missing,
-        services: Read::Found(Vec::new()),
-        pods: Read::Found(Vec::new()),
-        adapter_policies: Vec::new(),
-        report: Arc::default(),
-        claims: Read::Found(Vec::new()),
-        expansion_answers: BTreeMap::new(),
-        stateful_set: Read::Missing,
         secrets: names.collect(),
         database: Database {
             kind: optional_kinds.clone(),
             cluster: Read::Missing,
         },
         service_monitors: optional_kinds,
-        fresh: FreshSecrets {
-            jwt_key: format!("{}{CANARY}", "j".repeat(32)),
-            admin_password: format!("fresh {CANARY}"),
-        },
-        server: Arc::new(server),
+        ..Observed::of_new(server, fresh)
     }
 }
 
