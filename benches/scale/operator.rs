@@ -1,18 +1,20 @@
 //! The operator's release binary as a process, and what the kernel says about it.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use local_control_plane::plain_http;
 
 use crate::error::{Error, Result, io};
 use crate::kernel::{TICK, process};
 use crate::world::World;
 
+/// How long the operator may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
 /// How long the operator may take to stop.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -121,7 +123,7 @@ impl Operator {
     /// Asks it for its progress. `None` while it does not answer yet.
     pub fn progress(&mut self) -> Result<Option<Progress>> {
         self.check()?;
-        let Ok(text) = get(self.metrics, "/metrics") else {
+        let Ok(text) = plain_http::get(self.metrics, "/metrics", ANSWER) else {
             return Ok(None);
         };
         let sum = |metric: &str| -> usize {
@@ -174,16 +176,4 @@ impl Drop for Operator {
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(io("a port"))?;
     listener.local_addr().map_err(io("a port"))
-}
-
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }

@@ -32,6 +32,11 @@ pub struct Kind {
     pub deletes_volumes: bool,
 }
 
+/// The namespace of the operator.
+pub const OURS: &str = "ours";
+/// The namespace of the bare client.
+pub const BARE: &str = "bare";
+
 /// The name of a server. All have the same length, so that all objects have the same size.
 pub fn name(number: usize) -> String {
     format!("server-{number:05}")
@@ -51,6 +56,15 @@ impl World {
             control_plane,
             api: Api(client),
         })
+    }
+
+    /// Starts one, and creates the same servers for the operator and for the bare client.
+    pub async fn of_both(servers: usize, kind: Kind) -> Result<Self> {
+        let world = Self::start().await?;
+        for namespace in [OURS, BARE] {
+            world.fill(namespace, servers, kind).await?;
+        }
+        Ok(world)
     }
 
     /// The administrator's kubeconfig.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::{Request, StatusCode};
 use kube::{Client, Config};
+use local_control_plane::plain_http;
 use local_control_plane::rights::Account;
 
 use super::account::{self, Kubeconfig};
@@ -191,15 +191,7 @@ impl Drop for Process {
 
 /// One request without TLS.
 pub fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    plain_http::get(address, path, Duration::from_secs(10))
 }
 
 /// The answer of `/metrics` over TLS, with or without a token.

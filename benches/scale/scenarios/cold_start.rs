@@ -1,6 +1,6 @@
 //! An operator starts, and no server has children. Each repetition has a control plane of its own.
 
-use super::{BARE, OURS, announce};
+use super::{in_turns, of_all_sizes};
 use crate::api::{Call, Resource, SERVERS};
 use crate::bare::uids;
 use crate::cli::{Flags, Scenario};
@@ -9,49 +9,30 @@ use crate::figures::{Figures, Repetition, Row};
 use crate::limit::Limit;
 use crate::operator::Setup;
 use crate::session::Session;
-use crate::world::{Kind, World};
+use crate::world::{BARE, Kind, OURS, World};
 
 /// Runs all sizes.
 pub async fn run(flags: &Flags, limit: &Limit) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for servers in flags.sizes(Scenario::ColdStart) {
-        let mut repetitions = Vec::new();
-        for repetition in 0..flags.repetitions(servers) {
-            let result = repeat(flags, limit, servers, repetition).await?;
-            announce("cold start", servers, repetition, &result);
-            repetitions.push(result);
-        }
-        rows.push(Row { servers, repetitions });
-    }
-    Ok(rows)
+    let repeat = async |servers, repetition| repeat(flags, limit, servers, repetition).await;
+    of_all_sizes(flags, Scenario::ColdStart, "cold start", repeat).await
 }
 
 async fn repeat(flags: &Flags, limit: &Limit, servers: usize, repetition: usize) -> Result<Repetition> {
-    let world = World::start().await?;
     let kind = Kind {
         secrets: flags.secrets,
         deletes_volumes: false,
     };
-    for namespace in [OURS, BARE] {
-        world.fill(namespace, servers, kind).await?;
-    }
+    let world = World::of_both(servers, kind).await?;
     let jobs = limit.sample.jobs(BARE, &uids(&world.api, BARE).await?);
-    let bare = || async { world.api.all(limit.concurrency, jobs).await };
-    // They take turns in who is first.
-    let (ours, bare) = if repetition.is_multiple_of(2) {
-        let ours = operate(&world, flags, servers).await?;
-        (ours, bare().await?)
-    } else {
-        let bare = bare().await?;
-        (operate(&world, flags, servers).await?, bare)
+    let bare = async {
+        let time = world.api.all(limit.concurrency, jobs).await?;
+        Ok(time.as_secs_f64())
     };
+    let result = in_turns(repetition, operate(&world, flags, servers), bare).await?;
     for namespace in [OURS, BARE] {
         check(&world, limit, namespace, servers).await?;
     }
-    Ok(Repetition {
-        ours,
-        bare: bare.as_secs_f64(),
-    })
+    Ok(result)
 }
 
 async fn operate(world: &World, flags: &Flags, servers: usize) -> Result<Figures> {

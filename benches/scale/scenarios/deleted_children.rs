@@ -1,12 +1,13 @@
 //! One child of every server is deleted: the Service of its API.
 
 use super::place::{Place, child};
-use super::{BARE, OURS, announce};
+use super::{in_turns, of_one_size};
 use crate::api::{Call, SERVICES};
 use crate::bare::as_sent;
 use crate::error::{Error, Result};
-use crate::figures::{Figures, Repetition, Row};
+use crate::figures::{Figures, Row};
 use crate::session::Session;
+use crate::world::{BARE, OURS};
 
 /// Deletes one child of every server again and again.
 pub async fn run(
@@ -15,23 +16,11 @@ pub async fn run(
     repetitions: usize,
     concurrency: usize,
 ) -> Result<Row> {
-    let mut results = Vec::new();
-    for repetition in 0..repetitions {
-        let (ours, bare) = if repetition.is_multiple_of(2) {
-            let ours = operate(place, session, concurrency).await?;
-            (ours, bare(place, concurrency).await?)
-        } else {
-            let bare = bare(place, concurrency).await?;
-            (operate(place, session, concurrency).await?, bare)
-        };
-        let result = Repetition { ours, bare };
-        announce("deleted children", place.servers, repetition, &result);
-        results.push(result);
-    }
-    Ok(Row {
-        servers: place.servers,
-        repetitions: results,
-    })
+    let repeat = async |repetition| {
+        let ours = operate(place, session, concurrency);
+        in_turns(repetition, ours, bare(place, concurrency)).await
+    };
+    of_one_size("deleted children", place.servers, repetitions, repeat).await
 }
 
 async fn operate(place: &Place<'_>, session: &mut Session, concurrency: usize) -> Result<Figures> {

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::edit_one::{EDIT, edit};
 use super::place::{Place, child};
-use super::{BARE, OURS, announce};
+use super::{in_turns, of_one_size};
 use crate::api::{Call, SERVERS, SERVICES};
 use crate::error::{Error, Result};
-use crate::figures::{Figures, Repetition, Row};
+use crate::figures::{Figures, Row};
 use crate::session::Session;
-use crate::world::name;
+use crate::world::{BARE, OURS, name};
 
 /// Edits all servers again and again. The first edit of a child costs more calls, so it is a row of its own.
 pub async fn run(
@@ -18,26 +18,17 @@ pub async fn run(
     repetitions: usize,
     concurrency: usize,
 ) -> Result<[Row; 2]> {
-    let mut results = Vec::new();
-    for repetition in 0..=repetitions {
+    let repeat = async |repetition| {
         let value = format!("all-{repetition}");
-        let (ours, bare) = if repetition.is_multiple_of(2) {
-            let ours = operate(place, session, &value, concurrency).await?;
-            (ours, bare(place, &value, concurrency).await?)
-        } else {
-            let bare = bare(place, &value, concurrency).await?;
-            (operate(place, session, &value, concurrency).await?, bare)
-        };
-        let result = Repetition { ours, bare };
-        announce("edit of all", place.servers, repetition, &result);
-        results.push(result);
-    }
-    let later = results.split_off(1);
-    let row = |repetitions| Row {
-        servers: place.servers,
-        repetitions,
+        let ours = operate(place, session, &value, concurrency);
+        in_turns(repetition, ours, bare(place, &value, concurrency)).await
     };
-    Ok([row(results), row(later)])
+    let mut first = of_one_size("edit of all", place.servers, repetitions + 1, repeat).await?;
+    let later = Row {
+        servers: place.servers,
+        repetitions: first.repetitions.split_off(1),
+    };
+    Ok([first, later])
 }
 
 async fn operate(

@@ -10,12 +10,11 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::place::{Place, child};
-use super::{BARE, OURS};
 use crate::api::{Call, SERVERS, SERVICES};
 use crate::calls::{Counts, count};
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::world::name;
+use crate::world::{BARE, OURS, name};
 
 /// The annotation that is edited.
 pub const EDIT: &str = "example.com/edit";

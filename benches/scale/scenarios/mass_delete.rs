@@ -3,7 +3,7 @@
 use dittofs_operator::api::names::FINALIZER;
 use serde_json::json;
 
-use super::{BARE, OURS, announce};
+use super::{in_turns, of_all_sizes};
 use crate::api::{Call, SERVERS};
 use crate::cli::{Flags, Scenario};
 use crate::error::{Error, Result};
@@ -11,37 +11,25 @@ use crate::figures::{Figures, Repetition, Row};
 use crate::limit::Limit;
 use crate::operator::Setup;
 use crate::session::Session;
-use crate::world::{BUILDERS, Kind, World, name};
+use crate::world::{BARE, BUILDERS, Kind, OURS, World, name};
 
 /// Runs all sizes.
 pub async fn run(flags: &Flags, limit: &Limit) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for servers in flags.sizes(Scenario::MassDelete) {
-        let mut repetitions = Vec::new();
-        for repetition in 0..flags.repetitions(servers) {
-            let result = repeat(flags, limit, servers, repetition).await?;
-            announce("mass delete", servers, repetition, &result);
-            repetitions.push(result);
-        }
-        rows.push(Row { servers, repetitions });
-    }
-    Ok(rows)
+    let repeat = async |servers, repetition| repeat(flags, limit, servers, repetition).await;
+    of_all_sizes(flags, Scenario::MassDelete, "mass delete", repeat).await
 }
 
 async fn repeat(flags: &Flags, limit: &Limit, servers: usize, repetition: usize) -> Result<Repetition> {
-    let world = World::start().await?;
     let kind = Kind {
         secrets: flags.secrets,
         deletes_volumes: true,
     };
-    for namespace in [OURS, BARE] {
-        world.fill(namespace, servers, kind).await?;
-    }
+    let world = World::of_both(servers, kind).await?;
     let finalizer = json!({"metadata": {"finalizers": [FINALIZER]}});
     let protect = (0..servers).map(|number| vec![Call::merge(SERVERS, BARE, &name(number), &finalizer)]);
     world.api.all(BUILDERS, protect.collect::<Vec<_>>()).await?;
     let mut session = started(&world, flags, servers).await?;
-    let bare = || async {
+    let bare = async {
         let finish = json!({"metadata": {"finalizers": null}});
         let delete = |number| {
             let name = name(number);
@@ -50,23 +38,14 @@ async fn repeat(flags: &Flags, limit: &Limit, servers: usize, repetition: usize)
                 Call::merge(SERVERS, BARE, &name, &finish),
             ]
         };
-        world
-            .api
-            .all(limit.concurrency, (0..servers).map(delete).collect::<Vec<_>>())
-            .await
+        let jobs = (0..servers).map(delete).collect::<Vec<_>>();
+        let time = world.api.all(limit.concurrency, jobs).await?;
+        Ok(time.as_secs_f64())
     };
-    let (ours, bare) = if repetition.is_multiple_of(2) {
-        let ours = delete(&world, limit, &mut session, servers).await?;
-        (ours, bare().await?)
-    } else {
-        let bare = bare().await?;
-        (delete(&world, limit, &mut session, servers).await?, bare)
-    };
+    let ours = delete(&world, limit, &mut session, servers);
+    let result = in_turns(repetition, ours, bare).await?;
     session.operator.stop().await?;
-    Ok(Repetition {
-        ours,
-        bare: bare.as_secs_f64(),
-    })
+    Ok(result)
 }
 
 /// An operator that has reconciled all servers.

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{BARE, OURS};
 use crate::api::{Call, SERVERS, SERVICES};
 use crate::bare::as_sent;
 use crate::cli::Flags;
@@ -13,7 +12,7 @@ use crate::double::Double;
 use crate::error::{Error, Result};
 use crate::operator::Setup;
 use crate::session::Session;
-use crate::world::{BUILDERS, Kind, World, name};
+use crate::world::{BARE, BUILDERS, Kind, OURS, World, name};
 
 /// How long no further server may become ready.
 const STALLED: Duration = Duration::from_secs(180);
@@ -40,14 +39,11 @@ impl<'a> Place<'a> {
     /// Has an operator make the children, plays the controllers, and waits until all servers are Ready.
     pub async fn build(flags: &'a Flags, double: &'a Double, servers: usize) -> Result<Self> {
         let began = Instant::now();
-        let world = World::start().await?;
         let kind = Kind {
             secrets: flags.secrets,
             deletes_volumes: false,
         };
-        for namespace in [OURS, BARE] {
-            world.fill(namespace, servers, kind).await?;
-        }
+        let world = World::of_both(servers, kind).await?;
         let place = Self {
             world,
             servers,

@@ -1,16 +1,16 @@
 //! An operator starts, and everything is in place.
 
 use super::place::Place;
-use super::{OURS, announce};
+use super::{in_turns, of_one_size};
 use crate::api::{
     BUDGETS, CLAIMS, CONFIG_MAPS, Call, NETWORK_POLICIES, PODS, SECRETS, SERVERS, SERVICES, STATEFUL_SETS,
 };
 use crate::cli::Flags;
 use crate::error::Result;
-use crate::figures::{Figures, Repetition, Row};
+use crate::figures::{Figures, Row};
 use crate::operator::Setup;
 use crate::session::Session;
-use crate::world::{Kind, World};
+use crate::world::{Kind, OURS, World};
 
 /// What the operator lists when it starts, and is installed.
 const LISTED: [crate::api::Resource; 9] = [
@@ -27,23 +27,8 @@ const LISTED: [crate::api::Resource; 9] = [
 
 /// Restarts the operator of a world in which everything is in place.
 pub async fn run(place: &Place<'_>, repetitions: usize) -> Result<Row> {
-    let mut results = Vec::new();
-    for repetition in 0..repetitions {
-        let (ours, bare) = if repetition.is_multiple_of(2) {
-            let ours = operate(place).await?;
-            (ours, bare(place).await?)
-        } else {
-            let bare = bare(place).await?;
-            (operate(place).await?, bare)
-        };
-        let result = Repetition { ours, bare };
-        announce("restart", place.servers, repetition, &result);
-        results.push(result);
-    }
-    Ok(Row {
-        servers: place.servers,
-        repetitions: results,
-    })
+    let repeat = async |repetition| in_turns(repetition, operate(place), bare(place)).await;
+    of_one_size("restart", place.servers, repetitions, repeat).await
 }
 
 /// Time and CPU until every server has been reconciled; calls and memory until every API has been asked, and the operator rests.

@@ -27,6 +27,7 @@
 //! | [`nfs`], [`smb`] | clients of NFS and SMB: put a file and read it back |
 //! | [`postgres`] | a PostgreSQL, if the machine has the programs |
 //! | [`apply`], [`definition`] | manifests, and kinds that are served |
+//! | [`plain_http`] | a request without TLS |
 //! | [`rights`] | what RBAC grants and what the audit log shows in use |
 //! | `control_plane`, `probe`, `bootstrap` | start, readiness, faults, end |
 
@@ -47,6 +48,7 @@ pub mod nfs;
 mod options;
 pub mod percona;
 mod pki;
+pub mod plain_http;
 mod ports;
 pub mod postgres;
 mod probe;
