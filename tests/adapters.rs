@@ -10,6 +10,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
+use crate::support::process::POLL;
 use crate::support::server_double::{self, Answer, adapter, defaults, healthy};
 use crate::support::{World, audit, fixtures, wait};
 
@@ -34,11 +35,8 @@ fn ports(service: &Service) -> Vec<(String, i32, String)> {
 
 async fn calls(world: &World, count: usize) {
     let before = server_double::calls(&world.namespace, "files").len();
-    let deadline = std::time::Instant::now() + wait::LONGEST;
-    while server_double::calls(&world.namespace, "files").len() < before + count {
-        assert!(std::time::Instant::now() < deadline, "the server is not asked");
-        tokio::time::sleep(crate::support::process::POLL).await;
-    }
+    let is_asked = async || server_double::calls(&world.namespace, "files").len() >= before + count;
+    wait::holds("asked", wait::LONGEST, POLL, is_asked).await;
 }
 
 fn set(world: &World, answer: Answer) {

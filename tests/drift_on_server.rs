@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dittofs_operator::domain::secrets::Confidential;
 use dittofs_operator::domain::server_api::Target;
@@ -52,11 +52,7 @@ fn target(name: &str) -> Target {
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + wait::LONGEST;
-    while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(POLL).await;
-    }
+    wait::holds(what, wait::LONGEST, POLL, async || holds()).await;
 }
 
 /// The calls that read the policies, and those that write anything.

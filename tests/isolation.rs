@@ -229,14 +229,8 @@ async fn writes_that_wait_for_a_slow_webhook_hold_no_place_that_other_servers_ne
     for number in 0..SLOW {
         slow.create(&fixtures::minimal(&format!("slow{number}"))).await;
     }
-    let deadline = Instant::now() + wait::LONGEST;
-    while waiting.load(Ordering::Relaxed) < SLOW {
-        assert!(
-            Instant::now() < deadline,
-            "{waiting:?} of {SLOW} wait for the webhook"
-        );
-        tokio::time::sleep(POLL).await;
-    }
+    let is_waiting = async || waiting.load(Ordering::Relaxed) >= SLOW;
+    wait::holds("waiting for the webhook", wait::LONGEST, POLL, is_waiting).await;
     for number in 0..3 {
         world.create(&fixtures::minimal(&healthy(number))).await;
     }
@@ -299,20 +293,22 @@ async fn servers_that_do_not_answer_delay_no_call_to_another_server() {
     for server in 0..SILENT {
         poller.watch(server, Some(target(format!("http://127.0.0.1:{port}"), server)));
     }
-    let deadline = Instant::now() + wait::LONGEST;
-    while called.load(Ordering::Relaxed) < SILENT {
-        assert!(Instant::now() < deadline, "{called:?} of {SILENT} are called");
-        tokio::time::sleep(POLL).await;
-    }
+    let began = Instant::now();
+    let is_called = async || called.load(Ordering::Relaxed) >= SILENT;
+    wait::holds("all silent servers called", wait::LONGEST, POLL, is_called).await;
     let double = server_double::template()
         .replace("{namespace}", "isolation")
         .replace("{name}", "files");
     poller.watch(SILENT, Some(target(double, SILENT)));
     let answered = |server: &usize| poller.report(server, &format!("server {server}")).has_answer();
-    while !answered(&SILENT) {
-        assert!(Instant::now() < deadline, "the server that answers is asked");
-        tokio::time::sleep(POLL).await;
-    }
+    let is_answered = async || answered(&SILENT);
+    wait::holds(
+        "the server that answers asked",
+        wait::LONGEST.saturating_sub(began.elapsed()),
+        POLL,
+        is_answered,
+    )
+    .await;
     // Each silent server still has its first call, or has lost it only because its deadline passed.
     let failures: u64 = poller.all().iter().map(|(_, known)| known.failures).sum();
     assert!(

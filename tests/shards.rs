@@ -1,6 +1,6 @@
 //! Several operators divide the DittoServers of a cluster by their labels: `--shard-selector`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dittofs_operator::api::DittoServer;
 use dittofs_operator::api::names::SHARD_ANNOTATION;
@@ -305,12 +305,9 @@ async fn stopped(world: &World, identity: &str) {
             status.is_some_and(|status| status.observed_generation == server.metadata.generation)
         })
         .await;
-    let deadline = Instant::now() + wait::LONGEST;
     // The API server writes its audit log after its answer.
-    while writes(world, identity, "files").is_empty() {
-        assert!(Instant::now() < deadline, "{identity} writes nothing");
-        tokio::time::sleep(POLL).await;
-    }
+    let has_written = async || !writes(world, identity, "files").is_empty();
+    wait::holds("written by the operator", wait::LONGEST, POLL, has_written).await;
 }
 
 #[tokio::test]

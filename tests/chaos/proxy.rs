@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{Request, Response, header};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,12 +18,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::{self, Fate, Fault, Plan};
-use super::watch_stream::distorted;
+use super::watch_stream::{BoxError, ProxyBody, distorted};
 use crate::support::process::POLL;
 use crate::support::{World, account};
-
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-pub type ProxyBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// The statuses of servers that were written, in order: the whole answers.
 pub type Statuses = Arc<Mutex<Vec<Value>>>;

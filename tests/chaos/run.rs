@@ -223,16 +223,16 @@ impl<'a> Stage<'a> {
     /// Ends the faults, and then the operator. Nothing may be written for a server that is stable.
     async fn end(&self, running: Running) -> Option<String> {
         running.proxy.arm(Fault::None).await;
-        let mut unasked = None;
+        let mut surplus = None;
         if self.scenario.remains() {
             self.fence("33s").await;
             let before = running.proxy.plan().writes();
             self.fence("34s").await;
             let writes = running.proxy.plan().writes() - before;
-            unasked = (writes != 1).then(|| format!("{writes} writes for a change that needs 1, a status"));
+            surplus = (writes != 1).then(|| format!("{writes} writes for a change that needs 1, a status"));
         }
         running.stop().await;
-        unasked
+        surplus
     }
 
     /// Everything that must hold after a run.

@@ -1,6 +1,6 @@
 //! Scenarios as data: what users and the cluster do while there are faults.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dittofs_operator::api::DittoServer;
 use k8s_openapi::api::core::v1::Pod;
@@ -147,7 +147,7 @@ impl Scenario {
             "storage": {"metadataSize": "1Gi", "storageClassName": "standard"},
             "adapterServices": {"type": "ClusterIP"},
         });
-        merge(&mut spec, &parsed(self.spec));
+        fixtures::merge(&mut spec, &parsed(self.spec));
         fixtures::server(NAME, spec)
     }
 
@@ -193,24 +193,9 @@ impl Scenario {
 
 /// Waits until something holds.
 pub async fn until(what: &str, longest: Duration, holds: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + longest;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "not {what} in time");
-        tokio::time::sleep(PAUSE).await;
-    }
+    wait::holds(what, longest, PAUSE, holds).await;
 }
 
 fn parsed(json: &str) -> Value {
     serde_json::from_str(json).expect("JSON")
-}
-
-fn merge(target: &mut Value, changes: &Value) {
-    match (target, changes) {
-        (Value::Object(target), Value::Object(changes)) => {
-            for (key, value) in changes {
-                merge(target.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (target, value) => *target = value.clone(),
-    }
 }

@@ -1,5 +1,6 @@
 //! Watches that go wrong after some events.
 
+use http_body_util::combinators::UnsyncBoxBody;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -10,8 +11,9 @@ use kube::client::Body;
 use serde_json::json;
 
 use super::fault::WatchFault;
-use super::proxy::{BoxError, ProxyBody};
 
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type ProxyBody = UnsyncBoxBody<Bytes, BoxError>;
 type Line = Result<Bytes, BoxError>;
 
 /// The body of a watch that goes wrong after this number of events.

@@ -51,6 +51,15 @@ where
     tokio::time::timeout(LONGEST, Box::pin(answer)).await.ok()
 }
 
+/// Waits until something holds that no object shows. It is asked again after each pause.
+pub async fn holds(what: &str, longest: Duration, pause: Duration, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + longest;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not {what} in time");
+        tokio::time::sleep(pause).await;
+    }
+}
+
 /// Waits until an object of any kind exists.
 pub async fn until_exists(api: Api<DynamicObject>, name: &str) -> DynamicObject {
     let deadline = Instant::now() + LONGEST;

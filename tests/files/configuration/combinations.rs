@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Container, PodSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::support::fixtures;
 use crate::support::real::IMAGE;
 
 /// Number of combinations.
@@ -143,20 +144,9 @@ fn spec(name: &str, index: usize) -> Value {
             .replace('<', "{name: NAME-")
             .replace('>', ", key: k}")
             .replace("NAME", name);
-        merge(&mut spec, serde_yaml::from_str(&text).expect("YAML"));
+        fixtures::merge(&mut spec, &serde_yaml::from_str(&text).expect("YAML"));
     }
     spec
-}
-
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
 }
 
 fn rendered(indexes: &[usize]) -> Vec<Combination> {
