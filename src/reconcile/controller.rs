@@ -208,7 +208,11 @@ async fn reconcile_all(
     queued: UnboundedReceiver<ObjectRef<StoredServer>>,
     stop: CancellationToken,
 ) {
-    let reconcile = |server| reconcile_queued(server, &worker);
+    let worker = Arc::new(worker);
+    let reconcile = |server| {
+        let worker = Arc::clone(&worker);
+        runner::in_own_task(async move { reconcile_queued(server, &worker).await })
+    };
     runner::run(queued, Limits::of(concurrency), stop, reconcile).await;
 }
 

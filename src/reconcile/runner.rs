@@ -13,6 +13,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::scheduler::{ScheduleRequest, Scheduler, scheduler};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::cluster::cache::StoredServer;
 
@@ -124,6 +125,16 @@ pub(super) async fn run<Reconcile: Future<Output = Action>>(
     while reconciles.next().await.is_some() {}
 }
 
+/// Runs a reconcile as a task of its own, until this future is dropped.
+///
+/// A reconcile computes for milliseconds. A thousand of them in one task would delay everything else in that task, and on one core all
+/// sockets and timers, until the Lease could not be renewed any more.
+pub(super) async fn in_own_task(reconcile: impl Future<Output = Action> + Send + 'static) -> Action {
+    let task = AbortOnDropHandle::new(tokio::spawn(reconcile));
+    let ended = task.await;
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
 fn request(server: Key, after: Duration) -> ScheduleRequest<Key> {
     ScheduleRequest {
         message: server,
@@ -144,6 +155,8 @@ async fn next<R: Stream<Item = ScheduleRequest<Key>>>(
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -294,5 +307,29 @@ mod tests {
         });
         assert_eq!(started.await.len(), 1);
         assert_eq!(ended.get(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn reconciles_that_compute_do_not_wait_for_each_other() {
+        let (queue, queued) = mpsc::unbounded();
+        let (stop, begun) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        for name in ["a", "b"] {
+            queue.unbounded_send(ObjectRef::new(name).within("a")).unwrap();
+        }
+        let reconcile = |_| {
+            let (stop, begun) = (stop.clone(), Arc::clone(&begun));
+            in_own_task(async move {
+                begun.fetch_add(1, Ordering::SeqCst);
+                // Keeps its thread busy, as a computation does, until the other one has begun.
+                let deadline = std::time::Instant::now() + Duration::from_secs(10);
+                while begun.load(Ordering::SeqCst) < 2 && std::time::Instant::now() < deadline {
+                    std::thread::yield_now();
+                }
+                assert_eq!(begun.load(Ordering::SeqCst), 2);
+                stop.cancel();
+                Action::await_change()
+            })
+        };
+        run(queued, Limits::of(2), stop.clone(), reconcile).await;
     }
 }
