@@ -148,7 +148,9 @@ fn stack(
     ));
     connector.set_read_timeout(Some(silence));
     connector.set_write_timeout(Some(CALL_DEADLINE));
-    let http = builder(protocol).build(connector);
+    // A request on a connection that was idle has the whole time for its answer.
+    connector.set_reset_reader_on_write(true);
+    let http = builder(protocol, silence).build(connector);
     let retries = config
         .default_retry
         .then(|| RetryLayer::new(RetryPolicy::server_retry()));
@@ -182,14 +184,16 @@ fn tls(config: &Config, route: Route, protocol: Protocol) -> kube::Result<HttpsC
     Ok(builder.enable_all_versions().wrap_connector(route))
 }
 
-fn builder(protocol: Protocol) -> Builder {
+fn builder(protocol: Protocol, silence: Duration) -> Builder {
     let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
-    if protocol == Protocol::Negotiated {
-        builder
+    match protocol {
+        // The read timeout closes idle connections, too. A request that is sent at that moment would fail.
+        Protocol::Http1 => builder.pool_idle_timeout(silence * 2 / 3),
+        Protocol::Negotiated => builder
             .timer(TokioTimer::new())
             .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(PING_DEADLINE);
-    }
+            .http2_keep_alive_timeout(PING_DEADLINE),
+    };
     builder
 }
 
@@ -217,6 +221,29 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_call_on_an_idle_connection_has_the_whole_time_for_its_answer() {
+        const DEADLINE: Duration = Duration::from_secs(2);
+        const MOST: Duration = Duration::from_millis(1200);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let slow = async || {
+            tokio::time::sleep(MOST).await;
+            r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b"}}"#
+        };
+        let json = [("Content-Type", "application/json")];
+        let slow = axum::routing::get(async move || (json, slow().await));
+        let router = axum::Router::new().route("/api/v1/namespaces/a/pods/b", slow);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        let client = for_the_lease(config, DEADLINE, &Arc::default()).unwrap();
+        let pods: Api<Pod> = Api::namespaced(client, "a");
+        for _ in 0..2 {
+            pods.get("b").await.unwrap();
+            tokio::time::sleep(MOST).await;
+        }
+    }
 
     // invariant: 14
     #[tokio::test]

@@ -1,5 +1,8 @@
 //! Failed calls: their class, and their text for messages.
 
+use std::error::Error;
+use std::fmt::Write;
+
 use kube::core::Status;
 
 use crate::domain::applied::FailureClass;
@@ -11,8 +14,23 @@ pub fn explain(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
         kube::Error::Api(status) => format!("{} (HTTP {})", status.reason, status.code),
-        other => other.to_string(),
+        other => with_causes(other),
     }
+}
+
+/// The text of an error with those of its causes: "client error" alone does not say what is wrong with the connection.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        // Some errors repeat their cause.
+        if !text.ends_with(&part) {
+            let _ = write!(text, ": {part}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether the API server rejected the object as invalid. Sending the same object again does not help.
@@ -79,6 +97,18 @@ mod tests {
         let error = kube::Error::Api(status.boxed());
         assert_eq!(explain(&error), "spec.x: too long");
         assert!(is_invalid(&error));
+    }
+
+    #[test]
+    fn an_error_of_the_connection_shows_its_cause_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("client error")]
+        struct Failed(#[source] std::io::Error);
+        let failed = Failed(std::io::Error::other("the connection is closed"));
+        assert_eq!(
+            explain(&kube::Error::Service(Box::new(failed))),
+            "ServiceError: client error: the connection is closed"
+        );
     }
 
     #[test]
