@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dittofs_operator::api::IdentityProviderStatus;
 use dittofs_operator::domain::secrets::Confidential;
 use dittofs_operator::domain::server_api::Target;
 use dittofs_operator::domain::server_settings::providers::{KERBEROS, LDAP, Provider};
@@ -118,7 +119,10 @@ fn provider(kind: &'static str, fields: Value) -> Provider {
         fields,
         secret: None,
         secret_path: &[],
-        known: None,
+        known: Some(IdentityProviderStatus {
+            r#type: kind.to_owned(),
+            ..IdentityProviderStatus::default()
+        }),
         is_declared: true,
         is_outdated: false,
     }
@@ -213,6 +217,7 @@ async fn a_server_that_does_not_answer_ends_the_step_at_its_first_silence() {
     let policy = target.declared.policies[SHARE].clone();
     let shares = (0..20).map(|number| (format!("/share-{number}"), policy.clone()));
     target.declared.policies = shares.collect();
+    target.declared.made = target.declared.policies.keys().cloned().collect();
     target.declared.providers = vec![provider(LDAP, json!({"enabled": true}))];
     server_double::with(NAMESPACE, NAME, |database| {
         database.silent = vec!["shares/".into()];
@@ -232,6 +237,29 @@ async fn a_server_that_does_not_answer_ends_the_step_at_its_first_silence() {
         );
     }
     assert!(!outcome.is_complete() && !outcome.providers[0].applied);
+}
+
+#[tokio::test]
+async fn nothing_is_made_on_a_server_before_the_status_says_so() {
+    const NAME: &str = "announced";
+    let client = Client::new(None).expect("a client");
+    let mut target = target(NAME);
+    target.declared.made.clear();
+    target.declared.providers = vec![Provider {
+        known: None,
+        ..provider(LDAP, json!({"enabled": true}))
+    }];
+    target.declared.nfs_v3_discovery = None;
+    let outcome = settings::apply(&client, &target, &target.declared).await;
+    assert_eq!(counted(NAME).1, 0, "nothing is written");
+    assert!(!outcome.is_complete());
+    assert!(outcome.policies[0].made && !outcome.policies[0].applied);
+    assert!(!outcome.providers[0].applied);
+    target.declared.made.insert(SHARE.into());
+    target.declared.providers[0].known = Some(outcome.providers[0].clone());
+    let outcome = settings::apply(&client, &target, &target.declared).await;
+    assert_eq!(counted(NAME).1, 2);
+    assert!(outcome.is_complete());
 }
 
 #[tokio::test]

@@ -89,10 +89,10 @@ pub struct SnapshotPolicyStatus {
     /// Whether the server has the policy as declared.
     pub applied: bool,
 
-    /// Whether the operator made the policy. Only then it is removed when it leaves the spec.
+    /// Whether the operator made the policy, or is about to. Only then it is removed when it leaves the spec.
     pub made: bool,
 
-    /// Why it is not applied.
+    /// Why it is not applied. Absent if it is about to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

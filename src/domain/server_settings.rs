@@ -17,8 +17,8 @@ use self::providers::Provider;
 use self::restarts::Request;
 use crate::api::duration::parse_go;
 use crate::api::{
-    AdapterRestartStatus, DittoServer, IdentityProviderStatus, SettingsCorrection, SettingsStatus,
-    SnapshotPolicySpec, SnapshotPolicyStatus,
+    AdapterRestartStatus, DittoServer, DittoServerStatus, IdentityProviderStatus, SettingsCorrection,
+    SettingsStatus, SnapshotPolicySpec, SnapshotPolicyStatus,
 };
 use crate::domain::observed::Observed;
 
@@ -183,32 +183,38 @@ fn time(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// A call that brings the policies closer to the spec.
+/// A step that brings the policies closer to the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Write the policy of a share. It is made if the share had none.
+    /// Only report that the operator is about to make the policy of this share. It is written once the status holds that: if the
+    /// operator dies between the two, the next one still knows that the policy is to be removed when it leaves the spec.
+    Announce(String),
+    /// Write the policy of a share.
     Put {
         /// The share.
         share: String,
         /// Its policy.
         policy: Policy,
-        /// Whether the share has none yet.
-        is_new: bool,
     },
     /// Remove the policy of a share: this operator made it, and the spec does not declare it any more.
     Delete(String),
 }
 
-/// The calls that are needed, for what the server has.
+/// The steps that are needed, for what the server has.
 #[must_use]
 pub fn changes(declared: &Declared, live: &BTreeMap<String, Policy>) -> Vec<Change> {
     let puts = declared.policies.iter().filter_map(|(share, policy)| {
         let known = live.get(share);
         let is_needed = known.is_none_or(|known| !known.is_same(policy));
-        is_needed.then(|| Change::Put {
-            share: share.clone(),
-            policy: policy.clone(),
-            is_new: known.is_none(),
+        let is_announced = known.is_some() || declared.made.contains(share);
+        is_needed.then(|| {
+            let share = share.clone();
+            if is_announced {
+                let policy = policy.clone();
+                Change::Put { share, policy }
+            } else {
+                Change::Announce(share)
+            }
         })
     });
     let deletes = declared.made.iter().filter_map(|share| {
@@ -266,6 +272,24 @@ pub fn status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<SnapshotPo
         Some(outcome) => outcome.policies.clone(),
         None => before.cloned().unwrap_or_default(),
     }
+}
+
+/// Zero if the status that the operator wrote itself, and that no watch reports to it, allows or demands more: a write to the server that
+/// it announces, or another config hash.
+#[must_use]
+pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Duration> {
+    let made = |status: &DittoServerStatus| -> BTreeSet<String> {
+        let made = status.snapshot_policies.iter().filter(|policy| policy.made);
+        made.map(|policy| policy.share.clone()).collect()
+    };
+    let providers = |status: &DittoServerStatus| -> Vec<(String, Option<String>)> {
+        let providers = status.identity_providers.iter();
+        providers
+            .map(|provider| (provider.r#type.clone(), provider.applied_fingerprint.clone()))
+            .collect()
+    };
+    let is_changed = made(before) != made(after) || providers(before) != providers(after);
+    is_changed.then_some(Duration::ZERO)
 }
 
 /// The settings for the status. Before the API was asked, what is known stays, and so does the last correction.

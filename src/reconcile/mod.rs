@@ -46,7 +46,7 @@ use crate::domain::applied::Applied;
 use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
 use crate::domain::observed::{Observed, Read};
-use crate::domain::server_settings::kerberos;
+use crate::domain::server_settings;
 use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
 use crate::domain::{self, adapters, load_balancers, server_api, volumes};
@@ -140,7 +140,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     finalizer?;
     complete(&applied)?;
     observe::complete(&observed).map_err(|what| Error::Unread { what })?;
-    let next = [deadline, kerberos::recheck_in(&before, &after)];
+    let next = [deadline, server_settings::recheck_in(&before, &after)];
     Ok(Action::requeue(due(&observed, &applied, next, context)))
 }
 

@@ -119,6 +119,11 @@ async fn apply_provider(
     let is_new_secret = provider.is_enabled() && fingerprint.is_some() && fingerprint.as_ref() != sent;
     match write_provider(server, provider, is_new_secret).await {
         Ok(_) if !provider.is_declared => None,
+        Ok(Compared {
+            is_announced: false,
+            is_used_later,
+            ..
+        }) => Some(provider.announced(server.target().started, is_used_later)),
         Ok(compared) => {
             if !compared.differences.is_empty() {
                 let fields = compared.differences.join(", ");
@@ -134,8 +139,10 @@ async fn apply_provider(
     }
 }
 
-/// What a comparison showed. The server has the provider as declared now.
+/// What a comparison showed. The server has the provider as declared now, if it was announced.
 struct Compared {
+    /// Whether the provider is as declared already, or the status says that the operator writes it. Otherwise nothing was written.
+    is_announced: bool,
     /// The fields that were different, and were written.
     differences: Vec<String>,
     /// Whether the process uses other values than those of the spec.
@@ -154,7 +161,9 @@ async fn write_provider(
         Err(error) => return Err(error),
     };
     let differs = provider.differs(live.as_ref());
-    if differs || is_new_secret {
+    let is_needed = differs || is_new_secret;
+    let is_announced = provider.known.is_some() || !is_needed;
+    if is_needed && is_announced {
         let body = provider.request(live.as_ref(), is_new_secret || live.is_none());
         server.call(Method::PUT, &path, Some(&body)).await?;
     }
@@ -164,6 +173,7 @@ async fn write_provider(
         Vec::new()
     };
     Ok(Compared {
+        is_announced,
         differences,
         is_used_later: provider.is_used_later(live.as_ref()),
     })

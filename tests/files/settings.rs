@@ -29,7 +29,7 @@ async fn policy(world: &World, applied: bool) {
         .server_until("files", what, |server| {
             let status = server.status.as_ref();
             let known = status.and_then(|status| status.snapshot_policies.first());
-            known.is_some_and(|policy| policy.applied == applied && policy.made == applied)
+            known.is_some_and(|policy| policy.applied == applied && policy.made)
         })
         .await;
 }

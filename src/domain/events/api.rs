@@ -19,15 +19,16 @@ pub const SNAPSHOT_POLICY_FAILED: &str = "SnapshotPolicyFailed";
 
 /// One event for each snapshot policy that cannot be applied, and was not reported with this message before.
 pub(super) fn snapshot_policies(before: &DittoServerStatus, after: &DittoServerStatus) -> Vec<Event> {
-    let failed = after.snapshot_policies.iter().filter(|policy| !policy.applied);
-    let news = failed.filter(|policy| !before.snapshot_policies.contains(policy));
-    news.map(|policy| {
+    let policies = after.snapshot_policies.iter();
+    let news = policies.filter(|policy| !before.snapshot_policies.contains(policy));
+    news.filter_map(|policy| {
+        // One without a message is about to be written.
+        let why = policy.message.as_deref().filter(|_| !policy.applied)?;
         let note = format!(
-            "The snapshot policy of share {} is not applied: {}",
-            policy.share,
-            policy.message.as_deref().unwrap_or_default()
+            "The snapshot policy of share {} is not applied: {why}",
+            policy.share
         );
-        event(EventType::Warning, SNAPSHOT_POLICY_FAILED, "Poll", note)
+        Some(event(EventType::Warning, SNAPSHOT_POLICY_FAILED, "Poll", note))
     })
     .collect()
 }

@@ -31,13 +31,11 @@ fn providers(before: &DittoServerStatus, after: &DittoServerStatus) -> Vec<Event
             known.r#type == provider.r#type && !known.applied && known.message == provider.message
         })
     });
-    news.map(|provider| {
-        let note = format!(
-            "The settings of {} are not applied: {}",
-            provider.r#type,
-            provider.message.as_deref().unwrap_or_default()
-        );
-        event(EventType::Warning, IDENTITY_PROVIDER_FAILED, "Poll", note)
+    news.filter_map(|provider| {
+        // One without a message is about to be written.
+        let why = provider.message.as_deref()?;
+        let note = format!("The settings of {} are not applied: {why}", provider.r#type);
+        Some(event(EventType::Warning, IDENTITY_PROVIDER_FAILED, "Poll", note))
     })
     .collect()
 }

@@ -3,8 +3,6 @@
 //! The config hash therefore does not cover the block of the spec, but the fingerprint of what was last written to the server or found
 //! there, which is in the status. It changes after the write, and brings exactly one restart.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -144,13 +142,6 @@ pub fn in_config_hash(server: &DittoServer) -> Option<String> {
 
 fn known_fingerprint(status: Option<&DittoServerStatus>) -> Option<&String> {
     known(status, KERBEROS)?.applied_fingerprint.as_ref()
-}
-
-/// Zero if this status changes the config hash: no watch reports what the operator itself wrote.
-#[must_use]
-pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Duration> {
-    let is_changed = known_fingerprint(Some(before)) != known_fingerprint(Some(after));
-    is_changed.then_some(Duration::ZERO)
 }
 
 /// Whether Kerberos has left the spec, and is still on in the server. A process that starts without the keytab would fail, and nobody

@@ -65,16 +65,12 @@ impl Provider {
     pub fn applied(&self, started: Option<Timestamp>, is_used_later: bool) -> IdentityProviderStatus {
         let before = self.known_fingerprint();
         // The process read its database before the operator wrote to it for the first time, and no rollout follows.
-        let is_misled = is_used_later && self.known.is_none() && !self.is_outdated;
+        let is_first = before.is_none() && !self.is_outdated;
+        let is_misled = is_first && (is_used_later || self.waits_for(started));
         let applied_fingerprint = (self.kind == KERBEROS && self.is_enabled())
             .then(|| kerberos::applied(&self.fields, before, started.filter(|_| is_misled)));
         let is_new = before.is_some() && applied_fingerprint.as_deref() != before;
-        let started = started.map(Time);
-        let waited = self
-            .known
-            .as_ref()
-            .and_then(|known| known.server_started.as_ref());
-        let is_waiting = is_used_later || (waited.is_some() && waited == started.as_ref());
+        let is_waiting = is_used_later || self.waits_for(started);
         let message = if self.is_outdated || is_misled || is_new {
             USED_AFTER_ROLLOUT
         } else {
@@ -84,8 +80,29 @@ impl Provider {
             r#type: self.kind.to_owned(),
             applied: true,
             applied_fingerprint,
-            server_started: started.filter(|_| is_waiting),
+            server_started: started.filter(|_| is_waiting).map(Time),
             message: is_waiting.then(|| message.to_owned()),
+            ..IdentityProviderStatus::default()
+        }
+    }
+
+    /// Whether the status says that the process that started at `started` does not use the configuration yet.
+    fn waits_for(&self, started: Option<Timestamp>) -> bool {
+        let waited = self
+            .known
+            .as_ref()
+            .and_then(|known| known.server_started.as_ref());
+        waited.is_some_and(|waited| Some(waited.0) == started)
+    }
+
+    /// The status of a provider that the operator is about to write for the first time, to the process that started at `started`. It
+    /// is written once the status holds this: if the operator dies between the two, the next one still knows that the provider is to
+    /// be switched off when it leaves the spec, and which process has read other values.
+    #[must_use]
+    pub fn announced(&self, started: Option<Timestamp>, is_used_later: bool) -> IdentityProviderStatus {
+        IdentityProviderStatus {
+            r#type: self.kind.to_owned(),
+            server_started: started.filter(|_| is_used_later).map(Time),
             ..IdentityProviderStatus::default()
         }
     }

@@ -33,12 +33,13 @@ fn a_missing_or_different_policy_is_written_whole() {
         name_prefix: String::new(),
         enabled: true,
     };
-    let put = |is_new| Change::Put {
+    let put = Change::Put {
         share: "/archive".into(),
-        policy: policy.clone(),
-        is_new,
+        policy,
     };
-    assert_eq!(changes(&declared(DAILY), &live(&[])), [put(true)]);
+    let mut announced = declared(DAILY);
+    announced.made.insert("/archive".into());
+    assert_eq!(changes(&announced, &live(&[])), std::slice::from_ref(&put));
     for other in [
         r#"{"interval": "24h0m0s", "keep_last": 7, "ttl": "720h0m0s", "enabled": false}"#,
         r#"{"interval": "24h0m0s", "keep_last": 8, "ttl": "720h0m0s"}"#,
@@ -47,10 +48,33 @@ fn a_missing_or_different_policy_is_written_whole() {
     ] {
         assert_eq!(
             changes(&declared(DAILY), &live(&[("/archive", other)])),
-            [put(false)],
+            std::slice::from_ref(&put),
             "{other}"
         );
     }
+}
+
+#[test]
+fn a_policy_is_made_once_the_status_says_that_the_operator_makes_it() {
+    let steps = changes(&declared(DAILY), &live(&[]));
+    assert_eq!(steps, [Change::Announce("/archive".into())]);
+}
+
+#[test]
+fn what_the_status_announces_is_written_at_once() {
+    let status = |text: &str| serde_json::from_str::<DittoServerStatus>(text).unwrap();
+    let before = DittoServerStatus::default();
+    for announced in [
+        r#"{"snapshotPolicies": [{"share": "/a", "made": true}]}"#,
+        r#"{"identityProviders": [{"type": "ldap"}]}"#,
+        r#"{"identityProviders": [{"type": "kerberos", "applied": true, "appliedFingerprint": "a"}]}"#,
+    ] {
+        let after = status(announced);
+        assert_eq!(recheck_in(&before, &after), Some(Duration::ZERO), "{announced}");
+        assert_eq!(recheck_in(&after, &after), None);
+    }
+    let refused = status(r#"{"snapshotPolicies": [{"share": "/a", "message": "no answer"}]}"#);
+    assert_eq!(recheck_in(&before, &refused), None);
 }
 
 #[test]

@@ -47,15 +47,18 @@ async fn write(
     let mut states: BTreeMap<String, SnapshotPolicyStatus> = states.collect();
     for change in changes(declared, live) {
         match change {
-            Change::Put {
-                share,
-                policy,
-                is_new,
-            } => {
+            Change::Announce(share) => {
+                let announced = SnapshotPolicyStatus {
+                    applied: false,
+                    made: true,
+                    ..state(&share, declared)
+                };
+                states.insert(share, announced);
+            }
+            Change::Put { share, policy } => {
                 let body = json!(policy);
                 let result = server.call(Method::PUT, &path(&share), Some(&body)).await;
                 let mut state = state(&share, declared);
-                state.made |= is_new && result.is_ok();
                 match result {
                     Ok(_) => corrected(declared, outcome, format!("the snapshot policy of {share}")),
                     Err(error) => refuse(&mut state, &error),

@@ -111,6 +111,20 @@ fn a_server_that_has_read_the_database_of_an_earlier_one_is_restarted_once() {
 }
 
 #[test]
+fn kerberos_that_was_written_before_the_operator_died_still_brings_a_restart() {
+    let mut kerberos = only(KERBEROS_SPEC);
+    let announced = kerberos.announced(process(1), kerberos.is_used_later(None));
+    assert!(!announced.applied && announced.applied_fingerprint.is_none());
+    kerberos.known = Some(announced);
+    assert!(!kerberos.is_used_later(Some(&seeded())), "it is written");
+    let plain = kerberos::in_config_hash(&testing::server(KERBEROS_SPEC));
+    let found = kerberos.applied(process(1), false);
+    assert_ne!(found.applied_fingerprint, plain, "the config hash changes");
+    let found = kerberos.applied(process(2), false);
+    assert_eq!(found.applied_fingerprint, plain, "another process has read it");
+}
+
+#[test]
 fn kerberos_that_was_changed_on_the_server_is_put_back_without_a_restart() {
     let mut kerberos = only(KERBEROS_SPEC);
     let before = kerberos.applied(process(1), false);
