@@ -17,7 +17,7 @@ DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 FUZZ ?= histories
 # The tests mostly wait for the control plane and for servers to start, so more of them than cores run at the same time.
-export RUST_TEST_THREADS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
+export RUST_TEST_THREADS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 4 )))
 
 .PHONY: help
 help: ## List the targets
