@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dittofs_operator::api::IdentityProviderStatus;
+use dittofs_operator::api::{AdapterRestartStatus, IdentityProviderStatus};
 use dittofs_operator::domain::secrets::Confidential;
 use dittofs_operator::domain::server_api::Target;
 use dittofs_operator::domain::server_settings::providers::{KERBEROS, LDAP, Provider};
@@ -46,6 +46,14 @@ fn target(name: &str) -> Target {
             policies: [(SHARE.to_owned(), policy)].into(),
             made: [SHARE.to_owned()].into(),
             nfs_v3_discovery: Some(true),
+            known_restarts: vec![AdapterRestartStatus {
+                adapter: "nfs".into(),
+                required: true,
+                message: Some(
+                    "the portmapper and UDP of NFS are switched on at the next start of the adapter".into(),
+                ),
+                ..AdapterRestartStatus::default()
+            }],
             ..Declared::default()
         },
         exposed: ["nfs", "smb"].map(str::to_owned).into(),
@@ -86,13 +94,7 @@ async fn what_a_person_changes_on_the_server_is_corrected_and_settings_that_agre
     let poller = Poller::start(pace, changed, stop.clone());
     poller.watch(0, Some(target(NAME)));
     until("applied", || is_as_declared(NAME)).await;
-    let settings = |poller: &Poller<usize>| poller.report(&0, "server").settings.clone();
-    until("known", || settings(&poller).is_some()).await;
-    // A reconcile passes on what the status holds.
-    let mut known = target(NAME);
-    known.declared.known_restarts = settings(&poller).unwrap_or_default().restarts;
-    poller.watch(0, Some(known));
-
+    until("known", || poller.report(&0, "server").settings.is_some()).await;
     let (compared, written) = counted(NAME);
     let news = reconciles.load(Ordering::Relaxed);
     until("compared again", || counted(NAME).0 >= compared + 3).await;
@@ -249,16 +251,18 @@ async fn nothing_is_made_on_a_server_before_the_status_says_so() {
         known: None,
         ..provider(LDAP, json!({"enabled": true}))
     }];
-    target.declared.nfs_v3_discovery = None;
+    let announced = std::mem::take(&mut target.declared.known_restarts);
     let outcome = settings::apply(&client, &target, &target.declared).await;
     assert_eq!(counted(NAME).1, 0, "nothing is written");
     assert!(!outcome.is_complete());
     assert!(outcome.policies[0].made && !outcome.policies[0].applied);
     assert!(!outcome.providers[0].applied);
+    assert_eq!(outcome.restarts, announced);
     target.declared.made.insert(SHARE.into());
     target.declared.providers[0].known = Some(outcome.providers[0].clone());
+    target.declared.known_restarts = outcome.restarts;
     let outcome = settings::apply(&client, &target, &target.declared).await;
-    assert_eq!(counted(NAME).1, 2);
+    assert_eq!(counted(NAME).1, 3);
     assert!(outcome.is_complete());
 }
 

@@ -237,6 +237,8 @@ pub struct Outcome {
     pub has_stopped_adapter: bool,
     /// Whether an adapter could not be restarted, as was requested.
     pub has_failed_restart: bool,
+    /// Whether a setting is written once the status says that it needs a restart.
+    pub has_announced_restart: bool,
     /// Why the portmapper could not be set.
     pub failure: Option<String>,
     /// The settings that were changed on the server, and were put back.
@@ -249,6 +251,7 @@ impl Outcome {
     pub fn is_complete(&self) -> bool {
         self.failure.is_none()
             && !self.has_failed_restart
+            && !self.has_announced_restart
             && self.policies.iter().all(|policy| policy.applied)
             && self.providers.iter().all(|provider| provider.applied)
     }
@@ -288,7 +291,15 @@ pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Opti
             .map(|provider| (provider.r#type.clone(), provider.applied_fingerprint.clone()))
             .collect()
     };
-    let is_changed = made(before) != made(after) || providers(before) != providers(after);
+    let required = |status: &DittoServerStatus| -> Vec<(String, Option<String>)> {
+        let required = status.adapter_restarts.iter().filter(|state| state.required);
+        required
+            .map(|state| (state.adapter.clone(), state.message.clone()))
+            .collect()
+    };
+    let is_changed = made(before) != made(after)
+        || providers(before) != providers(after)
+        || required(before) != required(after);
     is_changed.then_some(Duration::ZERO)
 }
 

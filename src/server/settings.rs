@@ -41,10 +41,16 @@ pub async fn apply(client: &Client, target: &Target, declared: &Declared) -> Out
     }
     let mut restarts = Restarts::new(&declared.known_restarts, target.started);
     if let Some(wanted) = declared.nfs_v3_discovery {
-        match apply_discovery(&server, wanted).await {
-            Ok(true) => {
-                restarts.require(NFS, discovery_waits(wanted));
+        let waits = discovery_waits(wanted);
+        // If the operator dies after the write, the status already says that the adapter needs a restart.
+        let is_announced = restarts.is_required(NFS, &waits);
+        match apply_discovery(&server, wanted, is_announced).await {
+            Ok(true) if is_announced => {
                 corrected(declared, &mut outcome, "the portmapper and UDP of NFS".to_owned());
+            }
+            Ok(true) => {
+                restarts.require(NFS, waits);
+                outcome.has_announced_restart = true;
             }
             Ok(false) => {}
             Err(error) => outcome.failure = Some(format!("the portmapper of NFS cannot be set: {error}")),
@@ -186,16 +192,18 @@ fn fingerprint(key: &Confidential, secret: &Confidential) -> String {
     URL_SAFE_NO_PAD.encode(&tag.as_ref()[..BYTES])
 }
 
-/// Returns whether it was written: the adapter uses it after its next start. The server creates the row of the settings when it is
-/// read, so it is read first in any case.
-async fn apply_discovery(server: &Server<'_>, wanted: bool) -> Result<bool, Error> {
+/// Writes it if it differs and `may_write`. Returns whether it differed: the adapter uses it after its next start. The server creates
+/// the row of the settings when it is read, so it is read first in any case.
+async fn apply_discovery(server: &Server<'_>, wanted: bool, may_write: bool) -> Result<bool, Error> {
     const PATH: &str = "adapters/nfs/settings";
     let settings = server.call(Method::GET, PATH, None).await?;
     let is_set = |key: &str| settings.get(key).and_then(Value::as_bool) == Some(wanted);
     if is_set("portmapper_enabled") && is_set("udp_enabled") {
         return Ok(false);
     }
-    let body = json!({"portmapper_enabled": wanted, "udp_enabled": wanted});
-    server.call(Method::PATCH, PATH, Some(&body)).await?;
+    if may_write {
+        let body = json!({"portmapper_enabled": wanted, "udp_enabled": wanted});
+        server.call(Method::PATCH, PATH, Some(&body)).await?;
+    }
     Ok(true)
 }

@@ -142,13 +142,20 @@ impl Restarts {
         }
     }
 
-    /// A setting was written that the adapter uses after its next start.
+    /// A setting is written that the adapter uses after its next start.
     pub fn require(&mut self, adapter: &str, message: String) {
         let started = self.started.clone();
         let state = self.state(adapter);
         state.required = true;
         state.server_started = started;
         state.message = Some(message);
+    }
+
+    /// Whether the adapter needs a restart for this reason.
+    #[must_use]
+    pub fn is_required(&self, adapter: &str, message: &str) -> bool {
+        let state = self.states.get(adapter);
+        state.is_some_and(|state| state.required && state.message.as_deref() == Some(message))
     }
 
     /// A request was handled: the adapter was restarted, or there was nothing to restart.

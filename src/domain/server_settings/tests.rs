@@ -67,6 +67,7 @@ fn what_the_status_announces_is_written_at_once() {
     for announced in [
         r#"{"snapshotPolicies": [{"share": "/a", "made": true}]}"#,
         r#"{"identityProviders": [{"type": "ldap"}]}"#,
+        r#"{"adapterRestarts": [{"adapter": "nfs", "required": true, "message": "on at the next start"}]}"#,
         r#"{"identityProviders": [{"type": "kerberos", "applied": true, "appliedFingerprint": "a"}]}"#,
     ] {
         let after = status(announced);
