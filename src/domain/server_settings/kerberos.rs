@@ -150,7 +150,7 @@ fn known_fingerprint(status: Option<&DittoServerStatus>) -> Option<&String> {
 pub fn is_switched_off_first(observed: &Observed) -> bool {
     let server = observed.server.as_ref();
     server.spec.kerberos().is_none()
-        && known_fingerprint(server.status.as_ref()).is_some()
+        && known(server.status.as_ref(), KERBEROS).is_some()
         && pods::serving(&observed.pods).is_some()
 }
 

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::api::DittoServerStatus;
+use crate::domain::observed::Read;
 use crate::domain::testing;
 
 const LDAP_SPEC: &str = "identity: {ldap: {enabled: true, url: 'ldaps://d', baseDN: dc=x, bindDN: cn=y, bindPasswordSecretRef: {name: d, key: p}}}";
@@ -122,6 +125,18 @@ fn kerberos_that_was_written_before_the_operator_died_still_brings_a_restart() {
     assert_ne!(found.applied_fingerprint, plain, "the config hash changes");
     let found = kerberos.applied(process(2), false);
     assert_eq!(found.applied_fingerprint, plain, "another process has read it");
+}
+
+#[test]
+fn kerberos_that_may_have_been_written_is_switched_off_before_its_keytab_goes() {
+    let mut observed = testing::ready("");
+    let serving = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    observed.pods = Read::Found(vec![Arc::new(serde_json::from_value(serving).unwrap())]);
+    assert!(!kerberos::is_switched_off_first(&observed));
+    let server = Arc::make_mut(&mut observed.server);
+    let status = server.status.get_or_insert_default();
+    status.identity_providers = vec![only(KERBEROS_SPEC).announced(process(1), true)];
+    assert!(kerberos::is_switched_off_first(&observed));
 }
 
 #[test]
