@@ -267,6 +267,21 @@ async fn nothing_is_made_on_a_server_before_the_status_says_so() {
 }
 
 #[tokio::test]
+async fn what_a_person_changed_on_the_server_is_named_also_if_its_write_is_announced_first() {
+    const NAME: &str = "changed";
+    let client = Client::new(None).expect("a client");
+    let mut target = target(NAME);
+    target.declared.made.clear();
+    target.declared.known_restarts.clear();
+    target.declared.is_unchanged = true;
+    let outcome = settings::apply(&client, &target, &target.declared).await;
+    assert_eq!(counted(NAME).1, 0, "nothing is written");
+    let correction = outcome.correction.expect("it is named");
+    let named = ["the snapshot policy of /archive", "the portmapper and UDP of NFS"];
+    assert_eq!(correction.settings, named);
+}
+
+#[tokio::test]
 async fn a_policy_that_is_gone_when_it_is_removed_is_no_failure() {
     const NAME: &str = "gone";
     let client = Client::new(None).expect("a client");

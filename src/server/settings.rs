@@ -45,12 +45,10 @@ pub async fn apply(client: &Client, target: &Target, declared: &Declared) -> Out
         // If the operator dies after the write, the status already says that the adapter needs a restart.
         let is_announced = restarts.is_required(NFS, &waits);
         match apply_discovery(&server, wanted, is_announced).await {
-            Ok(true) if is_announced => {
-                corrected(declared, &mut outcome, "the portmapper and UDP of NFS".to_owned());
-            }
             Ok(true) => {
                 restarts.require(NFS, waits);
-                outcome.has_announced_restart = true;
+                outcome.has_announced_restart = !is_announced;
+                corrected(declared, &mut outcome, "the portmapper and UDP of NFS".to_owned());
             }
             Ok(false) => {}
             Err(error) => outcome.failure = Some(format!("the portmapper of NFS cannot be set: {error}")),
@@ -63,7 +61,7 @@ pub async fn apply(client: &Client, target: &Target, declared: &Declared) -> Out
     outcome
 }
 
-/// Notes that a setting was written. If the spec has not changed since the last comparison, somebody had changed it on the server.
+/// Notes that a setting is written, now or once the status announces it. If the spec has not changed since the last comparison, somebody had changed it on the server.
 fn corrected(declared: &Declared, outcome: &mut Outcome, setting: String) {
     if !declared.is_unchanged {
         return;

@@ -53,6 +53,7 @@ async fn write(
                     made: true,
                     ..state(&share, declared)
                 };
+                corrected(declared, outcome, policy_of(&share));
                 states.insert(share, announced);
             }
             Change::Put { share, policy } => {
@@ -60,7 +61,7 @@ async fn write(
                 let result = server.call(Method::PUT, &path(&share), Some(&body)).await;
                 let mut state = state(&share, declared);
                 match result {
-                    Ok(_) => corrected(declared, outcome, format!("the snapshot policy of {share}")),
+                    Ok(_) => corrected(declared, outcome, policy_of(&share)),
                     Err(error) => refuse(&mut state, &error),
                 }
                 states.insert(share, state);
@@ -89,6 +90,10 @@ fn state(share: &str, declared: &Declared) -> SnapshotPolicyStatus {
         made: declared.made.contains(share),
         message: None,
     }
+}
+
+fn policy_of(share: &str) -> String {
+    format!("the snapshot policy of {share}")
 }
 
 fn refuse(state: &mut SnapshotPolicyStatus, error: &Error) {
