@@ -281,26 +281,25 @@ pub fn status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<SnapshotPo
 /// it announces, or another config hash.
 #[must_use]
 pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Duration> {
-    let made = |status: &DittoServerStatus| -> BTreeSet<String> {
-        let made = status.snapshot_policies.iter().filter(|policy| policy.made);
-        made.map(|policy| policy.share.clone()).collect()
-    };
-    let providers = |status: &DittoServerStatus| -> Vec<(String, Option<String>)> {
-        let providers = status.identity_providers.iter();
-        providers
-            .map(|provider| (provider.r#type.clone(), provider.applied_fingerprint.clone()))
-            .collect()
-    };
-    let required = |status: &DittoServerStatus| -> Vec<(String, Option<String>)> {
-        let required = status.adapter_restarts.iter().filter(|state| state.required);
-        required
-            .map(|state| (state.adapter.clone(), state.message.clone()))
-            .collect()
-    };
-    let is_changed = made(before) != made(after)
-        || providers(before) != providers(after)
-        || required(before) != required(after);
+    let is_changed = !made(before).eq(made(after))
+        || !written_providers(before).eq(written_providers(after))
+        || !required_restarts(before).eq(required_restarts(after));
     is_changed.then_some(Duration::ZERO)
+}
+
+fn made(status: &DittoServerStatus) -> impl Iterator<Item = &str> {
+    let made = status.snapshot_policies.iter().filter(|policy| policy.made);
+    made.map(|policy| policy.share.as_str())
+}
+
+fn written_providers(status: &DittoServerStatus) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let providers = status.identity_providers.iter();
+    providers.map(|provider| (provider.r#type.as_str(), provider.applied_fingerprint.as_deref()))
+}
+
+fn required_restarts(status: &DittoServerStatus) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let required = status.adapter_restarts.iter().filter(|state| state.required);
+    required.map(|state| (state.adapter.as_str(), state.message.as_deref()))
 }
 
 /// The settings for the status. Before the API was asked, what is known stays, and so does the last correction.
