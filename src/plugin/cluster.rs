@@ -8,6 +8,7 @@ use kube::{Api, Client, Config};
 use super::stored::Stored;
 use super::{Error, paint};
 use crate::api::DittoServer;
+use crate::base::causes::innermost;
 use crate::cluster::client::{self, errors};
 use crate::domain::settings::Settings;
 use crate::plugin::args::ClusterArgs;
@@ -126,7 +127,7 @@ pub(super) fn failed(what: &str, error: &kube::Error) -> Error {
             "The credentials in the kubeconfig are not valid: log in to the cluster again",
         ),
         other => (
-            reason(other),
+            innermost(other),
             "Check with `kubectl cluster-info` that the cluster is running and is the right one. To choose another, use --context",
         ),
     };
@@ -143,15 +144,6 @@ fn without_object(message: String) -> String {
         Some((_, found)) => found.to_owned(),
         None => message,
     }
-}
-
-/// The innermost error is the cause, for example `connection refused`.
-fn reason(error: &kube::Error) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
 }
 
 /// For server-side apply, the API server reports a field or a type that is not in the schema with status 500.

@@ -19,6 +19,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 pub use self::access::Access;
+use crate::base::causes::{causes, innermost};
 use crate::domain::adapters::{Failure, FailureKind};
 use crate::domain::server_api::Trust;
 
@@ -229,16 +230,8 @@ impl Client {
 }
 
 fn no_answer(url: &str, error: &hyper_util::client::legacy::Error) -> Error {
-    let mut causes = Vec::new();
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    let mut remedy = None;
-    while let Some(inner) = cause {
-        remedy = remedy.or(tls::failure(inner).map(tls::remedy));
-        causes.push(inner.to_string());
-        cause = inner.source();
-    }
-    // The innermost cause says what happened.
-    let text = causes.pop().unwrap_or_else(|| error.to_string());
+    let remedy = causes(error).find_map(tls::failure).map(tls::remedy);
+    let text = innermost(error);
     let url = url.to_owned();
     if let Some(remedy) = remedy {
         let error = format!("{text}. {remedy}");

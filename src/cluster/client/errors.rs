@@ -1,10 +1,8 @@
 //! Failed calls: their class, and their text for messages.
 
-use std::error::Error;
-use std::fmt::Write;
-
 use kube::core::Status;
 
+use crate::base::causes::with_causes;
 use crate::domain::applied::FailureClass;
 
 /// The text of an error for messages: the API server's own message if there is one. kube's text repeats the message and adds
@@ -16,21 +14,6 @@ pub fn explain(error: &kube::Error) -> String {
         kube::Error::Api(status) => format!("{} (HTTP {})", status.reason, status.code),
         other => with_causes(other),
     }
-}
-
-/// The text of an error with those of its causes: "client error" alone does not say what is wrong with the connection.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        // Some errors repeat their cause.
-        if !text.ends_with(&part) {
-            let _ = write!(text, ": {part}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether the API server rejected the object as invalid. Sending the same object again does not help.

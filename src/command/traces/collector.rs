@@ -1,6 +1,5 @@
 //! The HTTP client of the exporter: hyper and rustls, as for the API server.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +22,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::Error;
 use super::settings::TracesSettings;
+use crate::base::causes::with_causes;
 
 /// Maximum size of a response. The response of a collector contains only the number of refused spans.
 const MAX_RESPONSE: usize = 64 * 1024;
@@ -80,8 +80,12 @@ impl HttpClient for Collector {
         let sending = async move { tokio::time::timeout(timeout, send(http, request)).await? };
         // The exporter runs on its own thread, but hyper and timers need the runtime.
         let sent = self.runtime.spawn(sending).await?;
-        self.last_failure
-            .set(sent.as_ref().err().map(explain).unwrap_or_default());
+        self.last_failure.set(
+            sent.as_ref()
+                .err()
+                .map(|error| with_causes(error.as_ref()))
+                .unwrap_or_default(),
+        );
         sent
     }
 }
@@ -91,14 +95,6 @@ async fn send(http: Http, request: Request<Bytes>) -> Result<Response<Bytes>, Ht
     let (head, body) = answer.into_parts();
     let body = to_bytes(Body::new(body), MAX_RESPONSE).await?;
     Ok(Response::from_parts(head, body))
-}
-
-/// An error with its sources, because the text of hyper's error does not contain the cause.
-fn explain(error: &HttpError) -> String {
-    let first: &(dyn StdError + 'static) = error.as_ref();
-    let chain = std::iter::successors(Some(first), |error| (**error).source());
-    let texts: Vec<String> = chain.map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 fn http(settings: &TracesSettings) -> Result<Http, Error> {
