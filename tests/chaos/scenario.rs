@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use local_control_plane::percona::{Behaviour, PerconaSimulator};
 use serde_json::{Value, json};
 
+use crate::support::merge::merge;
 use crate::support::{World, fixtures, wait};
 
 /// The server of every scenario.
@@ -147,7 +148,7 @@ impl Scenario {
             "storage": {"metadataSize": "1Gi", "storageClassName": "standard"},
             "adapterServices": {"type": "ClusterIP"},
         });
-        fixtures::merge(&mut spec, &parsed(self.spec));
+        merge(&mut spec, &parsed(self.spec));
         fixtures::server(NAME, spec)
     }
 

@@ -7,6 +7,7 @@ pub mod account;
 pub mod audit;
 pub mod chart;
 pub mod fixtures;
+pub mod merge;
 mod operator;
 pub mod process;
 pub mod real;

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Container, PodSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::fixtures;
+use crate::support::merge::merge;
 use crate::support::real::IMAGE;
 
 /// Number of combinations.
@@ -144,7 +144,7 @@ fn spec(name: &str, index: usize) -> Value {
             .replace('<', "{name: NAME-")
             .replace('>', ", key: k}")
             .replace("NAME", name);
-        fixtures::merge(&mut spec, &serde_yaml::from_str(&text).expect("YAML"));
+        merge(&mut spec, &serde_yaml::from_str(&text).expect("YAML"));
     }
     spec
 }

@@ -17,6 +17,9 @@ pub mod mutate;
 pub mod spec;
 pub mod world;
 
+#[path = "../../support/merge.rs"]
+mod merge;
+
 #[path = "../../admission/cases/mod.rs"]
 #[allow(dead_code, reason = "the targets use the specs only")]
 mod cases;

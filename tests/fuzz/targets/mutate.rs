@@ -44,15 +44,3 @@ pub fn mutate(value: &mut Value, input: &mut Input<'_>) {
         other => *other = any_value(input, 2),
     }
 }
-
-/// Merges `from` into `into`, as a merge patch without deletions.
-pub fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => from.clone_into(into),
-    }
-}

@@ -15,7 +15,8 @@ use serde_json::{Map, Value, json};
 
 use super::cases::{self, Expect};
 use super::input::Input;
-use super::mutate::{any_value, merge};
+use super::merge::merge;
+use super::mutate::any_value;
 use super::{checks, world};
 
 /// Fields of a spec whose contents the schema leaves open: validation checks them, and admission cannot.

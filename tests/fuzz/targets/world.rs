@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::input::Input;
+use super::merge::merge;
 use super::mutate::mutate;
 
 /// In each value of a Secret, and nowhere else.
@@ -128,7 +129,7 @@ fn children(observed: &Observed) -> Vec<Value> {
 /// An object as it should be with the rest of what the API server adds, or changed.
 fn object<T: DeserializeOwned>(child: &Value, extra: &Value, input: &mut Input<'_>) -> Option<T> {
     let mut good = child.clone();
-    super::mutate::merge(&mut good, extra);
+    merge(&mut good, extra);
     let mut changed = good.clone();
     for _ in 0..input.below(4) {
         mutate(&mut changed, input);
@@ -190,7 +191,7 @@ fn pod(name: &str, stateful_set: &Value, confidential: &str, input: &mut Input<'
     ];
     let mut pod = stateful_set["spec"]["template"].clone();
     let ready = *input.pick(&["True", "False", "Unknown"]);
-    super::mutate::merge(
+    merge(
         &mut pod,
         &json!({
             "metadata": {
