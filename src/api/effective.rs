@@ -32,9 +32,12 @@ fn text<'a>(value: Option<&'a String>, default: &'a str) -> &'a str {
     present(value).unwrap_or(default)
 }
 
-/// The default applies to a port that is absent or 0. Objects stored before the schema had a minimum may contain 0.
+/// The default applies to a port that is absent or 0, and to what is no port. Objects stored before the schema had limits may contain
+/// them.
 fn port(value: Option<i32>, default: i32) -> i32 {
-    value.filter(|port| *port != 0).unwrap_or(default)
+    value
+        .filter(|port| (1..=65_535).contains(port))
+        .unwrap_or(default)
 }
 
 /// A reference without a name refers to nothing.

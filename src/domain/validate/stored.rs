@@ -80,6 +80,14 @@ fn crashing_fields(spec: &DittoServerSpec) -> impl Iterator<Item = Violation> {
             "spec.identity.jwt.refreshTokenDuration",
             spec.refresh_token_duration(),
         ),
+        port_problem(
+            "spec.controlPlane.port",
+            spec.control_plane.as_ref().and_then(|api| api.port),
+        ),
+        port_problem(
+            "spec.metrics.port",
+            spec.metrics.as_ref().and_then(|metrics| metrics.port),
+        ),
         ports_problem(spec),
         spec.ldap()
             .filter(|ldap| ldap.enabled)
@@ -94,6 +102,14 @@ fn crashing_fields(spec: &DittoServerSpec) -> impl Iterator<Item = Violation> {
 fn duration_problem(field: &str, value: &str) -> Option<String> {
     let is_duration = duration::parse_go(value).is_some();
     (!is_duration).then(|| format!("{field} is not a duration: write for example 15m or 24h"))
+}
+
+/// A port that no Service can have. The children are built with the default meanwhile. Zero is the default, too.
+fn port_problem(field: &str, port: Option<i32>) -> Option<String> {
+    let port = port.filter(|port| !(0..=65_535).contains(port))?;
+    Some(format!(
+        "{field} is {port}, which is no port: choose one from 1 to 65535"
+    ))
 }
 
 fn ports_problem(spec: &DittoServerSpec) -> Option<String> {

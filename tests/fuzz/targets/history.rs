@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dittofs_operator::api::{DittoServer, DittoServerStatus};
+use dittofs_operator::api::{DittoServer, DittoServerStatus, reasons};
 use dittofs_operator::domain::applied::{Applied, FailureClass, Outcome, Step, WriteFailure};
 use dittofs_operator::domain::cleanup::Progress;
 use dittofs_operator::domain::conditions::{self, Inputs, OURS, conditions, time_left};
@@ -39,7 +39,8 @@ fn outcome(input: &mut Input<'_>) -> Outcome {
         3 => Outcome::Terminating,
         4 => Outcome::Recreating(input.text()),
         5 => Outcome::NamespaceTerminating,
-        6 => Outcome::Replaced(input.text()),
+        // The operator composes the reason, so it is never empty.
+        6 => Outcome::Replaced(format!("the pod is replaced: {}", input.text())),
         7 => Outcome::ServerGone,
         8 => Outcome::Overridden(input.text()),
         9 => Outcome::Contested {
@@ -163,7 +164,10 @@ fn check_conditions(after: &DittoServerStatus, before: &[Condition], server: &Di
     let has_database = server.spec.percona_enabled();
     let ready = is(conditions::CONFIG_READY, "True")
         && is(conditions::AVAILABLE, "True")
-        && is(conditions::PROGRESSING, "False")
+        && find(found, conditions::PROGRESSING).is_some_and(|progressing| {
+            // A rollout that has passed its deadline is not finished.
+            progressing.status == "False" && progressing.reason != reasons::PROGRESS_DEADLINE_EXCEEDED
+        })
         && (!has_database || is(conditions::DATABASE_READY, "True"));
     assert_eq!(is(conditions::READY, "True"), ready, "{found:#?}");
     for type_ in OURS {

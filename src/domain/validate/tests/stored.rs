@@ -39,6 +39,12 @@ fn stored_fields_on_which_the_server_exits_are_terminal() {
         ),
         ("metrics: {enabled: true, port: 8080}", "spec.metrics.port"),
         (
+            "metrics: {enabled: true, port: 65536}",
+            "spec.metrics.port is 65536",
+        ),
+        ("controlPlane: {port: 65536}", "spec.controlPlane.port is 65536"),
+        ("controlPlane: {port: -1}", "spec.controlPlane.port is -1"),
+        (
             "identity: {ldap: {enabled: true, url: 'ldaps://d', baseDN: b, bindDN: c}}",
             "bindPasswordSecretRef",
         ),
