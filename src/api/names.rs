@@ -161,6 +161,17 @@ pub fn claim(volume: &str, server: &str) -> String {
     format!("{volume}-{server}-0")
 }
 
+/// The server that finds this claim by its name, as its StatefulSet does: the name is `<volume>-<server>-<ordinal>`.
+#[must_use]
+pub fn server_of_claim(claim: &str) -> Option<&str> {
+    let volumes = [METADATA_VOLUME, CONTENT_VOLUME, CONTROL_PLANE_VOLUME];
+    let (server, ordinal) = volumes
+        .into_iter()
+        .find_map(|volume| claim.strip_prefix(volume)?.strip_prefix('-'))?
+        .rsplit_once('-')?;
+    (!server.is_empty() && ordinal.parse::<u32>().is_ok()).then_some(server)
+}
+
 /// The claims that a server may have.
 #[must_use]
 pub fn claims(server: &str) -> [String; 3] {
@@ -267,6 +278,26 @@ pub fn percona_cert_secret(server: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_claim_belongs_to_the_server_in_its_name() {
+        for server in ["files", "a-0", "metadata", "metadata-x-0"] {
+            for claim in super::claims(server) {
+                assert_eq!(super::server_of_claim(&claim), Some(server));
+            }
+        }
+        assert_eq!(super::server_of_claim("metadata-files-3"), Some("files"));
+        for other in [
+            "data-files-0",
+            "metadata-files",
+            "metadata--0",
+            "metadata-0",
+            "metadatafiles-0",
+            "content-files-x",
+        ] {
+            assert_eq!(super::server_of_claim(other), None, "{other}");
+        }
+    }
+
     use super::*;
     use crate::api::rules::{NAME_MAX, NAME_MAX_WITH_PERCONA};
 

@@ -59,6 +59,8 @@ pub struct Watch<K> {
     pub definitions: Option<Api<Metadata>>,
     /// Watches only objects that match this label selector.
     pub labels: Option<String>,
+    /// Whether an object is stored. It must depend on nothing that can change.
+    pub keep: fn(&K) -> bool,
     /// Removes unused parts from an object before it is stored.
     pub trim: fn(&mut K),
     /// The keys by which the objects are found, next to their names.
@@ -92,7 +94,12 @@ pub fn start<K: Cached>(
             ..watcher::Config::default()
         }
         .timeout(WATCH_SECONDS);
-        let task = ScopeWatch::new(scope, watch.trim, Arc::clone(&writer), definition.clone());
+        let task = ScopeWatch::new(
+            scope,
+            (watch.keep, watch.trim),
+            Arc::clone(&writer),
+            definition.clone(),
+        );
         let task = task.run(api, config);
         tokio::spawn(stop.clone().run_until_cancelled_owned(task));
     }

@@ -28,7 +28,6 @@ mod stable;
 mod templates;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
@@ -45,9 +44,6 @@ use crate::domain::workload::percona;
 /// Key of a claim's size, in its requests and its capacity.
 pub const STORAGE: &str = "storage";
 
-/// How often an expansion is looked at that no watch reports.
-const RECHECK: Duration = Duration::from_secs(5);
-
 /// Why a volume is not as the spec asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VolumeProblem {
@@ -55,17 +51,6 @@ pub struct VolumeProblem {
     pub reason: &'static str,
     /// What is wrong, and what to do.
     pub message: String,
-}
-
-/// When to look at an expansion again: the watch covers only claims with our label, and a claim with a label of another owner
-/// keeps it.
-#[must_use]
-pub fn recheck_in(observed: &Observed) -> Option<Duration> {
-    let is_unwatched = |claim: &Arc<PersistentVolumeClaim>| {
-        claim.labels().get(names::APP_LABEL).map(String::as_str) != Some(names::APP)
-    };
-    let is_any_unwatched = observed.claims.found()?.iter().any(is_unwatched);
-    (is_any_unwatched && !expansions(observed).is_empty()).then_some(RECHECK)
 }
 
 /// The volumes that a spec asks for, with their sizes, in the order of the claim templates.

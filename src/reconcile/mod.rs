@@ -148,7 +148,6 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
 fn due(observed: &Observed, applied: &Applied, next: [Option<Duration>; 2], context: &Context) -> Duration {
     let due = [
         volumes::may_follow_in(observed),
-        volumes::recheck_in(observed),
         recheck_in(observed),
         stuck_pod::recheck_in(observed),
         adapters::recheck_in(observed),

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::{Api, Client, ResourceExt};
 
@@ -19,7 +19,7 @@ use crate::api::{DittoServer, names};
 use crate::cluster::cache::{Cache, Cached, Lookup, WatchState};
 use crate::cluster::client::errors;
 use crate::domain::observed::{Database, ExpansionAnswer, FreshSecrets, KindState, Observed, Read};
-use crate::domain::{data_home, volumes as domain_volumes};
+use crate::domain::volumes as domain_volumes;
 use crate::reconcile::context::{self, Context};
 
 pub(crate) use self::volumes::request as claim_request;
@@ -43,14 +43,14 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     .await;
     let config_map = read_config_map(context, &server, &stateful_set).await;
     let stateful_set = or_saved(&server, stateful_set, &config_map);
-    let claims = read_claims(context, &server, &stateful_set).await;
+    let claims = of_server(&caches.claims, &namespace, &name);
     Observed {
         at: Timestamp::now(),
         expansion_answers: self::volumes::answers(client, &server, &claims).await,
         config_map,
         stateful_set,
-        services: labelled(&caches.services, &namespace, &name),
-        pods: labelled(&caches.pods, &namespace, &name),
+        services: of_server(&caches.services, &namespace, &name),
+        pods: of_server(&caches.pods, &namespace, &name),
         adapter_policies: adapter_policies(&caches.network_policies, &server),
         report: context
             .servers
@@ -157,51 +157,8 @@ fn or_saved(
     }
 }
 
-/// The volume claims. A StatefulSet finds them by name, and a claim that was restored from a backup may have no label. So a miss
-/// is confirmed where it matters.
-async fn read_claims(
-    context: &Context,
-    server: &DittoServer,
-    stateful_set: &Read<Arc<StatefulSet>>,
-) -> Read<Vec<Arc<PersistentVolumeClaim>>> {
-    let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
-    let mut claims = match labelled(&context.caches.claims, &namespace, &name) {
-        Read::Found(claims) => claims,
-        unread => return unread,
-    };
-    for name in unlabelled(server, stateful_set) {
-        if claims.iter().any(|claim| claim.name_any() == name) {
-            continue;
-        }
-        match live(&context.client, &namespace, &name).await {
-            Read::Found(claim) => claims.push(claim),
-            Read::Missing => {}
-            Read::Unreadable(error) => return Read::Unreadable(error),
-        }
-    }
-    Read::Found(claims)
-}
-
-/// The claims to read by name in case that they have no label. Otherwise a server would ignore the volumes of an earlier server
-/// of the same name, a server with an SQLite file would be moved to an empty database, or a volume would not be expanded.
-fn unlabelled(server: &DittoServer, stateful_set: &Read<Arc<StatefulSet>>) -> Vec<String> {
-    let name = server.name_any();
-    match stateful_set {
-        Read::Missing => names::claims(&name).into(),
-        Read::Found(live) if domain_volumes::differs(server, live) => {
-            domain_volumes::volumes(&server.spec.storage)
-                .map(|(volume, _)| names::claim(volume, &name))
-                .collect()
-        }
-        Read::Found(_) if data_home::asks_for_percona(server) => {
-            vec![names::claim(names::CONTROL_PLANE_VOLUME, &name)]
-        }
-        Read::Found(_) | Read::Unreadable(_) => Vec::new(),
-    }
-}
-
-/// The objects that carry the server's selector labels.
-fn labelled<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<Vec<Arc<K>>> {
+/// The objects that carry the server's selector labels, or, for claims, its name.
+fn of_server<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<Vec<Arc<K>>> {
     match cache.watch_state(namespace) {
         WatchState::Synced => {}
         WatchState::Failing(error) => return Read::Unreadable(error),
@@ -215,7 +172,7 @@ fn labelled<K: Cached>(cache: &Cache<K>, namespace: &str, server: &str) -> Read<
 fn adapter_policies(cache: &Cache<NetworkPolicy>, server: &DittoServer) -> Vec<Arc<NetworkPolicy>> {
     let name = server.name_any();
     let prefix = names::adapter(&name, "");
-    let found = labelled(cache, &server.namespace().unwrap_or_default(), &name);
+    let found = of_server(cache, &server.namespace().unwrap_or_default(), &name);
     let policies = found.found().into_iter().flatten();
     policies
         .filter(|policy| policy.name_any().starts_with(&prefix))

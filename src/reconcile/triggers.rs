@@ -5,7 +5,7 @@ mod queue;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -42,7 +42,7 @@ struct Scope<'a> {
 impl Scope<'_> {
     fn watch<K: Cached>(
         &self,
-        labels: Option<String>,
+        (labels, keep): (Option<String>, fn(&K) -> bool),
         trim: fn(&mut K),
         index: Index<K>,
         listener: impl Fn(&Cache<K>, Notice<'_, K>) + Send + Sync + 'static,
@@ -58,6 +58,7 @@ impl Scope<'_> {
             // Roles allow nothing cluster-wide, so CRDs are watched only by an operator that watches all namespaces.
             definitions: self.namespaces.is_empty().then(|| Api::all(self.clients.next())),
             labels,
+            keep,
             trim,
             index,
             metrics: Arc::clone(&self.metrics),
@@ -73,7 +74,7 @@ impl Scope<'_> {
         let is_sharded = self.selector.is_some();
         let labels = format!("{}={}", names::APP_LABEL, names::APP);
         self.watch(
-            Some(labels),
+            (Some(labels), |_| true),
             drop_owned_fields,
             instance,
             move |_, notice| match notice {
@@ -87,11 +88,31 @@ impl Scope<'_> {
         )
     }
 
+    /// A StatefulSet finds its claims by name, and a claim that was restored from a backup may have no labels. So all claims with such
+    /// names are watched, and no others are stored.
+    fn claims(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<PersistentVolumeClaim> {
+        let (servers, queue) = (servers.clone(), queue.clone());
+        self.watch(
+            (None, |claim| !server_of_claim(claim).is_empty()),
+            drop_owned_fields,
+            server_of_claim,
+            move |_, notice: Notice<'_, PersistentVolumeClaim>| match notice {
+                Notice::Object(claim) => server_of_claim(claim)
+                    .iter()
+                    .map(|server| ObjectRef::new(server).within(&claim.namespace().unwrap_or_default()))
+                    .filter(|key| is_known(&servers, key))
+                    .for_each(|key| queue.push(key)),
+                Notice::Scope(scope) => queue.push_scope(&servers, scope),
+                Notice::Recovered => {}
+            },
+        )
+    }
+
     /// Database clusters have no owner reference, and one that the user created lacks our labels. So they are matched by name.
     fn databases(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<PerconaPGCluster> {
         let (servers, queue) = (servers.clone(), queue.clone());
         self.watch(
-            None,
+            (None, |_| true),
             drop_managed_fields,
             |_| Vec::new(),
             move |_, notice: Notice<'_, PerconaPGCluster>| match notice {
@@ -107,7 +128,7 @@ impl Scope<'_> {
     fn secrets(&self, servers: &Cache<StoredServer>, queue: &Queue) -> Cache<PartialObjectMeta<Secret>> {
         let (servers, queue) = (servers.clone(), queue.clone());
         self.watch(
-            None,
+            (None, |_| true),
             keep_identity,
             |_| Vec::new(),
             move |_, notice: Notice<'_, PartialObjectMeta<Secret>>| match notice {
@@ -158,7 +179,7 @@ pub(super) fn start(
         network_policies: scope.children(&servers, queue),
         pod_disruption_budgets: scope.children(&servers, queue),
         pods: scope.children(&servers, queue),
-        claims: scope.children(&servers, queue),
+        claims: scope.claims(&servers, queue),
         databases: scope.databases(&servers, queue),
         service_monitors: scope.children(&servers, queue),
         servers: servers.clone(),
@@ -171,7 +192,7 @@ pub(super) fn start(
 fn servers(scope: &Scope<'_>, queue: &Queue) -> Cache<StoredServer> {
     let queue = queue.clone();
     scope.watch(
-        scope.selector.map(ToString::to_string),
+        (scope.selector.map(ToString::to_string), |_| true),
         drop_owned_fields,
         secrets_of,
         move |servers, notice| match notice {
@@ -282,6 +303,11 @@ fn instance<K: Resource>(child: &K) -> Vec<String> {
     let labels = child.meta().labels.as_ref();
     let instance = labels.and_then(|labels| labels.get(names::INSTANCE_LABEL));
     instance.cloned().into_iter().collect()
+}
+
+fn server_of_claim(claim: &PersistentVolumeClaim) -> Vec<String> {
+    let server = claim.metadata.name.as_deref().and_then(names::server_of_claim);
+    server.map(str::to_owned).into_iter().collect()
 }
 
 /// Servers are found by the Secrets that they use.

@@ -37,6 +37,7 @@ type Events<'a, K> = BoxStream<'a, watcher::Result<Event<K>>>;
 /// The watch of one scope.
 pub(super) struct ScopeWatch<K: Cached> {
     scope: Option<String>,
+    keep: fn(&K) -> bool,
     trim: fn(&mut K),
     writer: Arc<CacheWriter<K>>,
     list: Option<List<K>>,
@@ -48,13 +49,14 @@ pub(super) struct ScopeWatch<K: Cached> {
 impl<K: Cached> ScopeWatch<K> {
     pub(super) fn new(
         scope: Option<String>,
-        trim: fn(&mut K),
+        (keep, trim): (fn(&K) -> bool, fn(&mut K)),
         writer: Arc<CacheWriter<K>>,
         definition: Definition,
     ) -> Self {
         Self {
             relist: writer.cache.relist_signal(scope.as_deref()),
             scope,
+            keep,
             trim,
             writer,
             list: None,
@@ -139,6 +141,8 @@ impl<K: Cached> ScopeWatch<K> {
                     self.probation = Probation::AfterRefusal;
                 }
             }
+            Event::InitApply(object) | Event::Apply(object) | Event::Delete(object)
+                if !(self.keep)(&object) => {}
             Event::InitApply(mut object) => {
                 (self.trim)(&mut object);
                 if let Some(list) = &mut self.list {

@@ -22,6 +22,9 @@ use super::{checks, world};
 /// Fields of a spec whose contents the schema leaves open: validation checks them, and admission cannot.
 const OPEN: [&str; 2] = ["spec.podTemplate", "spec.resources"];
 
+/// Longest name of an object, in characters.
+const LONGEST_NAME: usize = 253;
+
 struct Corpus {
     schema: Value,
     /// Specs that admission accepts.
@@ -176,7 +179,8 @@ pub fn manifest(input: &mut Input<'_>) -> Value {
         "1a",
         "",
     ];
-    let hostile = input.text();
+    // The API server stores no longer name.
+    let hostile: String = input.text().chars().take(LONGEST_NAME).collect();
     let is_good = !input.one_in(4);
     let known = &names[..if is_good { 4 } else { names.len() }];
     let name = if input.one_in(8) {
