@@ -110,11 +110,13 @@ impl DittoServerSpec {
         )
     }
 
-    /// Maximum duration of a rollout, in seconds.
+    /// Maximum duration of a rollout, in seconds, at least 1: a server that was stored before the schema had a minimum may have less, and
+    /// without a duration each rollout would be late when it begins.
     #[must_use]
     pub fn progress_deadline_seconds(&self) -> i32 {
         self.progress_deadline_seconds
             .unwrap_or(PROGRESS_DEADLINE_SECONDS)
+            .max(1)
     }
 }
 
