@@ -12,7 +12,9 @@ CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 
 # Cargo may use another target directory (CARGO_TARGET_DIR, a configuration file), so ask cargo.
 TARGET = $(shell cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-SAMPLES ?= config/samples/files.yaml config/samples/percona.yaml
+# A real server needs Linux, and only a real server can make shares.
+FILES_SAMPLE = $(if $(filter Linux,$(shell uname)),share,files)
+SAMPLES ?= config/samples/$(FILES_SAMPLE).yaml config/samples/percona.yaml
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 FUZZ ?= histories
@@ -25,7 +27,7 @@ help: ## List the targets
 
 .PHONY: run
 run: build ## Run a local control plane, the operator, samples and a live table (with KUBECONFIG: your cluster)
-	@"$(TARGET)/debug/local-control-plane" demo $(if $(KUBECONFIG),--use-existing,--real files) $(DEMO_FLAGS) \
+	@"$(TARGET)/debug/local-control-plane" demo $(if $(KUBECONFIG),--use-existing,--real $(FILES_SAMPLE)) $(DEMO_FLAGS) \
 	  --operator "$(TARGET)/debug/dittofs-operator" \
 	  --apply crds/dittoservers.yaml $(foreach sample,$(SAMPLES),--apply $(sample))
 

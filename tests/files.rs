@@ -5,6 +5,7 @@ mod configuration;
 mod content;
 mod kerberos;
 mod settings;
+mod shares;
 mod tls;
 
 use dittofs_operator::api::{DittoServer, Endpoint};

@@ -65,8 +65,10 @@ fn create(world: &World, text: &str) {
 async fn settled(world: &World, name: &str) {
     world
         .server_until(name, "settled", |server| {
-            wait::condition(server, "Progressing").is_some_and(|progressing| progressing.status == "False")
-                && wait::condition(server, "ConfigReady").is_some_and(|ready| ready.status == "True")
+            wait::condition(server, "Progressing").is_some_and(|progressing| {
+                // A simulated server has no API, so nobody makes shares on it.
+                progressing.status == "False" || progressing.reason == "SharesPending"
+            }) && wait::condition(server, "ConfigReady").is_some_and(|ready| ready.status == "True")
         })
         .await;
 }

@@ -6,7 +6,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`spec`], [`storage`], [`database`], [`identity`], [`network`], [`observability`], [`snapshots`], [`pod_template`] | the spec |
+//! | [`spec`], [`storage`], [`database`], [`identity`], [`network`], [`observability`], [`snapshots`], [`users`], [`shares`], [`adapters`], [`pod_template`] | the spec |
 //! | [`status`] | the status |
 //! | [`defaults`], [`effective`] | every default, and the effective value of each field |
 //! | [`annotations`] | annotations that turn something on |
@@ -18,6 +18,7 @@
 //! | [`mod@crd`] | the `CustomResourceDefinition` |
 //! | [`admission`] | evaluates the validation rules without a cluster |
 
+pub mod adapters;
 pub mod admission;
 pub mod annotations;
 pub mod crd;
@@ -38,11 +39,14 @@ mod reference;
 pub(crate) mod rules;
 pub(crate) mod schema;
 pub mod service_monitor;
+pub mod shares;
 pub mod snapshots;
 pub mod spec;
 pub mod status;
 pub mod storage;
+pub mod users;
 
+pub use adapters::{AdaptersSpec, NfsAdapterSpec, NfsVersion, SmbAdapterSpec, SmbSigning, SmbVersion};
 pub use admission::{Admission, SchemaViolation};
 pub use annotations::Switch;
 pub use crd::{crd, crd_yaml};
@@ -62,10 +66,16 @@ pub use percona::{PerconaPGCluster, PerconaPGClusterSpec, PerconaPGClusterStatus
 pub use pod_template::{PodDisruptionBudgetSpec, PodTemplate};
 pub use reference::reference;
 pub use service_monitor::ServiceMonitor;
+pub use shares::{
+    Compression, KerberosLevel, RemoteStoreSpec, S3Spec, ShareNfsSpec, SharePermissionsSpec,
+    ShareSnapshotsSpec, ShareSpec, ShareTrashSpec, Squash,
+};
 pub use snapshots::SnapshotPolicySpec;
 pub use spec::{DittoServer, DittoServerSpec};
 pub use status::{
     AdapterRestartStatus, ApiStatus, CertificateState, CertificateStatus, DittoServerStatus, Endpoint,
-    IdentityProviderStatus, Phase, SettingsCorrection, SettingsStatus, SnapshotPolicyStatus,
+    GroupStatus, IdentityProviderStatus, Phase, RemoteStoreStatus, SettingsCorrection, SettingsStatus,
+    ShareStatus, SnapshotPolicyStatus, UserStatus,
 };
 pub use storage::{Retention, StorageSpec};
+pub use users::{GroupSpec, PermissionLevel, Permissions, UserSpec};

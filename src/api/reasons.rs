@@ -152,6 +152,9 @@ pub const PAUSED: &str = "Paused";
 pub const WAITING_FOR_SECRETS: &str = "WaitingForSecrets";
 /// The StatefulSet is not updated until the database serves. See `DatabaseReady`.
 pub const WAITING_FOR_DATABASE: &str = "WaitingForDatabase";
+/// `Progressing` True: the server does not have what the spec declares inside it: users, groups, remote stores or shares. The message names
+/// the first one, and `status.shares` and `status.users` have all. Correct what the message says; the operator retries.
+pub const SHARES_PENDING: &str = "SharesPending";
 /// A volume is being expanded to the size in the spec. Wait. If this lasts, look at the events of the `PersistentVolumeClaim`.
 pub const VOLUME_GROWING: &str = "VolumeGrowing";
 /// `Progressing` False: a volume is smaller than the spec asks, and its StorageClass does not allow expansion. Set

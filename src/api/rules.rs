@@ -14,6 +14,7 @@ mod formats;
 pub mod identity;
 pub mod percona;
 pub mod pod_template;
+pub mod shares;
 
 use kube::core::{Message, Rule};
 

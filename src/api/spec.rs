@@ -10,9 +10,10 @@ use kube::KubeSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    AdapterDiscoverySpec, AdapterServicesSpec, ControlPlaneSpec, DatabaseSpec, IdentitySpec, LoggingSpec,
-    MetricsSpec, PerconaSpec, PodDisruptionBudgetSpec, PodTemplate, ServerNetworkPolicySpec, ServiceSpec,
-    SnapshotPolicySpec, StorageSpec, defaults, rules, schema,
+    AdapterDiscoverySpec, AdapterServicesSpec, AdaptersSpec, ControlPlaneSpec, DatabaseSpec, GroupSpec,
+    IdentitySpec, LoggingSpec, MetricsSpec, PerconaSpec, PodDisruptionBudgetSpec, PodTemplate,
+    RemoteStoreSpec, ServerNetworkPolicySpec, ServiceSpec, ShareSpec, SnapshotPolicySpec, StorageSpec,
+    UserSpec, defaults, rules, schema,
 };
 
 /// Desired state of the DittoFS server: image, storage, database, identity and network.
@@ -51,6 +52,7 @@ use super::{
         json_path = ".status.availableReplicas"
     ),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Shares", type_ = "string", json_path = ".status.readyShares"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Endpoint",
@@ -75,6 +77,12 @@ use super::{
 #[x_kube(validation = rules::postgres_has_a_source())]
 #[x_kube(validation = rules::one_database())]
 #[x_kube(validation = rules::sqlite_on_volume())]
+#[x_kube(validation = rules::shares::shares_have_content())]
+#[x_kube(validation = rules::shares::uids_distinct())]
+#[x_kube(validation = rules::shares::gids_distinct())]
+#[x_kube(validation = rules::shares::groups_known())]
+#[x_kube(validation = rules::shares::owners_known())]
+#[x_kube(validation = rules::shares::remote_stores_known())]
 pub struct DittoServerSpec {
     /// Container image of the DittoFS server. Pin a version in production, for example
     /// `marmos91c/dittofs:v0.29.0`. Default: `marmos91c/dittofs:latest`.
@@ -115,6 +123,10 @@ pub struct DittoServerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_discovery: Option<AdapterDiscoverySpec>,
 
+    /// Settings of the protocol adapters. Absent: they are those of the server, and the API of the server changes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapters: Option<AdaptersSpec>,
+
     /// Services that expose the protocol adapters (NFS, SMB), one for each running adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter_services: Option<AdapterServicesSpec>,
@@ -144,6 +156,28 @@ pub struct DittoServerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024))]
     pub snapshot_policies: Vec<SnapshotPolicySpec>,
+
+    /// Users of the server. The operator makes them through the API of the server, and finds those that exist. A user that leaves
+    /// the spec stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub users: Vec<UserSpec>,
+
+    /// Groups of users. A group that leaves the spec stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub groups: Vec<GroupSpec>,
+
+    /// Stores outside the cluster to which shares copy the blocks of their files. A store that leaves the spec stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub remote_stores: Vec<RemoteStoreSpec>,
+
+    /// What clients mount. The operator makes the shares and the stores below them through the API of the server, and finds those
+    /// that exist. A share that leaves the spec stays, with its data. Needs `storage.contentSize`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub shares: Vec<ShareSpec>,
 
     /// CPU and memory of the server container, as in any pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]

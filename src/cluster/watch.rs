@@ -96,7 +96,8 @@ pub fn start<K: Cached>(
         .timeout(WATCH_SECONDS);
         let task = ScopeWatch::new(
             scope,
-            (watch.keep, watch.trim),
+            watch.keep,
+            watch.trim,
             Arc::clone(&writer),
             definition.clone(),
         );

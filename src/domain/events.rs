@@ -5,6 +5,7 @@
 //! conditions, or those of the Go operator if they have the same meaning (contract, section 5).
 
 mod api;
+mod content;
 mod database;
 mod server_settings;
 mod settings;
@@ -74,6 +75,7 @@ pub fn of_reconcile(
         events.extend(api::change(before, after));
         events.extend(api::snapshot_policies(before, after));
         events.extend(server_settings::changes(before, after));
+        events.extend(content::changes(before, after));
         events.extend(api::restarts(observed, before, after));
         events.extend(api::certificates(observed, before, after));
     }

@@ -33,6 +33,7 @@ pub mod certificates;
 pub mod cleanup;
 pub mod compare;
 pub mod conditions;
+pub mod content;
 pub mod data_home;
 pub mod desired;
 mod digest;

@@ -91,11 +91,24 @@ pub fn kept(server: &DittoServer) -> [String; 4] {
 }
 
 /// The names of the Secrets that matter to a server: its pod uses them, they are kept for it, or the operator needs them to call its
-/// API. A name may occur twice.
+/// API or writes their values to it. A name may occur twice.
 pub fn names(server: &DittoServer) -> impl Iterator<Item = String> {
     let used = uses(server).into_iter().map(|used| used.secret);
     let of_operator = server.spec.operator_cert_secret_name().map(str::to_owned);
-    used.chain(kept(server)).chain(of_operator)
+    used.chain(kept(server))
+        .chain(of_operator)
+        .chain(of_content(server))
+}
+
+/// The Secrets with what the operator writes to the server: passwords of users, and keys of remote stores.
+fn of_content(server: &DittoServer) -> impl Iterator<Item = String> {
+    let spec = &server.spec;
+    let users = spec.users.iter().map(|user| &user.password_secret_ref.name);
+    let stores = spec
+        .remote_stores
+        .iter()
+        .map(|store| &store.s3.credentials_secret_ref.name);
+    users.chain(stores).filter(|name| !name.is_empty()).cloned()
 }
 
 /// Whether the Secret of the user's own PostgreSQL has a CA with which the server verifies the database. Other modes do not use it.

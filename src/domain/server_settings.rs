@@ -3,23 +3,28 @@
 //!
 //! The settings are compared first and written only if they differ. `server/settings.rs` makes the calls.
 
+pub mod adapter_settings;
 pub mod kerberos;
 mod provider_values;
 pub mod providers;
 pub mod restarts;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::adapter_settings::DeclaredAdapter;
 use self::providers::Provider;
 use self::restarts::Request;
 use crate::api::duration::parse_go;
 use crate::api::{
     AdapterRestartStatus, DittoServer, DittoServerStatus, IdentityProviderStatus, SettingsCorrection,
-    SettingsStatus, SnapshotPolicySpec, SnapshotPolicyStatus,
+    SettingsStatus, ShareSnapshotsSpec, SnapshotPolicySpec, SnapshotPolicyStatus,
 };
+use crate::domain::content::Content;
+use crate::domain::content::status::{ContentStatus, has_announced};
 use crate::domain::observed::Observed;
 
 /// What the spec declares.
@@ -33,6 +38,10 @@ pub struct Declared {
     pub nfs_v3_discovery: Option<bool>,
     /// Identity providers.
     pub providers: Vec<Provider>,
+    /// Settings of adapters.
+    pub adapters: Vec<DeclaredAdapter>,
+    /// Users, groups, remote stores and shares. `None`: not the operator's concern.
+    pub content: Option<Arc<Content>>,
     /// Requests to restart an adapter that are open.
     pub restarts: Vec<Request>,
     /// What is known of restarts.
@@ -58,10 +67,15 @@ impl Declared {
     pub fn of(observed: &Observed, is_outdated: impl Fn() -> bool) -> Self {
         let server = observed.server.as_ref();
         let declared = server.spec.snapshot_policies.iter();
+        let of_shares = server.spec.shares.iter().filter_map(|declared| {
+            let policy = Policy::of_share(declared.snapshots.as_ref()?);
+            Some((share(&declared.name), policy))
+        });
         let known = server.status.iter().flat_map(|status| &status.snapshot_policies);
         Self {
             policies: declared
                 .map(|policy| (share(&policy.share), Policy::of(policy)))
+                .chain(of_shares)
                 .collect(),
             made: known
                 .filter(|policy| policy.made)
@@ -73,6 +87,8 @@ impl Declared {
                 .as_ref()
                 .and_then(|services| services.nfs_v3_discovery),
             providers: providers::declared(observed, is_outdated),
+            adapters: adapter_settings::declared(&server.spec),
+            content: Content::of(observed).map(Arc::new),
             restarts: restarts::requests(server),
             known_restarts: restarts::known(server),
             is_held: false,
@@ -88,6 +104,8 @@ impl Declared {
             made,
             nfs_v3_discovery,
             providers,
+            adapters,
+            content,
             restarts,
             known_restarts,
             is_held: _,
@@ -97,6 +115,8 @@ impl Declared {
             && made.is_empty()
             && nfs_v3_discovery.is_none()
             && providers.is_empty()
+            && adapters.is_empty()
+            && content.is_none()
             && restarts.is_empty()
             && !known_restarts.iter().any(|known| known.required)
     }
@@ -110,9 +130,15 @@ impl Declared {
         }
         let has_leftover = self.made.iter().any(|share| !self.policies.contains_key(share));
         let is_same = |(one, other): (&Provider, &Provider)| one.is_same(other);
+        let is_same_content = match (&self.content, &before.content) {
+            (Some(content), Some(before)) => content.is_same(before),
+            (content, before) => content.is_none() && before.is_none(),
+        };
         !has_leftover
             && self.policies == before.policies
             && self.nfs_v3_discovery == before.nfs_v3_discovery
+            && self.adapters == before.adapters
+            && is_same_content
             && self.providers.len() == before.providers.len()
             && self.providers.iter().zip(&before.providers).all(is_same)
             && self
@@ -159,6 +185,16 @@ impl Policy {
             ttl: spec.ttl.clone().unwrap_or_default(),
             name_prefix: spec.name_prefix.clone().unwrap_or_default(),
             enabled: spec.enabled.unwrap_or(true),
+        }
+    }
+
+    fn of_share(spec: &ShareSnapshotsSpec) -> Self {
+        Self {
+            interval: spec.interval.clone(),
+            keep_last: spec.keep_last.unwrap_or_default(),
+            ttl: spec.ttl.clone().unwrap_or_default(),
+            name_prefix: spec.name_prefix.clone().unwrap_or_default(),
+            enabled: true,
         }
     }
 
@@ -231,6 +267,8 @@ pub struct Outcome {
     pub policies: Vec<SnapshotPolicyStatus>,
     /// The identity providers that this operator has written.
     pub providers: Vec<IdentityProviderStatus>,
+    /// Users, groups, remote stores and shares. `None` if they were not compared.
+    pub content: Option<ContentStatus>,
     /// The adapters that were restarted, or must be.
     pub restarts: Vec<AdapterRestartStatus>,
     /// Whether an adapter that is being restarted is disabled now, because a call failed.
@@ -239,13 +277,19 @@ pub struct Outcome {
     pub has_failed_restart: bool,
     /// Whether a setting is written once the status says that it needs a restart.
     pub has_announced_restart: bool,
-    /// Why the portmapper could not be set.
+    /// Why the settings of an adapter could not be written.
     pub failure: Option<String>,
     /// The settings that were changed on the server, and were put back.
     pub correction: Option<SettingsCorrection>,
 }
 
 impl Outcome {
+    /// Whether something became better since `before`, so that the next step may get further.
+    #[must_use]
+    pub fn is_progress(&self, before: Option<&Self>) -> bool {
+        before.is_none_or(|before| self != before)
+    }
+
     /// Whether everything is as declared.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -254,6 +298,7 @@ impl Outcome {
             && !self.has_announced_restart
             && self.policies.iter().all(|policy| policy.applied)
             && self.providers.iter().all(|provider| provider.applied)
+            && self.content.as_ref().is_none_or(ContentStatus::is_complete)
     }
 }
 
@@ -283,7 +328,8 @@ pub fn status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<SnapshotPo
 pub fn recheck_in(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Duration> {
     let is_changed = !made(before).eq(made(after))
         || !written_providers(before).eq(written_providers(after))
-        || !required_restarts(before).eq(required_restarts(after));
+        || !required_restarts(before).eq(required_restarts(after))
+        || has_announced(before, after);
     is_changed.then_some(Duration::ZERO)
 }
 

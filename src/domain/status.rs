@@ -44,6 +44,11 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
         adapter_restarts: inputs.adapter_restarts.clone(),
         snapshot_policies: inputs.snapshot_policies.clone(),
         identity_providers: inputs.identity_providers.clone(),
+        ready_shares: inputs.content.ready_shares(),
+        shares: inputs.content.shares.clone(),
+        users: inputs.content.users.clone(),
+        groups: inputs.content.groups.clone(),
+        remote_stores: inputs.content.remote_stores.clone(),
         settings: inputs.settings.clone(),
         conditions,
     }

@@ -147,13 +147,13 @@ pub struct StatusArgs {
 }
 
 /// Options of `mount`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct MountArgs {
     /// Name of the server.
     pub name: String,
-    /// Name of the share.
-    #[arg(long, value_name = "SHARE", default_value = "export")]
-    pub share: String,
+    /// Name of the share. Default: the first share of the spec, or export.
+    #[arg(long, value_name = "SHARE")]
+    pub share: Option<String>,
     /// Where the client is. Default: outside if there is a load balancer, else in the cluster.
     #[arg(long, value_name = "PLACE", value_enum)]
     pub from: Option<MountFrom>,

@@ -20,8 +20,11 @@ use kube::ResourceExt;
 use super::cluster::Cluster;
 use super::{Error, paint};
 use crate::api::names::NFS;
-use crate::api::{DittoServer, Endpoint};
+use crate::api::{DittoServer, Endpoint, ShareStatus};
 use crate::plugin::args::{ClusterArgs, MountArgs, MountOutput};
+
+/// The share of the examples.
+const EXPORT: &str = "export";
 
 /// Prints what to type.
 pub(super) async fn run(target: &ClusterArgs, args: &MountArgs) -> Result<u8, Error> {
@@ -32,10 +35,17 @@ pub(super) async fn run(target: &ClusterArgs, args: &MountArgs) -> Result<u8, Er
 }
 
 fn text(server: &DittoServer, args: &MountArgs) -> Result<String, Error> {
+    let args = &MountArgs {
+        share: Some(chosen(server, args)),
+        ..args.clone()
+    };
     let endpoints = server.status.as_ref().map(|status| status.endpoints.as_slice());
     let endpoints = endpoints.unwrap_or_default();
     match args.output {
-        MountOutput::Commands => commands::all(endpoints, &server.namespace().unwrap_or_default(), args),
+        MountOutput::Commands => {
+            let commands = commands::all(endpoints, &server.namespace().unwrap_or_default(), args)?;
+            Ok(commands + &not_ready(server, args))
+        }
         MountOutput::Pv => volumes::persistent_volume(server, nfs(endpoints, args)?, args),
         MountOutput::Storageclass => volumes::storage_class(server, nfs(endpoints, args)?, args),
     }
@@ -58,5 +68,26 @@ fn no_endpoint(args: &MountArgs, what: &str) -> Error {
 
 /// The name of the share without the slash at its start.
 fn share(args: &MountArgs) -> &str {
-    args.share.trim_matches('/')
+    args.share.as_deref().unwrap_or(EXPORT).trim_matches('/')
+}
+
+/// The share that the user names, else the first one of the spec.
+fn chosen(server: &DittoServer, args: &MountArgs) -> String {
+    let declared = server.spec.shares.first().map(|share| &share.name);
+    let share = args.share.as_ref().or(declared);
+    share.map_or_else(|| EXPORT.to_owned(), Clone::clone)
+}
+
+/// A line about a share of the spec that clients cannot mount yet.
+fn not_ready(server: &DittoServer, args: &MountArgs) -> String {
+    let mut shares = server.status.iter().flat_map(|status| &status.shares);
+    let state = shares.find(|state| state.name == share(args) && !state.ready);
+    let line = |state: &ShareStatus| {
+        let why = state
+            .message
+            .as_deref()
+            .unwrap_or("the operator has not made it yet");
+        format!("The share {} is not ready: {why}\n", state.name)
+    };
+    state.map(line).unwrap_or_default()
 }

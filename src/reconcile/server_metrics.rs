@@ -16,7 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::api::{CertificateStatus, reasons};
+use crate::api::{CertificateStatus, ShareStatus, reasons};
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::leader::Leadership;
 use crate::domain::conditions::{self, PROGRESSING, READY};
@@ -56,6 +56,14 @@ struct ShardLabels {
     server_namespace: String,
     server_name: String,
     lease: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShareLabels {
+    server_namespace: String,
+    server_name: String,
+    share: String,
+    reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -120,6 +128,9 @@ struct Series {
     adapters: Family<AdapterLabels, Gauge>,
     certificates: Family<CertificateLabels, Gauge>,
     left: Family<ShardLabels, Gauge>,
+    shares_declared: Family<ServerLabels, Gauge>,
+    shares_ready: Family<ServerLabels, Gauge>,
+    share_failed: Family<ShareLabels, Gauge>,
 }
 
 impl Series {
@@ -165,7 +176,55 @@ impl Series {
             "dittoserver_other_shard",
             "1 while this operator selects a DittoServer and leaves it alone, because it belongs to the operator with this Lease",
             &self.left,
+        )?;
+        self.encode_shares(encoder)
+    }
+
+    fn encode_shares(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        encode(
+            encoder,
+            "dittoserver_shares_declared",
+            "Shares in the spec of a DittoServer; on the leader only",
+            &self.shares_declared,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_shares_ready",
+            "Shares in the spec of a DittoServer that clients can mount; on the leader only",
+            &self.shares_ready,
+        )?;
+        encode(
+            encoder,
+            "dittoserver_share_failed",
+            "1 while a share in the spec of a DittoServer cannot be mounted, with the reason; on the leader only",
+            &self.share_failed,
         )
+    }
+
+    fn add_shares(&self, stored: &StoredServer, shares: &[ShareStatus]) {
+        let labels = ServerLabels {
+            server_namespace: stored.namespace().unwrap_or_default(),
+            server_name: stored.name_any(),
+        };
+        let declared: Vec<&ShareStatus> = shares.iter().filter(|share| share.declared).collect();
+        if declared.is_empty() {
+            return;
+        }
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let ready = declared.iter().filter(|share| share.ready).count();
+        self.shares_declared
+            .get_or_create(&labels)
+            .set(count(declared.len()));
+        self.shares_ready.get_or_create(&labels).set(count(ready));
+        for share in declared.iter().filter(|share| !share.ready) {
+            let labels = ShareLabels {
+                server_namespace: labels.server_namespace.clone(),
+                server_name: labels.server_name.clone(),
+                share: share.name.clone(),
+                reason: share.reason.clone().unwrap_or_default(),
+            };
+            self.share_failed.get_or_create(&labels).set(1);
+        }
     }
 
     fn add_left(&self, server: &ObjectRef<StoredServer>, owner: &LeaseName) {
@@ -216,6 +275,13 @@ impl Series {
         self.add_certificates(
             stored,
             server.status.iter().flat_map(|status| &status.certificates),
+        );
+        self.add_shares(
+            stored,
+            server
+                .status
+                .as_ref()
+                .map_or(&[], |status| status.shares.as_slice()),
         );
         let progressing = conditions().find(|found| found.type_ == PROGRESSING);
         let reason = progressing.and_then(|progressing| {

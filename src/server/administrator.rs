@@ -9,9 +9,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::client::{Access, Client, Error};
+use super::client::{Access, CALL_DEADLINE, Client, Error};
 use super::token::{Role, sign};
 use crate::domain::server_api::Target;
+
+/// Deadline of a call during which the server looks whether its stores answer. It gives up after ten seconds itself.
+const SLOW_DEADLINE: Duration = Duration::from_secs(25);
 
 /// One server, as an administrator calls it.
 pub(super) struct Server<'a> {
@@ -78,23 +81,51 @@ impl<'a> Server<'a> {
         path: &str,
         body: Option<&Value>,
     ) -> Result<T, Error> {
+        let answer = self.answer(CALL_DEADLINE, method, path, body).await;
+        if let Err(error @ (Error::Timeout(..) | Error::Connect { .. })) = &answer {
+            // Only the first one counts.
+            let _ = self.gave_up.set(error.to_string());
+        }
+        answer
+    }
+
+    /// As [`Self::read`], for a call during which the server itself waits for something outside. That it does not answer says nothing
+    /// about other calls.
+    pub(super) async fn read_slowly<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
+        self.answer(SLOW_DEADLINE, method, path, body).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        deadline: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
         self.check()?;
         let token = sign(&self.target.key, Role::Admin, Timestamp::now());
         let access = Access::sending(&token, self.confidential());
         let url = self.url(path);
-        let answer = self.client.call(method, &url, &access, body).await;
-        if let Err(error @ (Error::Timeout(_) | Error::Connect { .. })) = &answer {
-            // Only the first one counts.
-            let _ = self.gave_up.set(error.to_string());
-        }
-        serde_json::from_value(answer?).map_err(|error| access.unexpected(&url, &error))
+        let answer = self
+            .client
+            .call_within(deadline, method, &url, &access, body)
+            .await?;
+        serde_json::from_value(answer).map_err(|error| access.unexpected(&url, &error))
     }
 
     /// The key of the tokens, and the passwords that may be sent.
     fn confidential(&self) -> Vec<&[u8]> {
         let providers = self.target.declared.providers.iter();
         let passwords = providers.filter_map(|provider| provider.secret.as_ref());
+        let content = self.target.declared.content.iter();
+        let of_content = content.flat_map(|content| content.confidential());
         passwords
+            .chain(of_content)
             .chain([&self.target.key])
             .map(|value| &*value.0)
             .collect()

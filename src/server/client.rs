@@ -63,8 +63,8 @@ pub enum Error {
         error: String,
     },
     /// No answer in time.
-    #[error("{0} did not answer within 10 s")]
-    Timeout(String),
+    #[error("{0} did not answer within {1} s")]
+    Timeout(String, u64),
     /// No call was made, because the server did not answer an earlier one, or was too slow.
     #[error("{0}. The operator retries")]
     NotCalled(String),
@@ -106,7 +106,7 @@ impl Error {
         let kind = match self {
             Self::Address { .. } | Self::Connect { .. } => FailureKind::Connect,
             Self::Certificate(_) | Self::Tls { .. } => FailureKind::Tls,
-            Self::Timeout(_) | Self::NotCalled(_) => FailureKind::Timeout,
+            Self::Timeout(..) | Self::NotCalled(_) => FailureKind::Timeout,
             Self::Refused { status, .. } if is_about_the_token(*status) => FailureKind::Token,
             Self::Truncated { .. } | Self::TooLarge(_) | Self::Refused { .. } | Self::Unexpected { .. } => {
                 FailureKind::Answer
@@ -176,9 +176,24 @@ impl Client {
         access: &Access<'_>,
         body: Option<&Value>,
     ) -> Result<Value, Error> {
+        self.call_within(CALL_DEADLINE, method, url, access, body).await
+    }
+
+    /// As [`Self::call`], with another deadline.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_within(
+        &self,
+        deadline: Duration,
+        method: Method,
+        url: &str,
+        access: &Access<'_>,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
         let call = self.exchange(method, url, access.token(), body);
-        let answer = tokio::time::timeout(CALL_DEADLINE, call).await;
-        let (status, bytes) = answer.map_err(|_| Error::Timeout(url.to_owned()))??;
+        let answer = tokio::time::timeout(deadline, call).await;
+        let (status, bytes) = answer.map_err(|_| Error::Timeout(url.to_owned(), deadline.as_secs()))??;
         if !status.is_success() {
             let url = url.to_owned();
             let detail = access.detail(&bytes);

@@ -58,6 +58,8 @@ pub(super) struct Entry {
     applied: Option<Declared>,
     /// When they are compared again.
     compare_at: Option<Timestamp>,
+    /// Settings that the server does not have yet, although nothing new is declared: when they are tried again, and the pause until then.
+    retry: Option<(Declared, Timestamp, Duration)>,
     pace: Pace,
 }
 
@@ -88,6 +90,7 @@ impl Entry {
             backoff: None,
             applied: None,
             compare_at: None,
+            retry: None,
             pace,
         }
     }
@@ -113,6 +116,7 @@ impl Entry {
             // What the former pod said of its listeners says nothing about this one.
             self.report = Arc::new(self.report.of_another_pod());
             self.applied = None;
+            self.retry = None;
         }
         is_other || is_changed || self.has_new_settings()
     }
@@ -121,7 +125,12 @@ impl Entry {
     pub(super) fn due_settings(&self, now: Timestamp) -> Option<Declared> {
         let declared = &self.target.declared;
         let is_time = self.compare_at.is_some_and(|at| at <= now) && !declared.is_empty();
+        let waits =
+            |(tried, until, _): &(Declared, Timestamp, Duration)| *until > now && declared.is_same(tried);
         let is_new = self.has_new_settings();
+        if is_new && self.retry.as_ref().is_some_and(waits) {
+            return None;
+        }
         (is_time || is_new).then(|| Declared {
             is_unchanged: !is_new,
             ..declared.clone()
@@ -163,6 +172,7 @@ impl Entry {
         }
         let mut report = learn(&self.report, answer, &self.calls, now);
         if let Some((declared, outcome)) = settings {
+            self.note_retry(&declared, &outcome, now);
             self.applied = outcome.is_complete().then_some(declared);
             report.settings = Some(outcome);
             self.schedule_comparison(now, random);
@@ -175,6 +185,24 @@ impl Entry {
             self.reconciled = Arc::clone(&self.report);
         }
         is_news
+    }
+
+    /// What the server refuses today it refuses a moment later, too: what is tried again and again is tried more and more rarely. What the
+    /// operator has announced follows at once.
+    fn note_retry(&mut self, declared: &Declared, outcome: &Outcome, now: Timestamp) {
+        let is_urgent = outcome.has_stopped_adapter || outcome.has_announced_restart;
+        if is_urgent || outcome.is_complete() || outcome.is_progress(self.report.settings.as_ref()) {
+            self.retry = None;
+            return;
+        }
+        let pause = match &self.retry {
+            Some((tried, _, pause)) if declared.is_same(tried) => pause.saturating_mul(2),
+            _ => self.target.interval,
+        };
+        let pause = pause.min(LONGEST);
+        let until = SignedDuration::try_from(pause).ok();
+        let until = until.and_then(|pause| now.checked_add(pause).ok());
+        self.retry = until.map(|until| (declared.clone(), until, pause));
     }
 
     /// What the log must say of the rows of an answer that cannot be read. It says it once, until others cannot be read.

@@ -6,6 +6,7 @@
 //! | [`client`] | calls the API of one server |
 //! | [`adapters`] | the list of adapters |
 //! | `administrator` | calls that need the role of an administrator |
+//! | `content` | users, groups, stores and shares of the spec |
 //! | [`settings`] | the settings that the spec declares |
 //! | `restart` | restarts an adapter at the request of a user |
 //! | [`poller`] | asks each running server for its adapters, apart from the queue of reconciles |
@@ -13,6 +14,7 @@
 pub mod adapters;
 mod administrator;
 pub mod client;
+mod content;
 mod entry;
 pub mod poller;
 mod restart;

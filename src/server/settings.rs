@@ -15,11 +15,13 @@ use serde_json::{Value, json};
 pub use self::policies::encoded;
 use super::administrator::Server;
 use super::client::{Client, Error};
+use super::content;
 use super::restart::{Ended, restart};
 use crate::api::names::NFS;
 use crate::api::{IdentityProviderStatus, SettingsCorrection};
 use crate::domain::secrets::Confidential;
 use crate::domain::server_api::Target;
+use crate::domain::server_settings::adapter_settings::{DeclaredAdapter, differences};
 use crate::domain::server_settings::providers::Provider;
 use crate::domain::server_settings::restarts::{Request, Restarts};
 use crate::domain::server_settings::{Declared, Outcome};
@@ -32,9 +34,6 @@ const STEP: Duration = Duration::from_secs(60);
 pub async fn apply(client: &Client, target: &Target, declared: &Declared) -> Outcome {
     let server = Server::new(client, target).within(STEP);
     let mut outcome = Outcome::default();
-    if !declared.policies.is_empty() || !declared.made.is_empty() {
-        policies::apply(&server, declared, &mut outcome).await;
-    }
     for provider in &declared.providers {
         let state = apply_provider(&server, provider, declared, &mut outcome).await;
         outcome.providers.extend(state);
@@ -54,10 +53,29 @@ pub async fn apply(client: &Client, target: &Target, declared: &Declared) -> Out
             Err(error) => outcome.failure = Some(format!("the portmapper of NFS cannot be set: {error}")),
         }
     }
+    for adapter in &declared.adapters {
+        if let Err(error) = apply_adapter(&server, adapter, declared, &mut outcome).await {
+            outcome.failure = Some(format!(
+                "spec.adapters.{} cannot be applied: {error}",
+                adapter.adapter
+            ));
+        }
+    }
     for request in &declared.restarts {
         apply_restart(&server, request, &mut restarts, &mut outcome).await;
     }
     outcome.restarts = restarts.into_status();
+    // After what needs no share, since the server may take long to make one; before the policies, which need shares.
+    if let Some(content) = &declared.content {
+        let (states, written) = content::apply(&server, content).await;
+        outcome.content = Some(states);
+        for setting in written {
+            corrected(declared, &mut outcome, setting);
+        }
+    }
+    if !declared.policies.is_empty() || !declared.made.is_empty() {
+        policies::apply(&server, declared, &mut outcome).await;
+    }
     outcome
 }
 
@@ -74,6 +92,40 @@ fn corrected(declared: &Declared, outcome: &mut Outcome, setting: String) {
         settings: Vec::new(),
     });
     correction.settings.push(setting);
+}
+
+/// Writes the declared settings of an adapter that differ. The server creates the row of the settings when it is read.
+async fn apply_adapter(
+    server: &Server<'_>,
+    adapter: &DeclaredAdapter,
+    declared: &Declared,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let path = format!("adapters/{}", adapter.adapter);
+    let parts = [
+        (format!("{path}/settings"), Method::PATCH, &adapter.settings),
+        (path, Method::PUT, &adapter.fields),
+    ];
+    for (path, method, wanted) in parts {
+        if wanted.is_empty() {
+            continue;
+        }
+        let live = server.call(Method::GET, &path, None).await?;
+        let body = differences(wanted, &live);
+        if body.is_empty() {
+            continue;
+        }
+        let fields: Vec<&str> = body.keys().map(String::as_str).collect();
+        corrected(
+            declared,
+            outcome,
+            format!("the adapter {} ({})", adapter.adapter, fields.join(", ")),
+        );
+        server
+            .call(method, &path, Some(&Value::Object(body.clone())))
+            .await?;
+    }
+    Ok(())
 }
 
 fn discovery_waits(wanted: bool) -> String {

@@ -131,6 +131,13 @@ impl World {
         world.calling(format!("{{scheme}}://{address}:{{port}}")).await
     }
 
+    /// As [`Self::of_real_server`], for servers on which the operator makes stores. The process of a server has no root directory of its
+    /// own, so the paths in these calls are rewritten on their way.
+    pub async fn with_stores(name: &str) -> Self {
+        let world = Self::without_operator(name).await;
+        world.calling(real::forwarder().await.url_template()).await
+    }
+
     /// Starts an operator that reaches the APIs of servers by this template.
     pub async fn calling(mut self, server_url_template: String) -> Self {
         self.server_url_template = server_url_template;

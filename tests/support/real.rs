@@ -7,10 +7,11 @@ use std::time::Instant;
 use dittofs_operator::api::DittoServer;
 use http::Method;
 use local_control_plane::binaries::{self, Progress};
-use local_control_plane::runner::{PodRunner, RunnerOptions, SHARE, ServerApi, UID, USER};
+use local_control_plane::runner::{Forwarder, PodRunner, RunnerOptions, SHARE, ServerApi, UID, USER};
 use local_control_plane::{nfs, smb};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::runtime::Runtime;
+use tokio::sync::{OnceCell, oneshot};
 
 use super::World;
 use super::fixtures::server;
@@ -43,6 +44,25 @@ pub async fn runner() -> &'static PodRunner {
             .expect("the server is built");
         let control_plane = super::control_plane().await;
         PodRunner::start(&control_plane, RunnerOptions::dfs(dfs)).expect("the pod runner starts")
+    };
+    SHARED.get_or_init(start).await
+}
+
+/// One address for the APIs of all real servers.
+pub async fn forwarder() -> &'static Forwarder {
+    static SHARED: OnceCell<Forwarder> = OnceCell::const_new();
+    let start = || async {
+        // It outlives the runtime of the test that starts it.
+        let (sent, received) = oneshot::channel();
+        let runner = runner().await;
+        std::thread::spawn(move || {
+            let runtime = Runtime::new().expect("a runtime");
+            runtime.block_on(async {
+                let _ = sent.send(runner.forward().await);
+                std::future::pending::<()>().await;
+            });
+        });
+        received.await.expect("an answer").expect("a port")
     };
     SHARED.get_or_init(start).await
 }

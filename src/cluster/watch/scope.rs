@@ -49,7 +49,8 @@ pub(super) struct ScopeWatch<K: Cached> {
 impl<K: Cached> ScopeWatch<K> {
     pub(super) fn new(
         scope: Option<String>,
-        (keep, trim): (fn(&K) -> bool, fn(&mut K)),
+        keep: fn(&K) -> bool,
+        trim: fn(&mut K),
         writer: Arc<CacheWriter<K>>,
         definition: Definition,
     ) -> Self {

@@ -21,6 +21,7 @@ use crate::domain::applied::{Applied, Outcome, Step};
 use crate::domain::certificates;
 use crate::domain::cleanup;
 use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
+use crate::domain::content::{self, status::ContentStatus};
 use crate::domain::data_home;
 use crate::domain::desired::Desired;
 use crate::domain::load_balancers;
@@ -87,6 +88,8 @@ pub struct Inputs<'a> {
     pub snapshot_policies: Vec<SnapshotPolicyStatus>,
     /// What became of the identity providers.
     pub identity_providers: Vec<IdentityProviderStatus>,
+    /// Users, groups, remote stores and shares.
+    pub content: ContentStatus,
     /// The settings that the server keeps in its database.
     pub settings: Option<SettingsStatus>,
     /// Why no adapter serves, although a pod does.
@@ -140,6 +143,7 @@ impl<'a> Inputs<'a> {
             adapter_restarts: server_settings::restarts::status(server, observed.report.settings.as_ref()),
             snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
             identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
+            content: content::status::states(server, found_content(observed)),
             settings: server_settings::settings_status(server, observed.report.settings.as_ref()),
             adapters_unavailable: adapters::unavailable(observed),
             expansions: volumes::differences(observed),
@@ -297,6 +301,11 @@ impl<'a> Inputs<'a> {
             step.kind, step.name
         ))
     }
+}
+
+/// What the server said last of users, groups, remote stores and shares.
+fn found_content(observed: &Observed) -> Option<&ContentStatus> {
+    observed.report.settings.as_ref()?.content.as_ref()
 }
 
 /// When the present pod was created, or when it lost its readiness; for one that is being deleted, when it must be gone.

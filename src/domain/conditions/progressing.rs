@@ -13,10 +13,11 @@ use super::available::unreadable;
 use super::{Check, Child, Inputs, Judgement, Truth, failed, first_failure, reasons};
 use crate::api::names;
 use crate::domain::applied::{Outcome, Step};
+use crate::domain::content;
 use crate::domain::validate::{Concern, PodGate, Severity, Violation};
 use crate::domain::workload::rollout;
 
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 16] = [
     deleting,
     namespace_terminating,
     conflict,
@@ -32,6 +33,7 @@ const CHECKS: [Check; 15] = [
     scaling,
     not_updated,
     super::volumes::expanding,
+    shares_pending,
 ];
 
 pub(super) fn judge(inputs: &Inputs<'_>) -> Judgement {
@@ -239,4 +241,11 @@ fn not_updated(inputs: &Inputs<'_>) -> Option<Judgement> {
     let wanted = inputs.desired_replicas();
     let update = revision(status.update_revision.as_ref()).unwrap_or("not yet named");
     (!rollout::all_updated(status, wanted)).then(|| rollout(inputs, status, wanted, update))
+}
+
+/// The server does not have what the spec declares inside it. It is asked only while a pod runs.
+fn shares_pending(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let is_wanted = inputs.desired_replicas() > 0 && inputs.gate == Some(PodGate::Open);
+    let pending = content::status::pending(&inputs.server.spec, &inputs.content).filter(|_| is_wanted)?;
+    Some(Judgement::yes(reasons::SHARES_PENDING, pending))
 }

@@ -7,7 +7,7 @@ use crate::api::DittoServerStatus;
 
 /// An identity provider could not be applied. One event for each cause.
 pub const IDENTITY_PROVIDER_FAILED: &str = "IdentityProviderFailed";
-/// `spec.adapterServices.nfsV3Discovery` could not be applied. One event for each cause.
+/// `spec.adapters` or `spec.adapterServices.nfsV3Discovery` could not be applied. One event for each cause.
 pub const SETTINGS_FAILED: &str = "SettingsFailed";
 /// Somebody had changed settings of the spec on the server, and they were put back. One event for each time.
 pub const SETTINGS_CORRECTED: &str = "SettingsCorrected";
@@ -43,7 +43,7 @@ fn providers(before: &DittoServerStatus, after: &DittoServerStatus) -> Vec<Event
 fn failure(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Event> {
     let message = |status: &DittoServerStatus| status.settings.as_ref()?.message.clone();
     let news = message(after).filter(|_| message(before) != message(after))?;
-    let note = format!("spec.adapterServices.nfsV3Discovery is not applied: {news}");
+    let note = format!("Settings of an adapter are not applied: {news}");
     Some(event(EventType::Warning, SETTINGS_FAILED, "Poll", note))
 }
 

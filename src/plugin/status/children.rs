@@ -7,11 +7,13 @@
 //! | `children/database.rs` | the PerconaPGCluster |
 //! | `children/services.rs` | the Services and the ServiceMonitor |
 //! | `children/secrets.rs` | the Secrets, without their values |
+//! | `children/shares.rs` | what the operator makes on the server: shares, users, groups, remote stores |
 
 mod claims;
 mod database;
 mod secrets;
 mod services;
+mod shares;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -40,6 +42,7 @@ pub(super) fn children(observed: &Observed, caches: &Caches) -> Vec<ChildView> {
     nodes.extend(pod_disruption_budget(observed, caches));
     nodes.push(config_map(observed));
     nodes.extend(secrets::secrets(observed));
+    nodes.extend(shares::shares(&observed.server));
     for node in &mut nodes {
         mark_outdated(node, &observed.server);
     }

@@ -241,3 +241,49 @@ fn another_pod_is_asked_soon_and_the_adapters_that_are_known_stay() {
     assert!(entry.retarget(target("b", 100)));
     assert!(entry.report.enabled.contains_key("nfs"));
 }
+
+/// An answer after which the settings are not as declared.
+fn refused(message: &str, has_stopped_adapter: bool) -> Answer {
+    let mut answer = both();
+    let outcome = Outcome {
+        failure: Some(message.into()),
+        has_stopped_adapter,
+        ..Outcome::default()
+    };
+    answer.settings = Some((declared(), outcome));
+    answer
+}
+
+fn declared() -> Declared {
+    Declared {
+        nfs_v3_discovery: Some(true),
+        ..Declared::default()
+    }
+}
+
+#[test]
+fn settings_that_the_server_refuses_again_and_again_are_tried_more_and_more_rarely() {
+    let mut entry = entry("a", 0);
+    entry.target.declared = declared();
+    let is_due = |entry: &Entry, second| entry.due_settings(at(second)).is_some();
+    // Each new outcome is a reason to go on at once.
+    learn(&mut entry, refused("one", false), 100);
+    assert!(is_due(&entry, 101));
+    learn(&mut entry, refused("two", false), 101);
+    assert!(is_due(&entry, 102));
+    let mut now = 102;
+    for pause in [30, 60, 120, 240, 300, 300] {
+        learn(&mut entry, refused("two", false), now);
+        assert!(!is_due(&entry, now + pause - 1), "{pause}");
+        now += pause;
+        assert!(is_due(&entry, now), "{pause}");
+    }
+    // A change of the spec is tried at once, and so is what a person waits for.
+    learn(&mut entry, refused("two", false), now);
+    entry.target.declared.nfs_v3_discovery = Some(false);
+    assert!(is_due(&entry, now + 1));
+    entry.target.declared = declared();
+    learn(&mut entry, refused("three", true), now);
+    learn(&mut entry, refused("three", true), now);
+    assert!(is_due(&entry, now + 1));
+}

@@ -8,6 +8,7 @@ mod identity;
 mod percona;
 mod pod_template;
 mod server;
+mod shares;
 mod storage;
 
 /// The expected outcome of a write.
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Case> {
         server::SAMPLES,
         server::NAMES,
         server::POD,
+        shares::SHARES,
         pod_template::ADDITIONS,
         storage::STORAGE,
         storage::DATABASE,

@@ -36,12 +36,7 @@ fn watch_of_all() -> (ScopeWatch<Secret>, Notices) {
         metrics: Arc::default(),
         health: crate::cluster::watch_health::WatchHealth::default(),
     };
-    let watch = ScopeWatch::new(
-        None,
-        (|_| true, |_| {}),
-        Arc::new(writer),
-        Definition::unwatched(),
-    );
+    let watch = ScopeWatch::new(None, |_| true, |_| {}, Arc::new(writer), Definition::unwatched());
     (watch, notices)
 }
 

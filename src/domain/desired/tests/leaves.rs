@@ -142,6 +142,17 @@ fn required_siblings(spec: &mut Value, path: &str) {
     for (part, siblings) in [
         ("snapshotPolicies[]", json!({"share": "/a", "interval": "1h"})),
         ("resources.claims[]", json!({"name": "c"})),
+        ("groups[]", json!({"name": "g"})),
+        (
+            "users[]",
+            json!({"name": "u", "passwordSecretRef": {"name": "s", "key": "k"}}),
+        ),
+        (
+            "remoteStores[]",
+            json!({"name": "r", "s3": {"bucket": "b", "credentialsSecretRef": {"name": "s"}}}),
+        ),
+        ("shares[]", json!({"name": "s"})),
+        ("shares[].snapshots", json!({"interval": "1h"})),
     ] {
         if path.starts_with(part) {
             let place = place(spec, part);

@@ -1,4 +1,4 @@
-//! What the demo says of the files on its real servers: the share that it made, and the commands that put a file and read it back.
+//! What the demo says of the files on its real servers: the commands that put a file and read it back.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,12 +21,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Makes the share and gives the commands. What is not possible yet is an error.
+    /// The commands. What is not possible yet is an error.
     pub(super) async fn commands(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
         let pod = format!("{name}-0");
-        let password = self.password(namespace, name).await?;
-        let made = self.runner.make_share(namespace, &pod, &password).await;
-        made.map_err(|error| format!("the share {SHARE} cannot be made: {error}"))?;
         let api = self.runner.api(namespace, &pod).ok_or("the server has no API")?;
         let address = self.runner.address(namespace, &pod);
         let file = async |adapter: &str| {
@@ -42,14 +39,17 @@ impl Files {
         Ok(text(&program(), &kubectl, name, &nfs, &smb))
     }
 
-    /// The password of the user, from its Secret. The Secret is made first, so that a share never has another password.
-    async fn password(&self, namespace: &str, name: &str) -> Result<String, String> {
+    /// Makes the Secret with the password of the user, unless it exists.
+    pub(super) async fn make_password(&self, namespace: &str, name: &str) -> Result<(), String> {
         let secrets = Api::<Secret>::namespaced(self.client.clone(), namespace);
         let failed = |error: kube::Error| format!("the Secret of the user: {error}");
-        let known = secrets.get_opt(&secret_name(name)).await.map_err(failed)?;
-        let known = known.and_then(|secret| secret.data?.remove(KEY));
-        if let Some(password) = known {
-            return String::from_utf8(password.0).map_err(|error| error.to_string());
+        if secrets
+            .get_opt(&secret_name(name))
+            .await
+            .map_err(failed)?
+            .is_some()
+        {
+            return Ok(());
         }
         let password = scram::password().map_err(|_| "no random numbers")?;
         let secret = Secret {
@@ -60,7 +60,7 @@ impl Files {
             type_: Some("kubernetes.io/basic-auth".to_owned()),
             string_data: Some(BTreeMap::from([
                 ("username".to_owned(), USER.to_owned()),
-                (KEY.to_owned(), password.clone()),
+                (KEY.to_owned(), password),
             ])),
             ..Secret::default()
         };
@@ -68,7 +68,7 @@ impl Files {
             .create(&PostParams::default(), &secret)
             .await
             .map_err(failed)?;
-        Ok(password)
+        Ok(())
     }
 }
 
@@ -82,16 +82,14 @@ fn text(program: &str, kubectl: &str, name: &str, nfs: &str, smb: &str) -> Vec<S
     vec![
         String::new(),
         format!(
-            "The demo made a user and the share {SHARE} on {name}, through its API. Put a file over NFS, and read it back over SMB and NFS:"
+            "{name} has a user and the share {SHARE}, as its manifest declares. Put a file over NFS, and read it back over SMB and NFS:"
         ),
         format!("  echo hello | {program} nfs put {nfs}"),
         format!("  SMB_PASSWORD=\"$({password})\" {program} smb get {smb}"),
         format!("  {program} nfs get {nfs}"),
         "The file is kept when the pod is deleted:".to_owned(),
         format!("  {kubectl} delete pod {name}-0"),
-        format!(
-            "On a cluster, an administrator makes the share (docs/first-login.md), and this prints how to mount it:"
-        ),
+        "On a cluster, this prints how to mount the share:".to_owned(),
         format!(
             "  kubectl dittofs mount {name} --share {}",
             SHARE.trim_start_matches('/')

@@ -81,7 +81,7 @@ impl Real {
         self.forwarder.iter().map(template).collect()
     }
 
-    /// Makes a share on each server that is Ready and has none. Returns what to say about the files of all servers.
+    /// Makes the password of the user of each server. Returns what to say about the files of the Ready ones.
     pub(super) async fn serve(&mut self, rows: &[Row]) -> Vec<String> {
         let Some(files) = &self.files else {
             return Vec::new();
@@ -90,8 +90,15 @@ impl Real {
         for server in &mut self.servers {
             let (namespace, name) = (&server.namespace, &server.name);
             let mut of_server = rows.iter().filter(|row| row.key() == (namespace, name));
-            if server.commands.is_empty() && of_server.any(|row| row.ready == "True") {
-                match files.commands(namespace, name).await {
+            if server.commands.is_empty() {
+                let found = match files.make_password(namespace, name).await {
+                    Ok(()) if of_server.any(|row| row.ready == "True") => {
+                        files.commands(namespace, name).await
+                    }
+                    Ok(()) => Ok(Vec::new()),
+                    Err(error) => Err(error),
+                };
+                match found {
                     Ok(commands) => server.commands = commands,
                     Err(error) => lines.push(format!("{name}: {error}")),
                 }
@@ -101,7 +108,7 @@ impl Real {
         lines
     }
 
-    /// Whether each server has its share, and an address in the table.
+    /// Whether each server has its commands, and an address in the table.
     pub(super) fn is_served(&self, rows: &[Row]) -> bool {
         self.servers.iter().all(|server| {
             let key = (server.namespace.as_str(), server.name.as_str());

@@ -10,6 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -18,6 +19,9 @@ use super::shared::Shared;
 
 /// Largest request, in bytes: the limit of the server.
 const REQUEST_MAX: usize = 1 << 20;
+
+/// The path of stores in the API.
+const STORES: &str = "/store/";
 
 /// Forwards `/NAMESPACE/NAME/...` to the API of the pod `NAME-0`, over http. Dropping it ends it.
 #[derive(Debug)]
@@ -62,26 +66,30 @@ impl PodRunner {
 
 async fn forward(
     State(shared): State<Arc<Shared>>,
-    Path((namespace, name, path)): Path<(String, String, String)>,
+    Path((namespace, name, _)): Path<(String, String, String)>,
     request: Request,
 ) -> Response {
-    let Some(api) = shared.api(&namespace, &format!("{name}-0")) else {
+    let pod = format!("{name}-0");
+    let Some(api) = shared.api(&namespace, &pod) else {
         let text = format!("{name} is simulated, or has not started: it has no API\n");
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     let (mut parts, body) = request.into_parts();
-    let query = parts
-        .uri
-        .query()
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
+    // As it was sent: a share is `%2Fname` in a path.
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    let path = path.splitn(4, '/').nth(3).unwrap_or_default().to_owned();
     let forwarded = async {
-        parts.uri = format!("/{path}{query}")
-            .parse()
-            .map_err(|error| format!("{error}"))?;
+        parts.uri = format!("/{path}").parse().map_err(|error| format!("{error}"))?;
         let body = axum::body::to_bytes(body, REQUEST_MAX).await;
-        let body = body.map_err(|error| error.to_string())?;
-        let request = Request::from_parts(parts, body.to_vec().into());
+        let mut body = body.map_err(|error| error.to_string())?.to_vec();
+        // A call that makes a store names a directory of the pod.
+        if path.contains(STORES)
+            && let Ok(text) = std::str::from_utf8(&body)
+        {
+            body = shared.rewritten(&namespace, &pod, text).into_bytes();
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        let request = Request::from_parts(parts, body.into());
         api.send(request).await.map_err(|error| error.to_string())
     };
     match forwarded.await {

@@ -13,8 +13,8 @@
 //!
 //! **Without root** there is neither chroot nor a network of the pod's own. Hence:
 //! - Absolute paths below the pod's mounts, and `/tmp`, are rewritten to host paths in arguments, environment (not in values
-//!   of Secrets) and the copies of ConfigMaps. A path that reaches the process otherwise, for example in a call of the
-//!   server's API, is not: use [`PodRunner::path`].
+//!   of Secrets) and the copies of ConfigMaps, and in calls that make stores through the [`Forwarder`]. A path that reaches the process
+//!   otherwise is not: use [`PodRunner::path`].
 //! - Each pod has an address of its own in 127.64.0.0/10 ([`PodRunner::address`]), which Linux routes to this machine, and
 //!   `0.0.0.0` is rewritten to it in the same texts. A pod keeps its address when it is re-created. Its status says 10.x.y.z for
 //!   127.x.y.z: the endpoints of a Service may not be loopback addresses.

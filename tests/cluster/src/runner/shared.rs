@@ -104,6 +104,15 @@ impl Shared {
         self.known().get(&key)?.rewrite.path(path)
     }
 
+    /// A text about a pod, with the paths of this machine.
+    pub(super) fn rewritten(&self, namespace: &str, pod: &str, text: &str) -> String {
+        let key = (namespace.to_owned(), pod.to_owned());
+        let known = self.known();
+        known
+            .get(&key)
+            .map_or_else(|| text.to_owned(), |known| known.rewrite.text(text))
+    }
+
     pub(super) fn api(&self, namespace: &str, pod: &str) -> Option<ServerApi> {
         let key = (namespace.to_owned(), pod.to_owned());
         self.known().get(&key)?.api.clone()

@@ -1,0 +1,266 @@
+//! Shares, with their permissions and NFS exports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::stores::Health;
+use crate::api::quantity::nanos;
+use crate::api::{PermissionLevel, ShareNfsSpec, ShareSpec};
+
+/// A share as the server shows it.
+#[expect(clippy::struct_excessive_bools, reason = "the fields are those of the API")]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LiveShare {
+    /// Name, with a slash.
+    pub name: String,
+    /// The remote store.
+    pub remote_block_store_id: Option<String>,
+    /// Whether clients may only read.
+    pub read_only: bool,
+    /// Whether clients may use it at all.
+    pub enabled: bool,
+    /// What everybody may do.
+    pub default_permission: String,
+    /// The limit, rounded: `10.00GiB`. Empty without a limit.
+    pub quota_bytes: String,
+    /// To whom the root directory belongs.
+    pub owner_uid: Option<i64>,
+    /// Whether deleted files are kept.
+    pub trash_enabled: bool,
+    /// For how many days.
+    pub trash_retention_days: i64,
+    /// Whether only administrators see them.
+    pub trash_restrict_to_admin: bool,
+    /// Whether it is loaded.
+    pub status: Health,
+}
+
+/// The path of a share, which is its name on the server.
+#[must_use]
+pub fn path(name: &str) -> String {
+    format!("/{name}")
+}
+
+/// The body that makes a share.
+#[must_use]
+pub fn creation(share: &ShareSpec, metadata: &str, blocks: &str) -> Value {
+    let mut body: Map<String, Value> = fields(share);
+    body.insert("name".into(), json!(path(&share.name)));
+    body.insert("metadata_store_id".into(), json!(metadata));
+    body.insert("local_block_store".into(), json!(blocks));
+    let texts = [
+        ("owner", &share.owner),
+        ("remote_block_store", &share.remote_store),
+    ];
+    for (field, text) in texts {
+        if let Some(text) = text {
+            body.insert(field.into(), json!(text));
+        }
+    }
+    Value::Object(body)
+}
+
+/// The declared fields that the server does not have, without the remote store.
+#[must_use]
+pub fn update(share: &ShareSpec, live: &LiveShare) -> Map<String, Value> {
+    let mut body = fields(share);
+    body.retain(|field, value| !has(live, field, value));
+    body
+}
+
+fn has(live: &LiveShare, field: &str, value: &Value) -> bool {
+    match field {
+        "read_only" => *value == live.read_only,
+        "default_permission" => *value == live.default_permission,
+        "quota_bytes" => value.as_str().and_then(shown) == Some(live.quota_bytes.clone()),
+        "trash_enabled" => *value == live.trash_enabled,
+        "trash_retention_days" => *value == live.trash_retention_days,
+        "trash_restrict_to_admin" => *value == live.trash_restrict_to_admin,
+        _ => false,
+    }
+}
+
+fn fields(share: &ShareSpec) -> Map<String, Value> {
+    let trash = share.trash.as_ref();
+    let level = share.default_permission.map(PermissionLevel::as_str);
+    let fields = [
+        ("read_only", share.read_only.map(Value::from)),
+        ("default_permission", level.map(Value::from)),
+        (
+            "quota_bytes",
+            share.quota.as_deref().and_then(bytes).map(Value::from),
+        ),
+        (
+            "trash_enabled",
+            trash.and_then(|trash| trash.enabled).map(Value::from),
+        ),
+        (
+            "trash_retention_days",
+            trash.and_then(|trash| trash.retention_days).map(Value::from),
+        ),
+        (
+            "trash_restrict_to_admin",
+            trash.and_then(|trash| trash.restrict_to_admin).map(Value::from),
+        ),
+    ];
+    let present = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    present.collect()
+}
+
+/// A size in bytes, as the API takes it.
+fn bytes(quantity: &str) -> Option<String> {
+    const NANO: i128 = 1_000_000_000;
+    let bytes = u64::try_from(nanos(quantity)? / NANO).ok()?;
+    Some(bytes.to_string())
+}
+
+/// A number of bytes as the server shows it. It rounds to hundredths of a unit, so a change that is smaller is not noticed there.
+#[expect(clippy::cast_precision_loss, reason = "the server computes in the same way")]
+fn shown(bytes: &str) -> Option<String> {
+    const UNITS: [(u64, &str); 4] = [
+        (1 << 40, "TiB"),
+        (1 << 30, "GiB"),
+        (1 << 20, "MiB"),
+        (1 << 10, "KiB"),
+    ];
+    let bytes: u64 = bytes.parse().ok()?;
+    if bytes == 0 {
+        return Some(String::new());
+    }
+    let unit = UNITS.iter().find(|(size, _)| bytes >= *size);
+    Some(unit.map_or_else(
+        || format!("{bytes}B"),
+        |(size, name)| format!("{:.2}{name}", bytes as f64 / *size as f64),
+    ))
+}
+
+/// Names in the status that the operator limits the clients of a share.
+pub const CLIENTS: &str = "nfs/clients";
+
+/// Whether a share limits its clients.
+#[must_use]
+pub fn limits_clients(share: &ShareSpec) -> bool {
+    share
+        .nfs
+        .as_ref()
+        .is_some_and(|nfs| !nfs.allowed_clients.is_empty())
+}
+
+/// What the status names of a share before the operator makes it.
+#[must_use]
+pub fn announced(share: &ShareSpec) -> BTreeSet<String> {
+    let clients = limits_clients(share).then(|| CLIENTS.to_owned());
+    grants(share).into_keys().chain(clients).collect()
+}
+
+/// The permissions that a share declares: `user/<name>` or `group/<name>`, with their levels.
+#[must_use]
+pub fn grants(share: &ShareSpec) -> BTreeMap<String, PermissionLevel> {
+    let Some(permissions) = &share.permissions else {
+        return BTreeMap::new();
+    };
+    let of = |kind: &'static str, levels: &BTreeMap<String, PermissionLevel>| {
+        let named = levels
+            .iter()
+            .map(move |(name, level)| (grant(kind, name), *level));
+        named.collect::<Vec<_>>()
+    };
+    let users = of("user", &permissions.users);
+    users
+        .into_iter()
+        .chain(of("group", &permissions.groups))
+        .collect()
+}
+
+fn grant(kind: &str, name: &str) -> String {
+    format!("{kind}/{name}")
+}
+
+/// A permission as the server shows it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LiveGrant {
+    /// `user`, `group` or `sid`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Level.
+    pub level: String,
+}
+
+/// A step that brings permissions closer to the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantChange {
+    /// Give this level.
+    Set(String, PermissionLevel),
+    /// Take the permission back: the operator made it, and the spec does not have it any more.
+    Remove(String),
+}
+
+/// The steps that are needed. A permission is made only once the status (`known`) names it.
+#[must_use]
+pub fn grant_changes(share: &ShareSpec, known: &BTreeSet<String>, live: &[LiveGrant]) -> Vec<GrantChange> {
+    let wanted = grants(share);
+    let live: BTreeMap<String, &str> = live
+        .iter()
+        .map(|live| (grant(&live.kind, &live.name), live.level.as_str()))
+        .collect();
+    let sets = wanted
+        .iter()
+        .filter(|(grant, level)| known.contains(*grant) && live.get(*grant).copied() != Some(level.as_str()));
+    let removals = known
+        .iter()
+        .filter(|grant| !wanted.contains_key(*grant) && live.contains_key(*grant));
+    let sets = sets.map(|(grant, level)| GrantChange::Set(grant.clone(), *level));
+    sets.chain(removals.map(|grant| GrantChange::Remove(grant.clone())))
+        .collect()
+}
+
+/// The netgroup of a share, which has its allowed clients.
+#[must_use]
+pub fn netgroup(share: &str) -> String {
+    format!("dittoserver-share-{share}")
+}
+
+/// The type of a member of a netgroup.
+#[must_use]
+pub fn member_kind(client: &str) -> &'static str {
+    let is_address =
+        |client: &str| client.contains(':') || client.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if client.contains('/') {
+        "cidr"
+    } else if is_address(client) {
+        "ip"
+    } else {
+        "hostname"
+    }
+}
+
+/// The fields of the NFS export that the server does not have. `netgroup` is the name of the one that the export must have, or empty
+/// for none; `None` leaves it.
+#[must_use]
+pub fn export_update(nfs: &ShareNfsSpec, netgroup: Option<&str>, live: &Value) -> Map<String, Value> {
+    let squash = nfs.squash.map(|squash| json!(squash));
+    let level = nfs.min_kerberos_level.map(|level| json!(level));
+    let fields = [
+        ("squash", squash),
+        ("anonymous_uid", nfs.anonymous_uid.map(Value::from)),
+        ("anonymous_gid", nfs.anonymous_gid.map(Value::from)),
+        ("require_kerberos", nfs.require_kerberos.map(Value::from)),
+        ("min_kerberos_level", level),
+        ("netgroup", netgroup.map(Value::from)),
+    ];
+    let present = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    present
+        .filter(|(name, value)| live.get(*name) != Some(value))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}

@@ -1,0 +1,318 @@
+//! What the status says of users, groups, remote stores and shares.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::shares::{announced, path};
+use super::{NOT_DECLARED, WAITING, digest};
+use crate::api::{
+    DittoServer, DittoServerSpec, DittoServerStatus, GroupStatus, RemoteStoreStatus, ShareStatus, UserStatus,
+};
+
+/// Reason of what a stopped server does not offer.
+pub const STOPPED: &str = "Stopped";
+
+/// The states of everything, as the server was found or as the status says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentStatus {
+    /// Groups.
+    pub groups: Vec<GroupStatus>,
+    /// Users.
+    pub users: Vec<UserStatus>,
+    /// Remote stores.
+    pub remote_stores: Vec<RemoteStoreStatus>,
+    /// Shares.
+    pub shares: Vec<ShareStatus>,
+}
+
+impl ContentStatus {
+    /// Whether everything that is declared is ready.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        fn all<S: State>(states: &[S]) -> bool {
+            states
+                .iter()
+                .all(|state| !state.view().declared || state.view().ready)
+        }
+        all(&self.groups) && all(&self.users) && all(&self.remote_stores) && all(&self.shares)
+    }
+
+    /// How many shares clients can mount, of those that are declared. `None` if none is declared.
+    #[must_use]
+    pub fn ready_shares(&self) -> Option<String> {
+        let declared = self.shares.iter().filter(|share| share.declared);
+        let (all, ready) = (
+            declared.clone().count(),
+            declared.filter(|share| share.ready).count(),
+        );
+        (all > 0).then(|| format!("{ready}/{all}"))
+    }
+
+    fn of_status(status: &DittoServerStatus) -> Self {
+        Self {
+            groups: status.groups.clone(),
+            users: status.users.clone(),
+            remote_stores: status.remote_stores.clone(),
+            shares: status.shares.clone(),
+        }
+    }
+}
+
+/// What every state has.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// `share`, `user`, …
+    pub kind: &'static str,
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it is as declared, or can be used.
+    pub ready: bool,
+    /// Whether it is in the spec.
+    pub declared: bool,
+    /// Why it is not ready, in one word.
+    pub reason: Option<&'a str>,
+    /// Why it is not ready.
+    pub message: Option<&'a str>,
+    /// Digest of the part of the spec that the server has.
+    pub applied: Option<&'a str>,
+}
+
+/// The state of one thing on the server.
+pub trait State: Clone {
+    /// What every state has.
+    fn view(&self) -> View<'_>;
+    /// The state of something of which nothing is known.
+    fn new(name: &str) -> Self;
+    /// Changes what every state has.
+    fn set(&mut self, ready: bool, declared: bool, reason: Option<&str>, message: Option<String>);
+    /// The command that deletes it on the server.
+    fn removal(&self) -> String;
+}
+
+macro_rules! state {
+    ($state:ty, $kind:literal, $removal:literal) => {
+        impl State for $state {
+            fn view(&self) -> View<'_> {
+                View {
+                    kind: $kind,
+                    name: &self.name,
+                    ready: self.ready,
+                    declared: self.declared,
+                    reason: self.reason.as_deref(),
+                    message: self.message.as_deref(),
+                    applied: self.applied.as_deref(),
+                }
+            }
+
+            fn new(name: &str) -> Self {
+                Self {
+                    name: name.to_owned(),
+                    declared: true,
+                    ..Self::default()
+                }
+            }
+
+            fn set(&mut self, ready: bool, declared: bool, reason: Option<&str>, message: Option<String>) {
+                self.ready = ready;
+                self.declared = declared;
+                self.reason = reason.map(str::to_owned);
+                self.message = message;
+            }
+
+            fn removal(&self) -> String {
+                format!($removal, self.name)
+            }
+        }
+    };
+}
+
+state!(GroupStatus, "group", "dfsctl group remove {}");
+state!(UserStatus, "user", "dfsctl user remove {}");
+state!(
+    RemoteStoreStatus,
+    "remote store",
+    "dfsctl store block remote remove {}"
+);
+state!(ShareStatus, "share", "dfsctl share remove /{}");
+
+/// The states for the status. `found` is what the server said last; `None` if it was not asked yet: then what is known stays.
+#[must_use]
+pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentStatus {
+    let spec = &server.spec;
+    let known = server
+        .status
+        .as_ref()
+        .map(ContentStatus::of_status)
+        .unwrap_or_default();
+    let found = found.unwrap_or(&known);
+    let is_stopped = spec.desired_replicas() == 0;
+    let mut states = ContentStatus {
+        groups: merged(
+            spec.groups.iter().map(|group| &group.name),
+            &found.groups,
+            &known.groups,
+        ),
+        users: merged(
+            spec.users.iter().map(|user| &user.name),
+            &found.users,
+            &known.users,
+        ),
+        remote_stores: merged(
+            spec.remote_stores.iter().map(|store| &store.name),
+            &found.remote_stores,
+            &known.remote_stores,
+        ),
+        shares: merged(
+            spec.shares.iter().map(|share| &share.name),
+            &found.shares,
+            &known.shares,
+        ),
+    };
+    announce(spec, &mut states);
+    if is_stopped {
+        let declared = states.shares.iter_mut().filter(|share| share.declared);
+        declared
+            .for_each(|share| share.set(false, true, Some(STOPPED), Some("the server is stopped".into())));
+    }
+    states
+}
+
+fn merged<'a, S: State>(declared: impl Iterator<Item = &'a String>, found: &[S], known: &[S]) -> Vec<S> {
+    let named = |states: &[S], name: &str| {
+        let mut states = states.iter();
+        states.find(|state| state.view().name == name).cloned()
+    };
+    let mut in_spec = BTreeSet::new();
+    let mut states: Vec<S> = declared
+        .map(|name| {
+            in_spec.insert(name.as_str());
+            let state = named(found, name).or_else(|| named(known, name));
+            state.map_or_else(|| waiting(name), declared_again)
+        })
+        .collect();
+    let left = found.iter().filter(|state| !in_spec.contains(state.view().name));
+    states.extend(left.cloned().map(left_behind));
+    states
+}
+
+fn waiting<S: State>(name: &str) -> S {
+    let mut state = S::new(name);
+    let message = "the server has not been asked yet".to_owned();
+    state.set(false, true, Some(WAITING), Some(message));
+    state
+}
+
+/// What was not in the spec a moment ago may be there again.
+fn declared_again<S: State>(state: S) -> S {
+    if state.view().declared && state.view().reason != Some(STOPPED) {
+        return state;
+    }
+    waiting_like(state)
+}
+
+fn waiting_like<S: State>(mut state: S) -> S {
+    let message = "the server has not been asked yet".to_owned();
+    state.set(false, true, Some(WAITING), Some(message));
+    state
+}
+
+fn left_behind<S: State>(mut state: S) -> S {
+    let message = format!(
+        "it is no longer in the spec, and stays on the server. To delete it: {}",
+        state.removal()
+    );
+    let ready = state.view().ready;
+    state.set(ready, false, Some(NOT_DECLARED), Some(message));
+    state
+}
+
+/// Names what the operator makes in the next call, so that it is known afterwards whatever happens.
+fn announce(spec: &DittoServerSpec, states: &mut ContentStatus) {
+    let shares: BTreeMap<&str, _> = spec
+        .shares
+        .iter()
+        .map(|share| (share.name.as_str(), share))
+        .collect();
+    for state in &mut states.shares {
+        state.path = path(&state.name);
+        if let Some(share) = shares.get(state.name.as_str()) {
+            state.grants = union(&state.grants, announced(share).into_iter());
+        }
+    }
+    let users: BTreeMap<&str, _> = spec.users.iter().map(|user| (user.name.as_str(), user)).collect();
+    for state in &mut states.users {
+        if let Some(user) = users.get(state.name.as_str()) {
+            state.groups = union(&state.groups, user.groups.iter().cloned());
+        }
+    }
+}
+
+fn union(known: &[String], more: impl Iterator<Item = String>) -> Vec<String> {
+    let all: BTreeSet<String> = known.iter().cloned().chain(more).collect();
+    all.into_iter().collect()
+}
+
+/// Whether the status names more than before of what the operator makes: then the server must be asked again.
+#[must_use]
+pub fn has_announced(before: &DittoServerStatus, after: &DittoServerStatus) -> bool {
+    let grants = |status: &DittoServerStatus| -> BTreeSet<String> {
+        let grants = status.shares.iter().flat_map(|share| &share.grants);
+        let groups = status.users.iter().flat_map(|user| &user.groups);
+        grants.chain(groups).cloned().collect()
+    };
+    !grants(after).is_subset(&grants(before))
+}
+
+/// What is not yet as the spec declares it; `None` if everything is.
+#[must_use]
+pub fn pending(spec: &DittoServerSpec, states: &ContentStatus) -> Option<String> {
+    let mut behind = Vec::new();
+    collect(
+        &states.remote_stores,
+        &digests(&spec.remote_stores, |store| &store.name),
+        &mut behind,
+    );
+    collect(
+        &states.groups,
+        &digests(&spec.groups, |group| &group.name),
+        &mut behind,
+    );
+    collect(
+        &states.users,
+        &digests(&spec.users, |user| &user.name),
+        &mut behind,
+    );
+    collect(
+        &states.shares,
+        &digests(&spec.shares, |share| &share.name),
+        &mut behind,
+    );
+    let first = behind.first()?.clone();
+    let more = behind.len() - 1;
+    Some(if more == 0 {
+        first
+    } else {
+        format!("{first}; and {more} more")
+    })
+}
+
+fn digests<T: serde::Serialize>(parts: &[T], name: impl Fn(&T) -> &String) -> BTreeMap<&str, String> {
+    let mut digests = BTreeMap::new();
+    for part in parts {
+        digests.insert(name(part).as_str(), digest(part));
+    }
+    digests
+}
+
+fn collect<S: State>(states: &[S], digests: &BTreeMap<&str, String>, behind: &mut Vec<String>) {
+    for view in states.iter().map(State::view).filter(|view| view.declared) {
+        let is_current = digests.get(view.name).map(String::as_str) == view.applied;
+        if view.ready && is_current {
+            continue;
+        }
+        let why = view
+            .message
+            .filter(|_| !view.ready)
+            .unwrap_or("the server does not have the last change of the spec yet");
+        behind.push(format!("{} {}: {why}", view.kind, view.name));
+    }
+}

@@ -1,0 +1,261 @@
+//! Stores: where a share has its metadata and its blocks.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{STORE, Versioned, secret_data, value, version};
+use crate::api::{Compression, RemoteStoreSpec, S3Spec, names};
+use crate::domain::observed::Observed;
+use crate::domain::secrets::Confidential;
+
+/// Keys of a Secret with the credentials of S3. Those of a backup of PostgreSQL have the same names.
+pub const ACCESS_KEY: &str = "accessKeyID";
+/// As [`ACCESS_KEY`].
+pub const SECRET_KEY: &str = "secretAccessKey";
+
+/// Fields that say where the blocks are. They never change on the server.
+const LOCATION: [&str; 2] = ["bucket", "prefix"];
+
+/// The credentials of S3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Name of the key.
+    pub id: Confidential,
+    /// The key.
+    pub secret: Confidential,
+}
+
+/// A remote store of the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteStore {
+    /// Name.
+    pub name: String,
+    /// Its configuration in the words of the server, without credentials.
+    pub config: Map<String, Value>,
+    /// The credentials, or why they cannot be used.
+    pub keys: Result<Versioned<Keys>, String>,
+    /// Version of the Secret whose credentials the server has.
+    pub sent: Option<String>,
+    /// Digest of the part of the spec.
+    pub digest: String,
+}
+
+impl RemoteStore {
+    pub(super) fn of(spec: &RemoteStoreSpec, observed: &Observed) -> Self {
+        let status = observed.server.status.as_ref();
+        let mut known = status.into_iter().flat_map(|status| &status.remote_stores);
+        Self {
+            name: spec.name.clone(),
+            config: config(&spec.s3),
+            keys: keys(observed, &spec.s3.credentials_secret_ref.name),
+            sent: known
+                .find(|store| store.name == spec.name)
+                .and_then(|store| store.credentials_version.clone()),
+            digest: super::digest(spec),
+        }
+    }
+
+    /// Whether two say the same about what the server must have.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let this = Self {
+            sent: other.sent.clone(),
+            ..self.clone()
+        };
+        this == *other
+    }
+
+    pub(super) fn confidential(&self) -> impl Iterator<Item = &Confidential> {
+        let keys = self.keys.as_ref().ok();
+        keys.into_iter()
+            .flat_map(|keys| [&keys.value.id, &keys.value.secret])
+    }
+
+    /// The field of the location that the server has otherwise.
+    #[must_use]
+    pub fn moved(&self, live: &LiveStore) -> Option<String> {
+        let field = LOCATION.iter().find(|field| {
+            let text = |config: &Map<String, Value>| {
+                let value = config.get(**field).and_then(Value::as_str);
+                value.unwrap_or_default().to_owned()
+            };
+            text(&self.config) != text(&live.config)
+        })?;
+        Some(format!(
+            "the server has a store of this name with another {field}, where the blocks are: set spec.remoteStores[].s3.{field} to that of the server, or choose another name"
+        ))
+    }
+
+    /// The configuration to write; `None` if the server has it. What the spec does not declare stays.
+    #[must_use]
+    pub fn update(&self, live: &LiveStore) -> Option<Value> {
+        let is_sent = match &self.keys {
+            Ok(keys) => self.sent.as_ref() == Some(&keys.version),
+            Err(_) => true,
+        };
+        let differs = self
+            .config
+            .iter()
+            .any(|(field, value)| live.config.get(field) != Some(value));
+        if is_sent && !differs {
+            return None;
+        }
+        let mut config = live.config.clone();
+        config.extend(self.with_keys());
+        Some(request(None, &config))
+    }
+
+    /// The body that makes the store.
+    #[must_use]
+    pub fn creation(&self) -> Value {
+        request(Some((&self.name, "s3")), &self.with_keys())
+    }
+
+    fn with_keys(&self) -> Map<String, Value> {
+        let mut config = self.config.clone();
+        if let Ok(keys) = &self.keys {
+            let text = |value: &Confidential| json!(String::from_utf8_lossy(&value.0));
+            config.insert("access_key_id".into(), text(&keys.value.id));
+            config.insert("secret_access_key".into(), text(&keys.value.secret));
+        }
+        config
+    }
+}
+
+/// The API takes a configuration as a text of JSON.
+fn request(new: Option<(&str, &str)>, config: &Map<String, Value>) -> Value {
+    let config = Value::Object(config.clone()).to_string();
+    match new {
+        Some((name, kind)) => json!({"name": name, "type": kind, "config": config}),
+        None => json!({"config": config}),
+    }
+}
+
+fn keys(observed: &Observed, secret: &str) -> Result<Versioned<Keys>, String> {
+    let id = value(observed, secret, ACCESS_KEY)?.value;
+    let key = value(observed, secret, SECRET_KEY)?.value;
+    Ok(Versioned {
+        value: Keys { id, secret: key },
+        version: version(secret_data(observed, secret)?),
+    })
+}
+
+fn config(s3: &S3Spec) -> Map<String, Value> {
+    let compression = s3.compression.map(|compression| match compression {
+        Compression::Zstd => "zstd",
+        Compression::Lz4 => "lz4",
+    });
+    let fields = [
+        ("bucket", Some(json!(s3.bucket))),
+        ("region", s3.region.clone().map(Value::from)),
+        ("endpoint", s3.endpoint.clone().map(Value::from)),
+        ("prefix", s3.prefix.clone().map(Value::from)),
+        ("force_path_style", s3.force_path_style.map(Value::from)),
+        (
+            "allow_private_endpoint",
+            s3.allow_private_endpoint.map(Value::from),
+        ),
+        ("compression", compression.map(|algo| json!({"algo": algo}))),
+    ];
+    let present = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    present.collect()
+}
+
+/// A store as the server shows it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LiveStore {
+    /// Its identity, to which shares refer.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// `badger`, `fs`, `s3`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The configuration, with `********` in place of credentials.
+    #[serde(deserialize_with = "nullable")]
+    pub config: Map<String, Value>,
+    /// Whether the server reaches it.
+    pub status: Health,
+}
+
+/// A report of the server on one of its parts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// `healthy`, `degraded`, `unhealthy`, `unknown` or `disabled`.
+    pub status: String,
+    /// Why.
+    pub message: String,
+}
+
+impl Health {
+    /// Whether it serves.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        ["healthy", "degraded"].contains(&self.status.as_str())
+    }
+
+    /// The state and its cause.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.message.is_empty() {
+            self.status.clone()
+        } else {
+            format!("{}: {}", self.status, self.message)
+        }
+    }
+}
+
+fn nullable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A store for which every server has a place on its volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnStore {
+    /// The metadata of files.
+    Metadata,
+    /// The blocks of files.
+    Blocks,
+}
+
+impl OwnStore {
+    /// Its path in the API.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Metadata => "store/metadata",
+            Self::Blocks => "store/block/local",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata store",
+            Self::Blocks => "local block store",
+        }
+    }
+
+    /// The body that makes it.
+    #[must_use]
+    pub fn creation(self) -> Value {
+        let (kind, mount) = match self {
+            Self::Metadata => ("badger", names::METADATA_MOUNT),
+            Self::Blocks => ("fs", names::CONTENT_MOUNT),
+        };
+        let config = Map::from_iter([("path".to_owned(), json!(format!("{mount}/{STORE}")))]);
+        request(Some((STORE, kind)), &config)
+    }
+
+    /// The store for new shares: that of the operator, else the first one that a person made and that keeps its data over a restart.
+    #[must_use]
+    pub fn choose(stores: &[LiveStore]) -> Option<&LiveStore> {
+        let is_kept = |store: &&LiveStore| store.kind != "memory";
+        let own = stores.iter().filter(is_kept).find(|store| store.name == STORE);
+        own.or_else(|| stores.iter().find(is_kept))
+    }
+}

@@ -1,0 +1,394 @@
+#![expect(clippy::cast_precision_loss, reason = "the server computes in the same way")]
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::shares::{
+    CLIENTS, GrantChange, LiveGrant, LiveShare, export_update, grant_changes, member_kind, update,
+};
+use super::status::{ContentStatus, has_announced, pending, states};
+use super::stores::{LiveStore, OwnStore};
+use super::users::LiveUser;
+use super::*;
+use crate::api::{DittoServerStatus, ShareStatus, UserStatus};
+use crate::domain::status;
+use crate::domain::testing;
+
+const SPEC: &str = r"
+storage: {metadataSize: 1Gi, contentSize: 1Gi}
+groups: [{name: staff, gid: 2000}]
+users:
+  - {name: alice, uid: 1000, groups: [staff], passwordSecretRef: {name: alice, key: password}}
+remoteStores:
+  - {name: cold, s3: {bucket: files, region: eu-1, credentialsSecretRef: {name: s3}}}
+shares:
+  - {name: export, owner: alice, quota: 10Gi, permissions: {users: {alice: admin}}, nfs: {allowedClients: [10.0.0.0/8]}}
+";
+
+fn secret(version: &str, pairs: &[(&str, &str)]) -> Read<SecretData> {
+    let data: BTreeMap<String, String> = pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), base64(value)))
+        .collect();
+    let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json!({
+        "metadata": {"name": "any", "uid": "abc-1", "resourceVersion": version},
+        "data": data,
+    }))
+    .unwrap();
+    Read::Found(SecretData::of(&secret))
+}
+
+fn base64(value: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(value)
+}
+
+fn observed(spec: &str) -> Observed {
+    let mut observed = testing::nothing(spec);
+    observed.secrets = [
+        ("alice".to_owned(), secret("7", &[("password", "a long secret")])),
+        (
+            "s3".to_owned(),
+            secret("9", &[("accessKeyID", "the id"), ("secretAccessKey", "the key")]),
+        ),
+    ]
+    .into();
+    observed
+}
+
+fn share(yaml: &str) -> ShareSpec {
+    serde_yaml::from_str(yaml).unwrap()
+}
+
+#[test]
+fn a_server_that_declares_nothing_and_of_which_nothing_is_known_is_not_asked() {
+    assert_eq!(
+        Content::of(&testing::nothing("storage: {metadataSize: 1Gi}")),
+        None
+    );
+    assert!(Content::of(&observed(SPEC)).is_some());
+}
+
+// invariant: 5
+#[test]
+fn no_value_of_a_secret_is_in_debug_output_or_in_a_digest() {
+    let content = Content::of(&observed(SPEC)).unwrap();
+    let text = format!("{content:?}");
+    for value in ["a long secret", "the id", "the key"] {
+        assert!(!text.contains(value), "{text}");
+    }
+    let mut other = observed(SPEC);
+    other
+        .secrets
+        .insert("alice".into(), secret("7", &[("password", "another secret")]));
+    let other = Content::of(&other).unwrap();
+    assert_eq!(content.users[0].digest, other.users[0].digest);
+    assert_eq!(content.confidential().count(), 3);
+}
+
+#[test]
+fn a_password_that_the_server_would_refuse_is_not_sent() {
+    for (password, expected) in [("short", "has 5 bytes"), (&"x".repeat(73), "has 73 bytes")] {
+        let mut observed = observed(SPEC);
+        observed
+            .secrets
+            .insert("alice".into(), secret("7", &[("password", password)]));
+        let why = Content::of(&observed).unwrap().users[0]
+            .password
+            .clone()
+            .unwrap_err();
+        assert!(why.contains(expected) && !why.contains(password), "{why}");
+    }
+    let mut missing = observed(SPEC);
+    missing.secrets.insert("alice".into(), Read::Missing);
+    let why = Content::of(&missing).unwrap().users[0]
+        .password
+        .clone()
+        .unwrap_err();
+    assert!(why.contains("Secret alice does not exist"), "{why}");
+}
+
+#[test]
+fn a_password_is_sent_when_the_version_of_its_secret_is_not_the_one_in_the_status() {
+    let mut observed = observed(SPEC);
+    let mut with = |version: Option<&str>| {
+        let mut server = testing::server(SPEC);
+        server.status = Some(DittoServerStatus {
+            users: vec![UserStatus {
+                name: "alice".into(),
+                password_version: version.map(str::to_owned),
+                ..UserStatus::default()
+            }],
+            ..DittoServerStatus::default()
+        });
+        observed.server = std::sync::Arc::new(server);
+        Content::of(&observed).unwrap().users[0].is_password_sent()
+    };
+    assert!(!with(None) && !with(Some("abc/6")));
+    assert!(with(Some("abc/7")));
+}
+
+#[test]
+fn only_declared_fields_that_differ_are_written() {
+    let live = LiveShare {
+        default_permission: "none".into(),
+        quota_bytes: "10.00GiB".into(),
+        trash_enabled: true,
+        ..LiveShare::default()
+    };
+    let body = |yaml| serde_json::Value::Object(update(&share(yaml), &live));
+    assert_eq!(body("{name: a}"), json!({}));
+    assert_eq!(body("{name: a, quota: 10Gi, defaultPermission: none}"), json!({}));
+    assert_eq!(
+        body("{name: a, quota: 11Gi}"),
+        json!({"quota_bytes": "11811160064"})
+    );
+    assert_eq!(body("{name: a, quota: '0'}"), json!({"quota_bytes": "0"}));
+    assert_eq!(
+        body("{name: a, readOnly: true, defaultPermission: read-write, trash: {enabled: false}}"),
+        json!({"read_only": true, "default_permission": "read-write", "trash_enabled": false})
+    );
+    let user = &Content::of(&observed(SPEC)).unwrap().users[0];
+    let live = LiveUser {
+        username: "alice".into(),
+        uid: Some(7),
+        enabled: false,
+        ..LiveUser::default()
+    };
+    assert_eq!(user.update(&live), Some(json!({"uid": 1000})));
+    let same = LiveUser {
+        uid: Some(1000),
+        ..live
+    };
+    assert_eq!(user.update(&same), None);
+}
+
+#[test]
+fn permissions_are_given_only_once_the_status_names_them_and_only_those_are_taken_back() {
+    let declared = share("{name: a, permissions: {users: {alice: read}, groups: {staff: admin}}}");
+    let live = |pairs: &[(&str, &str, &str)]| -> Vec<LiveGrant> {
+        let grants = pairs.iter().map(|(kind, name, level)| LiveGrant {
+            kind: (*kind).to_owned(),
+            name: (*name).to_owned(),
+            level: (*level).to_owned(),
+        });
+        grants.collect()
+    };
+    let known = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(grant_changes(&declared, &known(&[]), &[]), []);
+    let all = known(&["user/alice", "group/staff", "user/left", "user/gone"]);
+    let found = live(&[
+        ("user", "alice", "everything"),
+        ("group", "staff", "admin"),
+        ("user", "left", "read"),
+        ("user", "manual", "read"),
+    ]);
+    let expected = [
+        GrantChange::Set("user/alice".into(), crate::api::PermissionLevel::Read),
+        GrantChange::Remove("user/left".into()),
+    ];
+    assert_eq!(grant_changes(&declared, &all, &found), expected);
+}
+
+#[test]
+fn an_export_keeps_what_the_spec_does_not_declare() {
+    let live = json!({"squash": "none", "anonymous_uid": 5, "netgroup": "manual", "require_kerberos": false});
+    let nfs = share("{name: a, nfs: {squash: all_to_guest, anonymousUid: 5}}")
+        .nfs
+        .unwrap();
+    let body = serde_json::Value::Object(export_update(&nfs, None, &live));
+    assert_eq!(body, json!({"squash": "all_to_guest"}));
+    for (client, kind) in [
+        ("10.1.2.3", "ip"),
+        ("fd00::1", "ip"),
+        ("10.0.0.0/8", "cidr"),
+        ("*.example.com", "hostname"),
+    ] {
+        assert_eq!(member_kind(client), kind, "{client}");
+    }
+}
+
+#[test]
+fn the_place_of_blocks_never_changes_on_the_server() {
+    let store = &Content::of(&observed(SPEC)).unwrap().remote_stores[0];
+    let live = |config| LiveStore {
+        name: "cold".into(),
+        config: serde_json::from_value(config).unwrap(),
+        ..LiveStore::default()
+    };
+    let moved = store.moved(&live(json!({"bucket": "other"}))).unwrap();
+    assert!(moved.contains("another bucket"), "{moved}");
+    let moved = store
+        .moved(&live(json!({"bucket": "files", "prefix": "a/"})))
+        .unwrap();
+    assert!(moved.contains("another prefix"), "{moved}");
+    let known = live(
+        json!({"bucket": "files", "region": "eu-1", "secret_access_key": "********", "parallel_uploads": 4}),
+    );
+    assert_eq!(store.moved(&known), None);
+    let body = store.update(&known).unwrap();
+    let config: serde_json::Value = serde_json::from_str(body["config"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        config["parallel_uploads"], 4,
+        "what the spec does not declare stays"
+    );
+    assert_eq!(config["secret_access_key"], "the key");
+    let mut sent = store.clone();
+    sent.sent = Some("abc/9".into());
+    assert_eq!(sent.update(&known), None);
+}
+
+#[test]
+fn the_operator_uses_its_own_stores_or_durable_ones_of_a_person() {
+    let store = |name: &str, kind: &str| LiveStore {
+        id: name.into(),
+        name: name.into(),
+        kind: kind.into(),
+        ..LiveStore::default()
+    };
+    let chosen = |stores: &[LiveStore]| OwnStore::choose(stores).map(|store| store.id.clone());
+    assert_eq!(chosen(&[]), None);
+    assert_eq!(chosen(&[store("quick", "memory")]), None);
+    assert_eq!(
+        chosen(&[store("quick", "memory"), store("meta", "badger")]).as_deref(),
+        Some("meta")
+    );
+    assert_eq!(
+        chosen(&[store("meta", "badger"), store("default", "badger")]).as_deref(),
+        Some("default")
+    );
+}
+
+fn with_status(spec: &str, status: DittoServerStatus) -> crate::api::DittoServer {
+    let mut server = testing::server(spec);
+    server.status = Some(status);
+    server
+}
+
+#[test]
+fn the_status_names_permissions_and_memberships_before_they_are_made() {
+    let server = testing::server(SPEC);
+    let found = states(&server, None);
+    assert_eq!(found.shares[0].grants, [CLIENTS, "user/alice"]);
+    assert_eq!(found.users[0].groups, ["staff"]);
+    assert_eq!(found.shares[0].reason.as_deref(), Some(WAITING));
+    assert_eq!(found.ready_shares().as_deref(), Some("0/1"));
+    let after = DittoServerStatus {
+        shares: found.shares,
+        users: found.users,
+        ..DittoServerStatus::default()
+    };
+    assert!(has_announced(&DittoServerStatus::default(), &after));
+    assert!(!has_announced(&after, &after));
+    let content = Content::of(&Observed {
+        server: std::sync::Arc::new(with_status(SPEC, after)),
+        ..observed(SPEC)
+    });
+    assert!(content.unwrap().known.grants["export"].contains("user/alice"));
+}
+
+fn ready(spec: &str) -> ContentStatus {
+    let server = testing::server(spec);
+    let mut found = states(&server, None);
+    for share in &mut found.shares {
+        let spec = server.spec.shares.iter().find(|spec| spec.name == share.name);
+        share.ready = true;
+        share.reason = None;
+        share.message = None;
+        share.applied = spec.map(digest);
+    }
+    found.users.iter_mut().for_each(|user| {
+        user.ready = true;
+        user.applied = server.spec.users.first().map(digest);
+    });
+    found.groups.iter_mut().for_each(|group| {
+        group.ready = true;
+        group.applied = server.spec.groups.first().map(digest);
+    });
+    found.remote_stores.iter_mut().for_each(|store| {
+        store.ready = true;
+        store.applied = server.spec.remote_stores.first().map(digest);
+    });
+    found
+}
+
+#[test]
+fn the_server_is_behind_until_it_has_the_last_change_of_the_spec() {
+    let found = ready(SPEC);
+    let server = testing::server(SPEC);
+    assert_eq!(pending(&server.spec, &states(&server, Some(&found))), None);
+    let edited = testing::server(&SPEC.replace("10Gi", "20Gi"));
+    let message = pending(&edited.spec, &states(&edited, Some(&found))).unwrap();
+    assert!(message.contains("share export"), "{message}");
+    assert_eq!(
+        states(&edited, Some(&found)).ready_shares().as_deref(),
+        Some("1/1"),
+        "it is still mounted"
+    );
+}
+
+#[test]
+fn what_left_the_spec_is_listed_until_it_is_gone_from_the_server() {
+    let found = ready(SPEC);
+    let server = testing::server("storage: {metadataSize: 1Gi, contentSize: 1Gi}");
+    let left = states(&server, Some(&found));
+    assert!(!left.shares[0].declared && left.shares[0].ready);
+    let message = left.shares[0].message.as_deref().unwrap();
+    assert!(message.contains("dfsctl share remove /export"), "{message}");
+    assert_eq!((left.ready_shares(), pending(&server.spec, &left)), (None, None));
+    let gone = states(&server, Some(&ContentStatus::default()));
+    assert!(gone.shares.is_empty());
+    let again = states(&testing::server(SPEC), Some(&left));
+    assert_eq!(again.shares[0].reason.as_deref(), Some(WAITING));
+}
+
+#[test]
+fn the_shares_of_a_stopped_server_are_not_ready_and_nothing_is_pending_for_them() {
+    let stopped = testing::server(&format!("{SPEC}\nreplicas: 0"));
+    let found = states(&stopped, Some(&ready(SPEC)));
+    assert_eq!(found.ready_shares().as_deref(), Some("0/1"));
+    assert_eq!(found.shares[0].reason.as_deref(), Some("Stopped"));
+    assert_eq!(stopped.name_any(), "files");
+}
+
+#[test]
+fn a_status_that_was_written_is_not_written_again() {
+    let server = testing::server(SPEC);
+    let first = states(&server, Some(&ready(SPEC)));
+    let stored = DittoServerStatus {
+        shares: first.shares.clone(),
+        users: first.users.clone(),
+        groups: first.groups.clone(),
+        remote_stores: first.remote_stores.clone(),
+        ..DittoServerStatus::default()
+    };
+    let again = states(&with_status(SPEC, stored.clone()), None);
+    assert_eq!(again, first);
+    let share = ShareStatus::default();
+    assert!(!status::changed(&stored, &stored) && !share.ready);
+}
+
+proptest! {
+    // The server shows a quota rounded to hundredths of its unit.
+    #[test]
+    fn a_quota_that_the_server_has_is_not_written_again(bytes in 1_u64..1 << 50) {
+        let declared = share(&format!("{{name: a, quota: '{bytes}'}}"));
+        let shown = match bytes {
+            _ if bytes >= 1 << 40 => format!("{:.2}TiB", bytes as f64 / f64::from(1 << 20) / f64::from(1 << 20)),
+            _ if bytes >= 1 << 30 => format!("{:.2}GiB", bytes as f64 / f64::from(1 << 30)),
+            _ if bytes >= 1 << 20 => format!("{:.2}MiB", bytes as f64 / f64::from(1 << 20)),
+            _ if bytes >= 1 << 10 => format!("{:.2}KiB", bytes as f64 / f64::from(1 << 10)),
+            _ => format!("{bytes}B"),
+        };
+        let live = LiveShare { quota_bytes: shown, ..LiveShare::default() };
+        prop_assert!(update(&declared, &live).is_empty());
+    }
+}

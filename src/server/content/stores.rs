@@ -1,0 +1,131 @@
+//! Stores: the remote ones of the spec, and the two that the operator makes on the volumes of the server.
+
+use http::{Method, StatusCode};
+
+use super::{Fault, Written, conclude, failed, list};
+use crate::api::RemoteStoreStatus;
+use crate::domain::content::status::State;
+use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore};
+use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
+use crate::server::administrator::Server;
+use crate::server::settings::encoded;
+
+const REMOTE: &str = "store/block/remote";
+
+/// Makes the remote stores. Also returns those of the server.
+pub(super) async fn remote(
+    server: &Server<'_>,
+    content: &Content,
+    written: &mut Written,
+) -> (Vec<RemoteStoreStatus>, Vec<LiveStore>) {
+    let known = &content.known.remote_stores;
+    if content.remote_stores.is_empty() && known.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    let state = |store: &RemoteStore| RemoteStoreStatus {
+        credentials_version: store.sent.clone(),
+        ..RemoteStoreStatus::new(&store.name)
+    };
+    // The server asks each store whether it answers.
+    let listed = server.read_slowly(Method::GET, REMOTE, None).await;
+    let mut live: Vec<LiveStore> = match listed {
+        Ok(live) => Option::unwrap_or_default(live),
+        Err(error) => {
+            let states = content.remote_stores.iter().map(|store| {
+                let mut state = state(store);
+                failed(&mut state, &error);
+                state
+            });
+            return (states.collect(), Vec::new());
+        }
+    };
+    let mut states = Vec::new();
+    for store in &content.remote_stores {
+        let mut state = state(store);
+        let outcome = write(server, store, &mut live, &mut state, written).await;
+        if conclude(&mut state, outcome) {
+            state.applied = Some(store.digest.clone());
+        }
+        states.push(state);
+    }
+    let is_left = |live: &&LiveStore| {
+        known.contains(&live.name) && !content.remote_stores.iter().any(|store| store.name == live.name)
+    };
+    states.extend(live.iter().filter(is_left).map(|live| {
+        let mut state = RemoteStoreStatus::new(&live.name);
+        state.set(live.status.is_good(), false, None, None);
+        state
+    }));
+    (states, live)
+}
+
+async fn write(
+    server: &Server<'_>,
+    store: &RemoteStore,
+    live: &mut Vec<LiveStore>,
+    state: &mut RemoteStoreStatus,
+    written: &mut Written,
+) -> Result<(), Fault> {
+    let position = live.iter().position(|live| live.name == store.name);
+    let known = position.map(|position| &live[position]);
+    if let Some(moved) = known.and_then(|known| store.moved(known)) {
+        return Err(Fault::new(CONFLICT, moved));
+    }
+    let version = match &store.keys {
+        Ok(keys) => keys.version.clone(),
+        Err(why) => return Err(Fault::new(SECRET_NOT_USABLE, why)),
+    };
+    let change = match known {
+        Some(known) => store
+            .update(known)
+            .map(|body| (Method::PUT, format!("{REMOTE}/{}", encoded(&store.name)), body)),
+        None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
+    };
+    if let Some((method, path, body)) = change {
+        written.push(format!("remote store {}", store.name));
+        let now: LiveStore = server.read_slowly(method, &path, Some(&body)).await?;
+        match position {
+            Some(position) => live[position] = now,
+            None => live.push(now),
+        }
+    }
+    state.credentials_version = Some(version);
+    let health = live
+        .iter()
+        .find(|live| live.name == store.name)
+        .map(|live| &live.status);
+    match health {
+        Some(health) if !health.is_good() => {
+            let message = format!(
+                "the server does not reach the bucket: {}. Check endpoint, bucket and credentials; shares over this store are made when it answers",
+                health.text()
+            );
+            Err(Fault::new(UNHEALTHY, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The store for new shares: finds one, or makes it. Returns its identity.
+pub(super) async fn own(server: &Server<'_>, store: OwnStore) -> Result<String, Fault> {
+    let live: Vec<LiveStore> = list(server, store.path()).await?;
+    if let Some(found) = OwnStore::choose(&live) {
+        return Ok(found.id.clone());
+    }
+    let made: Result<LiveStore, _> = server
+        .read(Method::POST, store.path(), Some(&store.creation()))
+        .await;
+    match made {
+        Ok(made) => Ok(made.id),
+        Err(error) => {
+            let hint = if error.status() == Some(StatusCode::CONFLICT) {
+                ". A store of this name keeps its data in memory: remove it"
+            } else {
+                ""
+            };
+            let fault = Fault::from(error);
+            let message = format!("the {} cannot be made: {}{hint}", store.label(), fault.message);
+            Err(Fault::new(fault.reason, message))
+        }
+    }
+}
