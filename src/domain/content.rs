@@ -16,13 +16,12 @@ pub mod status;
 pub mod stores;
 pub mod users;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Serialize;
 
+use self::status::{ContentStatus, find};
 use self::stores::RemoteStore;
 use self::users::User;
-use crate::api::{DittoServer, GroupSpec, ShareSpec};
+use crate::api::{GroupSpec, ShareSpec};
 use crate::domain::digest::Digest;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{Confidential, SecretData};
@@ -68,58 +67,8 @@ pub struct Content {
     pub remote_stores: Vec<RemoteStore>,
     /// Shares.
     pub shares: Vec<ShareSpec>,
-    /// What the status names.
-    pub known: Known,
-}
-
-/// What the status names, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// The permissions of each share that the operator made, or is about to.
-    pub grants: BTreeMap<String, BTreeSet<String>>,
-    /// The groups of each user in which the operator put the user, or is about to.
-    pub memberships: BTreeMap<String, BTreeSet<String>>,
-    /// Groups.
-    pub groups: BTreeSet<String>,
-    /// Remote stores.
-    pub remote_stores: BTreeSet<String>,
-}
-
-impl Known {
-    fn of(server: &DittoServer) -> Self {
-        let Some(status) = &server.status else {
-            return Self::default();
-        };
-        let set = |names: &[String]| names.iter().cloned().collect();
-        Self {
-            grants: status
-                .shares
-                .iter()
-                .map(|share| (share.name.clone(), set(&share.grants)))
-                .collect(),
-            memberships: status
-                .users
-                .iter()
-                .map(|user| (user.name.clone(), set(&user.groups)))
-                .collect(),
-            groups: status.groups.iter().map(|group| group.name.clone()).collect(),
-            remote_stores: status
-                .remote_stores
-                .iter()
-                .map(|store| store.name.clone())
-                .collect(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        let Self {
-            grants,
-            memberships,
-            groups,
-            remote_stores,
-        } = self;
-        grants.is_empty() && memberships.is_empty() && groups.is_empty() && remote_stores.is_empty()
-    }
+    /// What the status says of all of them, and of those that left the spec.
+    pub known: ContentStatus,
 }
 
 impl Content {
@@ -128,7 +77,11 @@ impl Content {
     pub fn of(observed: &Observed) -> Option<Self> {
         let server = observed.server.as_ref();
         let spec = &server.spec;
-        let known = Known::of(server);
+        let known = server
+            .status
+            .as_ref()
+            .map(ContentStatus::of_status)
+            .unwrap_or_default();
         let is_empty = spec.users.is_empty()
             && spec.groups.is_empty()
             && spec.remote_stores.is_empty()
@@ -173,13 +126,13 @@ impl Content {
     /// Whether a permission or membership is to be removed.
     fn has_leftover(&self) -> bool {
         let grants = self.shares.iter().any(|share| {
-            let known = self.known.grants.get(&share.name);
+            let known = find(&self.known.shares, &share.name);
             let wanted = shares::announced(share);
-            known.is_some_and(|known| !known.is_subset(&wanted))
+            known.is_some_and(|known| known.grants.iter().any(|grant| !wanted.contains(grant)))
         });
         let memberships = self.users.iter().any(|user| {
-            let known = self.known.memberships.get(&user.name);
-            known.is_some_and(|known| !known.is_subset(&user.groups))
+            let known = find(&self.known.users, &user.name);
+            known.is_some_and(|known| known.groups.iter().any(|group| !user.groups.contains(group)))
         });
         grants || memberships
     }

@@ -1,5 +1,6 @@
 //! Makes what the spec declares inside a server: groups, users, remote stores and shares, in this order, because each needs the ones
-//! before it. What cannot be made is in the outcome, and holds up nothing that does not need it.
+//! before it. What cannot be made is in the outcome, and holds up nothing that does not need it. A server that does not answer says
+//! nothing about what it has: then what is known stays.
 
 mod exports;
 mod grants;
@@ -7,36 +8,44 @@ mod shares;
 mod stores;
 mod users;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::administrator::Server;
 use super::client::Error;
-use crate::domain::content::status::{ContentStatus, State};
+use crate::domain::adapters::FailureKind;
+use crate::domain::content::status::{ContentStatus, State, find};
 use crate::domain::content::{Content, REFUSED, WAITING};
 
-/// What was written although the spec has not changed.
-pub(super) type Written = Vec<String>;
+/// What happened.
+#[derive(Default)]
+pub(super) struct Log {
+    /// What was written.
+    pub(super) written: Vec<String>,
+    /// Whether the server did not answer a call.
+    is_unanswered: bool,
+}
 
 /// Compares and writes everything.
-pub(super) async fn apply(server: &Server<'_>, content: &Content) -> (ContentStatus, Written) {
-    let mut written = Written::new();
-    let groups = users::groups(server, content, &mut written).await;
-    let (users, live_users) = users::users(server, content, &mut written).await;
-    let (remote_stores, live_stores) = stores::remote(server, content, &mut written).await;
+pub(super) async fn apply(server: &Server<'_>, content: &Content) -> (ContentStatus, Vec<String>) {
+    let mut log = Log::default();
+    let groups = users::groups(server, content, &mut log).await;
+    let (users, live_users) = users::users(server, content, &mut log).await;
+    let (remote_stores, live_stores) = stores::remote(server, content, &mut log).await;
     let known = shares::Known {
         users: &live_users,
         stores: &live_stores,
         store_states: &remote_stores,
     };
-    let shares = shares::apply(server, content, &known, &mut written).await;
+    let shares = shares::apply(server, content, &known, &mut log).await;
     let status = ContentStatus {
         groups,
         users,
         remote_stores,
         shares,
+        is_unanswered: log.is_unanswered,
     };
-    (status, written)
+    (status, log.written)
 }
 
 /// A list of the API. `null` is an empty one.
@@ -45,19 +54,12 @@ async fn list<T: DeserializeOwned>(server: &Server<'_>, path: &str) -> Result<Ve
     Ok(listed.unwrap_or_default())
 }
 
-/// The state of something that could not be made or compared.
-fn failed<S: State>(state: &mut S, error: &Error) {
-    let reason = match error {
-        Error::Refused { .. } => REFUSED,
-        _ => WAITING,
-    };
-    state.set(false, true, Some(reason), Some(error.to_string()));
-}
-
 /// Why something is not as declared.
 struct Fault {
     reason: &'static str,
     message: String,
+    /// Whether the server did not answer, so that nothing is known of what it has.
+    is_unanswered: bool,
 }
 
 impl Fault {
@@ -65,29 +67,151 @@ impl Fault {
         Self {
             reason,
             message: message.into(),
+            is_unanswered: false,
         }
     }
 }
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        let reason = match error {
-            Error::Refused { .. } => REFUSED,
-            _ => WAITING,
-        };
-        Self::new(reason, error.to_string())
+        let is_unanswered = is_unanswered(&error);
+        let reason = if is_unanswered { WAITING } else { REFUSED };
+        Self {
+            is_unanswered,
+            ..Self::new(reason, error.to_string())
+        }
     }
 }
 
-fn conclude<S: State>(state: &mut S, outcome: Result<(), Fault>) -> bool {
+/// A refused token says as little about what the server has as no answer: its key may be being rotated.
+fn is_unanswered(error: &Error) -> bool {
+    let is_busy = matches!(
+        error.status(),
+        Some(StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+    );
+    let is_refusal = matches!(error, Error::Refused { .. }) && error.failure().kind != FailureKind::Token;
+    is_busy || !is_refusal
+}
+
+/// What is known of something that is declared: what the status says, or nothing yet.
+fn known<S: State>(states: &[S], name: &str) -> S {
+    find(states, name).cloned().unwrap_or_else(|| S::new(name))
+}
+
+/// The states of everything that is declared, when the server did not list what it has. What left the spec stays as it is known.
+fn unlisted<S: State>(
+    known_states: &[S],
+    declared: impl Iterator<Item = String>,
+    error: Error,
+    log: &mut Log,
+) -> Vec<S> {
+    let fault = Fault::from(error);
+    let mut states: Vec<S> = known_states.to_vec();
+    for name in declared {
+        if find(&states, &name).is_none() {
+            states.push(S::new(&name));
+        }
+    }
+    for state in states.iter_mut().filter(|state| state.view().declared) {
+        let same = Fault {
+            message: fault.message.clone(),
+            ..fault
+        };
+        conclude(state, Err(same), log);
+    }
+    states
+}
+
+/// Notes what became of something. Returns whether it is as declared.
+fn conclude<S: State>(state: &mut S, outcome: Result<(), Fault>, log: &mut Log) -> bool {
     match outcome {
         Ok(()) => {
             state.set(true, true, None, None);
             true
         }
         Err(fault) => {
-            state.set(false, true, Some(fault.reason), Some(fault.message));
+            log.is_unanswered |= fault.is_unanswered;
+            // Clients use what the server has, whether its API answers or not.
+            if !(fault.is_unanswered && state.view().ready) {
+                state.set(false, true, Some(fault.reason), Some(fault.message));
+            }
             false
+        }
+    }
+}
+
+/// The state of something that left the spec and is still there.
+fn left<S: State>(known_states: &[S], name: &str, is_ready: bool) -> S {
+    let mut state = known(known_states, name);
+    state.set(is_ready, false, None, None);
+    state
+}
+
+/// What is gone needs no more.
+fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.status() != Some(StatusCode::NOT_FOUND) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ShareStatus;
+
+    fn refused(status: StatusCode) -> Error {
+        Error::Refused {
+            url: "http://files".into(),
+            status,
+            detail: String::new(),
+        }
+    }
+
+    fn ready() -> ShareStatus {
+        ShareStatus {
+            ready: true,
+            applied: Some("digest".into()),
+            grants: vec!["user/alice".into()],
+            ..ShareStatus::new("export")
+        }
+    }
+
+    #[test]
+    fn a_share_stays_ready_while_the_server_does_not_answer_and_is_asked_again() {
+        let unanswered = [
+            Error::Timeout("http://files".into(), 10),
+            Error::NotCalled("http://files did not answer".into()),
+            refused(StatusCode::UNAUTHORIZED),
+            refused(StatusCode::SERVICE_UNAVAILABLE),
+            refused(StatusCode::GATEWAY_TIMEOUT),
+        ];
+        for error in unanswered {
+            let (mut log, text) = (Log::default(), error.to_string());
+            let names = ["export".to_owned(), "new".to_owned()].into_iter();
+            let states = unlisted(&[ready()], names, error, &mut log);
+            assert_eq!(states[0], ready(), "{text}");
+            assert_eq!(states[1].reason.as_deref(), Some(WAITING), "{text}");
+            assert!(log.is_unanswered, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_that_the_server_refuses_is_not_ready() {
+        for status in [
+            StatusCode::BAD_REQUEST,
+            StatusCode::CONFLICT,
+            StatusCode::INTERNAL_SERVER_ERROR,
+        ] {
+            let (mut log, mut state) = (Log::default(), ready());
+            assert!(!conclude(&mut state, Err(refused(status).into()), &mut log));
+            assert!(!state.ready && !log.is_unanswered, "{status}");
+            assert_eq!(state.reason.as_deref(), Some(REFUSED), "{status}");
+            assert_eq!(
+                state.grants,
+                ready().grants,
+                "what the operator made is known further on"
+            );
         }
     }
 }

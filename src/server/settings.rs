@@ -116,14 +116,14 @@ async fn apply_adapter(
             continue;
         }
         let fields: Vec<&str> = body.keys().map(String::as_str).collect();
+        server
+            .call(method, &path, Some(&Value::Object(body.clone())))
+            .await?;
         corrected(
             declared,
             outcome,
             format!("the adapter {} ({})", adapter.adapter, fields.join(", ")),
         );
-        server
-            .call(method, &path, Some(&Value::Object(body.clone())))
-            .await?;
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub struct ContentStatus {
     pub remote_stores: Vec<RemoteStoreStatus>,
     /// Shares.
     pub shares: Vec<ShareStatus>,
+    /// Whether the server did not answer a call. Then what is known stays, and it is asked again.
+    pub is_unanswered: bool,
 }
 
 impl ContentStatus {
@@ -33,7 +35,11 @@ impl ContentStatus {
                 .iter()
                 .all(|state| !state.view().declared || state.view().ready)
         }
-        all(&self.groups) && all(&self.users) && all(&self.remote_stores) && all(&self.shares)
+        !self.is_unanswered
+            && all(&self.groups)
+            && all(&self.users)
+            && all(&self.remote_stores)
+            && all(&self.shares)
     }
 
     /// How many shares clients can mount, of those that are declared. `None` if none is declared.
@@ -47,8 +53,15 @@ impl ContentStatus {
         (all > 0).then(|| format!("{ready}/{all}"))
     }
 
-    fn of_status(status: &DittoServerStatus) -> Self {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn of_status(status: &DittoServerStatus) -> Self {
         Self {
+            is_unanswered: false,
             groups: status.groups.clone(),
             users: status.users.clone(),
             remote_stores: status.remote_stores.clone(),
@@ -86,6 +99,11 @@ pub trait State: Clone {
     fn set(&mut self, ready: bool, declared: bool, reason: Option<&str>, message: Option<String>);
     /// The command that deletes it on the server.
     fn removal(&self) -> String;
+}
+
+/// The state of this name.
+pub fn find<'a, S: State>(states: &'a [S], name: &str) -> Option<&'a S> {
+    states.iter().find(|state| state.view().name == name)
 }
 
 macro_rules! state {
@@ -146,6 +164,7 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
     let found = found.unwrap_or(&known);
     let is_stopped = spec.desired_replicas() == 0;
     let mut states = ContentStatus {
+        is_unanswered: false,
         groups: merged(
             spec.groups.iter().map(|group| &group.name),
             &found.groups,
@@ -177,15 +196,11 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
 }
 
 fn merged<'a, S: State>(declared: impl Iterator<Item = &'a String>, found: &[S], known: &[S]) -> Vec<S> {
-    let named = |states: &[S], name: &str| {
-        let mut states = states.iter();
-        states.find(|state| state.view().name == name).cloned()
-    };
     let mut in_spec = BTreeSet::new();
     let mut states: Vec<S> = declared
         .map(|name| {
             in_spec.insert(name.as_str());
-            let state = named(found, name).or_else(|| named(known, name));
+            let state = find(found, name).or_else(|| find(known, name)).cloned();
             state.map_or_else(|| waiting(name), declared_again)
         })
         .collect();

@@ -1,6 +1,6 @@
 #![expect(clippy::cast_precision_loss, reason = "the server computes in the same way")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 use proptest::prelude::*;
@@ -292,7 +292,11 @@ fn the_status_names_permissions_and_memberships_before_they_are_made() {
         server: std::sync::Arc::new(with_status(SPEC, after)),
         ..observed(SPEC)
     });
-    assert!(content.unwrap().known.grants["export"].contains("user/alice"));
+    assert!(
+        content.unwrap().known.shares[0]
+            .grants
+            .contains(&"user/alice".to_owned())
+    );
 }
 
 fn ready(spec: &str) -> ContentStatus {

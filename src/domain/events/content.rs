@@ -5,7 +5,7 @@ use kube::runtime::events::{Event, EventType};
 use super::{event, normal};
 use crate::api::DittoServerStatus;
 use crate::domain::content::WAITING;
-use crate::domain::content::status::{STOPPED, State};
+use crate::domain::content::status::{STOPPED, State, find};
 
 /// A share of the spec cannot be made, or is not loaded. One event for each cause.
 pub const SHARE_FAILED: &str = "ShareFailed";
@@ -34,10 +34,6 @@ pub(super) fn changes(before: &DittoServerStatus, after: &DittoServerStatus) -> 
     events
 }
 
-fn known<'a, S: State>(states: &'a [S], name: &str) -> Option<&'a S> {
-    states.iter().find(|state| state.view().name == name)
-}
-
 fn failures<S: State>(reason: &str, before: &[S], after: &[S]) -> Vec<Event> {
     let failed = after.iter().filter(|state| {
         let view = state.view();
@@ -45,8 +41,7 @@ fn failures<S: State>(reason: &str, before: &[S], after: &[S]) -> Vec<Event> {
     });
     let news = failed.filter(|state| {
         let view = state.view();
-        known(before, view.name)
-            .is_none_or(|known| known.view().ready || known.view().message != view.message)
+        find(before, view.name).is_none_or(|known| known.view().ready || known.view().message != view.message)
     });
     news.filter_map(|state| {
         let view = state.view();
@@ -61,7 +56,7 @@ fn failures<S: State>(reason: &str, before: &[S], after: &[S]) -> Vec<Event> {
 
 fn left<S: State>(before: &[S], after: &[S]) -> Vec<Event> {
     let left = after.iter().filter(|state| {
-        let was_declared = known(before, state.view().name).is_some_and(|known| known.view().declared);
+        let was_declared = find(before, state.view().name).is_some_and(|known| known.view().declared);
         was_declared && !state.view().declared
     });
     left.map(|state| {
@@ -81,7 +76,7 @@ fn left<S: State>(before: &[S], after: &[S]) -> Vec<Event> {
 fn ready(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Event> {
     const NAMED: usize = 10;
     let ready = after.shares.iter().filter(|share| {
-        let was_ready = known(&before.shares, &share.name).is_some_and(|known| known.ready);
+        let was_ready = find(&before.shares, &share.name).is_some_and(|known| known.ready);
         share.declared && share.ready && !was_ready
     });
     let names: Vec<&str> = ready.map(|share| share.name.as_str()).collect();

@@ -6,8 +6,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::users::gone;
-use super::{Fault, Written};
+use super::{Fault, Log, gone};
 use crate::api::{ShareNfsSpec, ShareSpec, ShareStatus};
 use crate::domain::content::WAITING;
 use crate::domain::content::shares::{CLIENTS, export_update, limits_clients, member_kind, netgroup, path};
@@ -44,7 +43,7 @@ impl<'a> Exports<'a> {
         &self,
         share: &ShareSpec,
         state: &mut ShareStatus,
-        written: &mut Written,
+        log: &mut Log,
     ) -> Result<(), Fault> {
         let is_known = state.grants.iter().any(|grant| grant == CLIENTS);
         if share.nfs.is_none() && !is_known {
@@ -59,22 +58,22 @@ impl<'a> Exports<'a> {
             return Err(Fault::new(WAITING, "the operator is about to limit its clients"));
         }
         if is_limited {
-            self.fill(&own, &nfs, written).await?;
+            self.fill(&own, &nfs, log).await?;
         }
         let is_own = live["netgroup"] == own.as_str();
         // A netgroup that a person set is not the operator's, unless the spec has clients.
         let wanted = is_limited.then_some(own.as_str()).or(is_own.then_some(""));
         let body = export_update(&nfs, wanted, &live);
         if !body.is_empty() {
-            let fields: Vec<&str> = body.keys().map(String::as_str).collect();
-            written.push(format!(
+            let fields: Vec<String> = body.keys().cloned().collect();
+            self.server
+                .call(Method::PATCH, &address, Some(&Value::Object(body)))
+                .await?;
+            log.written.push(format!(
                 "the NFS export of share {} ({})",
                 share.name,
                 fields.join(", ")
             ));
-            self.server
-                .call(Method::PATCH, &address, Some(&Value::Object(body)))
-                .await?;
         }
         if is_known && !is_limited {
             let group = format!("{NETGROUPS}/{}", encoded(&own));
@@ -85,7 +84,7 @@ impl<'a> Exports<'a> {
     }
 
     /// Makes the netgroup, with exactly these members.
-    async fn fill(&self, name: &str, nfs: &ShareNfsSpec, written: &mut Written) -> Result<(), Fault> {
+    async fn fill(&self, name: &str, nfs: &ShareNfsSpec, log: &mut Log) -> Result<(), Fault> {
         let address = format!("{NETGROUPS}/{}", encoded(name));
         let live: Netgroup = match self.server.read(Method::GET, &address, None).await {
             Ok(live) => live,
@@ -102,10 +101,10 @@ impl<'a> Exports<'a> {
             .iter()
             .filter(|client| !present.contains(client.as_str()));
         for client in missing {
-            written.push(format!("client {client} in netgroup {name}"));
             let body = json!({"type": member_kind(client), "value": client});
             let members = format!("{address}/members");
             self.server.call(Method::POST, &members, Some(&body)).await?;
+            log.written.push(format!("client {client} in netgroup {name}"));
         }
         let extra = live
             .members

@@ -3,8 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::users::gone;
-use super::{Fault, Written, list};
+use super::{Fault, Log, gone, list};
 use crate::api::{ShareSpec, ShareStatus};
 use crate::domain::content::shares::{CLIENTS, GrantChange, LiveGrant, grant_changes, grants, path};
 use crate::domain::content::{REFUSED, WAITING};
@@ -19,7 +18,7 @@ pub(super) async fn apply(
     share: &ShareSpec,
     is_new: bool,
     state: &mut ShareStatus,
-    written: &mut Written,
+    log: &mut Log,
 ) -> Result<(), Fault> {
     let wanted = grants(share);
     if wanted.is_empty() && state.grants.iter().all(|grant| grant == CLIENTS) {
@@ -35,12 +34,13 @@ pub(super) async fn apply(
     for change in grant_changes(share, &known, &live) {
         match change {
             GrantChange::Set(grant, level) => {
-                written.push(format!("the permission of {grant} in share {}", share.name));
                 let body = json!({"level": level});
                 let result = server
                     .call(Method::PUT, &address(&base, &grant), Some(&body))
                     .await;
                 result.map_err(|error| explained(error, &grant))?;
+                log.written
+                    .push(format!("the permission of {grant} in share {}", share.name));
             }
             GrantChange::Remove(grant) => {
                 gone(server.call(Method::DELETE, &address(&base, &grant), None).await)?;

@@ -4,10 +4,10 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Fault, Written, conclude, exports, failed, grants, list, stores};
+use super::{Fault, Log, conclude, exports, grants, left, list, stores, unlisted};
 use crate::api::{RemoteStoreStatus, ShareSpec, ShareStatus};
 use crate::domain::content::shares::{LiveShare, creation, path, update};
-use crate::domain::content::status::State;
+use crate::domain::content::status::find;
 use crate::domain::content::stores::{Health, LiveStore, OwnStore};
 use crate::domain::content::users::LiveUser;
 use crate::domain::content::{CONFLICT, Content, DEPENDENCY_NOT_READY, DISABLED, NOT_LOADED, digest};
@@ -33,27 +33,24 @@ pub(super) async fn apply(
     server: &Server<'_>,
     content: &Content,
     known: &Known<'_>,
-    written: &mut Written,
+    log: &mut Log,
 ) -> Vec<ShareStatus> {
-    if content.shares.is_empty() && content.known.grants.is_empty() {
+    let known_shares = &content.known.shares;
+    if content.shares.is_empty() && known_shares.is_empty() {
         return Vec::new();
     }
     let live: Vec<LiveShare> = match list(server, "shares").await {
         Ok(live) => live,
         Err(error) => {
-            let states = content.shares.iter().map(|share| {
-                let mut state = known_state(&share.name, content);
-                failed(&mut state, &error);
-                state
-            });
-            return states.collect();
+            let names = content.shares.iter().map(|share| share.name.clone());
+            return unlisted(known_shares, names, error, log);
         }
     };
     let own = OwnStores::default();
     let exports = exports::Exports::new(server);
     let mut states = Vec::new();
     for share in &content.shares {
-        let mut state = known_state(&share.name, content);
+        let mut state: ShareStatus = super::known(known_shares, &share.name);
         let live = live.iter().find(|live| live.name == path(&share.name));
         let call = Call {
             server,
@@ -62,34 +59,20 @@ pub(super) async fn apply(
             own: &own,
             exports: &exports,
         };
-        let outcome = call.write(live, &mut state, written).await;
-        if conclude(&mut state, outcome) {
+        let outcome = call.write(live, &mut state, log).await;
+        if conclude(&mut state, outcome, log) {
             state.applied = Some(digest(share));
         }
         states.push(state);
     }
-    let left = live.iter().filter_map(|live| {
+    let left_behind = live.iter().filter_map(|live| {
         let name = live.name.strip_prefix('/')?;
         let is_left =
-            content.known.grants.contains_key(name) && !content.shares.iter().any(|share| share.name == name);
-        is_left.then(|| {
-            let mut state = known_state(name, content);
-            state.set(live.enabled && live.status.is_good(), false, None, None);
-            state
-        })
+            find(known_shares, name).is_some() && !content.shares.iter().any(|share| share.name == name);
+        is_left.then(|| left(known_shares, name, live.enabled && live.status.is_good()))
     });
-    states.extend(left);
+    states.extend(left_behind);
     states
-}
-
-/// A state with what the operator made before.
-fn known_state(name: &str, content: &Content) -> ShareStatus {
-    let grants = content.known.grants.get(name);
-    ShareStatus {
-        grants: grants.into_iter().flatten().cloned().collect(),
-        path: path(name),
-        ..ShareStatus::new(name)
-    }
 }
 
 struct Call<'a> {
@@ -105,16 +88,15 @@ impl Call<'_> {
         &self,
         live: Option<&LiveShare>,
         state: &mut ShareStatus,
-        written: &mut Written,
+        log: &mut Log,
     ) -> Result<(), Fault> {
-        let remote = self.remote_store()?;
         match live {
-            Some(live) => self.update(live, remote, written).await?,
-            None => self.create(written).await?,
+            Some(live) => self.update(live, log).await?,
+            None => self.create(log).await?,
         }
         let is_new = live.is_none();
-        self.exports.apply(self.share, state, written).await?;
-        grants::apply(self.server, self.share, is_new, state, written).await?;
+        self.exports.apply(self.share, state, log).await?;
+        grants::apply(self.server, self.share, is_new, state, log).await?;
         self.is_loaded(live).await
     }
 
@@ -132,7 +114,19 @@ impl Call<'_> {
         Ok(store.map(|store| store.id.as_str()))
     }
 
-    async fn create(&self, written: &mut Written) -> Result<(), Fault> {
+    /// The remote store of a share never changes. A share without one in the spec keeps the one that it has.
+    fn check_store(&self, store: &str) -> Result<(), Fault> {
+        let mut stores = self.known.stores.iter();
+        let wanted = self.share.remote_store.as_ref();
+        let wanted = wanted.and_then(|name| stores.find(|store| store.name == *name));
+        if wanted.is_none_or(|wanted| wanted.id == store) {
+            return Ok(());
+        }
+        let message = "the server has a share of this name over another remote store, where its blocks are: set spec.shares[].remoteStore to that one, or choose another name";
+        Err(Fault::new(CONFLICT, message))
+    }
+
+    async fn create(&self, log: &mut Log) -> Result<(), Fault> {
         let owner = self.share.owner.as_ref();
         let is_owner_there =
             owner.is_none_or(|owner| self.known.users.iter().any(|user| user.username == *owner));
@@ -143,6 +137,7 @@ impl Call<'_> {
             );
             return Err(Fault::new(DEPENDENCY_NOT_READY, message));
         }
+        self.remote_store()?;
         let (server, own) = (self.server, self.own);
         let metadata = own
             .metadata
@@ -153,37 +148,32 @@ impl Call<'_> {
             .get_or_try_init(|| stores::own(server, OwnStore::Blocks))
             .await?;
         let body = creation(self.share, metadata, blocks);
-        written.push(format!("share {}", self.share.name));
         // The server loads the share before it answers, and may wait for the remote store meanwhile.
         let _: Value = server.read_slowly(Method::POST, "shares", Some(&body)).await?;
+        log.written.push(format!("share {}", self.share.name));
         Ok(())
     }
 
-    async fn update(
-        &self,
-        live: &LiveShare,
-        remote: Option<&str>,
-        written: &mut Written,
-    ) -> Result<(), Fault> {
+    async fn update(&self, live: &LiveShare, log: &mut Log) -> Result<(), Fault> {
         let mut body = update(self.share, live);
-        match (remote, live.remote_block_store_id.as_deref()) {
-            (Some(wanted), None) => drop(body.insert("remote_block_store_id".into(), json!(wanted))),
-            (Some(wanted), Some(other)) if wanted != other => {
-                let message = "the server has a share of this name over another remote store, where its blocks are: set spec.shares[].remoteStore to that one, or choose another name";
-                return Err(Fault::new(CONFLICT, message));
+        match live.remote_block_store_id.as_deref() {
+            None => {
+                if let Some(store) = self.remote_store()? {
+                    body.insert("remote_block_store_id".into(), json!(store));
+                }
             }
-            _ => {}
+            Some(other) => self.check_store(other)?,
         }
         if body.is_empty() {
             return Ok(());
         }
-        let fields: Vec<&str> = body.keys().map(String::as_str).collect();
-        written.push(format!("share {} ({})", self.share.name, fields.join(", ")));
+        let fields: Vec<String> = body.keys().cloned().collect();
         let url = format!("shares/{}", encoded(&path(&self.share.name)));
-        let answer = self
-            .server
-            .call(Method::PUT, &url, Some(&Value::Object(body)))
-            .await?;
+        // The server may wait for the remote store.
+        let body = Value::Object(body);
+        let answer: Value = self.server.read_slowly(Method::PUT, &url, Some(&body)).await?;
+        log.written
+            .push(format!("share {} ({})", self.share.name, fields.join(", ")));
         let warnings: Vec<&str> = answer["warnings"]
             .as_array()
             .into_iter()

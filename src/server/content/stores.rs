@@ -2,9 +2,9 @@
 
 use http::{Method, StatusCode};
 
-use super::{Fault, Written, conclude, failed, list};
+use super::{Fault, Log, conclude, known, left, list, unlisted};
 use crate::api::RemoteStoreStatus;
-use crate::domain::content::status::State;
+use crate::domain::content::status::find;
 use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore};
 use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
 use crate::server::administrator::Server;
@@ -16,46 +16,39 @@ const REMOTE: &str = "store/block/remote";
 pub(super) async fn remote(
     server: &Server<'_>,
     content: &Content,
-    written: &mut Written,
+    log: &mut Log,
 ) -> (Vec<RemoteStoreStatus>, Vec<LiveStore>) {
-    let known = &content.known.remote_stores;
-    if content.remote_stores.is_empty() && known.is_empty() {
+    let known_stores = &content.known.remote_stores;
+    if content.remote_stores.is_empty() && known_stores.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    let state = |store: &RemoteStore| RemoteStoreStatus {
-        credentials_version: store.sent.clone(),
-        ..RemoteStoreStatus::new(&store.name)
-    };
     // The server asks each store whether it answers.
     let listed = server.read_slowly(Method::GET, REMOTE, None).await;
     let mut live: Vec<LiveStore> = match listed {
         Ok(live) => Option::unwrap_or_default(live),
         Err(error) => {
-            let states = content.remote_stores.iter().map(|store| {
-                let mut state = state(store);
-                failed(&mut state, &error);
-                state
-            });
-            return (states.collect(), Vec::new());
+            let names = content.remote_stores.iter().map(|store| store.name.clone());
+            return (unlisted(known_stores, names, error, log), Vec::new());
         }
     };
     let mut states = Vec::new();
     for store in &content.remote_stores {
-        let mut state = state(store);
-        let outcome = write(server, store, &mut live, &mut state, written).await;
-        if conclude(&mut state, outcome) {
+        let mut state: RemoteStoreStatus = known(known_stores, &store.name);
+        let outcome = write(server, store, &mut live, &mut state, log).await;
+        if conclude(&mut state, outcome, log) {
             state.applied = Some(store.digest.clone());
         }
         states.push(state);
     }
     let is_left = |live: &&LiveStore| {
-        known.contains(&live.name) && !content.remote_stores.iter().any(|store| store.name == live.name)
+        find(known_stores, &live.name).is_some()
+            && !content.remote_stores.iter().any(|store| store.name == live.name)
     };
-    states.extend(live.iter().filter(is_left).map(|live| {
-        let mut state = RemoteStoreStatus::new(&live.name);
-        state.set(live.status.is_good(), false, None, None);
-        state
-    }));
+    states.extend(
+        live.iter()
+            .filter(is_left)
+            .map(|live| left(known_stores, &live.name, live.status.is_good())),
+    );
     (states, live)
 }
 
@@ -64,26 +57,26 @@ async fn write(
     store: &RemoteStore,
     live: &mut Vec<LiveStore>,
     state: &mut RemoteStoreStatus,
-    written: &mut Written,
+    log: &mut Log,
 ) -> Result<(), Fault> {
     let position = live.iter().position(|live| live.name == store.name);
-    let known = position.map(|position| &live[position]);
-    if let Some(moved) = known.and_then(|known| store.moved(known)) {
+    let present = position.map(|position| &live[position]);
+    if let Some(moved) = present.and_then(|present| store.moved(present)) {
         return Err(Fault::new(CONFLICT, moved));
     }
     let version = match &store.keys {
         Ok(keys) => keys.version.clone(),
         Err(why) => return Err(Fault::new(SECRET_NOT_USABLE, why)),
     };
-    let change = match known {
-        Some(known) => store
-            .update(known)
+    let change = match present {
+        Some(present) => store
+            .update(present)
             .map(|body| (Method::PUT, format!("{REMOTE}/{}", encoded(&store.name)), body)),
         None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
     };
     if let Some((method, path, body)) = change {
-        written.push(format!("remote store {}", store.name));
         let now: LiveStore = server.read_slowly(method, &path, Some(&body)).await?;
+        log.written.push(format!("remote store {}", store.name));
         match position {
             Some(position) => live[position] = now,
             None => live.push(now),
@@ -125,7 +118,7 @@ pub(super) async fn own(server: &Server<'_>, store: OwnStore) -> Result<String, 
             };
             let fault = Fault::from(error);
             let message = format!("the {} cannot be made: {}{hint}", store.label(), fault.message);
-            Err(Fault::new(fault.reason, message))
+            Err(Fault { message, ..fault })
         }
     }
 }

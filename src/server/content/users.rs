@@ -1,67 +1,55 @@
 //! Groups and users.
 
-use http::{Method, StatusCode};
+use http::Method;
 use serde_json::json;
 
-use super::{Fault, Written, conclude, failed, list};
+use super::{Fault, Log, conclude, gone, known, left, list, unlisted};
 use crate::api::{GroupSpec, GroupStatus, UserStatus};
-use crate::domain::content::status::State;
+use crate::domain::content::status::find;
 use crate::domain::content::users::{LiveGroup, LiveUser, User, group_creation, group_update};
-use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, digest};
+use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, WAITING, digest};
 use crate::server::administrator::Server;
-use crate::server::client::Error;
 use crate::server::settings::encoded;
 
 /// Makes the groups.
-pub(super) async fn groups(
-    server: &Server<'_>,
-    content: &Content,
-    written: &mut Written,
-) -> Vec<GroupStatus> {
-    if content.groups.is_empty() && content.known.groups.is_empty() {
+pub(super) async fn groups(server: &Server<'_>, content: &Content, log: &mut Log) -> Vec<GroupStatus> {
+    let known_groups = &content.known.groups;
+    if content.groups.is_empty() && known_groups.is_empty() {
         return Vec::new();
     }
     let live: Vec<LiveGroup> = match list(server, "groups").await {
         Ok(live) => live,
         Err(error) => {
-            return content
-                .groups
-                .iter()
-                .map(|group| {
-                    let mut state = GroupStatus::new(&group.name);
-                    failed(&mut state, &error);
-                    state
-                })
-                .collect();
+            let names = content.groups.iter().map(|group| group.name.clone());
+            return unlisted(known_groups, names, error, log);
         }
     };
     let mut states = Vec::new();
     for group in &content.groups {
-        let mut state = GroupStatus::new(&group.name);
-        if conclude(&mut state, write_group(server, group, &live, written).await) {
+        let mut state = known(known_groups, &group.name);
+        let outcome = write_group(server, group, &live, log).await;
+        if conclude(&mut state, outcome, log) {
             state.applied = Some(digest(group));
         }
         states.push(state);
     }
     let is_left = |live: &&LiveGroup| {
-        content.known.groups.contains(&live.name)
+        find(known_groups, &live.name).is_some()
             && !content.groups.iter().any(|group| group.name == live.name)
     };
-    states.extend(live.iter().filter(is_left).map(|live| left(&live.name)));
+    states.extend(
+        live.iter()
+            .filter(is_left)
+            .map(|live| left(known_groups, &live.name, true)),
+    );
     states
-}
-
-fn left<S: State>(name: &str) -> S {
-    let mut state = S::new(name);
-    state.set(true, false, None, None);
-    state
 }
 
 async fn write_group(
     server: &Server<'_>,
     group: &GroupSpec,
     live: &[LiveGroup],
-    written: &mut Written,
+    log: &mut Log,
 ) -> Result<(), Fault> {
     let holder = live
         .iter()
@@ -74,16 +62,16 @@ async fn write_group(
         return Err(Fault::new(CONFLICT, message));
     }
     let Some(live) = live.iter().find(|live| live.name == group.name) else {
-        written.push(format!("group {}", group.name));
         server
             .call(Method::POST, "groups", Some(&group_creation(group)))
             .await?;
+        log.written.push(format!("group {}", group.name));
         return Ok(());
     };
     if let Some(body) = group_update(group, live) {
         let path = format!("groups/{}", encoded(&group.name));
-        written.push(format!("group {}", group.name));
         server.call(Method::PUT, &path, Some(&body)).await?;
+        log.written.push(format!("group {}", group.name));
     }
     Ok(())
 }
@@ -92,72 +80,45 @@ async fn write_group(
 pub(super) async fn users(
     server: &Server<'_>,
     content: &Content,
-    written: &mut Written,
+    log: &mut Log,
 ) -> (Vec<UserStatus>, Vec<LiveUser>) {
-    if content.users.is_empty() && content.known.memberships.is_empty() {
+    let known_users = &content.known.users;
+    if content.users.is_empty() && known_users.is_empty() {
         return (Vec::new(), Vec::new());
     }
     let mut live: Vec<LiveUser> = match list(server, "users").await {
         Ok(live) => live,
         Err(error) => {
-            let states = content.users.iter().map(|user| {
-                let mut state = known(user, content);
-                failed(&mut state, &error);
-                state
-            });
-            return (states.collect(), Vec::new());
+            let names = content.users.iter().map(|user| user.name.clone());
+            return (unlisted(known_users, names, error, log), Vec::new());
         }
     };
     let mut states = Vec::new();
+    let mut made = Vec::new();
     for user in &content.users {
-        states.push(one(server, user, content, &live, written).await);
+        let mut state: UserStatus = known(known_users, &user.name);
+        let outcome = write(server, user, &live, &mut state, log).await;
+        if conclude(&mut state, outcome, log) {
+            state.applied = Some(user.digest.clone());
+            made.push(user.name.clone());
+        }
+        states.push(state);
     }
-    let made = states.iter().filter(|state| state.ready).map(|state| &state.name);
-    let made: Vec<LiveUser> = made
-        .filter(|name| !live.iter().any(|live| live.username == **name))
-        .map(|name| LiveUser {
-            username: name.clone(),
-            ..LiveUser::default()
-        })
-        .collect();
-    live.extend(made);
     let is_left = |live: &&LiveUser| {
-        content.known.memberships.contains_key(&live.username)
+        find(known_users, &live.username).is_some()
             && !content.users.iter().any(|user| user.name == live.username)
     };
-    states.extend(live.iter().filter(is_left).map(|live| {
-        let groups = content.known.memberships.get(&live.username);
-        UserStatus {
-            groups: groups.into_iter().flatten().cloned().collect(),
-            ..left(&live.username)
-        }
+    states.extend(
+        live.iter()
+            .filter(is_left)
+            .map(|live| left(known_users, &live.username, live.enabled)),
+    );
+    made.retain(|name| !live.iter().any(|live| live.username == *name));
+    live.extend(made.into_iter().map(|username| LiveUser {
+        username,
+        ..LiveUser::default()
     }));
     (states, live)
-}
-
-/// A state with what the operator made before.
-fn known(user: &User, content: &Content) -> UserStatus {
-    let groups = content.known.memberships.get(&user.name);
-    UserStatus {
-        groups: groups.into_iter().flatten().cloned().collect(),
-        password_version: user.sent.clone(),
-        ..UserStatus::new(&user.name)
-    }
-}
-
-async fn one(
-    server: &Server<'_>,
-    user: &User,
-    content: &Content,
-    live: &[LiveUser],
-    written: &mut Written,
-) -> UserStatus {
-    let mut state = known(user, content);
-    let outcome = write(server, user, live, &mut state, written).await;
-    if conclude(&mut state, outcome) {
-        state.applied = Some(user.digest.clone());
-    }
-    state
 }
 
 async fn write(
@@ -165,7 +126,7 @@ async fn write(
     user: &User,
     live: &[LiveUser],
     state: &mut UserStatus,
-    written: &mut Written,
+    log: &mut Log,
 ) -> Result<(), Fault> {
     let holder = live
         .iter()
@@ -178,14 +139,14 @@ async fn write(
         return Err(Fault::new(CONFLICT, message));
     }
     let Some(live) = live.iter().find(|live| live.username == user.name) else {
-        return create(server, user, state, written).await;
+        return create(server, user, state, log).await;
     };
     if let Some(body) = user.update(live) {
-        written.push(format!("user {}", user.name));
         let path = format!("users/{}", encoded(&user.name));
         server.call(Method::PUT, &path, Some(&body)).await?;
+        log.written.push(format!("user {}", user.name));
     }
-    memberships(server, user, live, state, written).await?;
+    memberships(server, user, live, state, log).await?;
     let password = user.password.as_ref();
     let password = password.map_err(|why| Fault::new(SECRET_NOT_USABLE, why))?;
     if !user.is_password_sent() {
@@ -201,7 +162,7 @@ async fn create(
     server: &Server<'_>,
     user: &User,
     state: &mut UserStatus,
-    written: &mut Written,
+    log: &mut Log,
 ) -> Result<(), Fault> {
     let password = user.password.as_ref();
     let password = password.map_err(|why| Fault::new(SECRET_NOT_USABLE, why))?;
@@ -214,17 +175,14 @@ async fn create(
         return Err(not_announced());
     }
     let body = user.creation(&String::from_utf8_lossy(&password.value.0), &announced);
-    written.push(format!("user {}", user.name));
     server.call(Method::POST, "users", Some(&body)).await?;
+    log.written.push(format!("user {}", user.name));
     state.password_version = Some(password.version.clone());
     Ok(())
 }
 
 fn not_announced() -> Fault {
-    Fault::new(
-        crate::domain::content::WAITING,
-        "the operator is about to make the memberships of groups",
-    )
+    Fault::new(WAITING, "the operator is about to make the memberships of groups")
 }
 
 /// Puts the user into the declared groups, and takes the user out of those into which the operator put it and that left the spec.
@@ -233,17 +191,17 @@ async fn memberships(
     user: &User,
     live: &LiveUser,
     state: &mut UserStatus,
-    written: &mut Written,
+    log: &mut Log,
 ) -> Result<(), Fault> {
     let missing = user.groups.iter().filter(|group| !live.is_in(group));
     for group in missing {
         if !state.groups.contains(group) {
             return Err(not_announced());
         }
-        written.push(format!("group {group} of user {}", user.name));
         let path = format!("groups/{}/members", encoded(group));
         let body = json!({"username": user.name});
         server.call(Method::POST, &path, Some(&body)).await?;
+        log.written.push(format!("group {group} of user {}", user.name));
     }
     let made = state.groups.clone();
     for group in made.iter().filter(|group| !user.groups.contains(*group)) {
@@ -254,12 +212,4 @@ async fn memberships(
         state.groups.retain(|known| known != group);
     }
     Ok(())
-}
-
-/// What is gone needs no more.
-pub(super) fn gone<T>(result: Result<T, Error>) -> Result<(), Error> {
-    match result {
-        Err(error) if error.status() != Some(StatusCode::NOT_FOUND) => Err(error),
-        _ => Ok(()),
-    }
 }
