@@ -1,10 +1,9 @@
 //! `spec.adapters`: settings of the protocol adapters that the server keeps in its database.
 
-use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{rules, schema};
+use super::schema;
 
 /// Settings of the adapters. What is absent stays as it is on the server, and can be changed there.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,22 +16,6 @@ pub struct AdaptersSpec {
     /// SMB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smb: Option<SmbAdapterSpec>,
-}
-
-/// Version of NFS.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[schemars(transform = schema::without_description)]
-pub enum NfsVersion {
-    /// 3.
-    #[default]
-    #[serde(rename = "3")]
-    V3,
-    /// 4.0.
-    #[serde(rename = "4.0")]
-    V40,
-    /// 4.1.
-    #[serde(rename = "4.1")]
-    V41,
 }
 
 /// Version of SMB.
@@ -71,10 +54,9 @@ pub enum SmbSigning {
     Required,
 }
 
-/// The adapter of NFS.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The adapter of NFS. The server ignores the versions in its settings, so they are not here.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::shares::nfs_versions_in_order())]
 pub struct NfsAdapterSpec {
     /// Serve NFS. A change disconnects its clients.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,14 +66,6 @@ pub struct NfsAdapterSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<i32>,
-
-    /// Lowest version that clients may use: `3`, `4.0` or `4.1`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_version: Option<NfsVersion>,
-
-    /// Highest version that clients may use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_version: Option<NfsVersion>,
 }
 
 /// The adapter of SMB.
@@ -119,7 +93,7 @@ pub struct SmbAdapterSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing: Option<SmbSigning>,
 
-    /// Encrypt messages.
+    /// Prefer encryption: clients that can encrypt do. The server uses it after its next start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<bool>,
 }

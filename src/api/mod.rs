@@ -46,7 +46,7 @@ pub mod status;
 pub mod storage;
 pub mod users;
 
-pub use adapters::{AdaptersSpec, NfsAdapterSpec, NfsVersion, SmbAdapterSpec, SmbSigning, SmbVersion};
+pub use adapters::{AdaptersSpec, NfsAdapterSpec, SmbAdapterSpec, SmbSigning, SmbVersion};
 pub use admission::{Admission, SchemaViolation};
 pub use annotations::Switch;
 pub use crd::{crd, crd_yaml};

@@ -21,7 +21,7 @@ pub struct ShareSpec {
     pub name: String,
 
     /// User of `spec.users` to whom the root directory of a new share belongs. The user must have a `uid`. It cannot change
-    /// later: change the owner of the directory with `chown` instead. Absent: root.
+    /// later. It may leave the spec, and the share keeps it. Absent: root.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub owner: Option<String>,
@@ -129,7 +129,7 @@ pub struct ShareNfsSpec {
     #[schemars(range(min = 0, max = 4_294_967_294_i64))]
     pub anonymous_gid: Option<i64>,
 
-    /// Accept only calls with Kerberos.
+    /// Accept only calls with Kerberos. The server uses this field and the next one after its next start: delete the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_kerberos: Option<bool>,
 
@@ -137,8 +137,9 @@ pub struct ShareNfsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_kerberos_level: Option<KerberosLevel>,
 
-    /// Addresses, networks (`10.0.0.0/8`) or host names (`*.example.com`) of the clients that may mount the share. The operator makes
-    /// the netgroup for them. Absent or empty: all clients. The server sees the address of a client only if its Service has
+    /// Addresses, networks (`10.0.0.0/8`) or host names (`*.example.com`) of the clients that may mount the share with NFS version 3.
+    /// The operator makes the netgroup for them. Absent or empty: all clients. The server does not check clients of NFS version 4 and of
+    /// SMB: limit them with `networkPolicy.filesFrom` or `adapterServices.loadBalancerSourceRanges`. The server sees the address of a client only if its Service has
     /// `externalTrafficPolicy: Local`, or the client is in the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 253), regex(pattern = rules::shares::CLIENT)))]
@@ -249,7 +250,8 @@ pub struct S3Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_private_endpoint: Option<bool>,
 
-    /// Secret with the keys `accessKeyID` and `secretAccessKey`. New values are written to the server.
+    /// Secret with the keys `accessKeyID` and `secretAccessKey`. New values are written to the server, which uses them after its next
+    /// start: delete the pod before you revoke the former ones.
     #[schemars(schema_with = "schema::local_object_reference")]
     pub credentials_secret_ref: LocalObjectReference,
 

@@ -83,6 +83,7 @@ use super::{
 #[x_kube(validation = rules::shares::groups_known())]
 #[x_kube(validation = rules::shares::owners_known())]
 #[x_kube(validation = rules::shares::remote_stores_known())]
+#[x_kube(validation = rules::shares::adapter_ports_distinct())]
 pub struct DittoServerSpec {
     /// Container image of the DittoFS server. Pin a version in production, for example
     /// `marmos91c/dittofs:v0.29.0`. Default: `marmos91c/dittofs:latest`.

@@ -127,7 +127,7 @@ impl Content {
     fn has_leftover(&self) -> bool {
         let grants = self.shares.iter().any(|share| {
             let known = find(&self.known.shares, &share.name);
-            let wanted = shares::announced(share);
+            let wanted = shares::nameable(share);
             known.is_some_and(|known| known.grants.iter().any(|grant| !wanted.contains(grant)))
         });
         let memberships = self.users.iter().any(|user| {

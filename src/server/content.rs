@@ -22,6 +22,8 @@ use crate::domain::content::{Content, REFUSED, WAITING};
 pub(super) struct Log {
     /// What was written.
     pub(super) written: Vec<String>,
+    /// Whether something is made once the status names it.
+    has_announced: bool,
     /// Whether the server did not answer a call.
     is_unanswered: bool,
 }
@@ -34,6 +36,7 @@ pub(super) async fn apply(server: &Server<'_>, content: &Content) -> (ContentSta
     let (remote_stores, live_stores) = stores::remote(server, content, &mut log).await;
     let known = shares::Known {
         users: &live_users,
+        declared_users: &content.users,
         stores: &live_stores,
         store_states: &remote_stores,
     };
@@ -43,6 +46,7 @@ pub(super) async fn apply(server: &Server<'_>, content: &Content) -> (ContentSta
         users,
         remote_stores,
         shares,
+        has_announced: log.has_announced,
         is_unanswered: log.is_unanswered,
     };
     (status, log.written)
@@ -69,6 +73,15 @@ impl Fault {
             message: message.into(),
             is_unanswered: false,
         }
+    }
+}
+
+impl Log {
+    /// The state names now what the operator is about to make. It follows once the status says so: if the operator dies in between, the
+    /// next one knows that it is to be removed when it leaves the spec.
+    fn announced(&mut self, what: &str) -> Fault {
+        self.has_announced = true;
+        Fault::new(WAITING, format!("the operator is about to make {what}"))
     }
 }
 

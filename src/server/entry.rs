@@ -190,7 +190,10 @@ impl Entry {
     /// What the server refuses today it refuses a moment later, too: what is tried again and again is tried more and more rarely. What the
     /// operator has announced follows at once.
     fn note_retry(&mut self, declared: &Declared, outcome: &Outcome, now: Timestamp) {
-        let is_urgent = outcome.has_stopped_adapter || outcome.has_announced_restart;
+        let content = outcome.content.as_ref();
+        let is_urgent = outcome.has_stopped_adapter
+            || outcome.has_announced_restart
+            || content.is_some_and(|content| content.has_announced);
         if is_urgent || outcome.is_complete() || outcome.is_progress(self.report.settings.as_ref()) {
             self.retry = None;
             return;

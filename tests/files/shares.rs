@@ -165,7 +165,8 @@ async fn permissions_and_memberships_that_the_operator_made_leave_with_the_spec_
     let mut member = alice();
     member["groups"] = json!(["staff"]);
     let mut granted = export();
-    granted["permissions"] = json!({"users": {USER: "admin"}, "groups": {"staff": "read-write"}});
+    granted["permissions"] =
+        json!({"users": {USER: "admin"}, "groups": {"staff": "read-write", "manual": "read"}});
     let spec = json!({"groups": [{"name": "staff", "gid": 4000}], "users": [member], "shares": [granted]});
     set(&world, spec).await;
     let count = |expected: usize| {
@@ -339,19 +340,14 @@ async fn a_thousand_shares_of_one_server_are_made() {
 #[tokio::test]
 async fn declared_settings_of_adapters_are_written_and_others_are_left() {
     let (world, server) = with_share("shares").await;
-    let body = json!({"lease_time": 60});
-    server.call(Method::PATCH, "/adapters/nfs/settings", body).await;
-    let adapters = json!({"nfs": {"minVersion": "4.0"}, "smb": {"enabled": false, "signing": "required"}});
+    let body = json!({"max_sessions": 50});
+    server.call(Method::PATCH, "/adapters/smb/settings", body).await;
+    let adapters = json!({"nfs": {"enabled": true}, "smb": {"enabled": false, "signing": "required"}});
     set(&world, json!({"adapters": adapters})).await;
-    let nfs = server
-        .until("/adapters/nfs/settings", |nfs| nfs["min_version"] == "4.0")
-        .await;
-    assert_eq!(
-        (&nfs["lease_time"], &nfs["max_version"]),
-        (&json!(60), &json!("4.1"))
-    );
     server
-        .until("/adapters/smb/settings", |smb| smb["signing"] == "required")
+        .until("/adapters/smb/settings", |smb| {
+            smb["signing"] == "required" && smb["max_sessions"] == 50
+        })
         .await;
     server.until("/adapters/smb", |smb| smb["enabled"] == false).await;
     set(&world, json!({"adapters": {"smb": {"enabled": true}}})).await;

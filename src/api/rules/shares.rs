@@ -2,14 +2,14 @@
 
 use kube::core::Rule;
 
-use super::{COUNTABLE, SIZE, field, ratcheted};
+use super::{API_PORT, COUNTABLE, SIZE, field, ratcheted};
 
 /// Names that the server accepts and that need no quotes on a command line.
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
-/// A client that may mount a share: an address, a network, or a host name, perhaps with `*.` in front. A pattern and not a rule, because
-/// rules on so many texts would cost the API server too much.
-pub const CLIENT: &str = "^(([*][.])?[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|[0-9]{1,3}([.][0-9]{1,3}){3}/([12]?[0-9]|3[0-2])|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$";
+/// A client that may mount a share: an IPv4 address or network, an IPv6 one, or a host name with a letter, perhaps with `*.` in front. A
+/// pattern and not a rule, because rules on so many texts would cost the API server too much.
+pub const CLIENT: &str = "^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])([.](25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}(/([12]?[0-9]|3[0-2]))?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(/[0-9]{1,3})?|([*][.])?([A-Za-z0-9][-A-Za-z0-9.]*)?[A-Za-z]([-A-Za-z0-9.]*[A-Za-z0-9])?)$";
 
 /// Name of a user.
 pub fn user_name() -> Rule {
@@ -59,12 +59,12 @@ pub fn endpoint() -> Rule {
     )
 }
 
-/// The owner of a share is set when it is made, and the server ignores another one later.
+/// The owner of a share is set when it is made, and the server ignores another one later. It may leave the spec: then the share keeps it.
 pub fn owner_stays() -> Rule {
-    Rule::new("(has(self.owner) ? self.owner : '') == (has(oldSelf.owner) ? oldSelf.owner : '')")
+    Rule::new("!has(self.owner) || (has(oldSelf.owner) && self.owner == oldSelf.owner)")
         .field_path(".owner")
         .message(
-            "cannot change, because the server sets the owner only when it makes a share: set it back, and change the owner of the directory with chown from a client",
+            "cannot be changed or added, because the server sets the owner only when it makes a share: set it back, or declare a share of another name",
         )
 }
 
@@ -145,9 +145,18 @@ pub fn remote_stores_known() -> Rule {
     )
 }
 
-/// The lowest version of NFS is not above the highest.
-pub fn nfs_versions_in_order() -> Rule {
-    Rule::new("!has(self.minVersion) || !has(self.maxVersion) || double(self.minVersion) <= double(self.maxVersion)")
-        .field_path(".minVersion")
-        .message("must not be above maxVersion: lower it, or raise maxVersion")
+/// No two listeners of the server have one port. The API has 8080 by default.
+pub fn adapter_ports_distinct() -> Rule {
+    let port = |adapter: &str| format!("has(self.adapters.{adapter}) && has(self.adapters.{adapter}.port)");
+    let api = format!(
+        "(has(self.controlPlane) && has(self.controlPlane.port) ? self.controlPlane.port : {API_PORT})"
+    );
+    let (nfs, smb) = (port("nfs"), port("smb"));
+    ratcheted(
+        &format!(
+            "!has(self.adapters) || ((!({nfs} && {smb}) || self.adapters.nfs.port != self.adapters.smb.port) && (!({nfs}) || self.adapters.nfs.port != {api}) && (!({smb}) || self.adapters.smb.port != {api}))"
+        ),
+        ".adapters",
+        "spec.adapters.nfs.port, spec.adapters.smb.port and spec.controlPlane.port must differ: choose another port",
+    )
 }

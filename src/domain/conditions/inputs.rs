@@ -303,8 +303,9 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// What the server said last of users, groups, remote stores and shares.
+/// What the server said last of users, groups, remote stores and shares. While no pod serves, what it said of a former one does not count.
 fn found_content(observed: &Observed) -> Option<&ContentStatus> {
+    pods::serving(&observed.pods)?;
     observed.report.settings.as_ref()?.content.as_ref()
 }
 

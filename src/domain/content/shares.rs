@@ -63,11 +63,12 @@ pub fn creation(share: &ShareSpec, metadata: &str, blocks: &str) -> Value {
     Value::Object(body)
 }
 
-/// The declared fields that the server does not have, without the remote store.
+/// The declared fields that the server does not have, without the remote store. `is_current`: the server has had this spec before. Otherwise
+/// a quota is always written, since the server shows it rounded.
 #[must_use]
-pub fn update(share: &ShareSpec, live: &LiveShare) -> Map<String, Value> {
+pub fn update(share: &ShareSpec, live: &LiveShare, is_current: bool) -> Map<String, Value> {
     let mut body = fields(share);
-    body.retain(|field, value| !has(live, field, value));
+    body.retain(|field, value| !has(live, field, value) || (field == "quota_bytes" && !is_current));
     body
 }
 
@@ -151,9 +152,9 @@ pub fn limits_clients(share: &ShareSpec) -> bool {
         .is_some_and(|nfs| !nfs.allowed_clients.is_empty())
 }
 
-/// What the status names of a share before the operator makes it.
+/// What the status may name of a share: what the operator makes, or is about to.
 #[must_use]
-pub fn announced(share: &ShareSpec) -> BTreeSet<String> {
+pub fn nameable(share: &ShareSpec) -> BTreeSet<String> {
     let clients = limits_clients(share).then(|| CLIENTS.to_owned());
     grants(share).into_keys().chain(clients).collect()
 }
@@ -185,40 +186,71 @@ fn grant(kind: &str, name: &str) -> String {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct LiveGrant {
-    /// `user`, `group` or `sid`.
+    /// `user`, `group`, or `sid` for a name of a directory.
     #[serde(rename = "type")]
     pub kind: String,
     /// Name.
     pub name: String,
     /// Level.
     pub level: String,
+    /// Whether a name of a directory is that of a group.
+    pub is_group: bool,
+}
+
+impl LiveGrant {
+    /// As the spec names it. A directory may put its own name before or behind that of a user, and does not distinguish case.
+    fn key(&self) -> String {
+        if self.kind != "sid" {
+            return grant(&self.kind, &self.name);
+        }
+        let kind = if self.is_group { "group" } else { "user" };
+        grant(kind, &plain(&self.name))
+    }
+}
+
+/// The name of a user of a directory without the name of the directory.
+fn plain(name: &str) -> String {
+    let name = name.rsplit('\\').next().unwrap_or(name);
+    name.split('@').next().unwrap_or(name).to_lowercase()
 }
 
 /// A step that brings permissions closer to the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GrantChange {
+    /// Only name it in the status: the operator is about to give it. One that the server has already was given by a person, and stays when
+    /// it leaves the spec.
+    Announce(String),
     /// Give this level.
     Set(String, PermissionLevel),
-    /// Take the permission back: the operator made it, and the spec does not have it any more.
+    /// Take the permission back: the operator gave it, and the spec does not have it any more.
     Remove(String),
 }
 
-/// The steps that are needed. A permission is made only once the status (`known`) names it.
+/// The steps that are needed. `known` is what the status names.
 #[must_use]
-pub fn grant_changes(share: &ShareSpec, known: &BTreeSet<String>, live: &[LiveGrant]) -> Vec<GrantChange> {
+pub fn grant_changes(share: &ShareSpec, known: &[String], live: &[LiveGrant]) -> Vec<GrantChange> {
     let wanted = grants(share);
     let live: BTreeMap<String, &str> = live
         .iter()
-        .map(|live| (grant(&live.kind, &live.name), live.level.as_str()))
+        .map(|live| (live.key(), live.level.as_str()))
         .collect();
-    let sets = wanted
-        .iter()
-        .filter(|(grant, level)| known.contains(*grant) && live.get(*grant).copied() != Some(level.as_str()));
+    let level_of = |grant: &String| {
+        let of_directory = || {
+            let (kind, name) = grant.split_once('/')?;
+            live.get(&self::grant(kind, &plain(name)))
+        };
+        live.get(grant).or_else(of_directory).copied()
+    };
+    let steps = wanted.iter().filter_map(|(grant, level)| match level_of(grant) {
+        Some(found) if found == level.as_str() => None,
+        None if !known.contains(grant) => Some(GrantChange::Announce(grant.clone())),
+        _ => Some(GrantChange::Set(grant.clone(), *level)),
+    });
     let removals = known
         .iter()
-        .filter(|grant| !wanted.contains_key(*grant) && live.contains_key(*grant));
-    let sets = sets.map(|(grant, level)| GrantChange::Set(grant.clone(), *level));
-    sets.chain(removals.map(|grant| GrantChange::Remove(grant.clone())))
+        .filter(|grant| *grant != CLIENTS && !wanted.contains_key(*grant));
+    steps
+        .chain(removals.map(|grant| GrantChange::Remove(grant.clone())))
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shares::{announced, path};
+use super::shares::path;
 use super::{NOT_DECLARED, WAITING, digest};
 use crate::api::{
     DittoServer, DittoServerSpec, DittoServerStatus, GroupStatus, RemoteStoreStatus, ShareStatus, UserStatus,
@@ -22,6 +22,8 @@ pub struct ContentStatus {
     pub remote_stores: Vec<RemoteStoreStatus>,
     /// Shares.
     pub shares: Vec<ShareStatus>,
+    /// Whether something is made once the status names it.
+    pub has_announced: bool,
     /// Whether the server did not answer a call. Then what is known stays, and it is asked again.
     pub is_unanswered: bool,
 }
@@ -61,6 +63,7 @@ impl ContentStatus {
 
     pub(super) fn of_status(status: &DittoServerStatus) -> Self {
         Self {
+            has_announced: false,
             is_unanswered: false,
             groups: status.groups.clone(),
             users: status.users.clone(),
@@ -164,6 +167,7 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
     let found = found.unwrap_or(&known);
     let is_stopped = spec.desired_replicas() == 0;
     let mut states = ContentStatus {
+        has_announced: false,
         is_unanswered: false,
         groups: merged(
             spec.groups.iter().map(|group| &group.name),
@@ -186,7 +190,9 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
             &known.shares,
         ),
     };
-    announce(spec, &mut states);
+    for share in &mut states.shares {
+        share.path = path(&share.name);
+    }
     if is_stopped {
         let declared = states.shares.iter_mut().filter(|share| share.declared);
         declared
@@ -238,32 +244,6 @@ fn left_behind<S: State>(mut state: S) -> S {
     let ready = state.view().ready;
     state.set(ready, false, Some(NOT_DECLARED), Some(message));
     state
-}
-
-/// Names what the operator makes in the next call, so that it is known afterwards whatever happens.
-fn announce(spec: &DittoServerSpec, states: &mut ContentStatus) {
-    let shares: BTreeMap<&str, _> = spec
-        .shares
-        .iter()
-        .map(|share| (share.name.as_str(), share))
-        .collect();
-    for state in &mut states.shares {
-        state.path = path(&state.name);
-        if let Some(share) = shares.get(state.name.as_str()) {
-            state.grants = union(&state.grants, announced(share).into_iter());
-        }
-    }
-    let users: BTreeMap<&str, _> = spec.users.iter().map(|user| (user.name.as_str(), user)).collect();
-    for state in &mut states.users {
-        if let Some(user) = users.get(state.name.as_str()) {
-            state.groups = union(&state.groups, user.groups.iter().cloned());
-        }
-    }
-}
-
-fn union(known: &[String], more: impl Iterator<Item = String>) -> Vec<String> {
-    let all: BTreeSet<String> = known.iter().cloned().chain(more).collect();
-    all.into_iter().collect()
 }
 
 /// Whether the status names more than before of what the operator makes: then the server must be asked again.

@@ -1,6 +1,6 @@
 #![expect(clippy::cast_precision_loss, reason = "the server computes in the same way")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use proptest::prelude::*;
@@ -139,7 +139,7 @@ fn only_declared_fields_that_differ_are_written() {
         trash_enabled: true,
         ..LiveShare::default()
     };
-    let body = |yaml| serde_json::Value::Object(update(&share(yaml), &live));
+    let body = |yaml| serde_json::Value::Object(update(&share(yaml), &live, true));
     assert_eq!(body("{name: a}"), json!({}));
     assert_eq!(body("{name: a, quota: 10Gi, defaultPermission: none}"), json!({}));
     assert_eq!(
@@ -174,16 +174,16 @@ fn permissions_are_given_only_once_the_status_names_them_and_only_those_are_take
             kind: (*kind).to_owned(),
             name: (*name).to_owned(),
             level: (*level).to_owned(),
+            is_group: false,
         });
         grants.collect()
     };
-    let known = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<BTreeSet<_>>()
-    };
-    assert_eq!(grant_changes(&declared, &known(&[]), &[]), []);
+    let known = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let announced = ["group/staff", "user/alice"].map(|grant| GrantChange::Announce(grant.into()));
+    assert_eq!(grant_changes(&declared, &known(&[]), &[]), announced);
+    // Those that a person gave are not named, and so they stay when they leave the spec.
+    let manual = live(&[("group", "staff", "admin"), ("user", "alice", "read")]);
+    assert_eq!(grant_changes(&declared, &known(&[]), &manual), []);
     let all = known(&["user/alice", "group/staff", "user/left", "user/gone"]);
     let found = live(&[
         ("user", "alice", "everything"),
@@ -194,8 +194,35 @@ fn permissions_are_given_only_once_the_status_names_them_and_only_those_are_take
     let expected = [
         GrantChange::Set("user/alice".into(), crate::api::PermissionLevel::Read),
         GrantChange::Remove("user/left".into()),
+        GrantChange::Remove("user/gone".into()),
     ];
     assert_eq!(grant_changes(&declared, &all, &found), expected);
+}
+
+#[test]
+fn a_permission_of_a_name_of_a_directory_is_that_of_the_spec() {
+    let declared =
+        share("{name: a, permissions: {users: {alice@example.com: read}, groups: {Staff: admin}}}");
+    let sid = |name: &str, level: &str, is_group| LiveGrant {
+        kind: "sid".into(),
+        name: name.into(),
+        level: level.into(),
+        is_group,
+    };
+    let known = ["user/alice@example.com".to_owned(), "group/Staff".to_owned()];
+    let live = [sid("EXAMPLE\\Alice", "read", false), sid("staff", "admin", true)];
+    assert_eq!(grant_changes(&declared, &known, &live), []);
+}
+
+#[test]
+fn a_quota_is_written_with_each_change_of_the_spec_because_the_server_shows_it_rounded() {
+    let live = LiveShare {
+        quota_bytes: "1.00TiB".into(),
+        ..LiveShare::default()
+    };
+    let declared = share("{name: a, quota: 1028Gi}");
+    assert!(update(&declared, &live, true).is_empty());
+    assert_eq!(update(&declared, &live, false)["quota_bytes"], "1103806595072");
 }
 
 #[test]
@@ -274,16 +301,14 @@ fn with_status(spec: &str, status: DittoServerStatus) -> crate::api::DittoServer
 }
 
 #[test]
-fn the_status_names_permissions_and_memberships_before_they_are_made() {
+fn what_the_status_names_for_the_first_time_is_a_reason_to_ask_the_server_again() {
     let server = testing::server(SPEC);
-    let found = states(&server, None);
-    assert_eq!(found.shares[0].grants, [CLIENTS, "user/alice"]);
-    assert_eq!(found.users[0].groups, ["staff"]);
+    let mut found = states(&server, None);
     assert_eq!(found.shares[0].reason.as_deref(), Some(WAITING));
     assert_eq!(found.ready_shares().as_deref(), Some("0/1"));
+    found.shares[0].grants = vec![CLIENTS.into(), "user/alice".into()];
     let after = DittoServerStatus {
-        shares: found.shares,
-        users: found.users,
+        shares: states(&server, Some(&found)).shares,
         ..DittoServerStatus::default()
     };
     assert!(has_announced(&DittoServerStatus::default(), &after));
@@ -393,6 +418,6 @@ proptest! {
             _ => format!("{bytes}B"),
         };
         let live = LiveShare { quota_bytes: shown, ..LiveShare::default() };
-        prop_assert!(update(&declared, &live).is_empty());
+        prop_assert!(update(&declared, &live, true).is_empty());
     }
 }

@@ -77,15 +77,12 @@ impl User {
         version.is_none_or(|version| self.sent.as_ref() == Some(version))
     }
 
-    /// The body that makes the user, with those groups of which the status already says that the operator makes the membership.
+    /// The body that makes the user. The memberships follow.
     #[must_use]
-    pub fn creation(&self, password: &str, groups: &[&String]) -> Value {
+    pub fn creation(&self, password: &str) -> Value {
         let mut body = self.fields();
         body.insert("username".into(), json!(self.name));
         body.insert("password".into(), json!(password));
-        if !groups.is_empty() {
-            body.insert("groups".into(), json!(groups));
-        }
         Value::Object(body)
     }
 

@@ -28,10 +28,7 @@ pub fn declared(spec: &DittoServerSpec) -> Vec<DeclaredAdapter> {
             ("enabled", nfs.enabled.map(Value::from)),
             ("port", nfs.port.map(Value::from)),
         ]),
-        settings: present([
-            ("min_version", nfs.min_version.map(|version| json!(version))),
-            ("max_version", nfs.max_version.map(|version| json!(version))),
-        ]),
+        settings: Map::new(),
     });
     let smb = smb.as_ref().map(|smb| DeclaredAdapter {
         adapter: SMB,

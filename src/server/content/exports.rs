@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Fault, Log, gone};
 use crate::api::{ShareNfsSpec, ShareSpec, ShareStatus};
-use crate::domain::content::WAITING;
+use crate::domain::content::CONFLICT;
 use crate::domain::content::shares::{CLIENTS, export_update, limits_clients, member_kind, netgroup, path};
 use crate::server::administrator::Server;
 use crate::server::settings::encoded;
@@ -38,31 +38,49 @@ impl<'a> Exports<'a> {
         Self { server }
     }
 
-    /// Writes what differs. The clients are in the netgroup before the share refers to it: an empty one would shut all clients out.
+    /// Makes the netgroup with the clients of a share, if the spec limits them. That comes before the share is made, or refers to it: an
+    /// empty netgroup would shut all clients out, and a share without one is open to all.
+    pub(super) async fn prepare(
+        &self,
+        share: &ShareSpec,
+        state: &mut ShareStatus,
+        log: &mut Log,
+    ) -> Result<(), Fault> {
+        if !limits_clients(share) {
+            return Ok(());
+        }
+        if !is_known(state) {
+            state.grants.push(CLIENTS.to_owned());
+            return Err(log.announced("the list of its clients"));
+        }
+        self.fill(&netgroup(&share.name), share.nfs.as_ref(), log).await
+    }
+
+    /// Writes what differs, after [`Self::prepare`].
     pub(super) async fn apply(
         &self,
         share: &ShareSpec,
         state: &mut ShareStatus,
         log: &mut Log,
     ) -> Result<(), Fault> {
-        let is_known = state.grants.iter().any(|grant| grant == CLIENTS);
-        if share.nfs.is_none() && !is_known {
+        if share.nfs.is_none() && !is_known(state) {
             return Ok(());
         }
         let nfs = share.nfs.clone().unwrap_or_default();
         let address = format!("shares/{}/adapters/nfs/config", encoded(&path(&share.name)));
         let live = self.server.call(Method::GET, &address, None).await?;
-        let own = netgroup(&share.name);
-        let is_limited = limits_clients(share);
-        if is_limited && !is_known {
-            return Err(Fault::new(WAITING, "the operator is about to limit its clients"));
+        let (own, is_limited) = (netgroup(&share.name), limits_clients(share));
+        let other = live["netgroup"]
+            .as_str()
+            .filter(|other| !other.is_empty() && *other != own);
+        if let Some(other) = other.filter(|_| is_limited) {
+            let message = format!(
+                "the server has the share with netgroup {other}, which a person made: remove it there (dfsctl share nfs-config set), or remove spec.shares[].nfs.allowedClients"
+            );
+            return Err(Fault::new(CONFLICT, message));
         }
-        if is_limited {
-            self.fill(&own, &nfs, log).await?;
-        }
-        let is_own = live["netgroup"] == own.as_str();
-        // A netgroup that a person set is not the operator's, unless the spec has clients.
-        let wanted = is_limited.then_some(own.as_str()).or(is_own.then_some(""));
+        let leaves = is_known(state) && !is_limited && other.is_none();
+        let wanted = is_limited.then_some(own.as_str()).or(leaves.then_some(""));
         let body = export_update(&nfs, wanted, &live);
         if !body.is_empty() {
             let fields: Vec<String> = body.keys().cloned().collect();
@@ -75,7 +93,7 @@ impl<'a> Exports<'a> {
                 fields.join(", ")
             ));
         }
-        if is_known && !is_limited {
+        if is_known(state) && !is_limited {
             let group = format!("{NETGROUPS}/{}", encoded(&own));
             gone(self.server.call(Method::DELETE, &group, None).await)?;
             state.grants.retain(|grant| grant != CLIENTS);
@@ -83,8 +101,10 @@ impl<'a> Exports<'a> {
         Ok(())
     }
 
-    /// Makes the netgroup, with exactly these members.
-    async fn fill(&self, name: &str, nfs: &ShareNfsSpec, log: &mut Log) -> Result<(), Fault> {
+    /// Makes the netgroup, with exactly these members. Those that left the spec go first: a client that the server does not accept must not
+    /// keep them.
+    async fn fill(&self, name: &str, nfs: Option<&ShareNfsSpec>, log: &mut Log) -> Result<(), Fault> {
+        let wanted = nfs.map(|nfs| nfs.allowed_clients.as_slice()).unwrap_or_default();
         let address = format!("{NETGROUPS}/{}", encoded(name));
         let live: Netgroup = match self.server.read(Method::GET, &address, None).await {
             Ok(live) => live,
@@ -95,25 +115,27 @@ impl<'a> Exports<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        let present: BTreeSet<&str> = live.members.iter().map(|member| member.value.as_str()).collect();
-        let missing = nfs
-            .allowed_clients
+        let (kept, extra): (Vec<&Member>, Vec<&Member>) = live
+            .members
             .iter()
-            .filter(|client| !present.contains(client.as_str()));
-        for client in missing {
+            .partition(|member| wanted.contains(&member.value));
+        for member in extra {
+            let path = format!("{address}/members/{}", encoded(&member.id));
+            gone(self.server.call(Method::DELETE, &path, None).await)?;
+            log.written
+                .push(format!("client {} in netgroup {name}", member.value));
+        }
+        let present: BTreeSet<&str> = kept.iter().map(|member| member.value.as_str()).collect();
+        for client in wanted.iter().filter(|client| !present.contains(client.as_str())) {
             let body = json!({"type": member_kind(client), "value": client});
             let members = format!("{address}/members");
             self.server.call(Method::POST, &members, Some(&body)).await?;
             log.written.push(format!("client {client} in netgroup {name}"));
         }
-        let extra = live
-            .members
-            .iter()
-            .filter(|member| !nfs.allowed_clients.contains(&member.value));
-        for member in extra {
-            let member = format!("{address}/members/{}", encoded(&member.id));
-            gone(self.server.call(Method::DELETE, &member, None).await)?;
-        }
         Ok(())
     }
+}
+
+fn is_known(state: &ShareStatus) -> bool {
+    state.grants.iter().any(|grant| grant == CLIENTS)
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{Fault, Log, gone, list};
 use crate::api::{ShareSpec, ShareStatus};
+use crate::domain::content::REFUSED;
 use crate::domain::content::shares::{CLIENTS, GrantChange, LiveGrant, grant_changes, grants, path};
-use crate::domain::content::{REFUSED, WAITING};
 use crate::server::administrator::Server;
 use crate::server::client::Error;
 use crate::server::settings::encoded;
@@ -30,9 +30,10 @@ pub(super) async fn apply(
     } else {
         list(server, &base).await?
     };
-    let known = state.grants.iter().cloned().collect();
-    for change in grant_changes(share, &known, &live) {
+    let mut announced = Vec::new();
+    for change in grant_changes(share, &state.grants.clone(), &live) {
         match change {
+            GrantChange::Announce(grant) => announced.push(grant),
             GrantChange::Set(grant, level) => {
                 let body = json!({"level": level});
                 let result = server
@@ -44,19 +45,15 @@ pub(super) async fn apply(
             }
             GrantChange::Remove(grant) => {
                 gone(server.call(Method::DELETE, &address(&base, &grant), None).await)?;
+                state.grants.retain(|known| *known != grant);
             }
         }
     }
-    if wanted.keys().any(|grant| !known.contains(grant)) {
-        return Err(Fault::new(
-            WAITING,
-            "the operator is about to give its permissions",
-        ));
+    if announced.is_empty() {
+        return Ok(());
     }
-    state
-        .grants
-        .retain(|grant| grant == CLIENTS || wanted.contains_key(grant));
-    Ok(())
+    state.grants.extend(announced);
+    Err(log.announced("its permissions"))
 }
 
 fn address(base: &str, grant: &str) -> String {

@@ -4,12 +4,12 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Fault, Log, conclude, exports, grants, left, list, stores, unlisted};
-use crate::api::{RemoteStoreStatus, ShareSpec, ShareStatus};
-use crate::domain::content::shares::{LiveShare, creation, path, update};
+use super::{Fault, Log, conclude, exports, grants, left, stores, unlisted};
+use crate::api::{PermissionLevel, RemoteStoreStatus, ShareSpec, ShareStatus};
+use crate::domain::content::shares::{LiveShare, creation, limits_clients, path, update};
 use crate::domain::content::status::find;
 use crate::domain::content::stores::{Health, LiveStore, OwnStore};
-use crate::domain::content::users::LiveUser;
+use crate::domain::content::users::{LiveUser, User};
 use crate::domain::content::{CONFLICT, Content, DEPENDENCY_NOT_READY, DISABLED, NOT_LOADED, digest};
 use crate::server::administrator::Server;
 use crate::server::settings::encoded;
@@ -17,6 +17,7 @@ use crate::server::settings::encoded;
 /// What shares need.
 pub(super) struct Known<'a> {
     pub(super) users: &'a [LiveUser],
+    pub(super) declared_users: &'a [User],
     pub(super) stores: &'a [LiveStore],
     pub(super) store_states: &'a [RemoteStoreStatus],
 }
@@ -39,8 +40,10 @@ pub(super) async fn apply(
     if content.shares.is_empty() && known_shares.is_empty() {
         return Vec::new();
     }
-    let live: Vec<LiveShare> = match list(server, "shares").await {
-        Ok(live) => live,
+    // The server asks the remote stores of its shares meanwhile.
+    let listed: Result<Option<Vec<LiveShare>>, _> = server.read_slowly(Method::GET, "shares", None).await;
+    let live = match listed {
+        Ok(live) => live.unwrap_or_default(),
         Err(error) => {
             let names = content.shares.iter().map(|share| share.name.clone());
             return unlisted(known_shares, names, error, log);
@@ -75,6 +78,14 @@ pub(super) async fn apply(
     states
 }
 
+/// A share that was made a moment ago, with its permission withheld.
+fn closed() -> LiveShare {
+    LiveShare {
+        default_permission: PermissionLevel::None.as_str().to_owned(),
+        ..LiveShare::default()
+    }
+}
+
 struct Call<'a> {
     server: &'a Server<'a>,
     share: &'a ShareSpec,
@@ -84,20 +95,51 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Each part is written although another one cannot be: what is to be taken back must not wait for a store that does not answer.
     async fn write(
         &self,
         live: Option<&LiveShare>,
         state: &mut ShareStatus,
         log: &mut Log,
     ) -> Result<(), Fault> {
-        match live {
-            Some(live) => self.update(live, log).await?,
-            None => self.create(log).await?,
+        let mut exported = self.exports.prepare(self.share, state, log).await;
+        if live.is_none() {
+            exported?;
+            self.create(log).await?;
+            exported = Ok(());
         }
-        let is_new = live.is_none();
-        self.exports.apply(self.share, state, log).await?;
-        grants::apply(self.server, self.share, is_new, state, log).await?;
+        if exported.is_ok() {
+            exported = self.exports.apply(self.share, state, log).await;
+        }
+        let fields = match live {
+            Some(live) => self.update(live, state, log).await,
+            // A share that limits its clients is closed until the server knows them.
+            None if limits_clients(self.share) && exported.is_ok() => {
+                self.update(&closed(), state, log).await
+            }
+            None => Ok(()),
+        };
+        let granted = grants::apply(self.server, self.share, live.is_none(), state, log).await;
+        exported.and(fields).and(granted)?;
+        live.map_or(Ok(()), |live| self.check_owner(live))?;
         self.is_loaded(live).await
+    }
+
+    /// The server sets the owner only when it makes a share.
+    fn check_owner(&self, live: &LiveShare) -> Result<(), Fault> {
+        let mut users = self.known.declared_users.iter();
+        let owner = self.share.owner.as_ref();
+        let uid = owner.and_then(|owner| users.find(|user| user.name == *owner)?.uid);
+        if uid.is_none() || uid == live.owner_uid {
+            return Ok(());
+        }
+        let has = live
+            .owner_uid
+            .map_or_else(|| "root".to_owned(), |uid| format!("uid {uid}"));
+        let message = format!(
+            "the server has the share with another owner ({has}), and cannot change it: correct spec.shares[].owner or the uid of the user, or declare a share of another name"
+        );
+        Err(Fault::new(CONFLICT, message))
     }
 
     /// The identity of the remote store. It must answer: a share over one that does not would keep the server busy for minutes.
@@ -147,25 +189,27 @@ impl Call<'_> {
             .blocks
             .get_or_try_init(|| stores::own(server, OwnStore::Blocks))
             .await?;
-        let body = creation(self.share, metadata, blocks);
+        let mut body = creation(self.share, metadata, blocks);
+        if limits_clients(self.share) {
+            body["default_permission"] = json!(PermissionLevel::None);
+        }
         // The server loads the share before it answers, and may wait for the remote store meanwhile.
         let _: Value = server.read_slowly(Method::POST, "shares", Some(&body)).await?;
         log.written.push(format!("share {}", self.share.name));
         Ok(())
     }
 
-    async fn update(&self, live: &LiveShare, log: &mut Log) -> Result<(), Fault> {
-        let mut body = update(self.share, live);
-        match live.remote_block_store_id.as_deref() {
-            None => {
-                if let Some(store) = self.remote_store()? {
-                    body.insert("remote_block_store_id".into(), json!(store));
-                }
-            }
-            Some(other) => self.check_store(other)?,
-        }
+    async fn update(&self, live: &LiveShare, state: &ShareStatus, log: &mut Log) -> Result<(), Fault> {
+        let is_current = state.applied.as_ref() == Some(&digest(self.share));
+        let mut body = update(self.share, live, is_current);
+        let store = match live.remote_block_store_id.as_deref() {
+            Some(other) => self.check_store(other),
+            None => self.remote_store().map(|store| {
+                store.map(|store| body.insert("remote_block_store_id".into(), json!(store)));
+            }),
+        };
         if body.is_empty() {
-            return Ok(());
+            return store;
         }
         let fields: Vec<String> = body.keys().cloned().collect();
         let url = format!("shares/{}", encoded(&path(&self.share.name)));
@@ -181,7 +225,7 @@ impl Call<'_> {
             .filter_map(Value::as_str)
             .collect();
         if warnings.is_empty() {
-            Ok(())
+            store
         } else {
             Err(Fault::new(
                 NOT_LOADED,

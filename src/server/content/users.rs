@@ -7,7 +7,7 @@ use super::{Fault, Log, conclude, gone, known, left, list, unlisted};
 use crate::api::{GroupSpec, GroupStatus, UserStatus};
 use crate::domain::content::status::find;
 use crate::domain::content::users::{LiveGroup, LiveUser, User, group_creation, group_update};
-use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, WAITING, digest};
+use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, digest};
 use crate::server::administrator::Server;
 use crate::server::settings::encoded;
 
@@ -166,23 +166,11 @@ async fn create(
 ) -> Result<(), Fault> {
     let password = user.password.as_ref();
     let password = password.map_err(|why| Fault::new(SECRET_NOT_USABLE, why))?;
-    let announced: Vec<&String> = user
-        .groups
-        .iter()
-        .filter(|group| state.groups.contains(group))
-        .collect();
-    if announced.len() < user.groups.len() {
-        return Err(not_announced());
-    }
-    let body = user.creation(&String::from_utf8_lossy(&password.value.0), &announced);
+    let body = user.creation(&String::from_utf8_lossy(&password.value.0));
     server.call(Method::POST, "users", Some(&body)).await?;
     log.written.push(format!("user {}", user.name));
     state.password_version = Some(password.version.clone());
-    Ok(())
-}
-
-fn not_announced() -> Fault {
-    Fault::new(WAITING, "the operator is about to make the memberships of groups")
+    memberships(server, user, &LiveUser::default(), state, log).await
 }
 
 /// Puts the user into the declared groups, and takes the user out of those into which the operator put it and that left the spec.
@@ -193,11 +181,12 @@ async fn memberships(
     state: &mut UserStatus,
     log: &mut Log,
 ) -> Result<(), Fault> {
-    let missing = user.groups.iter().filter(|group| !live.is_in(group));
-    for group in missing {
-        if !state.groups.contains(group) {
-            return Err(not_announced());
-        }
+    let (named, new): (Vec<&String>, Vec<&String>) = user
+        .groups
+        .iter()
+        .filter(|group| !live.is_in(group))
+        .partition(|group| state.groups.contains(*group));
+    for group in named {
         let path = format!("groups/{}/members", encoded(group));
         let body = json!({"username": user.name});
         server.call(Method::POST, &path, Some(&body)).await?;
@@ -211,5 +200,9 @@ async fn memberships(
         }
         state.groups.retain(|known| known != group);
     }
-    Ok(())
+    if new.is_empty() {
+        return Ok(());
+    }
+    state.groups.extend(new.into_iter().cloned());
+    Err(log.announced("the memberships of groups"))
 }

@@ -34,13 +34,18 @@ pub const SHARES: &[Case] = &[
     create("every field of users and shares is accepted", WHOLE, Accepted),
     create(
         "every setting of the adapters is accepted",
-        "{storage: {metadataSize: 10Gi}, adapters: {nfs: {enabled: true, port: 12050, minVersion: '3', maxVersion: '4.1'}, smb: {enabled: false, port: 1446, minVersion: SMB3.0, maxVersion: SMB3.1.1, signing: required, encryption: true}}}",
+        "{storage: {metadataSize: 10Gi}, adapters: {nfs: {enabled: true, port: 12050}, smb: {enabled: false, port: 1446, minVersion: SMB3.0, maxVersion: SMB3.1.1, signing: required, encryption: true}}}",
         Accepted,
     ),
     create(
-        "a lowest version of NFS above the highest is refused",
-        "{storage: {metadataSize: 10Gi}, adapters: {nfs: {minVersion: '4.1', maxVersion: '3'}}}",
-        Refused("spec.adapters.nfs.minVersion", "must not be above maxVersion"),
+        "two adapters on one port are refused",
+        "{storage: {metadataSize: 10Gi}, adapters: {nfs: {port: 2000}, smb: {port: 2000}}}",
+        Refused("spec.adapters", "must differ"),
+    ),
+    create(
+        "an adapter on the port of the API is refused",
+        "{storage: {metadataSize: 10Gi}, adapters: {smb: {port: 8080}}}",
+        Refused("spec.adapters", "must differ"),
     ),
     create(
         "a version of SMB that does not exist is refused",
@@ -129,13 +134,24 @@ pub const SHARES: &[Case] = &[
         "the owner of a share cannot change",
         ONE,
         "{storage: {metadataSize: 10Gi, contentSize: 100Gi}, users: [{name: alice, uid: 1000, passwordSecretRef: {name: alice, key: password}}, {name: bob, uid: 1001, passwordSecretRef: {name: alice, key: password}}], shares: [{name: export, owner: bob}]}",
-        Refused("spec.shares[0].owner", "cannot change"),
+        Refused("spec.shares[0].owner", "cannot be changed or added"),
+    ),
+    create(
+        "an address that is none is refused as a client",
+        "{storage: {metadataSize: 10Gi, contentSize: 1Gi}, shares: [{name: export, nfs: {allowedClients: [10.0.0.300]}}]}",
+        RefusedBySchema("spec.shares[0].nfs.allowedClients[0]", "should match"),
     ),
     update(
-        "the owner of a share cannot be removed",
+        "the owner of a share can leave the spec with its user",
         ONE,
-        "{storage: {metadataSize: 10Gi, contentSize: 100Gi}, users: [{name: alice, uid: 1000, passwordSecretRef: {name: alice, key: password}}], shares: [{name: export}]}",
-        Refused("spec.shares[0].owner", "cannot change"),
+        "{storage: {metadataSize: 10Gi, contentSize: 100Gi}, users: [{name: bob, uid: 1001, passwordSecretRef: {name: alice, key: password}}], shares: [{name: export}]}",
+        Accepted,
+    ),
+    update(
+        "an owner cannot be added to a share",
+        "{storage: {metadataSize: 10Gi, contentSize: 1Gi}, users: [{name: alice, uid: 1000, passwordSecretRef: {name: alice, key: password}}], shares: [{name: export}]}",
+        "{storage: {metadataSize: 10Gi, contentSize: 1Gi}, users: [{name: alice, uid: 1000, passwordSecretRef: {name: alice, key: password}}], shares: [{name: export, owner: alice}]}",
+        Refused("spec.shares[0].owner", "cannot be changed or added"),
     ),
     update(
         "a share, a user and a group can leave the spec",
