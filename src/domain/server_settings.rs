@@ -24,6 +24,7 @@ use crate::api::{
     SettingsStatus, ShareSnapshotsSpec, SnapshotPolicySpec, SnapshotPolicyStatus,
 };
 use crate::domain::content::Content;
+use crate::domain::content::shares::path;
 use crate::domain::content::status::{ContentStatus, has_announced};
 use crate::domain::observed::Observed;
 
@@ -69,12 +70,12 @@ impl Declared {
         let declared = server.spec.snapshot_policies.iter();
         let of_shares = server.spec.shares.iter().filter_map(|declared| {
             let policy = Policy::of_share(declared.snapshots.as_ref()?);
-            Some((share(&declared.name), policy))
+            Some((path(&declared.name), policy))
         });
         let known = server.status.iter().flat_map(|status| &status.snapshot_policies);
         Self {
             policies: declared
-                .map(|policy| (share(&policy.share), Policy::of(policy)))
+                .map(|policy| (path(&policy.share), Policy::of(policy)))
                 .chain(of_shares)
                 .collect(),
             made: known
@@ -146,12 +147,6 @@ impl Declared {
                 .iter()
                 .all(|request| before.restarts.contains(request))
     }
-}
-
-/// The name of a share as the server writes it: with one slash at its start.
-#[must_use]
-pub fn share(name: &str) -> String {
-    format!("/{}", name.trim_start_matches('/'))
 }
 
 /// A snapshot policy, as the server's API takes and gives it. A field that is left out of a write has its default.

@@ -58,7 +58,14 @@ async fn list<T: DeserializeOwned>(server: &Server<'_>, path: &str) -> Result<Ve
     Ok(listed.unwrap_or_default())
 }
 
+/// As [`list`], where the server looks at each thing before it answers.
+async fn list_slowly<T: DeserializeOwned>(server: &Server<'_>, path: &str) -> Result<Vec<T>, Error> {
+    let listed: Option<Vec<T>> = server.read_slowly(Method::GET, path, None).await?;
+    Ok(listed.unwrap_or_default())
+}
+
 /// Why something is not as declared.
+#[derive(Clone)]
 struct Fault {
     reason: &'static str,
     message: String,
@@ -126,11 +133,7 @@ fn unlisted<S: State>(
         }
     }
     for state in states.iter_mut().filter(|state| state.view().declared) {
-        let same = Fault {
-            message: fault.message.clone(),
-            ..fault
-        };
-        conclude(state, Err(same), log);
+        conclude(state, Err(fault.clone()), log);
     }
     states
 }
@@ -153,11 +156,22 @@ fn conclude<S: State>(state: &mut S, outcome: Result<(), Fault>, log: &mut Log) 
     }
 }
 
-/// The state of something that left the spec and is still there.
-fn left<S: State>(known_states: &[S], name: &str, is_ready: bool) -> S {
-    let mut state = known(known_states, name);
-    state.set(is_ready, false, None, None);
-    state
+/// Adds the states of what left the spec and is still on the server. `states` are those of what is declared; `live` has the name of each thing
+/// on the server, and whether it can be used.
+fn left_behind<'a, S: State>(
+    known_states: &[S],
+    live: impl Iterator<Item = (&'a str, bool)>,
+    states: &mut Vec<S>,
+) {
+    let left = live.filter_map(|(name, is_ready)| {
+        let mut state = find(known_states, name)
+            .filter(|_| find(states, name).is_none())?
+            .clone();
+        state.set(is_ready, false, None, None);
+        Some(state)
+    });
+    let left: Vec<S> = left.collect();
+    states.extend(left);
 }
 
 /// What is gone needs no more.

@@ -9,6 +9,7 @@
 //! | `content` | users, groups, stores and shares of the spec |
 //! | [`settings`] | the settings that the spec declares |
 //! | `restart` | restarts an adapter at the request of a user |
+//! | [`url`] | parts of URLs |
 //! | [`poller`] | asks each running server for its adapters, apart from the queue of reconciles |
 
 pub mod adapters;
@@ -20,3 +21,4 @@ pub mod poller;
 mod restart;
 pub mod settings;
 pub mod token;
+pub mod url;

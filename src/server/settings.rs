@@ -12,7 +12,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ring::hmac;
 use serde_json::{Value, json};
 
-pub use self::policies::encoded;
 use super::administrator::Server;
 use super::client::{Client, Error};
 use super::content;

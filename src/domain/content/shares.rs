@@ -38,10 +38,10 @@ pub struct LiveShare {
     pub status: Health,
 }
 
-/// The path of a share, which is its name on the server.
+/// The path of a share, which is its name as the server writes it: with one slash at its start.
 #[must_use]
 pub fn path(name: &str) -> String {
-    format!("/{name}")
+    format!("/{}", name.trim_start_matches('/'))
 }
 
 /// The body that makes a share.

@@ -63,12 +63,11 @@ impl ContentStatus {
 
     pub(super) fn of_status(status: &DittoServerStatus) -> Self {
         Self {
-            has_announced: false,
-            is_unanswered: false,
             groups: status.groups.clone(),
             users: status.users.clone(),
             remote_stores: status.remote_stores.clone(),
             shares: status.shares.clone(),
+            ..Self::default()
         }
     }
 }
@@ -92,6 +91,14 @@ pub struct View<'a> {
     pub applied: Option<&'a str>,
 }
 
+impl View<'_> {
+    /// Whether nothing is wrong with it: the server has not been asked, or is stopped.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        [Some(WAITING), Some(STOPPED)].contains(&self.reason)
+    }
+}
+
 /// The state of one thing on the server.
 pub trait State: Clone {
     /// What every state has.
@@ -100,8 +107,8 @@ pub trait State: Clone {
     fn new(name: &str) -> Self;
     /// Changes what every state has.
     fn set(&mut self, ready: bool, declared: bool, reason: Option<&str>, message: Option<String>);
-    /// The command that deletes it on the server.
-    fn removal(&self) -> String;
+    /// What to say of it when it left the spec: that it stays, and how to delete it.
+    fn farewell(&self) -> String;
 }
 
 /// The state of this name.
@@ -139,8 +146,9 @@ macro_rules! state {
                 self.message = message;
             }
 
-            fn removal(&self) -> String {
-                format!($removal, self.name)
+            fn farewell(&self) -> String {
+                let removal = format!($removal, self.name);
+                format!("is no longer in the spec, and stays on the server. To delete it: {removal}")
             }
         }
     };
@@ -167,8 +175,6 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
     let found = found.unwrap_or(&known);
     let is_stopped = spec.desired_replicas() == 0;
     let mut states = ContentStatus {
-        has_announced: false,
-        is_unanswered: false,
         groups: merged(
             spec.groups.iter().map(|group| &group.name),
             &found.groups,
@@ -189,6 +195,7 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
             &found.shares,
             &known.shares,
         ),
+        ..ContentStatus::default()
     };
     for share in &mut states.shares {
         share.path = path(&share.name);
@@ -207,7 +214,7 @@ fn merged<'a, S: State>(declared: impl Iterator<Item = &'a String>, found: &[S],
         .map(|name| {
             in_spec.insert(name.as_str());
             let state = find(found, name).or_else(|| find(known, name)).cloned();
-            state.map_or_else(|| waiting(name), declared_again)
+            state.map_or_else(|| waiting(S::new(name)), declared_again)
         })
         .collect();
     let left = found.iter().filter(|state| !in_spec.contains(state.view().name));
@@ -215,8 +222,7 @@ fn merged<'a, S: State>(declared: impl Iterator<Item = &'a String>, found: &[S],
     states
 }
 
-fn waiting<S: State>(name: &str) -> S {
-    let mut state = S::new(name);
+fn waiting<S: State>(mut state: S) -> S {
     let message = "the server has not been asked yet".to_owned();
     state.set(false, true, Some(WAITING), Some(message));
     state
@@ -227,20 +233,11 @@ fn declared_again<S: State>(state: S) -> S {
     if state.view().declared && state.view().reason != Some(STOPPED) {
         return state;
     }
-    waiting_like(state)
-}
-
-fn waiting_like<S: State>(mut state: S) -> S {
-    let message = "the server has not been asked yet".to_owned();
-    state.set(false, true, Some(WAITING), Some(message));
-    state
+    waiting(state)
 }
 
 fn left_behind<S: State>(mut state: S) -> S {
-    let message = format!(
-        "it is no longer in the spec, and stays on the server. To delete it: {}",
-        state.removal()
-    );
+    let message = format!("it {}", state.farewell());
     let ready = state.view().ready;
     state.set(ready, false, Some(NOT_DECLARED), Some(message));
     state

@@ -4,8 +4,7 @@ use kube::runtime::events::{Event, EventType};
 
 use super::{event, normal};
 use crate::api::DittoServerStatus;
-use crate::domain::content::WAITING;
-use crate::domain::content::status::{STOPPED, State, find};
+use crate::domain::content::status::{State, find};
 
 /// A share of the spec cannot be made, or is not loaded. One event for each cause.
 pub const SHARE_FAILED: &str = "ShareFailed";
@@ -37,7 +36,7 @@ pub(super) fn changes(before: &DittoServerStatus, after: &DittoServerStatus) -> 
 fn failures<S: State>(reason: &str, before: &[S], after: &[S]) -> Vec<Event> {
     let failed = after.iter().filter(|state| {
         let view = state.view();
-        view.declared && !view.ready && ![Some(WAITING), Some(STOPPED)].contains(&view.reason)
+        view.declared && !view.ready && !view.is_waiting()
     });
     let news = failed.filter(|state| {
         let view = state.view();
@@ -61,12 +60,7 @@ fn left<S: State>(before: &[S], after: &[S]) -> Vec<Event> {
     });
     left.map(|state| {
         let view = state.view();
-        let note = format!(
-            "The {} {} is no longer in the spec, and stays on the server. To delete it: {}",
-            view.kind,
-            view.name,
-            state.removal()
-        );
+        let note = format!("The {} {} {}", view.kind, view.name, state.farewell());
         normal(NOT_DECLARED, "Poll", note)
     })
     .collect()

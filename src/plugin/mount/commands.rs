@@ -8,7 +8,7 @@ use crate::api::Endpoint;
 use crate::api::names::{NFS, SMB};
 use crate::plugin::Error;
 use crate::plugin::args::MountArgs;
-use crate::server::settings::encoded;
+use crate::server::url::encoded;
 
 /// Port that Windows uses without an option.
 const SMB_PORT: i32 = 445;

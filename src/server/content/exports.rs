@@ -11,7 +11,7 @@ use crate::api::{ShareNfsSpec, ShareSpec, ShareStatus};
 use crate::domain::content::CONFLICT;
 use crate::domain::content::shares::{CLIENTS, export_update, limits_clients, member_kind, netgroup, path};
 use crate::server::administrator::Server;
-use crate::server::settings::encoded;
+use crate::server::url::encoded;
 
 const NETGROUPS: &str = "adapters/nfs/netgroups";
 
@@ -28,112 +28,106 @@ struct Member {
     value: String,
 }
 
-/// The exports of one server.
-pub(super) struct Exports<'a> {
-    server: &'a Server<'a>,
+/// Makes the netgroup with the clients of a share, if the spec limits them. That comes before the share is made, or refers to it: an
+/// empty netgroup would shut all clients out, and a share without one is open to all.
+pub(super) async fn prepare(
+    server: &Server<'_>,
+    share: &ShareSpec,
+    state: &mut ShareStatus,
+    log: &mut Log,
+) -> Result<(), Fault> {
+    if !limits_clients(share) {
+        return Ok(());
+    }
+    if !is_known(state) {
+        state.grants.push(CLIENTS.to_owned());
+        return Err(log.announced("the list of its clients"));
+    }
+    fill(server, &netgroup(&share.name), share.nfs.as_ref(), log).await
 }
 
-impl<'a> Exports<'a> {
-    pub(super) fn new(server: &'a Server<'a>) -> Self {
-        Self { server }
+/// Writes what differs, after [`prepare`].
+pub(super) async fn apply(
+    server: &Server<'_>,
+    share: &ShareSpec,
+    state: &mut ShareStatus,
+    log: &mut Log,
+) -> Result<(), Fault> {
+    if share.nfs.is_none() && !is_known(state) {
+        return Ok(());
     }
+    let nfs = share.nfs.clone().unwrap_or_default();
+    let address = format!("shares/{}/adapters/nfs/config", encoded(&path(&share.name)));
+    let live = server.call(Method::GET, &address, None).await?;
+    let (own, is_limited) = (netgroup(&share.name), limits_clients(share));
+    let other = live["netgroup"]
+        .as_str()
+        .filter(|other| !other.is_empty() && *other != own);
+    if let Some(other) = other.filter(|_| is_limited) {
+        let message = format!(
+            "the server has the share with netgroup {other}, which a person made: remove it there (dfsctl share nfs-config set), or remove spec.shares[].nfs.allowedClients"
+        );
+        return Err(Fault::new(CONFLICT, message));
+    }
+    let leaves = is_known(state) && !is_limited && other.is_none();
+    let wanted = is_limited.then_some(own.as_str()).or(leaves.then_some(""));
+    let body = export_update(&nfs, wanted, &live);
+    if !body.is_empty() {
+        let fields: Vec<String> = body.keys().cloned().collect();
+        server
+            .call(Method::PATCH, &address, Some(&Value::Object(body)))
+            .await?;
+        log.written.push(format!(
+            "the NFS export of share {} ({})",
+            share.name,
+            fields.join(", ")
+        ));
+    }
+    if is_known(state) && !is_limited {
+        let group = format!("{NETGROUPS}/{}", encoded(&own));
+        gone(server.call(Method::DELETE, &group, None).await)?;
+        state.grants.retain(|grant| grant != CLIENTS);
+    }
+    Ok(())
+}
 
-    /// Makes the netgroup with the clients of a share, if the spec limits them. That comes before the share is made, or refers to it: an
-    /// empty netgroup would shut all clients out, and a share without one is open to all.
-    pub(super) async fn prepare(
-        &self,
-        share: &ShareSpec,
-        state: &mut ShareStatus,
-        log: &mut Log,
-    ) -> Result<(), Fault> {
-        if !limits_clients(share) {
-            return Ok(());
+/// Makes the netgroup, with exactly these members. Those that left the spec go first: a client that the server does not accept must not
+/// keep them.
+async fn fill(
+    server: &Server<'_>,
+    name: &str,
+    nfs: Option<&ShareNfsSpec>,
+    log: &mut Log,
+) -> Result<(), Fault> {
+    let wanted = nfs.map(|nfs| nfs.allowed_clients.as_slice()).unwrap_or_default();
+    let address = format!("{NETGROUPS}/{}", encoded(name));
+    let live: Netgroup = match server.read(Method::GET, &address, None).await {
+        Ok(live) => live,
+        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
+            let body = json!({"name": name});
+            server.call(Method::POST, NETGROUPS, Some(&body)).await?;
+            Netgroup::default()
         }
-        if !is_known(state) {
-            state.grants.push(CLIENTS.to_owned());
-            return Err(log.announced("the list of its clients"));
-        }
-        self.fill(&netgroup(&share.name), share.nfs.as_ref(), log).await
+        Err(error) => return Err(error.into()),
+    };
+    let (kept, extra): (Vec<&Member>, Vec<&Member>) = live
+        .members
+        .iter()
+        .partition(|member| wanted.contains(&member.value));
+    for member in extra {
+        let path = format!("{address}/members/{}", encoded(&member.id));
+        gone(server.call(Method::DELETE, &path, None).await)?;
+        log.written
+            .push(format!("client {} in netgroup {name}", member.value));
     }
-
-    /// Writes what differs, after [`Self::prepare`].
-    pub(super) async fn apply(
-        &self,
-        share: &ShareSpec,
-        state: &mut ShareStatus,
-        log: &mut Log,
-    ) -> Result<(), Fault> {
-        if share.nfs.is_none() && !is_known(state) {
-            return Ok(());
-        }
-        let nfs = share.nfs.clone().unwrap_or_default();
-        let address = format!("shares/{}/adapters/nfs/config", encoded(&path(&share.name)));
-        let live = self.server.call(Method::GET, &address, None).await?;
-        let (own, is_limited) = (netgroup(&share.name), limits_clients(share));
-        let other = live["netgroup"]
-            .as_str()
-            .filter(|other| !other.is_empty() && *other != own);
-        if let Some(other) = other.filter(|_| is_limited) {
-            let message = format!(
-                "the server has the share with netgroup {other}, which a person made: remove it there (dfsctl share nfs-config set), or remove spec.shares[].nfs.allowedClients"
-            );
-            return Err(Fault::new(CONFLICT, message));
-        }
-        let leaves = is_known(state) && !is_limited && other.is_none();
-        let wanted = is_limited.then_some(own.as_str()).or(leaves.then_some(""));
-        let body = export_update(&nfs, wanted, &live);
-        if !body.is_empty() {
-            let fields: Vec<String> = body.keys().cloned().collect();
-            self.server
-                .call(Method::PATCH, &address, Some(&Value::Object(body)))
-                .await?;
-            log.written.push(format!(
-                "the NFS export of share {} ({})",
-                share.name,
-                fields.join(", ")
-            ));
-        }
-        if is_known(state) && !is_limited {
-            let group = format!("{NETGROUPS}/{}", encoded(&own));
-            gone(self.server.call(Method::DELETE, &group, None).await)?;
-            state.grants.retain(|grant| grant != CLIENTS);
-        }
-        Ok(())
+    let present: BTreeSet<&str> = kept.iter().map(|member| member.value.as_str()).collect();
+    for client in wanted.iter().filter(|client| !present.contains(client.as_str())) {
+        let body = json!({"type": member_kind(client), "value": client});
+        let members = format!("{address}/members");
+        server.call(Method::POST, &members, Some(&body)).await?;
+        log.written.push(format!("client {client} in netgroup {name}"));
     }
-
-    /// Makes the netgroup, with exactly these members. Those that left the spec go first: a client that the server does not accept must not
-    /// keep them.
-    async fn fill(&self, name: &str, nfs: Option<&ShareNfsSpec>, log: &mut Log) -> Result<(), Fault> {
-        let wanted = nfs.map(|nfs| nfs.allowed_clients.as_slice()).unwrap_or_default();
-        let address = format!("{NETGROUPS}/{}", encoded(name));
-        let live: Netgroup = match self.server.read(Method::GET, &address, None).await {
-            Ok(live) => live,
-            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
-                let body = json!({"name": name});
-                self.server.call(Method::POST, NETGROUPS, Some(&body)).await?;
-                Netgroup::default()
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let (kept, extra): (Vec<&Member>, Vec<&Member>) = live
-            .members
-            .iter()
-            .partition(|member| wanted.contains(&member.value));
-        for member in extra {
-            let path = format!("{address}/members/{}", encoded(&member.id));
-            gone(self.server.call(Method::DELETE, &path, None).await)?;
-            log.written
-                .push(format!("client {} in netgroup {name}", member.value));
-        }
-        let present: BTreeSet<&str> = kept.iter().map(|member| member.value.as_str()).collect();
-        for client in wanted.iter().filter(|client| !present.contains(client.as_str())) {
-            let body = json!({"type": member_kind(client), "value": client});
-            let members = format!("{address}/members");
-            self.server.call(Method::POST, &members, Some(&body)).await?;
-            log.written.push(format!("client {client} in netgroup {name}"));
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 fn is_known(state: &ShareStatus) -> bool {

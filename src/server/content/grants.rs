@@ -9,7 +9,7 @@ use crate::domain::content::REFUSED;
 use crate::domain::content::shares::{CLIENTS, GrantChange, LiveGrant, grant_changes, grants, path};
 use crate::server::administrator::Server;
 use crate::server::client::Error;
-use crate::server::settings::encoded;
+use crate::server::url::encoded;
 
 /// Gives the declared permissions, and takes back those that the operator gave and that left the spec. Asks the server only if there are
 /// any.

@@ -4,15 +4,14 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Fault, Log, conclude, exports, grants, left, stores, unlisted};
+use super::{Fault, Log, conclude, exports, grants, left_behind, list_slowly, stores, unlisted};
 use crate::api::{PermissionLevel, RemoteStoreStatus, ShareSpec, ShareStatus};
 use crate::domain::content::shares::{LiveShare, creation, limits_clients, path, update};
-use crate::domain::content::status::find;
 use crate::domain::content::stores::{Health, LiveStore, OwnStore};
 use crate::domain::content::users::{LiveUser, User};
 use crate::domain::content::{CONFLICT, Content, DEPENDENCY_NOT_READY, DISABLED, NOT_LOADED, digest};
 use crate::server::administrator::Server;
-use crate::server::settings::encoded;
+use crate::server::url::encoded;
 
 /// What shares need.
 pub(super) struct Known<'a> {
@@ -41,26 +40,24 @@ pub(super) async fn apply(
         return Vec::new();
     }
     // The server asks the remote stores of its shares meanwhile.
-    let listed: Result<Option<Vec<LiveShare>>, _> = server.read_slowly(Method::GET, "shares", None).await;
-    let live = match listed {
-        Ok(live) => live.unwrap_or_default(),
+    let live: Vec<LiveShare> = match list_slowly(server, "shares").await {
+        Ok(live) => live,
         Err(error) => {
             let names = content.shares.iter().map(|share| share.name.clone());
             return unlisted(known_shares, names, error, log);
         }
     };
     let own = OwnStores::default();
-    let exports = exports::Exports::new(server);
     let mut states = Vec::new();
     for share in &content.shares {
         let mut state: ShareStatus = super::known(known_shares, &share.name);
-        let live = live.iter().find(|live| live.name == path(&share.name));
+        let name = path(&share.name);
+        let live = live.iter().find(|live| live.name == name);
         let call = Call {
             server,
             share,
             known,
             own: &own,
-            exports: &exports,
         };
         let outcome = call.write(live, &mut state, log).await;
         if conclude(&mut state, outcome, log) {
@@ -68,13 +65,11 @@ pub(super) async fn apply(
         }
         states.push(state);
     }
-    let left_behind = live.iter().filter_map(|live| {
+    let live = live.iter().filter_map(|live| {
         let name = live.name.strip_prefix('/')?;
-        let is_left =
-            find(known_shares, name).is_some() && !content.shares.iter().any(|share| share.name == name);
-        is_left.then(|| left(known_shares, name, live.enabled && live.status.is_good()))
+        Some((name, live.enabled && live.status.is_good()))
     });
-    states.extend(left_behind);
+    left_behind(known_shares, live, &mut states);
     states
 }
 
@@ -91,7 +86,6 @@ struct Call<'a> {
     share: &'a ShareSpec,
     known: &'a Known<'a>,
     own: &'a OwnStores,
-    exports: &'a exports::Exports<'a>,
 }
 
 impl Call<'_> {
@@ -102,14 +96,14 @@ impl Call<'_> {
         state: &mut ShareStatus,
         log: &mut Log,
     ) -> Result<(), Fault> {
-        let mut exported = self.exports.prepare(self.share, state, log).await;
+        let mut exported = exports::prepare(self.server, self.share, state, log).await;
         if live.is_none() {
             exported?;
             self.create(log).await?;
             exported = Ok(());
         }
         if exported.is_ok() {
-            exported = self.exports.apply(self.share, state, log).await;
+            exported = exports::apply(self.server, self.share, state, log).await;
         }
         let fields = match live {
             Some(live) => self.update(live, state, log).await,

@@ -2,13 +2,12 @@
 
 use http::{Method, StatusCode};
 
-use super::{Fault, Log, conclude, known, left, list, unlisted};
+use super::{Fault, Log, conclude, known, left_behind, list, list_slowly, unlisted};
 use crate::api::RemoteStoreStatus;
-use crate::domain::content::status::find;
 use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore};
 use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
 use crate::server::administrator::Server;
-use crate::server::settings::encoded;
+use crate::server::url::encoded;
 
 const REMOTE: &str = "store/block/remote";
 
@@ -23,9 +22,8 @@ pub(super) async fn remote(
         return (Vec::new(), Vec::new());
     }
     // The server asks each store whether it answers.
-    let listed = server.read_slowly(Method::GET, REMOTE, None).await;
-    let mut live: Vec<LiveStore> = match listed {
-        Ok(live) => Option::unwrap_or_default(live),
+    let mut live: Vec<LiveStore> = match list_slowly(server, REMOTE).await {
+        Ok(live) => live,
         Err(error) => {
             let names = content.remote_stores.iter().map(|store| store.name.clone());
             return (unlisted(known_stores, names, error, log), Vec::new());
@@ -40,15 +38,10 @@ pub(super) async fn remote(
         }
         states.push(state);
     }
-    let is_left = |live: &&LiveStore| {
-        find(known_stores, &live.name).is_some()
-            && !content.remote_stores.iter().any(|store| store.name == live.name)
-    };
-    states.extend(
-        live.iter()
-            .filter(is_left)
-            .map(|live| left(known_stores, &live.name, live.status.is_good())),
-    );
+    let present = live
+        .iter()
+        .map(|live| (live.name.as_str(), live.status.is_good()));
+    left_behind(known_stores, present, &mut states);
     (states, live)
 }
 

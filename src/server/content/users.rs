@@ -3,13 +3,12 @@
 use http::Method;
 use serde_json::json;
 
-use super::{Fault, Log, conclude, gone, known, left, list, unlisted};
+use super::{Fault, Log, conclude, gone, known, left_behind, list, unlisted};
 use crate::api::{GroupSpec, GroupStatus, UserStatus};
-use crate::domain::content::status::find;
 use crate::domain::content::users::{LiveGroup, LiveUser, User, group_creation, group_update};
 use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, digest};
 use crate::server::administrator::Server;
-use crate::server::settings::encoded;
+use crate::server::url::encoded;
 
 /// Makes the groups.
 pub(super) async fn groups(server: &Server<'_>, content: &Content, log: &mut Log) -> Vec<GroupStatus> {
@@ -33,15 +32,8 @@ pub(super) async fn groups(server: &Server<'_>, content: &Content, log: &mut Log
         }
         states.push(state);
     }
-    let is_left = |live: &&LiveGroup| {
-        find(known_groups, &live.name).is_some()
-            && !content.groups.iter().any(|group| group.name == live.name)
-    };
-    states.extend(
-        live.iter()
-            .filter(is_left)
-            .map(|live| left(known_groups, &live.name, true)),
-    );
+    let present = live.iter().map(|live| (live.name.as_str(), true));
+    left_behind(known_groups, present, &mut states);
     states
 }
 
@@ -104,15 +96,8 @@ pub(super) async fn users(
         }
         states.push(state);
     }
-    let is_left = |live: &&LiveUser| {
-        find(known_users, &live.username).is_some()
-            && !content.users.iter().any(|user| user.name == live.username)
-    };
-    states.extend(
-        live.iter()
-            .filter(is_left)
-            .map(|live| left(known_users, &live.username, live.enabled)),
-    );
+    let present = live.iter().map(|live| (live.username.as_str(), live.enabled));
+    left_behind(known_users, present, &mut states);
     made.retain(|name| !live.iter().any(|live| live.username == *name));
     live.extend(made.into_iter().map(|username| LiveUser {
         username,

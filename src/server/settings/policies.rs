@@ -10,6 +10,7 @@ use super::{Server, corrected};
 use crate::api::SnapshotPolicyStatus;
 use crate::domain::server_settings::{Change, Declared, Outcome, Policy, changes};
 use crate::server::client::Error;
+use crate::server::url::encoded;
 
 /// Compares and writes the policies.
 pub(super) async fn apply(server: &Server<'_>, declared: &Declared, outcome: &mut Outcome) {
@@ -128,20 +129,6 @@ fn unknown(declared: &Declared, error: &Error) -> Vec<SnapshotPolicyStatus> {
 
 fn path(share: &str) -> String {
     format!("shares/{}/snapshot-policy", encoded(share))
-}
-
-/// A share, or another text, as one part of a URL's path.
-#[must_use]
-pub fn encoded(share: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let part = |byte: u8| {
-        if is_plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    share.bytes().map(part).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! What the operator makes on the server: shares, users, groups and remote stores, as the status says.
 
 use crate::api::{DittoServer, DittoServerStatus};
-use crate::domain::content::WAITING;
-use crate::domain::content::status::{STOPPED, State};
+use crate::domain::content::status::State;
 use crate::plugin::status::view::{ChildHealth, ChildView};
 
 pub(super) fn shares(server: &DittoServer) -> Vec<ChildView> {
@@ -34,8 +33,7 @@ fn views<S: State>(kind: &'static str, states: &[S]) -> Vec<ChildView> {
 
 fn view<S: State>(kind: &'static str, state: &S) -> ChildView {
     let view = state.view();
-    let is_waiting = [Some(WAITING), Some(STOPPED)].contains(&view.reason);
-    let health = match (view.ready, is_waiting) {
+    let health = match (view.ready, view.is_waiting()) {
         (true, _) => ChildHealth::Good,
         (false, true) => ChildHealth::Waiting,
         (false, false) => ChildHealth::Bad,
