@@ -109,18 +109,8 @@ impl Content {
         !self.has_leftover()
             && self.groups == before.groups
             && self.shares == before.shares
-            && self.users.len() == before.users.len()
-            && self
-                .users
-                .iter()
-                .zip(&before.users)
-                .all(|(one, other)| one.is_same(other))
-            && self.remote_stores.len() == before.remote_stores.len()
-            && self
-                .remote_stores
-                .iter()
-                .zip(&before.remote_stores)
-                .all(|(one, other)| one.is_same(other))
+            && self.users == before.users
+            && self.remote_stores == before.remote_stores
     }
 
     /// Whether a permission or membership is to be removed.

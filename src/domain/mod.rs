@@ -38,6 +38,7 @@ pub mod data_home;
 pub mod desired;
 mod digest;
 pub mod events;
+pub(crate) mod fields;
 pub mod load_balancers;
 pub mod monitoring;
 pub mod observed;

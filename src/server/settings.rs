@@ -18,9 +18,10 @@ use super::content;
 use super::restart::{Ended, restart};
 use crate::api::names::NFS;
 use crate::api::{IdentityProviderStatus, SettingsCorrection};
+use crate::domain::fields::differing;
 use crate::domain::secrets::Confidential;
 use crate::domain::server_api::Target;
-use crate::domain::server_settings::adapter_settings::{DeclaredAdapter, differences};
+use crate::domain::server_settings::adapter_settings::DeclaredAdapter;
 use crate::domain::server_settings::providers::Provider;
 use crate::domain::server_settings::restarts::{Request, Restarts};
 use crate::domain::server_settings::{Declared, Outcome};
@@ -110,7 +111,7 @@ async fn apply_adapter(
             continue;
         }
         let live = server.call(Method::GET, &path, None).await?;
-        let body = differences(wanted, &live);
+        let body = differing(wanted.clone(), &live);
         if body.is_empty() {
             continue;
         }

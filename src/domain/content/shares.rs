@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::stores::Health;
 use crate::api::quantity::nanos;
 use crate::api::{PermissionLevel, ShareNfsSpec, ShareSpec};
+use crate::domain::fields::{differing, present};
 
 /// A share as the server shows it.
 #[expect(clippy::struct_excessive_bools, reason = "the fields are those of the API")]
@@ -87,7 +88,7 @@ fn has(live: &LiveShare, field: &str, value: &Value) -> bool {
 fn fields(share: &ShareSpec) -> Map<String, Value> {
     let trash = share.trash.as_ref();
     let level = share.default_permission.map(PermissionLevel::as_str);
-    let fields = [
+    present([
         ("read_only", share.read_only.map(Value::from)),
         ("default_permission", level.map(Value::from)),
         (
@@ -106,11 +107,7 @@ fn fields(share: &ShareSpec) -> Map<String, Value> {
             "trash_restrict_to_admin",
             trash.and_then(|trash| trash.restrict_to_admin).map(Value::from),
         ),
-    ];
-    let present = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    present.collect()
+    ])
 }
 
 /// A size in bytes, as the API takes it.
@@ -280,19 +277,13 @@ pub fn member_kind(client: &str) -> &'static str {
 pub fn export_update(nfs: &ShareNfsSpec, netgroup: Option<&str>, live: &Value) -> Map<String, Value> {
     let squash = nfs.squash.map(|squash| json!(squash));
     let level = nfs.min_kerberos_level.map(|level| json!(level));
-    let fields = [
+    let declared = present([
         ("squash", squash),
         ("anonymous_uid", nfs.anonymous_uid.map(Value::from)),
         ("anonymous_gid", nfs.anonymous_gid.map(Value::from)),
         ("require_kerberos", nfs.require_kerberos.map(Value::from)),
         ("min_kerberos_level", level),
         ("netgroup", netgroup.map(Value::from)),
-    ];
-    let present = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
-    present
-        .filter(|(name, value)| live.get(*name) != Some(value))
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    ]);
+    differing(declared, live)
 }

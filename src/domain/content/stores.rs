@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{STORE, Versioned, secret_data, value, version};
 use crate::api::{Compression, RemoteStoreSpec, S3Spec, names};
+use crate::domain::fields::present;
 use crate::domain::observed::Observed;
 use crate::domain::secrets::Confidential;
 
@@ -34,34 +35,18 @@ pub struct RemoteStore {
     pub config: Map<String, Value>,
     /// The credentials, or why they cannot be used.
     pub keys: Result<Versioned<Keys>, String>,
-    /// Version of the Secret whose credentials the server has.
-    pub sent: Option<String>,
     /// Digest of the part of the spec.
     pub digest: String,
 }
 
 impl RemoteStore {
     pub(super) fn of(spec: &RemoteStoreSpec, observed: &Observed) -> Self {
-        let status = observed.server.status.as_ref();
-        let mut known = status.into_iter().flat_map(|status| &status.remote_stores);
         Self {
             name: spec.name.clone(),
             config: config(&spec.s3),
             keys: keys(observed, &spec.s3.credentials_secret_ref.name),
-            sent: known
-                .find(|store| store.name == spec.name)
-                .and_then(|store| store.credentials_version.clone()),
             digest: super::digest(spec),
         }
-    }
-
-    /// Whether two say the same about what the server must have.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let this = Self {
-            sent: other.sent.clone(),
-            ..self.clone()
-        };
-        this == *other
     }
 
     pub(super) fn confidential(&self) -> impl Iterator<Item = &Confidential> {
@@ -85,11 +70,12 @@ impl RemoteStore {
         ))
     }
 
-    /// The configuration to write; `None` if the server has it. What the spec does not declare stays.
+    /// The configuration to write; `None` if the server has it. What the spec does not declare stays. `sent` is the version of the
+    /// credentials that the server has.
     #[must_use]
-    pub fn update(&self, live: &LiveStore) -> Option<Value> {
+    pub fn update(&self, live: &LiveStore, sent: Option<&String>) -> Option<Value> {
         let is_sent = match &self.keys {
-            Ok(keys) => self.sent.as_ref() == Some(&keys.version),
+            Ok(keys) => sent == Some(&keys.version),
             Err(_) => true,
         };
         let differs = self
@@ -144,7 +130,7 @@ fn config(s3: &S3Spec) -> Map<String, Value> {
         Compression::Zstd => "zstd",
         Compression::Lz4 => "lz4",
     });
-    let fields = [
+    present([
         ("bucket", Some(json!(s3.bucket))),
         ("region", s3.region.clone().map(Value::from)),
         ("endpoint", s3.endpoint.clone().map(Value::from)),
@@ -155,11 +141,7 @@ fn config(s3: &S3Spec) -> Map<String, Value> {
             s3.allow_private_endpoint.map(Value::from),
         ),
         ("compression", compression.map(|algo| json!({"algo": algo}))),
-    ];
-    let present = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    present.collect()
+    ])
 }
 
 /// A store as the server shows it.

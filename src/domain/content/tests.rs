@@ -13,7 +13,7 @@ use super::status::{ContentStatus, has_announced, pending, states};
 use super::stores::{LiveStore, OwnStore};
 use super::users::LiveUser;
 use super::*;
-use crate::api::{DittoServerStatus, ShareStatus, UserStatus};
+use crate::api::{DittoServerStatus, ShareStatus};
 use crate::domain::status;
 use crate::domain::testing;
 
@@ -113,20 +113,8 @@ fn a_password_that_the_server_would_refuse_is_not_sent() {
 
 #[test]
 fn a_password_is_sent_when_the_version_of_its_secret_is_not_the_one_in_the_status() {
-    let mut observed = observed(SPEC);
-    let mut with = |version: Option<&str>| {
-        let mut server = testing::server(SPEC);
-        server.status = Some(DittoServerStatus {
-            users: vec![UserStatus {
-                name: "alice".into(),
-                password_version: version.map(str::to_owned),
-                ..UserStatus::default()
-            }],
-            ..DittoServerStatus::default()
-        });
-        observed.server = std::sync::Arc::new(server);
-        Content::of(&observed).unwrap().users[0].is_password_sent()
-    };
+    let content = Content::of(&observed(SPEC)).unwrap();
+    let with = |version: Option<&str>| content.users[0].is_password_sent(version.map(str::to_owned).as_ref());
     assert!(!with(None) && !with(Some("abc/6")));
     assert!(with(Some("abc/7")));
 }
@@ -261,16 +249,14 @@ fn the_place_of_blocks_never_changes_on_the_server() {
         json!({"bucket": "files", "region": "eu-1", "secret_access_key": "********", "parallel_uploads": 4}),
     );
     assert_eq!(store.moved(&known), None);
-    let body = store.update(&known).unwrap();
+    let body = store.update(&known, None).unwrap();
     let config: serde_json::Value = serde_json::from_str(body["config"].as_str().unwrap()).unwrap();
     assert_eq!(
         config["parallel_uploads"], 4,
         "what the spec does not declare stays"
     );
     assert_eq!(config["secret_access_key"], "the key");
-    let mut sent = store.clone();
-    sent.sent = Some("abc/9".into());
-    assert_eq!(sent.update(&known), None);
+    assert_eq!(store.update(&known, Some(&"abc/9".to_owned())), None);
 }
 
 #[test]

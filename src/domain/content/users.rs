@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Versioned, value};
 use crate::api::{GroupSpec, UserSpec};
+use crate::domain::fields::{differing, present};
 use crate::domain::observed::Observed;
 use crate::domain::secrets::Confidential;
 
@@ -30,8 +31,6 @@ pub struct User {
     pub enabled: Option<bool>,
     /// The password, or why it cannot be used.
     pub password: Result<Versioned<Confidential>, String>,
-    /// Version of the Secret whose password the server has.
-    pub sent: Option<String>,
     /// Digest of the part of the spec.
     pub digest: String,
 }
@@ -39,8 +38,6 @@ pub struct User {
 impl User {
     pub(super) fn of(spec: &UserSpec, observed: &Observed) -> Self {
         let reference = &spec.password_secret_ref;
-        let status = observed.server.status.as_ref();
-        let mut known = status.into_iter().flat_map(|status| &status.users);
         Self {
             name: spec.name.clone(),
             uid: spec.uid,
@@ -49,32 +46,19 @@ impl User {
             display_name: spec.display_name.clone(),
             enabled: spec.enabled,
             password: value(observed, &reference.name, &reference.key).and_then(checked),
-            sent: known
-                .find(|user| user.name == spec.name)
-                .and_then(|user| user.password_version.clone()),
             digest: super::digest(spec),
         }
-    }
-
-    /// Whether two say the same about what the server must have.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let sent = &other.sent;
-        let this = Self {
-            sent: sent.clone(),
-            ..self.clone()
-        };
-        this == *other
     }
 
     pub(super) fn confidential(&self) -> Option<&Confidential> {
         self.password.as_ref().ok().map(|password| &password.value)
     }
 
-    /// Whether the server has the password of the Secret.
+    /// Whether the server has the password of the Secret. `sent` is the version of the one that it has.
     #[must_use]
-    pub fn is_password_sent(&self) -> bool {
+    pub fn is_password_sent(&self, sent: Option<&String>) -> bool {
         let version = self.password.as_ref().ok().map(|password| &password.version);
-        version.is_none_or(|version| self.sent.as_ref() == Some(version))
+        version.is_none_or(|version| sent == Some(version))
     }
 
     /// The body that makes the user. The memberships follow.
@@ -89,23 +73,17 @@ impl User {
     /// The declared fields that the server does not have; `None` if it has all of them.
     #[must_use]
     pub fn update(&self, live: &LiveUser) -> Option<Value> {
-        let live = json!(live);
-        let mut body = self.fields();
-        body.retain(|field, value| live.get(field) != Some(value));
+        let body = differing(self.fields(), &json!(live));
         (!body.is_empty()).then_some(Value::Object(body))
     }
 
     fn fields(&self) -> Map<String, Value> {
-        let fields = [
+        present([
             ("uid", self.uid.map(Value::from)),
             ("gid", self.gid.map(Value::from)),
             ("display_name", self.display_name.clone().map(Value::from)),
             ("enabled", self.enabled.map(Value::from)),
-        ];
-        let present = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        present.collect()
+        ])
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::names::{NFS, SMB};
 use crate::api::{AdaptersSpec, DittoServerSpec};
+use crate::domain::fields::present;
 
 /// What the spec declares of one adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,22 +45,4 @@ pub fn declared(spec: &DittoServerSpec) -> Vec<DeclaredAdapter> {
         ]),
     });
     nfs.into_iter().chain(smb).collect()
-}
-
-fn present<const COUNT: usize>(fields: [(&str, Option<Value>); COUNT]) -> Map<String, Value> {
-    let present = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    present.collect()
-}
-
-/// The declared fields that the server does not have.
-#[must_use]
-pub fn differences(declared: &Map<String, Value>, live: &Value) -> Map<String, Value> {
-    let differing = declared
-        .iter()
-        .filter(|(name, value)| live.get(*name) != Some(value));
-    differing
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
 }

@@ -63,7 +63,7 @@ async fn write(
     };
     let change = match present {
         Some(present) => store
-            .update(present)
+            .update(present, state.credentials_version.as_ref())
             .map(|body| (Method::PUT, format!("{REMOTE}/{}", encoded(&store.name)), body)),
         None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
     };

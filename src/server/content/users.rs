@@ -134,7 +134,7 @@ async fn write(
     memberships(server, user, live, state, log).await?;
     let password = user.password.as_ref();
     let password = password.map_err(|why| Fault::new(SECRET_NOT_USABLE, why))?;
-    if !user.is_password_sent() {
+    if !user.is_password_sent(state.password_version.as_ref()) {
         let path = format!("users/{}/password", encoded(&user.name));
         let body = json!({"new_password": String::from_utf8_lossy(&password.value.0)});
         server.call(Method::POST, &path, Some(&body)).await?;
