@@ -209,17 +209,22 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
 }
 
 fn merged<'a, S: State>(declared: impl Iterator<Item = &'a String>, found: &[S], known: &[S]) -> Vec<S> {
-    let mut in_spec = BTreeSet::new();
+    // A server may have a thousand shares, and this happens in each reconcile.
+    let (mut left, known) = (by_name(found), by_name(known));
     let mut states: Vec<S> = declared
         .map(|name| {
-            in_spec.insert(name.as_str());
-            let state = find(found, name).or_else(|| find(known, name)).cloned();
+            let found = left.remove(name.as_str());
+            let state = found.or_else(|| known.get(name.as_str()).copied()).cloned();
             state.map_or_else(|| waiting(S::new(name)), declared_again)
         })
         .collect();
-    let left = found.iter().filter(|state| !in_spec.contains(state.view().name));
+    let left = found.iter().filter(|state| left.contains_key(state.view().name));
     states.extend(left.cloned().map(left_behind));
     states
+}
+
+fn by_name<S: State>(states: &[S]) -> BTreeMap<&str, &S> {
+    states.iter().map(|state| (state.view().name, state)).collect()
 }
 
 fn waiting<S: State>(mut state: S) -> S {
