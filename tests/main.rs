@@ -64,4 +64,5 @@ mod service_monitors;
 mod shards;
 mod support;
 mod takeover;
+mod uploads;
 mod volumes;

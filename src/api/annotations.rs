@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::DittoServer;
-use super::names::{DELETION_PROTECTION_ANNOTATION, PAUSED_ANNOTATION};
+use super::names::{DELETE_WITHOUT_UPLOAD_ANNOTATION, DELETION_PROTECTION_ANNOTATION, PAUSED_ANNOTATION};
 
 /// Number of characters of an unknown value that are quoted. An annotation may have 256 KiB.
 const LONGEST_VALUE: usize = 64;
@@ -68,6 +68,13 @@ impl DittoServer {
             self.annotation(DELETION_PROTECTION_ANNOTATION),
             &["enabled", "true"],
         )
+    }
+
+    /// Whether the user lets a deletion delete what is not uploaded: the annotation [`DELETE_WITHOUT_UPLOAD_ANNOTATION`]. What deletes
+    /// data has one spelling only.
+    #[must_use]
+    pub fn deletes_without_upload(&self) -> bool {
+        self.annotation(DELETE_WITHOUT_UPLOAD_ANNOTATION) == Some("true")
     }
 
     /// A sentence about each annotation with an unknown value: the value, what it is taken for meanwhile, and the accepted values.

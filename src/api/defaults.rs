@@ -8,6 +8,8 @@ pub const IMAGE: &str = "marmos91c/dittofs:latest";
 pub const REPLICAS: i32 = 1;
 /// `spec.progressDeadlineSeconds`.
 pub const PROGRESS_DEADLINE_SECONDS: i32 = 600;
+/// `spec.uploads.drainTimeoutSeconds`.
+pub const DRAIN_TIMEOUT_SECONDS: i64 = 600;
 /// `spec.storage.controlPlaneSize`.
 pub const CONTROL_PLANE_SIZE: &str = "1Gi";
 /// `spec.database.sqlite.path`.

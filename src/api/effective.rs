@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::SecretKeySelector;
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 
 use super::defaults::{
-    API_PORT, IMAGE, LOG_OUTPUT, LONGEST_POLLING_INTERVAL, METRICS_PATH, METRICS_PORT,
+    API_PORT, DRAIN_TIMEOUT_SECONDS, IMAGE, LOG_OUTPUT, LONGEST_POLLING_INTERVAL, METRICS_PATH, METRICS_PORT,
     PROGRESS_DEADLINE_SECONDS, REPLICAS, SHORTEST_POLLING_INTERVAL, TERMINATION_GRACE_PERIOD_SECONDS,
 };
 use super::names::{NFS, SMB};
@@ -60,6 +60,22 @@ impl DittoServerSpec {
     #[must_use]
     pub fn desired_replicas(&self) -> i32 {
         self.replicas.unwrap_or(REPLICAS)
+    }
+
+    /// How long the server may upload before it stops. `None`: it is not asked.
+    #[must_use]
+    pub fn drain_timeout(&self) -> Option<Duration> {
+        let uploads = self.uploads.as_ref();
+        let seconds = uploads.and_then(|uploads| uploads.drain_timeout_seconds);
+        let seconds = u64::try_from(seconds.unwrap_or(DRAIN_TIMEOUT_SECONDS)).unwrap_or(0);
+        (seconds > 0).then_some(Duration::from_secs(seconds))
+    }
+
+    /// Whether the server is asked to upload before a new pod replaces the running one.
+    #[must_use]
+    pub fn drains_before_rollout(&self) -> bool {
+        let uploads = self.uploads.as_ref();
+        uploads.and_then(|uploads| uploads.drain_before_rollout) == Some(true)
     }
 
     /// Seconds that the pod has to stop.

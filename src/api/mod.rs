@@ -6,7 +6,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`spec`], [`storage`], [`database`], [`identity`], [`network`], [`observability`], [`snapshots`], [`users`], [`shares`], [`adapters`], [`pod_template`] | the spec |
+//! | [`spec`], [`storage`], [`database`], [`identity`], [`network`], [`observability`], [`snapshots`], [`users`], [`shares`], [`uploads`], [`adapters`], [`pod_template`] | the spec |
 //! | [`status`] | the status |
 //! | [`defaults`], [`effective`] | every default, and the effective value of each field |
 //! | [`annotations`] | annotations that turn something on |
@@ -44,6 +44,7 @@ pub mod snapshots;
 pub mod spec;
 pub mod status;
 pub mod storage;
+pub mod uploads;
 pub mod users;
 
 pub use adapters::{AdaptersSpec, NfsAdapterSpec, SmbAdapterSpec, SmbSigning, SmbVersion};
@@ -73,9 +74,10 @@ pub use shares::{
 pub use snapshots::SnapshotPolicySpec;
 pub use spec::{DittoServer, DittoServerSpec};
 pub use status::{
-    AdapterRestartStatus, ApiStatus, CertificateState, CertificateStatus, DittoServerStatus, Endpoint,
-    GroupStatus, IdentityProviderStatus, Phase, RemoteStoreStatus, SettingsCorrection, SettingsStatus,
-    ShareStatus, SnapshotPolicyStatus, UserStatus,
+    AdapterRestartStatus, ApiStatus, CertificateState, CertificateStatus, DittoServerStatus, DrainBefore,
+    DrainState, Endpoint, GroupStatus, IdentityProviderStatus, Phase, RemoteStoreStatus, SettingsCorrection,
+    SettingsStatus, ShareStatus, SnapshotPolicyStatus, UploadsStatus, UserStatus,
 };
 pub use storage::{Retention, StorageSpec};
+pub use uploads::UploadsSpec;
 pub use users::{GroupSpec, PermissionLevel, Permissions, UserSpec};

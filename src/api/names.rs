@@ -11,6 +11,9 @@ pub const FINALIZER: &str = "dittofs.dittofs.com/finalizer";
 pub const DELETION_PROTECTION_ANNOTATION: &str = "dittofs.dittofs.com/deletion-protection";
 /// Annotation with which a user pauses a server, with the value `true`. The operator then only writes the status.
 pub const PAUSED_ANNOTATION: &str = "dittofs.dittofs.com/paused";
+/// Annotation with which a user lets a deletion with `storage.retention: Delete` delete what is not in the remote stores yet, with the
+/// value `true`.
+pub const DELETE_WITHOUT_UPLOAD_ANNOTATION: &str = "dittofs.dittofs.com/delete-without-upload";
 /// Annotation with which a user requests new generated Secrets: each new value is one request.
 pub const ROTATE_SECRETS_ANNOTATION: &str = "dittofs.dittofs.com/rotate-secrets";
 /// Annotation with which a user requests a restart of the NFS adapter: each new value is one request.

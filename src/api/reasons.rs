@@ -152,6 +152,9 @@ pub const PAUSED: &str = "Paused";
 pub const WAITING_FOR_SECRETS: &str = "WaitingForSecrets";
 /// The StatefulSet is not updated until the database serves. See `DatabaseReady`.
 pub const WAITING_FOR_DATABASE: &str = "WaitingForDatabase";
+/// `Progressing` True: the server uploads blocks of files to its remote stores before its pod stops or is replaced. Wait; `status.uploads`
+/// says since when. The time limit is `spec.uploads.drainTimeoutSeconds`.
+pub const DRAINING_UPLOADS: &str = "DrainingUploads";
 /// `Progressing` True: the server does not have what the spec declares inside it: users, groups, remote stores or shares. The message names
 /// the first one, and `status.shares` and `status.users` have all. Correct what the message says; the operator retries.
 pub const SHARES_PENDING: &str = "SharesPending";

@@ -13,7 +13,7 @@ use super::{
     AdapterDiscoverySpec, AdapterServicesSpec, AdaptersSpec, ControlPlaneSpec, DatabaseSpec, GroupSpec,
     IdentitySpec, LoggingSpec, MetricsSpec, PerconaSpec, PodDisruptionBudgetSpec, PodTemplate,
     RemoteStoreSpec, ServerNetworkPolicySpec, ServiceSpec, ShareSpec, SnapshotPolicySpec, StorageSpec,
-    UserSpec, defaults, rules, schema,
+    UploadsSpec, UserSpec, defaults, rules, schema,
 };
 
 /// Desired state of the DittoFS server: image, storage, database, identity and network.
@@ -179,6 +179,10 @@ pub struct DittoServerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub shares: Vec<ShareSpec>,
+
+    /// What happens to blocks of files that are not in their remote store yet, when the server stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<UploadsSpec>,
 
     /// CPU and memory of the server container, as in any pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]

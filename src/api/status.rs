@@ -1,6 +1,7 @@
 //! `DittoServerStatus`: the observed state.
 
 mod content;
+mod uploads;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 pub use self::content::{GroupStatus, RemoteStoreStatus, ShareStatus, UserStatus};
+pub use self::uploads::{DrainBefore, DrainState, UploadsStatus};
 use super::{defaults, schema};
 
 /// State of a server, in one word.
@@ -289,6 +291,10 @@ pub struct DittoServerStatus {
     /// The remote stores of the spec, and those that were in it and are still on the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remote_stores: Vec<RemoteStoreStatus>,
+
+    /// The uploads to the remote stores before the server stopped or stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<UploadsStatus>,
 
     /// The settings that the server keeps in its database.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::api::quantity;
 
@@ -18,6 +19,20 @@ const NANOS_PER_MILLI: u128 = 1_000_000;
 #[must_use]
 pub fn holds(live: &Value, desired: &Value) -> bool {
     differences(live, desired).is_empty()
+}
+
+/// The value of the annotation `dittofs.io/applied-hash`: 16 hex digits over a desired object as JSON, without that annotation.
+///
+/// # Errors
+/// When the object cannot be serialized.
+pub fn applied_hash(desired: &Value) -> serde_json::Result<String> {
+    const BYTES: usize = 8;
+    let digest = Sha256::digest(serde_json::to_vec(desired)?);
+    let number = digest
+        .iter()
+        .take(BYTES)
+        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    Ok(format!("{number:016x}"))
 }
 
 /// A desired field that the live object does not have, or has with another value.

@@ -52,9 +52,11 @@ use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::SecretUse;
 use crate::domain::server_settings::kerberos;
 use crate::domain::settings::Settings;
+use crate::domain::uploads;
 use crate::domain::validate::{PodGate, Valid, prevents_start, validate};
 use crate::domain::volumes::Expansion;
 use crate::domain::workload::pod_template::config_hash;
+use crate::domain::workload::rollout;
 
 /// Why the children could not be built.
 #[derive(Debug, Error)]
@@ -97,6 +99,8 @@ pub struct Desired {
     pub expansions: Vec<Expansion>,
     /// The pod.
     pub workload: Workload,
+    /// What the pod must upload before it ends.
+    pub uploads: uploads::Plan,
 }
 
 /// Shows the names of the Secrets, never their values.
@@ -117,6 +121,7 @@ impl fmt::Debug for Desired {
             database,
             expansions,
             workload,
+            uploads,
         } = self;
         let names: Vec<_> = secrets.iter().map(|secret| &secret.metadata.name).collect();
         formatter
@@ -135,6 +140,7 @@ impl fmt::Debug for Desired {
             .field("database", database)
             .field("expansions", expansions)
             .field("workload", workload)
+            .field("uploads", uploads)
             .finish()
     }
 }
@@ -163,7 +169,8 @@ pub enum Workload {
     },
     /// It exists and its pod must not be touched; only the number of replicas follows the spec.
     Hold {
-        /// `spec.replicas` of the server; 0 for a stopped one whose database does not serve yet.
+        /// `spec.replicas` of the server; 0 for a stopped one whose database does not serve yet; the present number while the server
+        /// uploads before it ends.
         replicas: i32,
     },
     /// It does not exist, and the pod could not start.
@@ -181,7 +188,7 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
     let server = &observed.server;
     let config = config::render(&server.spec, data_home::is_pending(observed))?;
     let secrets = secrets::plan(valid);
-    let workload = workload(valid, &secrets, &config)?;
+    let (workload, uploads) = after_uploads(observed, workload(valid, &secrets, &config)?);
     let metrics_service = services::metrics(server);
     Ok(Desired {
         config_map: may_write_config(observed, &workload).then(|| config_map::build(server, config)),
@@ -198,6 +205,7 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
         secret_changes: secrets.change,
         not_generated: secrets.not_generated,
         workload,
+        uploads,
     })
 }
 
@@ -254,6 +262,30 @@ fn workload(valid: &Valid<'_>, planned: &secrets::SecretPlan, config: &str) -> R
             }
         }
     })
+}
+
+/// What to do with the StatefulSet, and what the pod must upload before: meanwhile it stays as it is.
+fn after_uploads(observed: &Observed, workload: Workload) -> (Workload, uploads::Plan) {
+    let (replicas, desired) = match &workload {
+        Workload::Run { stateful_set, .. } => (rollout::replicas(stateful_set), Some(stateful_set.as_ref())),
+        Workload::Hold { replicas } => (*replicas, None),
+        Workload::Await => return (workload, uploads::plan(observed, None)),
+    };
+    let plan = uploads::plan(observed, uploads::end(observed, replicas, desired).as_ref());
+    let live = observed.stateful_set.found().filter(|_| plan.holds);
+    let held = live.map(|live| Workload::Hold {
+        replicas: rollout::replicas(live),
+    });
+    (held.unwrap_or(workload), plan)
+}
+
+/// What the pod must upload before it ends. `desired` is what was built; a server that is being deleted has none.
+#[must_use]
+pub fn uploads(observed: &Observed, desired: Option<&Desired>) -> uploads::Plan {
+    desired.map_or_else(
+        || uploads::plan(observed, uploads::deletion(observed).as_ref()),
+        |desired| desired.uploads.clone(),
+    )
 }
 
 /// The replicas of a StatefulSet that is not updated follow the spec, but no server starts before its database.

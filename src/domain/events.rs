@@ -9,6 +9,7 @@ mod content;
 mod database;
 mod server_settings;
 mod settings;
+mod uploads;
 mod volumes;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -76,6 +77,7 @@ pub fn of_reconcile(
         events.extend(api::snapshot_policies(before, after));
         events.extend(server_settings::changes(before, after));
         events.extend(content::changes(before, after));
+        events.extend(uploads::change(observed, before, after));
         events.extend(api::restarts(observed, before, after));
         events.extend(api::certificates(observed, before, after));
     }

@@ -19,6 +19,7 @@
 //! | [`server_api`] | how the operator reaches the API of a server |
 //! | [`certificates`] | which certificates of the API expire soon |
 //! | [`server_settings`] | which settings a server must get through its API |
+//! | [`uploads`] | whether the server must upload before it ends |
 //! | [`paths`] | data: the paths in the server's container |
 //! | [`settings`] | data: what the flags of the operator decide about every server |
 //! | [`secrets`] | which Secret keys a server uses |
@@ -53,6 +54,7 @@ pub mod shard;
 pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod uploads;
 pub mod validate;
 pub mod volumes;
 pub mod workload;

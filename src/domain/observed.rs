@@ -47,6 +47,17 @@ pub enum ExpansionAnswer {
     Unread,
 }
 
+/// What the server said when it was asked to upload everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadsReport {
+    /// Whether everything is uploaded.
+    pub is_drained: bool,
+    /// Why the last request failed.
+    pub failure: Option<String>,
+    /// Whether another request would fail, too: this version of the server has no such call.
+    pub is_final: bool,
+}
+
 /// Everything that the pure steps know about the cluster.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -72,6 +83,8 @@ pub struct Observed {
     pub adapter_policies: Vec<Arc<NetworkPolicy>>,
     /// What its API says.
     pub report: Arc<ServerReport>,
+    /// What it said when it was asked to upload everything.
+    pub uploads: UploadsReport,
     /// Its database cluster.
     pub database: Database,
     /// Whether the API server serves ServiceMonitors.
@@ -127,6 +140,7 @@ impl Observed {
             pods: Read::Found(Vec::new()),
             adapter_policies: Vec::new(),
             report: Arc::default(),
+            uploads: UploadsReport::default(),
             claims: Read::Found(Vec::new()),
             expansion_answers: BTreeMap::new(),
             stateful_set: Read::Missing,

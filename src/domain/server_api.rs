@@ -1,6 +1,7 @@
 //! How the operator reaches the API of a server: the address, the key of its tokens, the certificates.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use kube::ResourceExt;
 use crate::api::names::CONTAINER;
 use crate::api::{DittoServer, names};
 use crate::domain::adapters::exposed_types;
+use crate::domain::content::Content;
 use crate::domain::desired::wanted_hash;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::{
@@ -71,34 +73,55 @@ pub fn target(verdict: &Verdict<'_>, observed: &Observed, settings: &Settings) -
     if server.metadata.deletion_timestamp.is_some() || server.spec.desired_replicas() == 0 {
         return Read::Missing;
     }
-    let trust = server.spec.api_over_https().then(|| trust(observed, settings));
+    asked(observed, settings, |pod| {
+        let valid = verdict.valid.as_ref();
+        let is_accepted = valid.is_some_and(|valid| valid.pod == PodGate::Open);
+        if is_accepted && !server.is_paused() {
+            Declared::of(observed, || is_outdated(observed, pod))
+        } else {
+            Declared::held()
+        }
+    })
+}
+
+/// The API of a server that is to upload everything before it ends. `None` while it cannot be asked.
+#[must_use]
+pub fn ending(observed: &Observed, settings: &Settings) -> Option<Target> {
+    // Nothing is compared. But no text about the call may show what the spec declares from Secrets.
+    let content = |_: &Pod| Declared {
+        content: Content::of(observed).map(Arc::new),
+        ..Declared::held()
+    };
+    match asked(observed, settings, content) {
+        Read::Found(target) => Some(target),
+        Read::Missing | Read::Unreadable(_) => None,
+    }
+}
+
+fn asked(observed: &Observed, settings: &Settings, declared: impl FnOnce(&Pod) -> Declared) -> Read<Target> {
     if let Read::Unreadable(error) = &observed.pods {
         return Read::Unreadable(error.clone());
     }
-    let trust = match trust {
+    let https = observed.server.spec.api_over_https();
+    let trust = match https.then(|| trust(observed, settings)) {
         Some(Err(unknown)) => return Read::Unreadable(unknown),
         Some(Ok(trust)) => Some(trust),
         None => None,
     };
-    let target =
-        pods::serving(&observed.pods).and_then(|pod| to_ask(verdict, observed, pod, trust, settings));
+    let target = pods::serving(&observed.pods).and_then(|pod| {
+        let target = to_ask(observed, pod, trust, settings)?;
+        Some(Target {
+            declared: declared(pod),
+            ..target
+        })
+    });
     target.map_or(Read::Missing, Read::Found)
 }
 
-fn to_ask(
-    verdict: &Verdict<'_>,
-    observed: &Observed,
-    pod: &Pod,
-    trust: Option<Trust>,
-    settings: &Settings,
-) -> Option<Target> {
+fn to_ask(observed: &Observed, pod: &Pod, trust: Option<Trust>, settings: &Settings) -> Option<Target> {
     let server = observed.server.as_ref();
     let uses = secrets::uses(server);
     let key = uses.iter().find(|used| used.purpose == Purpose::JwtKey)?;
-    let is_accepted = verdict
-        .valid
-        .as_ref()
-        .is_some_and(|valid| valid.pod == PodGate::Open);
     Some(Target {
         server: server.uid().unwrap_or_default(),
         pod: pod.uid().unwrap_or_default(),
@@ -108,11 +131,7 @@ fn to_ask(
         key: Confidential(observed.value(key)?.into()),
         trust,
         interval: server.spec.polling_interval(),
-        declared: if is_accepted && !server.is_paused() {
-            Declared::of(observed, || is_outdated(observed, pod))
-        } else {
-            Declared::held()
-        },
+        declared: Declared::held(),
         exposed: exposed_types(observed),
     })
 }

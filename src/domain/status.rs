@@ -49,6 +49,7 @@ pub fn next(inputs: &Inputs<'_>, conditions: Vec<Condition>) -> DittoServerStatu
         users: inputs.content.users.clone(),
         groups: inputs.content.groups.clone(),
         remote_stores: inputs.content.remote_stores.clone(),
+        uploads: inputs.uploads.status.clone(),
         settings: inputs.settings.clone(),
         conditions,
     }

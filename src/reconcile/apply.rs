@@ -91,6 +91,7 @@ async fn children(writer: &Writer<'_>, observed: &Observed, desired: &Desired) -
         database,
         expansions,
         workload,
+        uploads: _,
     } = desired;
     let mut applied = Applied::nothing(observed);
     secrets::apply(writer, &mut applied, secrets, secret_changes, not_generated).await;

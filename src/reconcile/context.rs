@@ -21,6 +21,7 @@ use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::events::Publisher;
 use crate::reconcile::tries::Tries;
+use crate::server::drains::Drains;
 use crate::server::poller::Poller;
 
 /// First and longest pause after a failed reconcile of one server.
@@ -61,6 +62,8 @@ pub struct Context {
     pub secrets: SecretReader,
     /// Asks the servers for their adapters.
     pub servers: Poller<ObjectRef<StoredServer>>,
+    /// Asks servers to upload everything before they end.
+    pub drains: Drains<ObjectRef<StoredServer>>,
     /// Operator-wide settings.
     pub settings: Settings,
     /// The metrics.

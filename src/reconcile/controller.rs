@@ -28,6 +28,7 @@ use crate::domain::settings::Settings;
 use crate::domain::shard::Shard;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::tries::Tries;
+use crate::server::drains::Drains;
 use crate::server::poller::{Pace, Poller};
 
 /// Time after which a server is reconciled again without a change, in case that a watch event was lost.
@@ -126,9 +127,10 @@ pub async fn run_elected(
     let (caches, secrets) = triggers::start(&watches, &calls, &queue)?;
     let (events, event_lanes) = Publisher::start(&calls);
     let shards = Arc::new(Shards::new(options.shard, calls.clone()));
-    let changed = queue.clone();
+    let (changed, drained) = (queue.clone(), queue.clone());
     let context = Arc::new(Context {
         servers: Poller::start(options.pace, move |server| changed.push(server), stop.clone()),
+        drains: Drains::new(move |server| drained.push(server), stop.clone()),
         metrics,
         events,
         client: calls,
@@ -225,6 +227,7 @@ fn forget(context: &Context, server: &ObjectRef<StoredServer>) -> impl Future<Ou
     context.metrics.dequeued(namespace, &server.name);
     let is_used = |secret: &str| context.caches.servers.has_key(namespace, secret);
     context.secrets.forget(namespace, &server.name, is_used);
+    context.drains.forget(server);
     context.servers.forget(server.clone())
 }
 

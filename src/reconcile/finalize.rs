@@ -13,8 +13,9 @@
 //! | `finalize/database.rs` | the writes to a database cluster |
 //!
 //! A cleanup keeps no state: each pass reads what exists ([`clean`]), the status reports it, and only then is the finalizer
-//! removed ([`finish`]). Every cleanup ends, with one exception: the server stays while a database that is to be kept would be
-//! garbage-collected with it, or might be because it cannot be read.
+//! removed ([`finish`]). Every cleanup ends, with two exceptions: the server stays while a database that is to be kept would be
+//! garbage-collected with it, or might be because it cannot be read; and while its volumes have what its remote stores do not, until it
+//! is uploaded or the user decides (`domain/uploads.rs`).
 
 mod clean;
 mod database;
@@ -30,13 +31,14 @@ use thiserror::Error;
 
 use self::clean::Cleaner;
 use super::events;
-use crate::api::{DittoServer, DittoServerSpec, names};
+use crate::api::{DittoServer, DittoServerSpec, Retention, names};
 use crate::cluster::cache::StoredServer;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::patch_params;
 use crate::domain::cleanup::plan::{self, Cleanup, Next, Plan};
 use crate::domain::cleanup::{Progress, events as cleanup_events};
 use crate::domain::data_home;
+use crate::domain::desired;
 use crate::domain::observed::Observed;
 use crate::reconcile::context::Context;
 use crate::reconcile::runner::Action;
@@ -144,6 +146,9 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
         .is_orphaning()
         .await
         .map_err(|error| Error::Read(Box::new(error)))?;
+    if !is_orphaning && let Some(pending) = uploads_pending(observed, &live) {
+        return Ok(Some(Cleanup::waiting(&live.name_any(), pending)));
+    }
     let in_own_postgres = data_home::may_be_in_own_postgres(observed);
     let cleanup = cleaner
         .pass(|database| {
@@ -160,6 +165,12 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
     }
     events::publish(&context.events, &live, &transitions);
     Ok(Some(cleanup))
+}
+
+/// Why the volumes of a server must not be deleted yet: what they have is not in its remote stores.
+fn uploads_pending(observed: &Observed, live: &DittoServer) -> Option<String> {
+    let deletes = live.spec.retention() == Retention::Delete && !live.deletes_without_upload();
+    desired::uploads(observed, None).pending().filter(|_| deletes)
 }
 
 /// Removes the finalizer of a server whose cleanup has ended, or returns when to try again.

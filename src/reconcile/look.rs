@@ -21,6 +21,7 @@ use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::context::Context;
 use crate::reconcile::tries::Tries;
+use crate::server::drains::Drains;
 use crate::server::poller::Poller;
 
 /// How long to wait for the first answers.
@@ -67,6 +68,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         cleanups: Tries::default(),
         // A command asks no server: the status has what the operator knows.
         servers: Poller::idle(),
+        drains: Drains::new(|_| {}, CancellationToken::new()),
         resync: RESYNC,
         metrics,
     };

@@ -49,7 +49,7 @@ use crate::domain::observed::{Observed, Read};
 use crate::domain::server_settings;
 use crate::domain::validate::{recheck_in, validate};
 use crate::domain::workload::stuck_pod;
-use crate::domain::{self, adapters, load_balancers, server_api, volumes};
+use crate::domain::{self, adapters, load_balancers, server_api, uploads, volumes};
 
 /// Why a reconcile is retried.
 #[derive(Debug, Error)]
@@ -108,6 +108,7 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let desired = buildable
         .map(|valid| desired(valid, &context.settings))
         .transpose();
+    let uploads = domain::desired::uploads(&observed, desired.as_ref().ok().and_then(Option::as_ref));
     let finalizer = finalize::update_finalizer(context, &observed).await;
     let cleanup = finalize::clean(context, &observed).await;
     let applied = match &desired {
@@ -129,23 +130,42 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let deadline = time_left(&inputs, &conditions, now);
     let after = domain::status::next(&inputs, conditions);
     let written = status::write(context, server, &after).await;
+    follow_uploads(&observed, &uploads, written.is_ok(), context);
     let transitions = domain::events::of_reconcile(&observed, &before, &after, &applied, written.is_ok());
     events::publish(&context.events, server.as_ref(), &transitions);
     if is_deleting {
         // The server may be gone by now. Its finalizer is removed even if its status cannot be written.
-        return Ok(finalize::finish(context, server, cleanup?).await?);
+        let action = finalize::finish(context, server, cleanup?).await?;
+        return Ok(action.within(uploads.recheck_in));
     }
     desired?;
     written?;
     finalizer?;
     complete(&applied)?;
     observe::complete(&observed).map_err(|what| Error::Unread { what })?;
-    let next = [deadline, server_settings::recheck_in(&before, &after)];
+    let next = [
+        deadline,
+        uploads.recheck_in,
+        server_settings::recheck_in(&before, &after),
+    ];
     Ok(Action::requeue(due(&observed, &applied, next, context)))
 }
 
+/// Asks the server to upload everything, or no longer. What it said is kept until it stands in the status.
+fn follow_uploads(observed: &Observed, uploads: &uploads::Plan, is_written: bool, context: &Context) {
+    let key = context::key(&observed.server);
+    let target = uploads
+        .asks
+        .then(|| server_api::ending(observed, &context.settings));
+    if let Some(target) = target.flatten() {
+        context.drains.ask(&key, target);
+    } else if is_written && !uploads.holds {
+        context.drains.forget(&key);
+    }
+}
+
 /// When the server is to be looked at again although nothing has changed: no watch reports that time has passed.
-fn due(observed: &Observed, applied: &Applied, next: [Option<Duration>; 2], context: &Context) -> Duration {
+fn due(observed: &Observed, applied: &Applied, next: [Option<Duration>; 3], context: &Context) -> Duration {
     let due = [
         volumes::may_follow_in(observed),
         recheck_in(observed),

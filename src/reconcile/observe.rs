@@ -55,6 +55,9 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
         report: context
             .servers
             .report(&context::key(&server), &server.uid().unwrap_or_default()),
+        uploads: context
+            .drains
+            .report(&context::key(&server), &server.uid().unwrap_or_default()),
         claims,
         secrets: context.secrets.of_server(&server).await,
         database: read_database(&caches.databases, &namespace, &name),

@@ -58,6 +58,12 @@ impl Action {
     pub fn await_change() -> Self {
         Self(None)
     }
+
+    /// The same, but no later than after this time.
+    #[must_use]
+    pub fn within(self, limit: Option<Duration>) -> Self {
+        Self(self.0.into_iter().chain(limit).min())
+    }
 }
 
 /// The servers that are being reconciled, and since when.

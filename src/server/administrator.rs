@@ -16,6 +16,9 @@ use crate::domain::server_api::Target;
 /// Deadline of a call during which the server looks whether its stores answer. It gives up after ten seconds itself.
 const SLOW_DEADLINE: Duration = Duration::from_secs(25);
 
+/// Deadline of the call during which the server uploads everything that it has.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(60 * 60);
+
 /// One server, as an administrator calls it.
 pub(super) struct Server<'a> {
     client: &'a Client,
@@ -98,6 +101,14 @@ impl<'a> Server<'a> {
         body: Option<&Value>,
     ) -> Result<T, Error> {
         self.answer(SLOW_DEADLINE, method, path, body).await
+    }
+
+    /// Asks the server to upload what is not in its remote stores yet, and waits until it has. The server gives up itself when it makes no
+    /// progress (`controlplane.drain_stall_timeout`, five minutes).
+    pub(super) async fn drain_uploads(&self) -> Result<(), Error> {
+        let path = "system/drain-uploads";
+        let drained: Result<Value, Error> = self.answer(DRAIN_DEADLINE, Method::POST, path, None).await;
+        drained.map(drop)
     }
 
     async fn answer<T: DeserializeOwned>(

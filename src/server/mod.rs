@@ -7,6 +7,7 @@
 //! | [`adapters`] | the list of adapters |
 //! | `administrator` | calls that need the role of an administrator |
 //! | `content` | users, groups, stores and shares of the spec |
+//! | [`drains`] | asks servers to upload everything before they end |
 //! | [`settings`] | the settings that the spec declares |
 //! | `restart` | restarts an adapter at the request of a user |
 //! | [`url`] | parts of URLs |
@@ -16,6 +17,7 @@ pub mod adapters;
 mod administrator;
 pub mod client;
 mod content;
+pub mod drains;
 mod entry;
 pub mod poller;
 mod restart;

@@ -21,6 +21,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 pub const TIMEOUT_UNANSWERED: Duration = Duration::from_secs(600);
 /// Longest pause between two tries. The end of a database cluster is watched and needs none.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Pause while it waits for something whose end is reported.
+const RETRY_WAITING: Duration = Duration::from_secs(60);
 
 /// What a deletion does outside owner references.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,6 +211,8 @@ pub enum TaskState {
     Terminating,
     /// It is kept, and this pass has removed its reference to the server.
     Kept,
+    /// It waits for something outside Kubernetes, or for the user. The text says for what.
+    Waiting(String),
     /// The API server refuses. The text is its answer.
     Refused(String),
     /// The API server did not answer, or with an error of its own.
@@ -253,7 +257,7 @@ impl Task {
         match self.state {
             TaskState::Kept => true,
             TaskState::Requested | TaskState::Terminating => self.kind != PerconaPGCluster::KIND,
-            TaskState::Refused(_) | TaskState::Unanswered(_) => false,
+            TaskState::Waiting(_) | TaskState::Refused(_) | TaskState::Unanswered(_) => false,
         }
     }
 
@@ -276,12 +280,27 @@ impl Task {
         match state {
             TaskState::Requested | TaskState::Terminating => format!("{kind} {name} (is being deleted)"),
             TaskState::Kept => format!("{kind} {name} (kept)"),
-            TaskState::Refused(text) | TaskState::Unanswered(text) => format!("{kind} {name} ({text})"),
+            TaskState::Waiting(text) | TaskState::Refused(text) | TaskState::Unanswered(text) => {
+                format!("{kind} {name} ({text})")
+            }
         }
     }
 }
 
 impl Cleanup {
+    /// Nothing is deleted yet: the volumes of `server` wait for this.
+    #[must_use]
+    pub fn waiting(server: &str, reason: String) -> Self {
+        Self {
+            tasks: vec![Task {
+                kind: "the volumes of",
+                name: server.to_owned(),
+                state: TaskState::Waiting(reason),
+                is_vital: true,
+            }],
+        }
+    }
+
     /// What follows this pass. `age` is the time since the deletion, or since the first try of this process if that is less: after
     /// an outage, or if the clocks differ, the time limit must not be over before anything was tried.
     #[must_use]
@@ -290,6 +309,12 @@ impl Cleanup {
         let waits = |task: &&&Task| task.is_vital || age < task.timeout();
         if open.is_empty() {
             return Next::RemoveFinalizer;
+        }
+        if open
+            .iter()
+            .all(|task| matches!(task.state, TaskState::Waiting(_)))
+        {
+            return Next::Retry(RETRY_WAITING);
         }
         let Some(patience) = open.iter().filter(waits).map(|task| task.timeout()).max() else {
             return Next::GiveUp(list(open));

@@ -23,11 +23,12 @@ use crate::domain::cleanup;
 use crate::domain::conditions::pod_cause::{PodCause, pod_cause};
 use crate::domain::content::{self, status::ContentStatus};
 use crate::domain::data_home;
-use crate::domain::desired::Desired;
+use crate::domain::desired::{self, Desired};
 use crate::domain::load_balancers;
 use crate::domain::monitoring;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::server_settings;
+use crate::domain::uploads;
 use crate::domain::validate::{Concern, PodGate, Severity, Verdict, Violation, cluster_problem};
 use crate::domain::volumes::{self, Expansion};
 use crate::domain::workload::pods;
@@ -90,6 +91,8 @@ pub struct Inputs<'a> {
     pub identity_providers: Vec<IdentityProviderStatus>,
     /// Users, groups, remote stores and shares.
     pub content: ContentStatus,
+    /// The uploads before the server ends.
+    pub uploads: uploads::Plan,
     /// The settings that the server keeps in its database.
     pub settings: Option<SettingsStatus>,
     /// Why no adapter serves, although a pod does.
@@ -115,7 +118,7 @@ impl<'a> Inputs<'a> {
         cleanup: cleanup::Progress,
     ) -> Self {
         let server = observed.server.as_ref();
-        let (desired, build_error) = match desired {
+        let (built, build_error) = match desired {
             Ok(desired) => (desired.as_ref(), None),
             Err(error) => (None, Some(error)),
         };
@@ -127,7 +130,7 @@ impl<'a> Inputs<'a> {
             gate: verdict.valid.as_ref().map(|valid| valid.pod),
             build_error,
             migration: data_home::is_pending(observed).then(|| pending_message(observed, &applied.database)),
-            rendered: desired
+            rendered: built
                 .and_then(|desired| desired.config_map.as_ref())
                 .and_then(config),
             conflicts: conflicts(server, &violations, &applied.steps, &config_map, &stateful_set),
@@ -144,6 +147,7 @@ impl<'a> Inputs<'a> {
             snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
             identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
             content: content::status::states(server, found_content(observed)),
+            uploads: desired::uploads(observed, built),
             settings: server_settings::settings_status(server, observed.report.settings.as_ref()),
             adapters_unavailable: adapters::unavailable(observed),
             expansions: volumes::differences(observed),

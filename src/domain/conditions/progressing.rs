@@ -11,13 +11,13 @@ use k8s_openapi::api::apps::v1::StatefulSetStatus;
 
 use super::available::unreadable;
 use super::{Check, Child, Inputs, Judgement, Truth, failed, first_failure, reasons};
-use crate::api::names;
+use crate::api::{DrainBefore, names};
 use crate::domain::applied::{Outcome, Step};
 use crate::domain::content;
 use crate::domain::validate::{Concern, PodGate, Severity, Violation};
 use crate::domain::workload::rollout;
 
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 17] = [
     deleting,
     namespace_terminating,
     conflict,
@@ -25,6 +25,7 @@ const CHECKS: [Check; 16] = [
     super::drift::contested,
     terminating,
     recreating,
+    draining,
     unreadable,
     waiting,
     not_created,
@@ -146,6 +147,22 @@ fn recreating(inputs: &Inputs<'_>) -> Option<Judgement> {
         Outcome::Recreating(message) => Some(Judgement::yes(reasons::STATEFUL_SET_UPDATING, message.clone())),
         _ => None,
     })
+}
+
+/// The server uploads before its pod ends. The StatefulSet stays as it is meanwhile.
+fn draining(inputs: &Inputs<'_>) -> Option<Judgement> {
+    let status = inputs.uploads.status.as_ref().filter(|_| inputs.uploads.holds)?;
+    let before = match status.before {
+        DrainBefore::Stop => "it stops",
+        DrainBefore::Rollout => "a new pod replaces this one",
+        // Told by `deleting`.
+        DrainBefore::Deletion => return None,
+    };
+    let seconds = inputs.server.spec.drain_timeout()?.as_secs();
+    let message = format!(
+        "The server uploads the blocks that only its volumes have, before {before}; at most {seconds} s (spec.uploads.drainTimeoutSeconds)"
+    );
+    Some(Judgement::yes(reasons::DRAINING_UPLOADS, message))
 }
 
 /// The StatefulSet is not updated until something exists that may appear without manual action.

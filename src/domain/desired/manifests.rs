@@ -44,6 +44,7 @@ impl Desired {
             database,
             expansions: _,
             workload,
+            uploads: _,
         } = self;
         let services = [Some(headless_service), Some(api_service), metrics_service];
         let mut manifests = Vec::new();

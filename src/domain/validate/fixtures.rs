@@ -262,6 +262,7 @@ pub(crate) fn built(observed: &Observed) -> Desired {
         adapters: Adapters::default(),
         database: DatabaseChange::Leave,
         workload: Workload::Await,
+        uploads: crate::domain::uploads::Plan::default(),
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Instant;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::compare::Difference;
 use super::drift::{self, Advice, Contest};
@@ -319,11 +318,7 @@ fn contested(contest: &Contest) -> Outcome {
 /// although the live object still holds all that is desired.
 pub(super) fn stamped<K: Child>(desired: &K) -> Result<Value, Error> {
     let mut value = serde_json::to_value(desired)?;
-    let digest = Sha256::digest(serde_json::to_vec(&value)?);
-    let hash = digest
-        .iter()
-        .take(8)
-        .fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
-    value["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION] = json!(format!("{hash:016x}"));
+    let hash = compare::applied_hash(&value)?;
+    value["metadata"]["annotations"][names::APPLIED_HASH_ANNOTATION] = json!(hash);
     Ok(value)
 }

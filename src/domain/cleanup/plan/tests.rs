@@ -286,3 +286,15 @@ fn the_finalizers_of_percona_are_added_to_the_existing_ones() {
     cluster.metadata.finalizers = Some(finalizers);
     assert_eq!(missing_removal_finalizers(&cluster.metadata), None);
 }
+
+#[test]
+fn volumes_wait_for_uploads_without_a_time_limit() {
+    let cleanup = Cleanup::waiting("files", "the server uploads".into());
+    assert_eq!(
+        cleanup.pending().as_deref(),
+        Some("the volumes of files (the server uploads)")
+    );
+    for age in [Duration::ZERO, TIMEOUT, TIMEOUT_UNANSWERED * 100] {
+        assert!(matches!(cleanup.next(age), Next::Retry(_)), "{age:?}");
+    }
+}

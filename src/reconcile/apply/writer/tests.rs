@@ -93,6 +93,7 @@ fn context(answer: Value) -> (Context, Calls) {
         drifts: crate::reconcile::apply::drift::Drifts::default(),
         cleanups: Tries::default(),
         servers: crate::server::poller::Poller::idle(),
+        drains: crate::server::drains::Drains::new(|_| {}, tokio_util::sync::CancellationToken::new()),
         resync: Duration::ZERO,
     };
     (context, calls)

@@ -1,0 +1,229 @@
+//! Uploads before an end: with a remote store, blocks that are not uploaded yet are on the volumes only.
+//!
+//! Before the pod is stopped (`replicas: 0`, hibernation), before its volumes are deleted (`storage.retention: Delete`), and before a
+//! rollout where the spec says so, the server is asked to upload everything (`server/drains.rs` makes the call). The status says what
+//! became of it **before** the server is ended: an operator that dies in between knows it.
+//!
+//! A stop waits for a limited time, because the volumes stay. A deletion waits without limit: for the uploads, or for the user.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use crate::api::names::APPLIED_HASH_ANNOTATION;
+use crate::api::{DrainBefore, DrainState, Retention, UploadsStatus};
+use crate::domain::compare;
+use crate::domain::observed::{Observed, Read};
+use crate::domain::workload::{pods, rollout};
+
+/// What ends the running server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its pod is stopped, and its volumes stay.
+    Stop,
+    /// A new pod replaces the running one. The text tells this rollout from others.
+    Rollout(String),
+    /// Its volumes are deleted.
+    Deletion,
+}
+
+/// What follows for the uploads of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What the status says.
+    pub status: Option<UploadsStatus>,
+    /// Whether the server must not be ended yet.
+    pub holds: bool,
+    /// Whether the server is to be asked.
+    pub asks: bool,
+    /// When this is to be looked at again, although nothing changes.
+    pub recheck_in: Option<Duration>,
+}
+
+impl Plan {
+    fn free(status: Option<UploadsStatus>) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
+
+    /// What a deleted server waits for. `None` if nothing holds it up.
+    #[must_use]
+    pub fn pending(&self) -> Option<String> {
+        let status = self.status.as_ref().filter(|_| self.holds)?;
+        Some(match status.state {
+            DrainState::Draining => "the server uploads blocks that only they have".to_owned(),
+            DrainState::Drained => "everything is uploaded".to_owned(),
+            DrainState::NotDrained => format!(
+                "not everything that they have is in the remote stores: {}. {REMEDY}",
+                status.message.as_deref().unwrap_or_default()
+            ),
+        })
+    }
+}
+
+/// What a user can do about a deletion that waits.
+pub const REMEDY: &str = "To keep the volumes, set spec.storage.retention to Retain. To delete them with what was not uploaded, set the annotation dittofs.dittofs.com/delete-without-upload to \"true\"";
+
+/// What follows if the server is about to be ended in this way.
+#[must_use]
+pub fn plan(observed: &Observed, end: Option<&End>) -> Plan {
+    let server = observed.server.as_ref();
+    let Some(end) = end else {
+        return Plan::free(at_rest(observed));
+    };
+    let Some(timeout) = server.spec.drain_timeout().filter(|_| server.uploads()) else {
+        return Plan::default();
+    };
+    let status = server.status.as_ref();
+    let known = status.and_then(|status| status.uploads.as_ref());
+    if *end == End::Deletion && (server.deletes_without_upload() || !has_volumes(observed)) {
+        return Plan::free(known.cloned());
+    }
+    let is_running = pods::serving(&observed.pods).is_some();
+    let known = known.filter(|known| is_about(known, end, is_running));
+    if known.is_some_and(|known| known.state == DrainState::Drained) {
+        return Plan::free(known.cloned());
+    }
+    let since = known.and_then(|known| known.since.as_ref());
+    let since = since.map_or(observed.at, |time| time.0);
+    let left = left(since, timeout, observed.at);
+    let (state, message) = outcome(observed, is_running, left.is_zero());
+    let waits_for_user = *end == End::Deletion;
+    let (holds, recheck_in) = match state {
+        DrainState::Draining => (true, Some(left)),
+        // The status says it now. The next reconcile finds it there, and ends the server.
+        DrainState::Drained => (true, Some(Duration::ZERO)),
+        DrainState::NotDrained => (waits_for_user, None),
+    };
+    Plan {
+        holds,
+        asks: holds && is_running && state != DrainState::Drained,
+        recheck_in,
+        status: Some(UploadsStatus {
+            state,
+            before: before(end),
+            since: Some(Time(since)),
+            message,
+            revision: revision(end),
+        }),
+    }
+}
+
+/// What has become of the uploads, and why they are not complete.
+fn outcome(observed: &Observed, is_running: bool, is_late: bool) -> (DrainState, Option<String>) {
+    let report = &observed.uploads;
+    if report.is_drained {
+        return (DrainState::Drained, None);
+    }
+    if !is_running && matches!(observed.pods, Read::Found(_)) {
+        let text = "no pod of the server is ready, so it could not be asked";
+        return (DrainState::NotDrained, Some(text.into()));
+    }
+    if is_late || report.is_final {
+        let failure = report.failure.clone();
+        let text = failure.unwrap_or_else(|| "the server was still uploading".into());
+        return (DrainState::NotDrained, Some(text));
+    }
+    (DrainState::Draining, None)
+}
+
+/// What is known of the uploads while nothing ends the server. While it runs, that is nothing.
+fn at_rest(observed: &Observed) -> Option<UploadsStatus> {
+    let known = observed.server.status.as_ref()?.uploads.clone()?;
+    let stateful_set = observed.stateful_set.found();
+    if stateful_set.is_some_and(|set| rollout::replicas(set) > 0) {
+        return None;
+    }
+    Some(if known.state == DrainState::Draining {
+        UploadsStatus {
+            state: DrainState::NotDrained,
+            message: Some("the pod was stopped before the server had answered".into()),
+            ..known
+        }
+    } else {
+        known
+    })
+}
+
+/// Whether what the status says is about this end.
+fn is_about(known: &UploadsStatus, end: &End, is_running: bool) -> bool {
+    // A server that does not run has the volumes that it had when it stopped.
+    let is_of_the_stop = *end == End::Deletion && !is_running;
+    is_of_the_stop || (known.before == before(end) && known.revision == revision(end))
+}
+
+fn before(end: &End) -> DrainBefore {
+    match end {
+        End::Stop => DrainBefore::Stop,
+        End::Rollout(_) => DrainBefore::Rollout,
+        End::Deletion => DrainBefore::Deletion,
+    }
+}
+
+fn revision(end: &End) -> Option<String> {
+    match end {
+        End::Rollout(revision) => Some(revision.clone()),
+        End::Stop | End::Deletion => None,
+    }
+}
+
+/// The time that is left for the uploads.
+fn left(since: Timestamp, timeout: Duration, now: Timestamp) -> Duration {
+    let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
+    let end = since.checked_add(timeout).unwrap_or(Timestamp::MAX);
+    Duration::try_from(end.duration_since(now)).unwrap_or(Duration::ZERO)
+}
+
+/// Whether there are volumes that are not being deleted anyway, with their namespace, for example.
+fn has_volumes(observed: &Observed) -> bool {
+    match &observed.claims {
+        Read::Found(claims) => claims
+            .iter()
+            .any(|claim| claim.metadata.deletion_timestamp.is_none()),
+        Read::Missing => false,
+        Read::Unreadable(_) => true,
+    }
+}
+
+/// How a StatefulSet that runs a pod would be ended by `replicas`, and by another pod template.
+#[must_use]
+pub fn end(observed: &Observed, replicas: i32, desired: Option<&StatefulSet>) -> Option<End> {
+    let live = observed.stateful_set.found()?;
+    if observed.server.is_paused() || rollout::replicas(live) == 0 {
+        return None;
+    }
+    if replicas == 0 {
+        return Some(End::Stop);
+    }
+    let desired = desired.filter(|_| observed.server.spec.drains_before_rollout())?;
+    rollout_of(live, desired).map(End::Rollout)
+}
+
+/// How the deletion of a server ends it. `None` if its policy keeps the volumes.
+#[must_use]
+pub fn deletion(observed: &Observed) -> Option<End> {
+    let server = &observed.server;
+    let deletes = server.spec.retention() == Retention::Delete;
+    (deletes && server.metadata.deletion_timestamp.is_some()).then_some(End::Deletion)
+}
+
+/// The hash of the desired StatefulSet, if its pod template may differ from the live one. A field that left the template does not differ
+/// from anything, but the hash does.
+fn rollout_of(live: &StatefulSet, desired: &StatefulSet) -> Option<String> {
+    let desired = serde_json::to_value(desired).ok()?;
+    let hash = compare::applied_hash(&desired).ok()?;
+    let annotations = live.metadata.annotations.as_ref();
+    let applied = annotations.and_then(|annotations| annotations.get(APPLIED_HASH_ANNOTATION));
+    let template = |set: &Value| set["spec"]["template"].clone();
+    let is_applied = applied.is_some_and(|applied| *applied == hash);
+    let live = serde_json::to_value(live).ok()?;
+    (!is_applied || !compare::holds(&template(&live), &template(&desired))).then_some(hash)
+}
+
+#[cfg(test)]
+mod tests;

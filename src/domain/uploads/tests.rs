@@ -1,0 +1,265 @@
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use serde_json::json;
+
+use super::*;
+use crate::api::DittoServerStatus;
+use crate::domain::desired::{Workload, desired};
+use crate::domain::observed::UploadsReport;
+use crate::domain::settings::Settings;
+use crate::domain::testing;
+use crate::domain::validate::PodGate;
+
+const STORE: &str = "remoteStores: [{name: cold, s3: {bucket: files, credentialsSecretRef: {name: s3}}}]";
+
+/// A server with a ready pod and its volumes, at the second 0.
+fn running(spec: &str) -> Observed {
+    let mut observed = testing::running(spec);
+    observed.pods = Read::Found(vec![pod(true)]);
+    let claim = json!({"metadata": {"name": "content-files-0"}});
+    let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
+    observed.claims = Read::Found(vec![Arc::new(claim)]);
+    observed
+}
+
+fn pod(is_ready: bool) -> Arc<Pod> {
+    let status = if is_ready { "True" } else { "False" };
+    let pod = json!({
+        "metadata": {"name": "files-0", "uid": "pod"},
+        "status": {"conditions": [{"type": "Ready", "status": status}]},
+    });
+    Arc::new(serde_json::from_value(pod).unwrap())
+}
+
+fn with_status(observed: &mut Observed, uploads: Option<UploadsStatus>) {
+    let mut server = observed.server.as_ref().clone();
+    server.status = Some(DittoServerStatus {
+        uploads,
+        ..server.status.unwrap_or_default()
+    });
+    observed.server = Arc::new(server);
+}
+
+/// The plan once its own status is stored, so many seconds after the first.
+fn next(observed: &mut Observed, end: &End, seconds: i64) -> Plan {
+    let first = plan(observed, Some(end));
+    with_status(observed, first.status);
+    observed.at = Timestamp::from_second(seconds).unwrap();
+    plan(observed, Some(end))
+}
+
+fn state(plan: &Plan) -> Option<DrainState> {
+    plan.status.as_ref().map(|status| status.state)
+}
+
+fn deleted(observed: &mut Observed, annotation: Option<&str>) {
+    let mut server = observed.server.as_ref().clone();
+    server.metadata.deletion_timestamp = Some(Time(observed.at));
+    let annotation = annotation.map(|value| {
+        (
+            crate::api::names::DELETE_WITHOUT_UPLOAD_ANNOTATION.to_owned(),
+            value.to_owned(),
+        )
+    });
+    server.metadata.annotations = annotation.map(|annotation| [annotation].into());
+    observed.server = Arc::new(server);
+}
+
+#[test]
+fn a_server_without_a_remote_store_is_ended_without_being_asked() {
+    for spec in ["", "uploads: {drainTimeoutSeconds: 0}"] {
+        for end in [End::Stop, End::Rollout("a".into()), End::Deletion] {
+            assert_eq!(
+                plan(&running(spec), Some(&end)),
+                Plan::default(),
+                "{spec} {end:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_server_whose_remote_store_left_the_spec_is_still_asked() {
+    let mut observed = running("");
+    let mut server = observed.server.as_ref().clone();
+    let store = crate::api::RemoteStoreStatus {
+        name: "cold".into(),
+        ..Default::default()
+    };
+    server.status = Some(DittoServerStatus {
+        remote_stores: vec![store],
+        ..DittoServerStatus::default()
+    });
+    observed.server = Arc::new(server);
+    assert!(plan(&observed, Some(&End::Stop)).asks);
+    assert!(
+        plan(&running("uploads: {}"), Some(&End::Stop)).asks,
+        "a store made with dfsctl"
+    );
+}
+
+#[test]
+fn a_stop_waits_until_the_status_says_that_everything_is_uploaded() {
+    let mut observed = running(STORE);
+    let asked = next(&mut observed, &End::Stop, 10);
+    assert!(asked.holds && asked.asks, "{asked:?}");
+    assert_eq!(asked.recheck_in, Some(Duration::from_secs(590)));
+    observed.uploads.is_drained = true;
+    let told = plan(&observed, Some(&End::Stop));
+    assert_eq!(state(&told), Some(DrainState::Drained));
+    assert!(told.holds, "the status does not say it yet");
+    let free = next(&mut observed, &End::Stop, 11);
+    assert_eq!((state(&free), free.holds), (Some(DrainState::Drained), false));
+}
+
+#[test]
+fn a_stop_waits_for_a_limited_time() {
+    for (spec, seconds) in [
+        (STORE.to_owned(), 600),
+        (format!("{STORE}\nuploads: {{drainTimeoutSeconds: 5}}"), 5),
+    ] {
+        let mut observed = running(&spec);
+        observed.uploads.failure = Some("504".into());
+        assert!(next(&mut observed, &End::Stop, seconds - 1).holds, "{spec}");
+        let late = next(&mut observed, &End::Stop, seconds);
+        assert_eq!(
+            (state(&late), late.holds),
+            (Some(DrainState::NotDrained), false),
+            "{spec}"
+        );
+        assert_eq!(late.status.unwrap().message.as_deref(), Some("504"));
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_asked_is_stopped_at_once_and_not_deleted() {
+    let mut unready = running(STORE);
+    unready.pods = Read::Found(vec![pod(false)]);
+    let mut old = running(STORE);
+    old.uploads = UploadsReport {
+        is_final: true,
+        failure: Some("404".into()),
+        ..UploadsReport::default()
+    };
+    for observed in [unready, old] {
+        assert!(!plan(&observed, Some(&End::Stop)).holds);
+        let deletion = plan(&observed, Some(&End::Deletion));
+        assert!(deletion.holds, "{deletion:?}");
+        let pending = deletion.pending().unwrap();
+        assert!(pending.contains("delete-without-upload"), "{pending}");
+    }
+    let mut unread = running(STORE);
+    unread.pods = Read::Unreadable("403".into());
+    assert!(plan(&unread, Some(&End::Stop)).holds, "there may be a pod to ask");
+}
+
+#[test]
+fn a_deletion_waits_for_the_uploads_or_for_the_user() {
+    let mut observed = running(STORE);
+    deleted(&mut observed, None);
+    let late = next(&mut observed, &End::Deletion, 10_000);
+    assert_eq!(state(&late), Some(DrainState::NotDrained));
+    assert!(late.holds && late.asks, "{late:?}");
+    for (value, holds) in [("yes", true), ("false", true), ("true", false)] {
+        deleted(&mut observed, Some(value));
+        assert_eq!(plan(&observed, Some(&End::Deletion)).holds, holds, "{value}");
+    }
+    deleted(&mut observed, None);
+    observed.uploads.is_drained = true;
+    assert!(!next(&mut observed, &End::Deletion, 10_001).holds);
+}
+
+#[test]
+fn a_deletion_of_volumes_that_are_gone_or_that_go_anyway_does_not_wait() {
+    let mut observed = running(STORE);
+    deleted(&mut observed, None);
+    let mut claim = PersistentVolumeClaim::default();
+    claim.metadata.deletion_timestamp = Some(Time(observed.at));
+    for claims in [vec![], vec![Arc::new(claim)]] {
+        observed.claims = Read::Found(claims);
+        assert!(!plan(&observed, Some(&End::Deletion)).holds);
+    }
+    observed.claims = Read::Unreadable("403".into());
+    assert!(plan(&observed, Some(&End::Deletion)).holds);
+}
+
+#[test]
+fn what_a_stopped_server_did_not_upload_holds_up_its_deletion() {
+    for (is_drained, holds) in [(true, false), (false, true)] {
+        let mut observed = running(STORE);
+        observed.uploads.is_drained = is_drained;
+        let stop = next(&mut observed, &End::Stop, 600);
+        with_status(&mut observed, stop.status);
+        observed.uploads = UploadsReport::default();
+        observed.pods = Read::Found(vec![]);
+        deleted(&mut observed, None);
+        assert_eq!(plan(&observed, Some(&End::Deletion)).holds, holds, "{is_drained}");
+    }
+}
+
+#[test]
+fn a_server_that_runs_again_starts_anew() {
+    let mut observed = running(STORE);
+    observed.uploads.is_drained = true;
+    let drained = next(&mut observed, &End::Stop, 1);
+    with_status(&mut observed, drained.status);
+    assert_eq!(plan(&observed, None).status, None, "it runs");
+    let mut stopped = observed.clone();
+    let mut set = stopped.stateful_set.found().unwrap().as_ref().clone();
+    set.spec.as_mut().unwrap().replicas = Some(0);
+    stopped.stateful_set = Read::Found(Arc::new(set));
+    assert_eq!(state(&plan(&stopped, None)), Some(DrainState::Drained));
+}
+
+#[test]
+fn only_what_is_wanted_and_other_than_what_runs_ends_a_pod() {
+    let observed = running("");
+    assert_eq!(end(&observed, 1, None), None);
+    assert_eq!(end(&observed, 0, None), Some(End::Stop));
+    let mut paused = observed.clone();
+    let mut server = paused.server.as_ref().clone();
+    let annotation = (crate::api::names::PAUSED_ANNOTATION.to_owned(), "true".to_owned());
+    server.metadata.annotations = Some([annotation].into());
+    paused.server = Arc::new(server);
+    assert_eq!(end(&paused, 0, None), None);
+}
+
+/// What is desired of the pod for another spec than the one that runs.
+fn desired_workload(observed: &Observed, spec: &str) -> (Workload, Plan) {
+    let mut edited = observed.clone();
+    edited.server = Arc::new(testing::server(spec));
+    let valid = testing::valid(&edited, PodGate::Open);
+    let desired = desired(&valid, &Settings::default()).unwrap();
+    (desired.workload, desired.uploads)
+}
+
+#[test]
+fn a_rollout_waits_for_uploads_only_where_the_spec_says_so() {
+    const EDIT: &str = "image: example.org/dittofs:2";
+    let drains = format!("{STORE}\nuploads: {{drainBeforeRollout: true}}");
+    for (spec, holds) in [(STORE, false), (&drains, true)] {
+        let mut observed = running(spec);
+        // As the operator applies it.
+        let mut set = observed.stateful_set.found().unwrap().as_ref().clone();
+        let hash = compare::applied_hash(&serde_json::to_value(&set).unwrap()).unwrap();
+        let annotations = set.metadata.annotations.get_or_insert_default();
+        annotations.insert(APPLIED_HASH_ANNOTATION.into(), hash);
+        observed.stateful_set = Read::Found(Arc::new(set));
+        let (workload, plan) = desired_workload(&observed, &format!("{spec}\n{EDIT}"));
+        assert_eq!(plan.holds, holds, "{spec}");
+        assert_eq!(workload == Workload::Hold { replicas: 1 }, holds, "{workload:?}");
+        let (_, plan) = desired_workload(&observed, spec);
+        assert_eq!(plan, Plan::default(), "nothing differs");
+    }
+}
+
+#[test]
+fn a_pod_that_uploads_keeps_running_whatever_else_changes() {
+    let observed = running(STORE);
+    for spec in ["replicas: 0", "replicas: 0\nimage: example.org/dittofs:2"] {
+        let (workload, plan) = desired_workload(&observed, &format!("{STORE}\n{spec}"));
+        assert!(plan.holds && plan.asks);
+        assert_eq!(workload, Workload::Hold { replicas: 1 });
+    }
+}
