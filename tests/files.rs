@@ -4,6 +4,7 @@ mod access;
 mod configuration;
 mod content;
 mod kerberos;
+mod s3;
 mod settings;
 mod shares;
 mod tls;

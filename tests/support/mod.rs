@@ -14,6 +14,7 @@ pub mod real;
 pub mod record;
 pub mod recorder;
 pub mod restarts;
+pub mod s3;
 pub mod server_double;
 pub mod wait;
 
