@@ -5,6 +5,7 @@ mod configuration;
 mod content;
 mod kerberos;
 mod s3;
+mod sequences;
 mod settings;
 mod shares;
 mod tls;
