@@ -48,7 +48,7 @@ fuzz: ## Run a fuzz target with libFuzzer until it fails: FUZZ=specs, manifest_t
 	cargo +nightly fuzz run $(FUZZ)
 
 .PHONY: soak
-soak: ## Run the long tests: 500 random sequences, the fuzz targets, all faults, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
+soak: ## Run the long tests: 700 random sequences, the fuzz targets, all faults, the suite under load, its core on Kubernetes 1.33 and 1.35 (hours)
 	@scripts/soak
 
 # One test after the other, so that each table is in one piece.

@@ -1,6 +1,8 @@
 //! No Secret value leaves its Secret: not to another object, not to an event, not to a log at trace level, not to
 //! metrics or arguments.
 
+mod shares;
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -46,7 +48,8 @@ fn arguments(process: u32) -> String {
 }
 
 impl Talkative {
-    async fn start(world: &World) -> Self {
+    /// It reaches the APIs of servers by this template.
+    async fn start(world: &World, server_url_template: &str) -> Self {
         let account = account::elected(world).await;
         let kubeconfig = Kubeconfig::of(world, &account).await;
         let metrics = free_address();
@@ -54,7 +57,7 @@ impl Talkative {
             .args([
                 "run",
                 "--server-url-template",
-                &server_double::template(),
+                server_url_template,
                 "--bind-address",
                 "0",
                 "--watch-namespace",
@@ -159,6 +162,8 @@ pub async fn values(world: &World) -> Vec<String> {
         "jwt-secret",
         "verifier",
         "uri",
+        "accessKeyID",
+        "secretAccessKey",
     ];
     data.filter(|(key, _)| secret_keys.contains(&key.as_str()))
         .flat_map(|(_, value)| {
@@ -196,7 +201,7 @@ async fn no_secret_value_is_in_another_object_in_metrics_in_arguments_or_in_the_
     let world = World::without_operator("canary").await;
     let simulator = world.percona().await;
     world.create(&canary(1)).await;
-    let operator = Talkative::start(&world).await;
+    let operator = Talkative::start(&world, &server_double::template()).await;
     world.create(&server()).await;
     world.create(&fixtures::minimal("generated")).await;
     world.ready("files").await;

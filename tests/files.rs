@@ -4,6 +4,8 @@ mod access;
 mod configuration;
 mod content;
 mod kerberos;
+mod s3;
+mod sequences;
 mod settings;
 mod shares;
 mod tls;

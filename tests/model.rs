@@ -8,55 +8,17 @@
 mod life;
 mod step;
 
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
-
-use futures::{FutureExt, StreamExt, future, stream};
 
 use self::life::Life;
 use self::step::{Step, sequence};
 use crate::support::audit::AuditLog;
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(default)
-}
-
-/// How many sequences run in parallel: the control plane is shared, and the machine is small.
-const AT_ONCE: usize = 4;
+use crate::support::sequences;
 
 // invariant: 6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_sequence_of_changes_ends_like_a_new_server_with_the_final_spec_and_loses_no_data() {
-    let (first, count) = (setting("MODEL_SEED", 1), setting("MODEL_SEQUENCES", 16));
-    println!("model: seeds {first} to {}", first + count - 1);
-    // A failed sequence does not end the others. They would look as if they had failed as well.
-    let failures: Vec<String> = stream::iter(first..first + count)
-        .map(|seed| {
-            AssertUnwindSafe(live_twice(seed))
-                .catch_unwind()
-                .map(move |lived| failure(seed, lived))
-        })
-        .buffer_unordered(AT_ONCE)
-        .filter_map(future::ready)
-        .collect()
-        .await;
-    assert!(
-        failures.is_empty(),
-        "{} of {count} failed\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
-}
-
-fn failure(seed: u64, lived: Result<(), Box<dyn Any + Send>>) -> Option<String> {
-    let panic = lived.err()?;
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or(panic.downcast_ref::<&str>().copied());
-    Some(format!("seed {seed}: {}", text.unwrap_or("a panic without text")))
+    sequences::live_all("MODEL", 16, live_twice).await;
 }
 
 /// Runs a sequence twice: with an operator that keeps running, and with one that does not.

@@ -5,7 +5,7 @@ mod completion;
 mod diff;
 mod manifest;
 mod pipe;
-mod report;
+pub mod report;
 mod status;
 mod unparsable;
 
@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 use crate::support::{World, account, fixtures};
 
 /// The output of a command.
-struct CommandOutput {
-    text: String,
-    error: String,
-    code: Option<i32>,
+pub struct CommandOutput {
+    pub text: String,
+    pub error: String,
+    pub code: Option<i32>,
 }
 
 impl From<Output> for CommandOutput {
@@ -47,7 +47,7 @@ fn command(kubeconfig: &Path) -> Command {
 }
 
 /// Runs a command of the plugin in the world's namespace.
-async fn plugin(world: &World, args: &[&str]) -> CommandOutput {
+pub async fn plugin(world: &World, args: &[&str]) -> CommandOutput {
     let mut command = command(&world.control_plane().kubeconfig());
     command.args(["-n", &world.namespace]).args(args);
     run(command).await
@@ -98,16 +98,16 @@ async fn diff_of(world: &World, spec: Value) -> CommandOutput {
 }
 
 /// A folder for one test, removed at its end.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new(world: &World, name: &str) -> Self {
+    pub fn new(world: &World, name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("{name}-{}-{}", world.namespace, std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder");
         Self(path)
     }
 
-    fn join(&self, name: &str) -> PathBuf {
+    pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::Method;
 
+use crate::support::sequences::Random;
+
 /// One kind of fault. It begins when it is armed, and ends by itself: then the operator must reach the end state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -211,21 +213,5 @@ impl Armed {
 
     fn is_drawn(&mut self, rate: Rate) -> bool {
         self.random.below(100) < rate.percent && self.hits < rate.at_most
-    }
-}
-
-/// Marsaglia's xorshift64*: enough to draw faults, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
     }
 }

@@ -1,4 +1,4 @@
-//! A proxy between an operator and the API server: HTTP/1.1 on loopback towards the operator, TLS towards the API server.
+//! A proxy between an operator and the API server, or the APIs of DittoFS servers: HTTP/1.1 on loopback towards the operator, TLS towards the API server.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,9 +35,11 @@ pub struct Proxy {
 struct Shared {
     client: Client,
     plan: Plan,
+    /// All requests: method and path.
+    calls: Mutex<Vec<String>>,
     /// Ends the listener and all connections.
     close: Mutex<CancellationToken>,
-    killed: CancellationToken,
+    killed: Mutex<CancellationToken>,
     statuses: Statuses,
 }
 
@@ -50,9 +52,18 @@ impl Shared {
         self.close.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn killed_token(&self) -> MutexGuard<'_, CancellationToken> {
+        self.killed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, call: String) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(call);
+    }
+
     /// Nothing passes any more.
     fn kill(&self) -> BoxError {
-        self.killed.cancel();
+        self.killed_token().cancel();
         self.close();
         "killed".into()
     }
@@ -61,16 +72,29 @@ impl Shared {
 impl Proxy {
     /// A proxy that lets everything pass, on a free port.
     pub async fn start(world: &World, seed: u64, statuses: Statuses) -> Self {
-        let mut config = world.control_plane().client_config();
-        config.auth_info = AuthInfo::default();
+        let mut upstream = world.control_plane().client_config();
+        upstream.auth_info = AuthInfo::default();
+        let config = account::config(world.control_plane()).await;
+        Self::between(config, upstream, seed, statuses).await
+    }
+
+    /// A proxy between operators and the APIs of servers, which are below this URL.
+    pub async fn of_servers(url: &str, seed: u64) -> Self {
+        let mut upstream = kube::Config::new(url.parse().expect("a URL"));
+        upstream.default_retry = false;
+        Self::between(upstream.clone(), upstream, seed, Statuses::default()).await
+    }
+
+    async fn between(config: kube::Config, upstream: kube::Config, seed: u64, statuses: Statuses) -> Self {
         let proxy = Self {
-            config: account::config(world.control_plane()).await,
+            config,
             address: crate::support::process::free_address(),
             shared: Arc::new(Shared {
-                client: Client::try_from(config).expect("a client"),
+                client: Client::try_from(upstream).expect("a client"),
                 plan: Plan::new(seed),
+                calls: Mutex::default(),
                 close: Mutex::default(),
-                killed: CancellationToken::new(),
+                killed: Mutex::default(),
                 statuses,
             }),
         };
@@ -104,13 +128,21 @@ impl Proxy {
         &self.shared.plan
     }
 
-    /// Waits until the operator is to be killed. Until the proxy is opened again, all connections are refused.
-    pub async fn killed(&self) {
-        self.shared.killed.cancelled().await;
+    /// All requests so far: method and path.
+    pub fn calls(&self) -> Vec<String> {
+        let calls = self.shared.calls.lock();
+        calls.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Accepts connections.
+    /// Waits until the operator is to be killed. Until the proxy is opened again, all connections are refused.
+    pub async fn killed(&self) {
+        let killed = self.shared.killed_token().clone();
+        killed.cancelled().await;
+    }
+
+    /// Accepts connections. What was killed before lives again.
     pub async fn open(&self) {
+        *self.shared.killed_token() = CancellationToken::new();
         let listener = loop {
             match TcpListener::bind(self.address).await {
                 Ok(listener) => break listener,
@@ -148,6 +180,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, close: CancellationT
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<ProxyBody>, BoxError> {
     let (uri, method) = (request.uri(), request.method());
     let kind = fault::Request::of(method, uri.path(), uri.query().unwrap_or_default());
+    shared.note(format!("{method} {}", uri.path()));
     let is_status = uri.path().ends_with("/status");
     let fate = shared.plan.next(kind, uri.path());
     match fate {

@@ -15,27 +15,27 @@ use crate::support::process::POLL;
 use crate::support::real::RealServer;
 use crate::support::{World, fixtures};
 
-const PASSWORD: &str = "a password";
+pub(super) const PASSWORD: &str = "a password";
 const OTHER_PASSWORD: &str = "another password";
 
-fn password(value: &str) -> Secret {
+pub(super) fn password(value: &str) -> Secret {
     fixtures::secret("alice", &[("password", value)])
 }
 
-fn alice() -> Value {
+pub(super) fn alice() -> Value {
     json!({"name": USER, "uid": UID, "gid": UID, "passwordSecretRef": {"name": "alice", "key": "password"}})
 }
 
-fn export() -> Value {
+pub(super) fn export() -> Value {
     json!({"name": "export", "owner": USER, "defaultPermission": "read-write"})
 }
 
-fn share<'a>(server: &'a DittoServer, name: &str) -> Option<&'a ShareStatus> {
+pub(super) fn share<'a>(server: &'a DittoServer, name: &str) -> Option<&'a ShareStatus> {
     let mut shares = server.status.as_ref()?.shares.iter();
     shares.find(|share| share.name == name)
 }
 
-fn user<'a>(server: &'a DittoServer, name: &str) -> Option<&'a UserStatus> {
+pub(super) fn user<'a>(server: &'a DittoServer, name: &str) -> Option<&'a UserStatus> {
     let mut users = server.status.as_ref()?.users.iter();
     users.find(|user| user.name == name)
 }
@@ -52,7 +52,7 @@ async fn with_share(name: &str) -> (World, RealServer) {
     (world, server)
 }
 
-async fn ready_share(world: &World) -> DittoServer {
+pub(super) async fn ready_share(world: &World) -> DittoServer {
     world.ready("files").await;
     world
         .server_until("files", "with a share that can be mounted", |server| {
@@ -61,7 +61,7 @@ async fn ready_share(world: &World) -> DittoServer {
         .await
 }
 
-async fn set(world: &World, spec: Value) {
+pub(super) async fn set(world: &World, spec: Value) {
     world.merge::<DittoServer>("files", json!({"spec": spec})).await;
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::sequences::Random;
+
 /// One thing that a user does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -101,7 +103,7 @@ impl Goal {
 
 /// The sequence of a seed: 4 to 7 steps, and a last one that ends a pause.
 pub fn sequence(seed: u64) -> Vec<Step> {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed);
     let length = 4 + random.below(4);
     let mut steps: Vec<Step> = (0..length).map(|_| draw(&mut random)).collect();
     steps.push(Step::Resume);
@@ -121,17 +123,5 @@ fn draw(random: &mut Random) -> Step {
         8 => Step::Metrics(n % 2 == 0),
         9 => Step::Recreate,
         _ => Step::LoseChild(n),
-    }
-}
-
-/// Marsaglia's xorshift64*: enough to draw steps, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
     }
 }

@@ -31,7 +31,7 @@ const PUBLIC: [&str; 10] = [
 ];
 
 /// Every file of the archive, unpacked.
-pub(super) fn files(archive: &Path) -> BTreeMap<String, String> {
+pub fn files(archive: &Path) -> BTreeMap<String, String> {
     let bytes = std::fs::File::open(archive).expect("the archive");
     let mut archive = tar::Archive::new(GzDecoder::new(bytes));
     let mut files = BTreeMap::new();

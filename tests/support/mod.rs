@@ -14,6 +14,8 @@ pub mod real;
 pub mod record;
 pub mod recorder;
 pub mod restarts;
+pub mod s3;
+pub mod sequences;
 pub mod server_double;
 pub mod wait;
 
@@ -140,9 +142,14 @@ impl World {
 
     /// Starts an operator that reaches the APIs of servers by this template.
     pub async fn calling(mut self, server_url_template: String) -> Self {
-        self.server_url_template = server_url_template;
+        self.reach_servers(server_url_template);
         self.start_operator().await;
         self
+    }
+
+    /// The next operator reaches the APIs of servers by this template.
+    pub fn reach_servers(&mut self, server_url_template: String) {
+        self.server_url_template = server_url_template;
     }
 
     /// Starts an operator, with the chart's rules and no others, and waits until its caches have synced.
@@ -168,6 +175,13 @@ impl World {
     pub async fn stop_operator(&mut self) {
         if let Some(operator) = self.operator.take() {
             operator.stop().await;
+        }
+    }
+
+    /// Ends the operator like SIGKILL.
+    pub fn kill_operator(&mut self) {
+        if let Some(operator) = self.operator.take() {
+            operator.kill();
         }
     }
 

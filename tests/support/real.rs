@@ -91,8 +91,12 @@ impl RealServer {
 
     /// Its REST API.
     pub fn api(&self) -> ServerApi {
-        let api = self.runner.api(&self.namespace, &self.pod);
-        api.expect("the server has started")
+        self.reachable_api().expect("the server has started")
+    }
+
+    /// Its REST API, while it runs.
+    pub fn reachable_api(&self) -> Option<ServerApi> {
+        self.runner.api(&self.namespace, &self.pod)
     }
 
     /// Stores, a user and the share `/export`, which the user owns and everybody may write to.
@@ -131,7 +135,7 @@ impl RealServer {
     pub async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + LONGEST;
         loop {
-            let answer = match self.runner.api(&self.namespace, &self.pod) {
+            let answer = match self.reachable_api() {
                 Some(api) => Some(api.call(Method::GET, path, None).await),
                 None => None,
             };

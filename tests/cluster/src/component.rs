@@ -57,6 +57,13 @@ pub(crate) static DFS: GoModule = GoModule {
     requirement: "github.com/marmos91/dittofs",
 };
 
+pub(crate) static VERSITYGW: GoModule = GoModule {
+    go_mod: include_str!("../components/versitygw/go.mod"),
+    go_sum: include_str!("../components/versitygw/go.sum"),
+    tools: include_str!("../components/versitygw/tools.go"),
+    requirement: "github.com/versity/versitygw",
+};
+
 impl GoModule {
     /// The pinned version, `vX.Y.Z`. The `go.mod` file is the only place that states it.
     pub(crate) fn version(&self) -> &'static str {

@@ -26,6 +26,7 @@
 //! | [`runner`] | pods that run as real processes, for example a real DittoFS server |
 //! | [`nfs`], [`smb`] | clients of NFS and SMB: put a file and read it back |
 //! | [`postgres`] | a PostgreSQL, if the machine has the programs |
+//! | [`s3`] | an S3 server |
 //! | [`apply`], [`definition`] | manifests, and kinds that are served |
 //! | [`plain_http`] | a request without TLS |
 //! | [`rights`] | what RBAC grants and what the audit log shows in use |
@@ -55,6 +56,7 @@ mod probe;
 mod release;
 pub mod rights;
 pub mod runner;
+pub mod s3;
 pub mod smb;
 mod soon;
 mod text;

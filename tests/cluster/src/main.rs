@@ -97,15 +97,19 @@ async fn build(size: SizeName) -> Result<(), Box<dyn Error>> {
     let provide = move || {
         let progress = Progress::stderr();
         let binaries = Binaries::provide(size.size().components(), &progress)?;
-        let dfs = (size.size() == Size::Full).then(|| binaries::dfs(&progress));
-        dfs.transpose().map(|dfs| (binaries, dfs))
+        let mut tools = Vec::new();
+        if size.size() == Size::Full {
+            tools.push(("dfs", binaries::dfs(&progress)?));
+            tools.push(("versitygw", binaries::versitygw(&progress)?));
+        }
+        Ok::<_, binaries::Error>((binaries, tools))
     };
-    let (binaries, dfs) = tokio::task::spawn_blocking(provide).await??;
+    let (binaries, tools) = tokio::task::spawn_blocking(provide).await??;
     for (component, path, _) in binaries.iter() {
         println!("{component}: {}", path.display());
     }
-    if let Some(dfs) = dfs {
-        println!("dfs: {}", dfs.display());
+    for (tool, path) in tools {
+        println!("{tool}: {}", path.display());
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::release::{self, Release};
 
 pub(crate) use installed::on_path;
 pub use progress::Progress;
-pub use tool::{dfs, helm};
+pub use tool::{dfs, helm, versitygw};
 
 /// Why the executables could not be provided.
 #[derive(Debug, thiserror::Error)]

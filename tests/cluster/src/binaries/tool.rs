@@ -6,7 +6,7 @@ use std::process::Command;
 use super::build::{Target, build_missing};
 use super::installed::assets;
 use super::{Error, Progress, base_dir};
-use crate::component::{DFS, HELM};
+use crate::component::{DFS, HELM, VERSITYGW};
 
 /// Helm, in the pinned version, whatever is on the machine: the output of another may differ.
 ///
@@ -20,6 +20,24 @@ pub fn helm(progress: &Progress) -> Result<PathBuf, Error> {
             program: "helm",
             package: "helm.sh/helm/v4/cmd/helm",
             module: &HELM,
+            stamp: None,
+        },
+        progress,
+    )
+}
+
+/// The S3 server of [`crate::s3`], in the pinned version.
+///
+/// Blocks: a first build takes about two minutes on two cores.
+///
+/// # Errors
+/// When it is not in the cache and cannot be built: see [`Error`].
+pub fn versitygw(progress: &Progress) -> Result<PathBuf, Error> {
+    cached(
+        Target {
+            program: "versitygw",
+            package: "github.com/versity/versitygw/cmd/versitygw",
+            module: &VERSITYGW,
             stamp: None,
         },
         progress,

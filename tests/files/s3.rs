@@ -1,0 +1,217 @@
+//! A share whose blocks go to a real S3 server.
+
+use std::fs;
+use std::path::Path;
+
+use dittofs_operator::api::{DittoServer, DrainState, Phase};
+use http::Method;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::polled;
+use super::shares::{PASSWORD, alice, export, password, ready_share, set};
+use crate::support::real::RealServer;
+use crate::support::s3::{self, Bucket, STORE};
+use crate::support::{World, wait};
+
+/// Where the operator puts the blocks of shares.
+const BLOCKS: &str = "/data/store/block";
+
+/// Some blocks of the server, without a pattern that compresses well.
+fn content() -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    (0..3_000_000).map(|_| next()).collect()
+}
+
+/// A world with a Ready server whose share `export` is over a bucket.
+async fn over_bucket() -> (World, Bucket, RealServer) {
+    let bucket = Bucket::start(s3::keys()).await;
+    let world = World::with_stores("s3").await;
+    world.create(&password(PASSWORD)).await;
+    world.create(&bucket.secret()).await;
+    let mut share = export();
+    share["remoteStore"] = json!(STORE);
+    world
+        .create(&polled(
+            json!({"users": [alice()], "remoteStores": [bucket.store()], "shares": [share]}),
+        ))
+        .await;
+    ready_share(&world).await;
+    let server = RealServer::of(&world, "files").await;
+    (world, bucket, server)
+}
+
+async fn drained(server: &RealServer) {
+    let answer = server
+        .call(Method::POST, "/system/drain-uploads", Value::Null)
+        .await;
+    assert_eq!(answer["status"], "drained", "{answer}");
+}
+
+/// Stops the server, and waits until its process has ended.
+async fn stop(world: &World) {
+    let pod = world.get::<Pod>("files-0").await.uid();
+    set(world, json!({"replicas": 0})).await;
+    wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    world
+        .server_until("files", "stopped", |server| {
+            server
+                .status
+                .as_ref()
+                .is_some_and(|status| status.phase == Some(Phase::Stopped))
+        })
+        .await;
+}
+
+async fn start(world: &World) -> DittoServer {
+    set(world, json!({"replicas": 1})).await;
+    ready_share(world).await
+}
+
+async fn read(server: &RealServer, name: &str) -> Vec<u8> {
+    let read = server.nfs().await.read(name).await;
+    read.expect("the file is read over NFS")
+}
+
+/// Removes everything below a directory. Returns how many bytes that were.
+fn emptied(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry"));
+    let sizes = entries.map(|entry| {
+        let (path, data) = (entry.path(), entry.metadata().expect("what it is"));
+        if data.is_dir() {
+            let size = emptied(&path);
+            fs::remove_dir(path).expect("an empty directory");
+            return size;
+        }
+        fs::remove_file(path).expect("a file");
+        data.len()
+    });
+    sizes.sum()
+}
+
+/// A server that has a file whose blocks are all in the bucket, and the file.
+async fn with_uploaded_file() -> (World, Bucket, RealServer, Vec<u8>) {
+    let (world, bucket, server) = over_bucket().await;
+    let content = content();
+    let written = server.nfs().await.write("a.bin", &content).await;
+    written.expect("the file is written");
+    drained(&server).await;
+    assert!(!bucket.objects().is_empty(), "the drain has uploaded the blocks");
+    (world, bucket, server, content)
+}
+
+#[tokio::test]
+async fn a_file_over_a_bucket_survives_a_stop_and_is_read_from_the_bucket_when_its_blocks_are_evicted() {
+    let (world, bucket, server, content) = with_uploaded_file().await;
+    stop(&world).await;
+    start(&world).await;
+    assert!(
+        read(&server, "a.bin").await == content,
+        "read after the server was stopped"
+    );
+
+    let objects = bucket.objects();
+    let path = "/shares/export/blockstore/evict";
+    let evicted = server.call(Method::POST, path, json!({})).await;
+    let freed = evicted["bytes_freed"].as_u64().unwrap_or_default();
+    assert!(freed >= content.len() as u64, "{evicted}");
+    assert!(read(&server, "a.bin").await == content, "read from the bucket");
+    assert_eq!(bucket.objects(), objects, "nothing was uploaded again");
+}
+
+// The server knows only from its local blocks that a file has more in the bucket: docs/shares.md warns of it.
+#[tokio::test]
+async fn a_server_that_lost_its_local_blocks_reads_zeros_although_the_bucket_has_them() {
+    let (world, _bucket, server, content) = with_uploaded_file().await;
+    let blocks = server.path(BLOCKS);
+    stop(&world).await;
+    let lost = emptied(&blocks);
+    assert!(lost >= content.len() as u64, "{lost} bytes of blocks were lost");
+    start(&world).await;
+    let read = read(&server, "a.bin").await;
+    assert_eq!(read.len(), content.len());
+    assert!(
+        read.iter().all(|byte| *byte == 0),
+        "the server finds blocks in the bucket: change docs/shares.md"
+    );
+}
+
+#[tokio::test]
+async fn what_could_not_be_uploaded_stays_on_the_volume_and_is_uploaded_when_s3_answers_again() {
+    let (_world, bucket, server) = over_bucket().await;
+    bucket.cut();
+    let content = content();
+    let written = server.nfs().await.write("a.bin", &content).await;
+    written.expect("the server takes files while S3 does not answer");
+    assert_eq!(bucket.objects(), Vec::<String>::new());
+    bucket.mend();
+    bucket.until_more_than(&[]).await;
+    drained(&server).await;
+    assert!(read(&server, "a.bin").await == content);
+}
+
+fn uploads(server: &DittoServer) -> Option<DrainState> {
+    Some(server.status.as_ref()?.uploads.as_ref()?.state)
+}
+
+async fn until(world: &World, state: DrainState) {
+    world
+        .server_until("files", "with this state of its uploads", |server| {
+            uploads(server) == Some(state)
+        })
+        .await;
+}
+
+/// A server whose last file is on its content volume only, because S3 does not answer.
+async fn with_pending_uploads() -> (World, Bucket, RealServer, Vec<u8>) {
+    let (world, bucket, server) = over_bucket().await;
+    bucket.cut();
+    let content = content();
+    let written = server.nfs().await.write("a.bin", &content).await;
+    written.expect("the file is written");
+    assert_eq!(bucket.objects(), Vec::<String>::new());
+    (world, bucket, server, content)
+}
+
+// invariant: 6
+#[tokio::test]
+async fn a_server_stops_once_its_last_block_is_in_the_bucket() {
+    let (world, bucket, server, content) = with_pending_uploads().await;
+    let pod = world.get::<Pod>("files-0").await.uid();
+    set(&world, json!({"replicas": 0})).await;
+    until(&world, DrainState::Draining).await;
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
+    bucket.mend();
+    until(&world, DrainState::Drained).await;
+    wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
+    start(&world).await;
+    assert!(read(&server, "a.bin").await == content);
+}
+
+// invariant: 6
+#[tokio::test]
+async fn volumes_with_the_only_copy_of_a_file_are_deleted_once_it_is_in_the_bucket() {
+    let (world, bucket, _server, _content) = with_pending_uploads().await;
+    let spec = json!({"uploads": {"drainTimeoutSeconds": 2}, "storage": {"retention": "Delete"}});
+    set(&world, spec).await;
+    let marked = world
+        .server_until("files", "with a finalizer", |server| {
+            !server.finalizers().is_empty()
+        })
+        .await;
+    world.delete::<DittoServer>("files").await;
+    until(&world, DrainState::NotDrained).await;
+    let claim = world.get::<PersistentVolumeClaim>("content-files-0").await;
+    assert_eq!(claim.metadata.deletion_timestamp, None, "it has the only copy");
+    bucket.mend();
+    wait::until_gone(world.api::<DittoServer>(), "files", marked.uid()).await;
+    assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
+}
