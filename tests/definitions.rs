@@ -29,12 +29,12 @@ async fn monitor(world: &World) -> ServiceMonitor {
 }
 
 /// The number of calls with this verb and kind, with any code.
-fn calls(metrics: SocketAddr, verb: &str, kind: &str) -> u32 {
+fn calls(metrics: SocketAddr, verb: &str, kind: &str) -> usize {
     let scrape = get(metrics, "/metrics").unwrap_or_default();
     let series = format!(r#"dittofs_operator_api_calls_total{{verb="{verb}",kind="{kind}","#);
     let of_series = scrape.lines().filter(|line| line.starts_with(&series));
     of_series
-        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u32>().ok())
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<usize>().ok())
         .sum()
 }
 
@@ -50,26 +50,31 @@ async fn until(operator: &Process, what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-#[tokio::test]
-async fn a_kind_that_is_not_installed_is_not_listed_until_its_crd_appears() {
-    let world = World::on(own_control_plane().await, "definitions").await;
-    let metrics = free_address();
-    let bind = format!("--metrics-bind-address={metrics}");
-    let account = account::elected(&world).await;
-    let arguments = ["--metrics-secure=false", "--log-format=text", &bind];
-    let operator = Process::start_cluster_wide(&world, &account, &arguments).await;
-    until(&operator, "the watches of three CRDs", || {
+/// The arguments of an operator that serves its metrics at this address.
+fn arguments(bind: &str) -> [&str; 3] {
+    ["--metrics-secure=false", "--log-format=text", bind]
+}
+
+/// Checks that an operator, where no custom kind is installed, notices each that is installed, and lists none before. `listed` counts
+/// its lists of the two optional kinds.
+async fn lists_no_missing_kind(
+    world: &World,
+    operator: &Process,
+    metrics: SocketAddr,
+    listed: impl Fn() -> usize,
+) {
+    until(operator, "the watches of three CRDs", || {
         calls(metrics, "watch", "CustomResourceDefinition") == 3
     })
     .await;
-    let listed = || calls(metrics, "list", "ServiceMonitor") + calls(metrics, "list", "PerconaPGCluster");
     let before = listed();
 
     install_crd(&world.client, api::crd()).await;
     world.create(&server()).await;
     wait::until(world.api::<StatefulSet>(), "files", "there", |_| true).await;
     // A list that was under way, for each kind.
-    assert!(listed() <= before + 2, "{before} lists, then {}", listed());
+    let now = listed();
+    assert!(before > 0 && now <= before + 2, "{before} lists, then {now}");
     let log = operator.log();
     assert!(!log.contains("cannot be watched"), "{log}");
     let scrape = get(metrics, "/metrics").expect("an answer");
@@ -78,13 +83,39 @@ async fn a_kind_that_is_not_installed_is_not_listed_until_its_crd_appears() {
 
     let installed = Instant::now();
     install_crd(&world.client, fixtures::service_monitor_crd()).await;
-    monitor(&world).await;
+    monitor(world).await;
     println!("noticed {:?} after the CRD was created", installed.elapsed());
     percona::install_crd(&world.client).await.expect("the CRD");
-    until(&operator, "the watch of Percona's kind", || {
+    until(operator, "the watch of Percona's kind", || {
         calls(metrics, "watch", "PerconaPGCluster") > 0
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_installed_is_not_listed_until_its_crd_appears() {
+    let world = World::on(own_control_plane().await, "definitions").await;
+    let metrics = free_address();
+    let bind = format!("--metrics-bind-address={metrics}");
+    let account = account::elected(&world).await;
+    let operator = Process::start_cluster_wide(&world, &account, &arguments(&bind)).await;
+    let listed = || calls(metrics, "list", "ServiceMonitor") + calls(metrics, "list", "PerconaPGCluster");
+    lists_no_missing_kind(&world, &operator, metrics, listed).await;
+}
+
+#[tokio::test]
+async fn an_operator_of_some_namespaces_does_not_list_a_kind_either_until_its_crd_appears() {
+    let world = World::on(own_control_plane().await, "definitions").await;
+    let metrics = free_address();
+    let bind = format!("--metrics-bind-address={metrics}");
+    let operator = Process::start(&world, &arguments(&bind)).await;
+    let listed = || {
+        let calls = world.audit().calls();
+        let is_optional = |name: &str| ["perconapgclusters", "servicemonitors"].contains(&name);
+        let lists = calls.iter().filter(|call| call.verb == "list");
+        lists.filter(|call| is_optional(&call.resource)).count()
+    };
+    lists_no_missing_kind(&world, &operator, metrics, listed).await;
 }
 
 #[tokio::test]

@@ -79,6 +79,11 @@ impl Call {
         Self::new(Method::DELETE, path, String::new())
     }
 
+    /// Deletes the object at this path.
+    pub fn delete_at(path: &str) -> Self {
+        Self::new(Method::DELETE, path.to_owned(), String::new())
+    }
+
     /// Reads one object, or a list (`path` may have a query).
     pub fn get(path: String) -> Self {
         Self::new(Method::GET, path, String::new())

@@ -32,7 +32,7 @@ impl Sample {
     pub async fn take(world: &World, kind: Kind, flags: &[String]) -> Result<Self> {
         world.fill(NAMESPACE, 1, kind).await?;
         let setup = Setup {
-            namespace: NAMESPACE,
+            namespaces: &[NAMESPACE],
             server_url_template: "http://127.0.0.1:1",
             flags,
         };

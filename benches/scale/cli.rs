@@ -28,7 +28,7 @@ pub struct Flags {
     /// Repetitions. Default: 5, and 3 from 5,000 servers on.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub repetitions: Option<u32>,
-    /// Edits of the scenario edit-one.
+    /// Edits of the scenario edit-one, and of each repetition of the scenario isolation.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub edits: u32,
     /// Length of the scenario at-rest.
@@ -60,6 +60,8 @@ pub enum Scenario {
     Restart,
     /// One server is edited.
     EditOne,
+    /// One server is edited, with and without servers with which something is wrong.
+    Isolation,
     /// All servers are edited at the same time.
     EditAll,
     /// One child of every server is deleted.
@@ -100,6 +102,7 @@ impl Flags {
             Scenario::ColdStart => vec![100, 1000, 5000],
             Scenario::Restart => vec![500, 2000, 10_000],
             Scenario::EditOne => vec![5000],
+            Scenario::Isolation => vec![200, 1000],
             Scenario::EditAll | Scenario::DeletedChildren => vec![500, 2000],
             Scenario::MassDelete => vec![1000],
             Scenario::AtRest => vec![2000],

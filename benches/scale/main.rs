@@ -39,7 +39,9 @@ use crate::limit::Limit;
 use crate::machine::Machine;
 use crate::page::Page;
 use crate::scenarios::place::Place;
-use crate::scenarios::{cold_start, deleted_children, edit_all, edit_one, mass_delete, rest, restart};
+use crate::scenarios::{
+    cold_start, deleted_children, edit_all, edit_one, isolation, mass_delete, rest, restart,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -53,8 +55,16 @@ async fn main() -> ExitCode {
 }
 
 /// The scenarios that need a world in which everything is in place.
-const IN_PLACE: [Scenario; 5] = [
+const IN_PLACE: [Scenario; 6] = [
     Scenario::Restart,
+    Scenario::Isolation,
+    Scenario::EditOne,
+    Scenario::EditAll,
+    Scenario::DeletedChildren,
+    Scenario::AtRest,
+];
+/// Those of them that share one life of the operator.
+const SHARED: [Scenario; 4] = [
     Scenario::EditOne,
     Scenario::EditAll,
     Scenario::DeletedChildren,
@@ -104,15 +114,34 @@ async fn measure(
     place: &Place<'_>,
     results: &mut report::InPlace,
 ) -> Result<()> {
-    let servers = place.servers;
-    let (repetitions, concurrency) = (flags.repetitions(servers), limit.concurrency);
-    let runs = |scenario| flags.sizes(scenario).contains(&servers);
+    let repetitions = flags.repetitions(place.servers);
+    let runs = |scenario| flags.sizes(scenario).contains(&place.servers);
     if runs(Scenario::Restart) {
         results.restart.push(restart::run(place, repetitions).await?);
     }
-    if !IN_PLACE.iter().skip(1).any(|scenario| runs(*scenario)) {
-        return Ok(());
+    if SHARED.iter().any(|scenario| runs(*scenario)) {
+        measure_shared(flags, limit, place, results).await?;
     }
+    // The last one: it adds servers to the world.
+    if runs(Scenario::Isolation) {
+        let edits = flags.edits as usize;
+        results
+            .isolation
+            .push(isolation::run(place, repetitions, edits).await?);
+    }
+    Ok(())
+}
+
+/// The scenarios in [`SHARED`].
+async fn measure_shared(
+    flags: &Flags,
+    limit: &Limit,
+    place: &Place<'_>,
+    results: &mut report::InPlace,
+) -> Result<()> {
+    let servers = place.servers;
+    let (repetitions, concurrency) = (flags.repetitions(servers), limit.concurrency);
+    let runs = |scenario| flags.sizes(scenario).contains(&servers);
     let mut session = place.operator()?;
     session.reconciled(servers).await?;
     place.asked().await?;

@@ -40,8 +40,8 @@ pub struct Progress {
 
 /// Where the operator finds the servers and their APIs.
 pub struct Setup<'a> {
-    /// The only namespace that it watches.
-    pub namespace: &'a str,
+    /// The namespaces that it watches. Its Lease is in the first one.
+    pub namespaces: &'a [&'a str],
     /// `--server-url-template`.
     pub server_url_template: &'a str,
     /// More flags.
@@ -62,8 +62,8 @@ impl Operator {
                 "--metrics-secure=false",
                 "--leader-elect",
             ])
-            .args(["--watch-namespace", setup.namespace])
-            .args(["--leader-election-namespace", setup.namespace])
+            .args(["--watch-namespace", &setup.namespaces.join(",")])
+            .args(["--leader-election-namespace", setup.namespaces[0]])
             .args(["--metrics-bind-address", &metrics.to_string()])
             .args(["--server-url-template", setup.server_url_template])
             .args(setup.flags)

@@ -1,5 +1,7 @@
 //! Figures as Markdown.
 
+mod isolation;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -9,6 +11,7 @@ use crate::error::Result;
 use crate::figures::{Figures, Repetition, Row, percentile, real, spread};
 use crate::page::Page;
 use crate::scenarios::edit_one::Edits;
+use crate::scenarios::isolation::Isolation;
 use crate::scenarios::rest::Rest;
 
 /// The results of all scenarios that need a world in which everything is in place.
@@ -19,6 +22,8 @@ pub struct InPlace {
     pub restart: Vec<Row>,
     /// Edits of one server: the first ones, and later ones.
     pub edit_one: Vec<[Edits; 2]>,
+    /// Edits of one server, with and without poisoned servers.
+    pub isolation: Vec<Isolation>,
     /// First edits of all servers.
     pub first_edit_all: Vec<Row>,
     /// Later edits of all servers.
@@ -36,6 +41,7 @@ impl InPlace {
             without_servers,
             restart: Vec::new(),
             edit_one: Vec::new(),
+            isolation: Vec::new(),
             first_edit_all: Vec::new(),
             edit_all: Vec::new(),
             deleted_children: Vec::new(),
@@ -51,6 +57,9 @@ impl InPlace {
         }
         if !self.edit_one.is_empty() {
             page.put(Scenario::EditOne, &edits(&self.edit_one))?;
+        }
+        if !self.isolation.is_empty() {
+            page.put(Scenario::Isolation, &isolation::table(&self.isolation))?;
         }
         if !self.edit_all.is_empty() {
             let text = format!(

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use dittofs_operator::api::crd;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use local_control_plane::{Component, ControlPlane, Options, definition};
 use serde_json::{Value, json};
 
@@ -36,6 +37,8 @@ pub struct Kind {
 pub const OURS: &str = "ours";
 /// The namespace of the bare client.
 pub const BARE: &str = "bare";
+/// A namespace of servers whose APIs accept calls and never answer.
+pub const SILENT: &str = "silent";
 
 /// The name of a server. All have the same length, so that all objects have the same size.
 pub fn name(number: usize) -> String {
@@ -51,11 +54,12 @@ impl World {
         options.extra_args.push((Component::Etcd, quota));
         let control_plane = ControlPlane::start(options).await?;
         let client = control_plane.client()?;
-        definition::install(&client, &crd()).await?;
-        Ok(Self {
+        let world = Self {
             control_plane,
             api: Api(client),
-        })
+        };
+        world.install(&crd()).await?;
+        Ok(world)
     }
 
     /// Starts one, and creates the same servers for the operator and for the bare client.
@@ -77,8 +81,16 @@ impl World {
         AuditLog::from_now(self.control_plane.audit_log())
     }
 
-    /// Creates a namespace with a number of servers. There is no controller manager, so the bench creates the service account.
+    /// Creates a namespace with a number of servers.
     pub async fn fill(&self, namespace: &str, servers: usize, kind: Kind) -> Result<()> {
+        self.prepare(namespace).await?;
+        let create = |number| vec![Call::create(SERVERS, namespace, &manifest(&name(number), kind))];
+        self.api.all(BUILDERS, (0..servers).map(create)).await?;
+        Ok(())
+    }
+
+    /// Creates a namespace without servers. There is no controller manager, so the bench creates the service account.
+    pub async fn prepare(&self, namespace: &str) -> Result<()> {
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         let create = Call::create_at("/api/v1/namespaces", &body);
         self.api.send(create).await?;
@@ -89,9 +101,12 @@ impl World {
             "stringData": {"key": "0123456789abcdef0123456789abcdef", "password": "correct horse battery"},
         });
         self.api.send(Call::create(SECRETS, namespace, &secret)).await?;
-        let create = |number| vec![Call::create(SERVERS, namespace, &manifest(&name(number), kind))];
-        self.api.all(BUILDERS, (0..servers).map(create)).await?;
         Ok(())
+    }
+
+    /// Installs another version of the CRD of `DittoServers`.
+    pub async fn install(&self, crd: &CustomResourceDefinition) -> Result<()> {
+        Ok(definition::install(&self.api.0, crd).await?)
     }
 }
 

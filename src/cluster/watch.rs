@@ -55,8 +55,8 @@ pub enum Notice<'a, K> {
 pub struct Watch<K> {
     /// One API handle for each scope: a namespace, or `None` for all of them.
     pub apis: Vec<(Option<String>, Api<K>)>,
-    /// The CRDs. While the kind is not installed, its CRD is watched. `None`: the kind is listed again and again instead.
-    pub definitions: Option<Api<Metadata>>,
+    /// The CRDs. While the kind is not installed, its CRD is watched.
+    pub definitions: Api<Metadata>,
     /// Watches only objects that match this label selector.
     pub labels: Option<String>,
     /// Whether an object is stored. It must depend on nothing that can change.

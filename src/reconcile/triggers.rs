@@ -55,8 +55,7 @@ impl Scope<'_> {
         };
         let watch = Watch {
             apis,
-            // Roles allow nothing cluster-wide, so CRDs are watched only by an operator that watches all namespaces.
-            definitions: self.namespaces.is_empty().then(|| Api::all(self.clients.next())),
+            definitions: Api::all(self.clients.next()),
             labels,
             keep,
             trim,

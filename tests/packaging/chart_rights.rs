@@ -51,8 +51,22 @@ fn no_rule_has_a_wildcard_or_allows_privilege_escalation_or_exec() {
 }
 
 #[test]
-fn with_watch_namespaces_no_right_is_cluster_wide() {
-    let objects = objects(&json!({"watchNamespaces": ["team-a", "team-b"]}));
+fn with_watch_namespaces_the_only_cluster_wide_right_is_to_watch_three_crds() {
+    let objects =
+        objects(&json!({"watchNamespaces": ["team-a", "team-b"], "rbac": {"aggregateRoles": false}}));
+    let (role, binding) = (one(&objects, "ClusterRole"), one(&objects, "ClusterRoleBinding"));
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    let rules = &role["rules"];
+    assert_eq!(rules.as_array().map(Vec::len), Some(1), "{rules}");
+    assert_eq!(rules[0]["resources"], json!(["customresourcedefinitions"]));
+    assert_eq!(rules[0]["verbs"], json!(["list", "watch"]));
+    assert_eq!(rules[0]["resourceNames"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn with_watch_namespaces_and_without_the_right_on_crds_no_right_is_cluster_wide() {
+    let objects =
+        objects(&json!({"watchNamespaces": ["team-a", "team-b"], "rbac": {"watchDefinitions": false}}));
     assert!(of_kind(&objects, "ClusterRoleBinding").is_empty());
     for role in of_kind(&objects, "ClusterRole") {
         let aggregated = role["metadata"]["labels"].to_string().contains("aggregate-to-");

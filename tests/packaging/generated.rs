@@ -19,6 +19,7 @@ pub fn of_kustomize() -> Value {
 pub fn of_kustomize_namespaced() -> Value {
     let mut values = of_kustomize();
     values["watchNamespaces"] = json!([NAMESPACE]);
+    values["rbac"] = json!({"watchDefinitions": false});
     values
 }
 

@@ -37,7 +37,7 @@ async fn repeat(flags: &Flags, limit: &Limit, servers: usize, repetition: usize)
 
 async fn operate(world: &World, flags: &Flags, servers: usize) -> Result<Figures> {
     let setup = Setup {
-        namespace: OURS,
+        namespaces: &[OURS],
         // There are no pods, so no API is asked.
         server_url_template: "http://127.0.0.1:1",
         flags: &flags.operator_flag,

@@ -44,27 +44,39 @@ pub fn edit(namespace: &str, number: usize, value: &str) -> Call {
     Call::merge(SERVERS, namespace, &name(number), &body)
 }
 
-/// Edits some servers, spread over all; then the same ones again.
+/// Some servers, spread over all.
+pub fn some_of(servers: usize, edits: usize) -> Vec<usize> {
+    let edits = edits.min(servers);
+    (0..edits).map(|edit| edit * servers / edits).collect()
+}
+
+/// Edits some servers; then the same ones again.
 pub async fn run(place: &Place<'_>, session: &mut Session, edits: usize) -> Result<[Edits; 2]> {
-    let edits = edits.min(place.servers);
-    let numbers: Vec<usize> = (0..edits).map(|edit| edit * place.servers / edits).collect();
+    let numbers = some_of(place.servers, edits);
     let mut rounds = [Edits::default(), Edits::default()];
     for (round, result) in rounds.iter_mut().enumerate() {
         session.settle().await?;
         session.begin()?;
         result.servers = place.servers;
-        for block in numbers.chunks(BLOCK) {
-            edit_block(place, block, &format!("one-{round}"), result).await?;
-        }
+        edit_each(place, &numbers, &format!("one-{round}"), result).await?;
         session.settle().await?;
         result.calls = count(&session.calls);
         println!(
-            "edit {} of one among {} servers: {edits} times",
+            "edit {} of one among {} servers: {} times",
             round + 1,
-            place.servers
+            place.servers,
+            numbers.len()
         );
     }
     Ok(rounds)
+}
+
+/// Edits these servers one after the other, each in the namespace of the operator and in that of the bare client.
+pub async fn edit_each(place: &Place<'_>, numbers: &[usize], value: &str, result: &mut Edits) -> Result<()> {
+    for block in numbers.chunks(BLOCK) {
+        edit_block(place, block, value, result).await?;
+    }
+    Ok(())
 }
 
 async fn edit_block(place: &Place<'_>, numbers: &[usize], value: &str, result: &mut Edits) -> Result<()> {

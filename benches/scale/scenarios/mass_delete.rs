@@ -51,7 +51,7 @@ async fn repeat(flags: &Flags, limit: &Limit, servers: usize, repetition: usize)
 /// An operator that has reconciled all servers.
 async fn started(world: &World, flags: &Flags, servers: usize) -> Result<Session> {
     let setup = Setup {
-        namespace: OURS,
+        namespaces: &[OURS],
         server_url_template: "http://127.0.0.1:1",
         flags: &flags.operator_flag,
     };

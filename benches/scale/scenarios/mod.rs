@@ -4,8 +4,10 @@ pub mod cold_start;
 pub mod deleted_children;
 pub mod edit_all;
 pub mod edit_one;
+pub mod isolation;
 pub mod mass_delete;
 pub mod place;
+pub mod poison;
 pub mod rest;
 pub mod restart;
 

@@ -75,9 +75,14 @@ impl<'a> Place<'a> {
 
     /// Starts an operator.
     pub fn operator(&self) -> Result<Session> {
+        self.operator_of(&[OURS])
+    }
+
+    /// Starts an operator that watches these namespaces.
+    pub fn operator_of(&self, namespaces: &[&str]) -> Result<Session> {
         self.double.forget();
         let setup = Setup {
-            namespace: OURS,
+            namespaces,
             server_url_template: &self.double.template,
             flags: &self.flags.operator_flag,
         };

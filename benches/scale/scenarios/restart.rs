@@ -65,7 +65,7 @@ pub async fn memory_without_servers(flags: &Flags) -> Result<u64> {
     };
     world.fill(EMPTY, 0, kind).await?;
     let setup = Setup {
-        namespace: EMPTY,
+        namespaces: &[EMPTY],
         server_url_template: "http://127.0.0.1:1",
         flags: &flags.operator_flag,
     };

@@ -167,3 +167,11 @@ annotations:
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/* The rule for the CRDs of the kinds that may be missing. CRDs are in no namespace, so a Role cannot have it. */}}
+{{- define "dittofs-operator.definitionsRule" -}}
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [dittoservers.dittofs.dittofs.com, perconapgclusters.pgv2.percona.com, servicemonitors.monitoring.coreos.com]
+  verbs: [list, watch]
+{{- end }}

@@ -6,15 +6,16 @@ use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 
 use crate::base::backoff::Exponential;
 
-/// First and longest pause between two attempts. The longest one limits how late a newly installed CRD is noticed by an operator
-/// that may not watch CRDs.
+/// First and longest pause between two attempts.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// As [`RETRY`], while the API server cannot be reached: a refused connection costs it nothing, and the longest pause is how late the
 /// operator goes on after an outage.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
-/// Time without a failure after which the pauses start over. Longer than the longest pause, so that they never start over for a
-/// watch that always fails.
+/// Time after the longest pause without a failure, after which the pauses start over.
 const RECOVERED: Duration = Duration::from_secs(60);
+/// As [`RETRY`], while the kind is not installed and its CRD cannot be watched. The longest pause limits how late the operator notices
+/// that the kind is installed. It is shorter than the age at which the alert on stale watches fires.
+const MISSING: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(300));
 
 /// The pauses of one watch.
 ///
@@ -32,10 +33,17 @@ impl WatchBackoff {
         Self::between(RECONNECT)
     }
 
+    /// The pauses of a kind that is not installed.
+    pub(super) fn while_missing() -> Self {
+        Self::between(MISSING)
+    }
+
+    /// The pauses start over after a time without a failure that is longer than the longest of them. So they never start over for a
+    /// watch that always fails.
     fn between((first, longest): (Duration, Duration)) -> Self {
         Self(ResetTimerBackoff::new(
             Exponential::new(first, longest),
-            RECOVERED,
+            longest + RECOVERED,
         ))
     }
 
@@ -71,5 +79,19 @@ mod tests {
             last = backoff.next();
         }
         assert!(last >= Some(RETRY.1 * 3 / 4), "{last:?}");
+    }
+
+    #[test]
+    fn a_kind_that_stays_missing_is_listed_every_few_minutes_and_one_that_is_installed_soon_is_noticed_soon()
+    {
+        let mut backoff = WatchBackoff::while_missing();
+        let mut missing = Duration::ZERO;
+        let mut last = Duration::ZERO;
+        for _ in 0..14 {
+            last = backoff.pause();
+            assert!(last <= missing * 2 + MISSING.0, "{last:?} after {missing:?}");
+            missing += last;
+        }
+        assert!(last >= MISSING.1 * 3 / 4, "{last:?}");
     }
 }

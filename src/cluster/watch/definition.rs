@@ -1,7 +1,7 @@
 //! The CustomResourceDefinition (CRD) of a kind that is not installed.
 //!
 //! Its metadata is watched, so that the kind is not listed again and again until it is there. The watch starts when the kind is
-//! first found missing. An operator that does not or may not watch CRDs lists the kind instead.
+//! first found missing. An operator that may not watch CRDs lists the kind instead, with growing pauses.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -61,16 +61,13 @@ pub(super) struct Definition {
 }
 
 impl Definition {
-    /// The CRD of `K`. With an API handle it is watched in a task, as soon as a scope waits for it and until `stop` is cancelled.
+    /// The CRD of `K`. It is watched in a task, as soon as a scope waits for it and until `stop` is cancelled.
     pub(super) fn start<K: Cached>(
-        api: Option<Api<Metadata>>,
+        api: Api<Metadata>,
         health: WatchHealth,
         stop: &CancellationToken,
     ) -> Self {
         let (sender, definition) = Self::new();
-        let Some(api) = api else {
-            return definition;
-        };
         let task = DefinitionWatch {
             kind: K::kind(&()),
             name: format!("{}.{}", K::plural(&()), K::group(&())),
@@ -120,7 +117,7 @@ impl Definition {
         };
         if tokio::time::timeout(pause, changed).await.is_ok() {
             self.changed = Instant::now();
-            *backoff = WatchBackoff::new();
+            *backoff = WatchBackoff::while_missing();
         }
     }
 
@@ -174,7 +171,7 @@ impl DefinitionWatch {
                 kind = %self.kind,
                 definition = %self.name,
                 error = %state.why(),
-                "the CRD cannot be watched; while the kind is not installed, it is listed every ten seconds instead"
+                "the CRD cannot be watched; while the kind is not installed, it is listed instead, with pauses of up to five minutes"
             );
         }
     }

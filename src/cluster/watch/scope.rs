@@ -71,6 +71,7 @@ impl<K: Cached> ScopeWatch<K> {
     pub(super) async fn run(mut self, api: Api<K>, config: watcher::Config) {
         let mut backoff = WatchBackoff::new();
         let mut reconnect = WatchBackoff::while_unreachable();
+        let mut missing = WatchBackoff::while_missing();
         let relist = Arc::clone(&self.relist);
         loop {
             let events = watch(api.clone(), config.clone())
@@ -82,11 +83,12 @@ impl<K: Cached> ScopeWatch<K> {
             };
             match next {
                 Next::AwaitDefinition => tokio::select! {
-                    () = self.installed(&mut backoff) => {}
+                    () = self.installed(&mut missing) => {}
                     () = relist.notified() => {}
                 },
                 Next::Reconnect => tokio::time::sleep(reconnect.pause()).await,
                 Next::Continue | Next::List | Next::ListOnProbation => {
+                    missing = WatchBackoff::while_missing();
                     tokio::time::sleep(backoff.pause()).await;
                 }
             }

@@ -17,11 +17,14 @@ fn metadata(version: &str) -> Metadata {
 
 /// Whether the kind would be listed now, without a pause.
 fn is_due(definition: &mut Definition) -> bool {
-    definition.wait(&mut WatchBackoff::new()).now_or_never().is_some()
+    definition
+        .wait(&mut WatchBackoff::while_missing())
+        .now_or_never()
+        .is_some()
 }
 
 fn is_quiet(definition: &Definition) -> bool {
-    definition.pause(&mut WatchBackoff::new()) >= LONGEST_QUIET / 2
+    definition.pause(&mut WatchBackoff::while_missing()) >= LONGEST_QUIET / 2
 }
 
 fn changed_long_ago(definition: &mut Definition) {
