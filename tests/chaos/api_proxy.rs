@@ -47,9 +47,9 @@ impl Shared {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts what a call that was carried out has made or deleted.
+    /// Counts what a call that was carried out has made or deleted. A password is set again if the reply was lost.
     fn note(&self, method: &Method, path: &str, body: &[u8]) {
-        if !matches!(*method, Method::POST | Method::DELETE) {
+        if !matches!(*method, Method::POST | Method::DELETE) || path.ends_with("/password") {
             return;
         }
         let path = path.split_once(API).map_or(path, |(_, path)| path);

@@ -65,7 +65,7 @@ impl Stage<'_> {
             broken.extend(self.end(running).await);
             broken.extend(self.compare(expected, fault, at_kill).await);
         }
-        broken.extend(self.inconsistent());
+        broken.extend(self.inconsistent(fault));
         if broken.is_empty() {
             return Ok(());
         }
@@ -129,8 +129,12 @@ impl Stage<'_> {
             .collect()
     }
 
-    pub fn inconsistent(&self) -> Vec<String> {
+    /// The rules that the statuses break. Two operators may give one change different times, so each of theirs is looked at alone.
+    pub fn inconsistent(&self, fault: Fault) -> Vec<String> {
         let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        if fault == Fault::SecondOperator {
+            return statuses.chunks(1).flat_map(inconsistent).collect();
+        }
         inconsistent(&statuses)
     }
 }

@@ -33,7 +33,7 @@ pub async fn without_faults(scenario: &Scenario) -> Expected {
     stage.settle().await;
     let writes = running.proxy.plan().writes();
     let mut broken: Vec<String> = stage.end(running).await.into_iter().collect();
-    broken.extend(stage.inconsistent());
+    broken.extend(stage.inconsistent(Fault::None));
     assert!(broken.is_empty(), "without faults: {broken:?}");
     Expected {
         end: stage.snapshot().await,
