@@ -91,12 +91,11 @@ impl Fault {
     /// How long it may last, in addition to what a run takes anyway.
     pub fn lasts(self) -> Duration {
         match self {
-            // The read timeout of a watch is 200 s. Each failed reconcile doubles the pause before the next one, up to a minute, and
-            // each meets only some of the failing requests. So do the pauses between the calls to the API of a server.
-            Self::Watches(WatchFault::BlackHole, _)
-            | Self::Status(..)
-            | Self::RepliesLost(_)
-            | Self::Api(..) => Duration::from_secs(210),
+            // The read timeout of a watch is 200 s. The pauses between the calls to the API of a server double, too.
+            Self::Watches(WatchFault::BlackHole, _) | Self::Api(..) => Duration::from_secs(210),
+            // Each failed reconcile doubles the pause before the next one, up to a minute, and each meets only one or two of the failing
+            // requests: with 20 of them, some reconciles fail after the pause has become a minute.
+            Self::Status(..) | Self::RepliesLost(_) => Duration::from_secs(480),
             Self::EventsWithheld(_, time, _) | Self::Kind(_, _, time) => time,
             // The pauses between the corrections of a field grow while somebody changes it, and the last one follows afterwards.
             Self::Tenant(time) => 4 * time,

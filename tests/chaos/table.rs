@@ -112,8 +112,8 @@ impl Table {
             });
             row(scenario, fault.to_string(), runs.collect(), &expected)
         });
-        let rows: Vec<Row> = stream::iter(rows).buffered(ROWS_AT_ONCE).collect().await;
-        for row in rows {
+        let mut rows = Box::pin(stream::iter(rows).buffered(ROWS_AT_ONCE));
+        while let Some(row) = rows.next().await {
             let seed = format!("1 to {seeds}");
             self.add(Row { seed, ..row });
         }
