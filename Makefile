@@ -53,7 +53,7 @@ soak: ## Run the long tests: 700 random sequences, the fuzz targets, all faults,
 
 # One test after the other, so that each table is in one piece.
 .PHONY: chaos
-chaos: control-plane ## Inject faults between operator and API server during everything that users do (hours; SCENARIO=edit runs one)
+chaos: control-plane ## Inject faults around the operator during everything that users do (hours; SCENARIO=edit runs one)
 	CHAOS="$(or $(SCENARIO),all)" cargo test --locked --test behaviours -- --nocapture --test-threads=1 chaos::
 
 # Compiles the release binary first. The figures are worth little on a busy machine.

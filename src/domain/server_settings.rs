@@ -308,13 +308,21 @@ pub fn provider_status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<I
 }
 
 /// The policies for the status. Before the API was asked, what is known stays.
+///
+/// A comparison may have begun before the status said that the operator makes a policy. What it found out does not take that back:
+/// the policy may have been made meanwhile, and nobody would remove it when it leaves the spec.
 #[must_use]
 pub fn status(server: &DittoServer, outcome: Option<&Outcome>) -> Vec<SnapshotPolicyStatus> {
-    let before = server.status.as_ref().map(|status| &status.snapshot_policies);
-    match outcome {
-        Some(outcome) => outcome.policies.clone(),
-        None => before.cloned().unwrap_or_default(),
-    }
+    let before = server.status.clone().unwrap_or_default();
+    let Some(outcome) = outcome else {
+        return before.snapshot_policies;
+    };
+    let policies = outcome.policies.iter().cloned();
+    let noted = policies.map(|policy| SnapshotPolicyStatus {
+        made: policy.made || made(&before).any(|share| share == policy.share),
+        ..policy
+    });
+    noted.collect()
 }
 
 /// Zero if the status that the operator wrote itself, and that no watch reports to it, allows or demands more: a write to the server that

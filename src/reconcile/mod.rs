@@ -47,7 +47,7 @@ use crate::domain::conditions::{Inputs, conditions, time_left};
 use crate::domain::desired::desired;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::server_settings;
-use crate::domain::validate::{recheck_in, validate};
+use crate::domain::validate::{Verdict, recheck_in, validate};
 use crate::domain::workload::stuck_pod;
 use crate::domain::{self, adapters, load_balancers, server_api, uploads, volumes};
 
@@ -99,15 +99,10 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     let server = &observed.server;
     let is_deleting = server.metadata.deletion_timestamp.is_some();
     let verdict = validate(&observed);
-    match server_api::target(&verdict, &observed, &context.settings) {
-        Read::Found(target) => context.servers.watch(context::key(server), Some(target)),
-        Read::Missing => context.servers.watch(context::key(server), None),
-        Read::Unreadable(_) => {}
-    }
+    follow_api(&verdict, &observed, context);
     let buildable = verdict.valid.as_ref().filter(|_| !is_deleting);
-    let desired = buildable
-        .map(|valid| desired(valid, &context.settings))
-        .transpose();
+    let built = buildable.map(|valid| desired(valid, &context.settings));
+    let desired = built.transpose();
     let uploads = domain::desired::uploads(&observed, desired.as_ref().ok().and_then(Option::as_ref));
     let finalizer = finalize::update_finalizer(context, &observed).await;
     let cleanup = finalize::clean(context, &observed).await;
@@ -135,8 +130,8 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
     events::publish(&context.events, server.as_ref(), &transitions);
     if is_deleting {
         // The server may be gone by now. Its finalizer is removed even if its status cannot be written.
-        let action = finalize::finish(context, server, cleanup?).await?;
-        return Ok(action.within(uploads.recheck_in));
+        let finished = finalize::finish(context, server, cleanup?).await?;
+        return Ok(finished.within(uploads.recheck_in));
     }
     desired?;
     written?;
@@ -149,6 +144,16 @@ async fn reconcile(server: Arc<DittoServer>, context: &Context) -> Result<Action
         server_settings::recheck_in(&before, &after),
     ];
     Ok(Action::requeue(due(&observed, &applied, next, context)))
+}
+
+/// Says which API of the server is to be polled.
+fn follow_api(verdict: &Verdict<'_>, observed: &Observed, context: &Context) {
+    let key = context::key(&observed.server);
+    match server_api::target(verdict, observed, &context.settings) {
+        Read::Found(target) => context.servers.watch(key, Some(target)),
+        Read::Missing => context.servers.watch(key, None),
+        Read::Unreadable(_) => {}
+    }
 }
 
 /// Asks the server to upload everything, or no longer. What it said is kept until it stands in the status.

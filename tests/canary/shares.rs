@@ -94,7 +94,7 @@ async fn passwords_of_users_and_keys_of_s3_leave_their_secrets_only_for_the_serv
     let dead = dead.each_ref().map(|(key, value)| (*key, value.as_str()));
     world.create(&fixtures::secret("dead", &dead)).await;
     world.create(&server(&bucket)).await;
-    let states = [
+    let reasons = [
         ("short", "SecretNotUsable"),
         ("missing", "SecretNotUsable"),
         ("dead", "Unhealthy"),
@@ -104,7 +104,7 @@ async fn passwords_of_users_and_keys_of_s3_leave_their_secrets_only_for_the_serv
         (STORE, "Ready"),
         ("export", "Ready"),
     ];
-    until(&world, &states).await;
+    until(&world, &reasons).await;
     let mut canaries = values(&world).await;
     canaries.push(SHORT.to_owned());
 

@@ -1,12 +1,7 @@
-//! Faults as data: what goes wrong between an operator and the API server.
+//! Faults as data: what goes wrong while an operator works.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-use http::Method;
-
-use crate::support::sequences::Random;
 
 /// One kind of fault. It begins when it is armed, and ends by itself: then the operator must reach the end state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +22,18 @@ pub enum Fault {
     RepliesLost(Rate),
     /// Watches go wrong, until this number of them did.
     Watches(WatchFault, usize),
+    /// One watch of this kind delivers nothing for a time. Its connection stays open, and the other kinds have their events.
+    EventsWithheld(&'static str, Duration, Given),
+    /// Lists are answered with an earlier answer to the same list, until this number of them was.
+    OlderLists(usize),
+    /// All requests for this kind are answered with this status for a time, its watches included.
+    Kind(&'static str, u16, Duration),
+    /// Calls to the API of the DittoFS server go wrong.
+    Api(ApiFault, Rate),
+    /// A tenant changes and deletes children for a time.
+    Tenant(Duration),
+    /// A second operator does the same, and there is no leader election.
+    SecondOperator,
 }
 
 /// How often.
@@ -52,17 +59,56 @@ pub enum WatchFault {
     Late(Duration),
 }
 
+/// How an operator learns of the events that were withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// All of them are delivered.
+    Later,
+    /// The watch ends, as after its time limit, and the next one delivers them.
+    NextWatch,
+    /// The watch reports that the version is too old, and a new list shows what they were about.
+    List,
+}
+
+/// What happens to a call to the API of the DittoFS server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiFault {
+    /// It is not carried out, and answered with this status.
+    Status(u16),
+    /// It is carried out, and the answer comes after this time.
+    Slow(Duration),
+    /// It is carried out, and half of the answer arrives.
+    HalfAnswer,
+    /// It is not carried out, and the answer is a page of a proxy.
+    Page,
+    /// It is not carried out, and the connection is closed.
+    Gone,
+    /// It is carried out, and the connection is closed.
+    ReplyLost,
+}
+
 impl Fault {
     /// How long it may last, in addition to what a run takes anyway.
     pub fn lasts(self) -> Duration {
         match self {
-            // The read timeout of a watch is 200 s. Each failed reconcile doubles the pause before the next one, up to a minute, and
-            // each meets only some of the failing requests.
-            Self::Watches(WatchFault::BlackHole, _) | Self::Status(..) | Self::RepliesLost(_) => {
-                Duration::from_secs(210)
-            }
+            // The read timeout of a watch is 200 s. The pauses between the calls to the API of a server double, too.
+            Self::Watches(WatchFault::BlackHole, _) | Self::Api(..) => Duration::from_secs(210),
+            // Each failed reconcile doubles the pause before the next one, up to a minute, and each meets only one or two of the failing
+            // requests: with 20 of them, some reconciles fail after the pause has become a minute.
+            Self::Status(..) | Self::RepliesLost(_) => Duration::from_secs(480),
+            Self::EventsWithheld(_, time, _) | Self::Kind(_, _, time) => time,
+            // The pauses between the corrections of a field grow while somebody changes it, and the last one follows afterwards.
+            Self::Tenant(time) => 4 * time,
             _ => Duration::ZERO,
         }
+    }
+
+    /// Whether it concerns watches that begin after it, so that those before must end.
+    pub fn is_of_watches(self) -> bool {
+        matches!(
+            self,
+            Self::Watches(..) | Self::EventsWithheld(..) | Self::OlderLists(_) | Self::Kind(..)
+        )
     }
 }
 
@@ -76,142 +122,56 @@ impl fmt::Display for Fault {
             Self::FirstReadCut(path) => write!(f, "first read of {path} cut"),
             Self::Status(status, rate) => write!(f, "{status} for {} %", rate.percent),
             Self::RepliesLost(rate) => write!(f, "reply lost for {} %", rate.percent),
-            Self::Watches(what, _) => match what {
-                WatchFault::Cut => f.write_str("watches cut"),
-                WatchFault::HalfLine => f.write_str("watches end with half a line"),
-                WatchFault::BlackHole => f.write_str("watches without events, connection open"),
-                WatchFault::Expired => f.write_str("watches answered with 410"),
-                WatchFault::Late(by) => write!(f, "events {} ms late", by.as_millis()),
-            },
+            Self::Watches(what, _) => what.fmt(f),
+            Self::EventsWithheld(kind, time, given) => {
+                write!(
+                    f,
+                    "events of {kind} withheld for {} s, then {given}",
+                    time.as_secs()
+                )
+            }
+            Self::OlderLists(number) => write!(f, "{number} lists answered as earlier"),
+            Self::Kind(kind, 403, time) => write!(f, "{kind} forbidden for {} s", time.as_secs()),
+            Self::Kind(kind, 404, time) => write!(f, "{kind} not served for {} s", time.as_secs()),
+            Self::Kind(kind, status, time) => write!(f, "{kind}: {status} for {} s", time.as_secs()),
+            Self::Api(what, rate) => write!(f, "server's API: {what}, for {} %", rate.percent),
+            Self::Tenant(time) => write!(f, "a tenant edits children for {} s", time.as_secs()),
+            Self::SecondOperator => f.write_str("two operators without election"),
         }
     }
 }
 
-/// What a request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// It changes an object. Events and dry runs do not.
-    Write,
-    Watch,
-    Other,
-}
-
-impl Request {
-    pub fn of(method: &Method, path: &str, query: &str) -> Self {
-        match *method {
-            Method::GET if query.contains("watch=true") => Self::Watch,
-            Method::GET => Self::Other,
-            _ if query.contains("dryRun=All") || path.ends_with("/events") => Self::Other,
-            _ => Self::Write,
+impl fmt::Display for WatchFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cut => f.write_str("watches cut"),
+            Self::HalfLine => f.write_str("watches end with half a line"),
+            Self::BlackHole => f.write_str("watches without events, connection open"),
+            Self::Expired => f.write_str("watches answered with 410"),
+            Self::Late(by) => write!(f, "events {} ms late", by.as_millis()),
         }
     }
 }
 
-/// What happens to one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Pass,
-    /// The operator is killed before the request reaches the API server.
-    KilledBefore,
-    /// The operator is killed after the request took effect.
-    KilledAfter,
-    /// The request takes effect, and its connection is closed.
-    ReplyLost,
-    /// The request does not reach the API server, and its connection is closed.
-    Cut,
-    /// The request does not reach the API server.
-    Status(u16),
-    /// The watch goes wrong after this number of events.
-    Watch(WatchFault, usize),
-}
-
-/// A fault that is armed, and the random numbers that decide. The same seed draws the same numbers. Which request gets which of
-/// them depends on the order of concurrent requests.
-pub struct Plan(Mutex<Armed>);
-
-struct Armed {
-    fault: Fault,
-    random: Random,
-    writes: usize,
-    hits: usize,
-}
-
-impl Plan {
-    pub fn new(seed: u64) -> Self {
-        Self(Mutex::new(Armed {
-            fault: Fault::None,
-            random: Random::new(seed),
-            writes: 0,
-            hits: 0,
-        }))
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Armed) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The fault begins, and writes are counted from 1. Returns the fault before.
-    pub fn arm(&self, fault: Fault) -> Fault {
-        self.with(|armed| {
-            (armed.writes, armed.hits) = (0, 0);
-            std::mem::replace(&mut armed.fault, fault)
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Later => "delivered",
+            Self::NextWatch => "delivered by the next watch",
+            Self::List => "410",
         })
     }
-
-    /// How many writes there were since it was armed.
-    pub fn writes(&self) -> usize {
-        self.with(|armed| armed.writes)
-    }
-
-    /// How many requests went wrong.
-    pub fn hits(&self) -> usize {
-        self.with(|armed| armed.hits)
-    }
-
-    /// What happens to the next request.
-    pub fn next(&self, request: Request, path: &str) -> Fate {
-        self.with(|armed| armed.next(request, path))
-    }
 }
 
-impl Armed {
-    fn next(&mut self, request: Request, path: &str) -> Fate {
-        self.writes += usize::from(request == Request::Write);
-        let fate = self.fate(request, path);
-        self.hits += usize::from(fate != Fate::Pass);
-        fate
-    }
-
-    fn fate(&mut self, request: Request, path: &str) -> Fate {
-        let (fault, writes) = (self.fault, self.writes);
-        let is_nth = |number: usize| request == Request::Write && writes == number;
-        match fault {
-            Fault::KilledBefore(number) if is_nth(number) => Fate::KilledBefore,
-            Fault::KilledAfter(number) if is_nth(number) => Fate::KilledAfter,
-            Fault::ReplyLost(number) if is_nth(number) => Fate::ReplyLost,
-            Fault::FirstReadCut(end)
-                if request == Request::Other && self.hits == 0 && path.ends_with(end) =>
-            {
-                Fate::Cut
-            }
-            Fault::Status(status, rate) if request != Request::Watch && self.is_drawn(rate) => {
-                Fate::Status(status)
-            }
-            Fault::RepliesLost(rate) if request != Request::Watch && self.is_drawn(rate) => Fate::ReplyLost,
-            // With events, bookmarks included, the read timeout would start later.
-            Fault::Watches(WatchFault::BlackHole, at_most)
-                if request == Request::Watch && self.hits < at_most =>
-            {
-                Fate::Watch(WatchFault::BlackHole, 0)
-            }
-            Fault::Watches(what, at_most) if request == Request::Watch && self.hits < at_most => {
-                Fate::Watch(what, usize::try_from(self.random.below(3)).unwrap_or(0))
-            }
-            _ => Fate::Pass,
+impl fmt::Display for ApiFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Slow(time) => write!(f, "{} s late", time.as_secs()),
+            Self::HalfAnswer => f.write_str("half an answer"),
+            Self::Page => f.write_str("a page of a proxy"),
+            Self::Gone => f.write_str("connection closed"),
+            Self::ReplyLost => f.write_str("reply lost"),
         }
-    }
-
-    fn is_drawn(&mut self, rate: Rate) -> bool {
-        self.random.below(100) < rate.percent && self.hits < rate.at_most
     }
 }

@@ -25,11 +25,14 @@ pub struct Running {
 }
 
 impl Running {
-    pub async fn start(world: &World, runs: Runs, seed: u64, statuses: &Statuses) -> Self {
+    /// Starts an operator that reaches the APIs of servers by this template. A process reaches the double.
+    pub async fn start(world: &World, runs: Runs, seed: u64, statuses: &Statuses, template: &str) -> Self {
         let proxy = Proxy::start(world, seed, Statuses::clone(statuses)).await;
         let operator = match runs {
             Runs::Inside => {
-                Operating::Inside(Operator::start(proxy.config(), vec![world.namespace.clone()]).await)
+                let namespaces = vec![world.namespace.clone()];
+                let operator = Operator::start_calling(proxy.config(), namespaces, template.to_owned());
+                Operating::Inside(operator.await)
             }
             Runs::AsProcess => {
                 let process = Process::start_behind(world, &proxy.url()).await;

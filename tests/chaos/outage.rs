@@ -15,7 +15,7 @@ use super::proxy::Statuses;
 use super::scenario::until;
 use super::table::{Row, Table};
 use super::{is_all, scenario};
-use crate::support::{World, fixtures};
+use crate::support::{World, fixtures, server_double};
 
 /// How outages are tried.
 struct Trial {
@@ -55,11 +55,9 @@ async fn after_an_outage_of_the_api_server_an_operator_soon_goes_on() {
     table.add(Row {
         scenario: "edit and create",
         fault: format!("connections refused for {} s", length.as_secs()),
-        seed: format!(
-            "slowest after {:.1} s",
-            late.iter().max().copied().unwrap_or_default().as_secs_f64()
-        ),
+        seed: String::new(),
         runs,
+        slowest: late.iter().max().copied(),
         failures: failures
             .map(|late| format!("went on only after {late:?}"))
             .collect(),
@@ -70,7 +68,8 @@ async fn after_an_outage_of_the_api_server_an_operator_soon_goes_on() {
 /// One outage in the middle of an edit. Another server is created meanwhile. How long the operator took afterwards.
 async fn outage(length: Duration) -> Duration {
     let world = World::without_operator("outage").await;
-    let running = Running::start(&world, Runs::Inside, 0, &Statuses::default()).await;
+    let template = server_double::template();
+    let running = Running::start(&world, Runs::Inside, 0, &Statuses::default(), &template).await;
     world.create(&fixtures::minimal(scenario::NAME)).await;
     world.ready(scenario::NAME).await;
     running.proxy.arm(Fault::KilledBefore(1)).await;

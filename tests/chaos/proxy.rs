@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{Request, Response, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::fault::{self, Fate, Fault, Plan};
-use super::watch_stream::{BoxError, ProxyBody, distorted};
+use super::fault::Fault;
+use super::lists::Lists;
+use super::plan::{self, Fate, Plan};
+use super::watch_stream::{BoxError, ProxyBody, distorted, withheld};
 use crate::support::process::POLL;
 use crate::support::{World, account};
 
@@ -41,6 +43,7 @@ struct Shared {
     close: Mutex<CancellationToken>,
     killed: Mutex<CancellationToken>,
     statuses: Statuses,
+    lists: Lists,
 }
 
 impl Shared {
@@ -96,6 +99,7 @@ impl Proxy {
                 close: Mutex::default(),
                 killed: Mutex::default(),
                 statuses,
+                lists: Lists::default(),
             }),
         };
         proxy.open().await;
@@ -117,7 +121,7 @@ impl Proxy {
     /// Faults begin now, and the ones before end. Watches that exist are cut, because a fault of watches begins with the watch.
     pub async fn arm(&self, fault: Fault) {
         let before = self.shared.plan.arm(fault);
-        if matches!((before, fault), (Fault::Watches(..), _) | (_, Fault::Watches(..))) {
+        if before.is_of_watches() || fault.is_of_watches() {
             self.close();
             self.open().await;
         }
@@ -178,10 +182,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, close: CancellationT
 
 /// An error ends the connection.
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<ProxyBody>, BoxError> {
-    let (uri, method) = (request.uri(), request.method());
-    let kind = fault::Request::of(method, uri.path(), uri.query().unwrap_or_default());
+    let (uri, method) = (request.uri().clone(), request.method());
+    let kind = plan::Request::of(method, uri.path(), uri.query().unwrap_or_default());
     shared.note(format!("{method} {}", uri.path()));
-    let is_status = uri.path().ends_with("/status");
     let fate = shared.plan.next(kind, uri.path());
     match fate {
         Fate::KilledBefore => return Err(shared.kill()),
@@ -192,20 +195,36 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let answer = forwarded(&shared.client, request).await?;
     match fate {
         Fate::Watch(what, after) => return Ok(answer.map(|body| distorted(body, what, after))),
-        Fate::Pass if kind != fault::Request::Write => return Ok(answer.map(boxed)),
+        Fate::Withheld(time, given) => return Ok(answer.map(|body| withheld(body, time, given))),
+        Fate::Pass if matches!(kind, plan::Request::Watch | plan::Request::Other) => {
+            return Ok(answer.map(boxed));
+        }
         _ => {}
     }
     let (head, body) = answer.into_parts();
-    let body = body.collect_bytes().await?;
-    if is_status && head.status.is_success() {
+    let answer = Response::from_parts(head, body.collect_bytes().await?);
+    if uri.path().ends_with("/status") && answer.status().is_success() {
         let mut statuses = shared.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-        statuses.push(serde_json::from_slice(&body)?);
+        statuses.push(serde_json::from_slice(answer.body())?);
     }
     match fate {
         Fate::KilledAfter => Err(shared.kill()),
         Fate::ReplyLost => Err("the reply is lost".into()),
-        _ => Ok(Response::from_parts(head, boxed(Body::from(body.to_vec())))),
+        Fate::Earlier(number) => {
+            let earlier = shared.lists.earlier(&uri, number);
+            Ok(earlier.unwrap_or(answer).map(|body| whole(&body)))
+        }
+        _ => {
+            if kind == plan::Request::List {
+                shared.lists.keep(&uri, &answer);
+            }
+            Ok(answer.map(|body| whole(&body)))
+        }
     }
+}
+
+fn whole(body: &Bytes) -> ProxyBody {
+    boxed(Body::from(body.to_vec()))
 }
 
 fn boxed(body: Body) -> ProxyBody {
@@ -222,6 +241,10 @@ async fn forwarded(client: &Client, request: Request<Incoming>) -> Result<Respon
 /// An answer of the API server that refuses a request.
 fn refused(code: u16) -> Response<ProxyBody> {
     let (reason, message) = match code {
+        403 => (
+            "Forbidden",
+            "the operator cannot use this resource: a role binding is missing",
+        ),
         409 => (
             "Conflict",
             "the object has been modified; please apply your changes to the latest version",
@@ -235,10 +258,14 @@ fn refused(code: u16) -> Response<ProxyBody> {
         "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason,
         "message": message, "metadata": {},
     });
-    let body = Full::new(Bytes::from(status.to_string())).map_err(|never| match never {});
+    // An API server without a kind answers with text.
+    let (type_, text) = match code {
+        404 => ("text/plain", "404 page not found\n".to_owned()),
+        _ => ("application/json", status.to_string()),
+    };
     Response::builder()
         .status(code)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(body.boxed_unsync())
+        .header(header::CONTENT_TYPE, type_)
+        .body(whole(&Bytes::from(text)))
         .expect("an answer")
 }

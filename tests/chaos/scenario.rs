@@ -3,18 +3,21 @@
 use std::time::Duration;
 
 use dittofs_operator::api::DittoServer;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use local_control_plane::percona::{Behaviour, PerconaSimulator};
 use serde_json::{Value, json};
 
 use crate::support::merge::merge;
-use crate::support::{World, fixtures, wait};
+use crate::support::{World, fixtures, real, server_double, wait};
 
 /// The server of every scenario.
 pub const NAME: &str = "files";
 
 /// The longest time that anything may take, except while a fault lasts. A failed reconcile pauses up to a minute.
 pub const LONGEST: Duration = Duration::from_secs(90);
+
+/// The scenario with a real server.
+pub const SHARE: &str = "a share is added";
 
 /// As [`LONGEST`], for what a user waits for while there are faults. A watch without events is noticed after 200 s.
 const LONGEST_ACT: Duration = Duration::from_secs(300);
@@ -54,7 +57,7 @@ pub enum Act {
 }
 
 /// All of them.
-pub const ALL: [Scenario; 10] = [
+pub const ALL: [Scenario; 11] = [
     Scenario {
         name: "create",
         spec: "{}",
@@ -118,6 +121,15 @@ pub const ALL: [Scenario; 10] = [
         )],
     },
     Scenario {
+        name: SHARE,
+        spec: r#"{"image": "process.local/dittofs:0.29.0", "storage": {"contentSize": "1Gi"}}"#,
+        exists: true,
+        acts: &[Act::Edit(
+            r#"{"users": [{"name": "alice", "uid": 4001, "gid": 4001, "passwordSecretRef": {"name": "alice", "key": "password"}}],
+                "shares": [{"name": "export", "owner": "alice", "defaultPermission": "read-write"}]}"#,
+        )],
+    },
+    Scenario {
         name: "grow",
         spec: "{}",
         exists: true,
@@ -142,6 +154,20 @@ impl Scenario {
         self.spec.contains("percona")
     }
 
+    /// Whether the server is one, and not only its pod.
+    pub fn is_real(&self) -> bool {
+        self.spec.contains(real::IMAGE)
+    }
+
+    /// Where an operator reaches the API of the server.
+    pub async fn server_url_template(&self) -> String {
+        if self.is_real() {
+            real::forwarder().await.url_template()
+        } else {
+            server_double::template()
+        }
+    }
+
     fn server(&self) -> DittoServer {
         // A Service that waits for the address of a load balancer would change the status with time.
         let mut spec = json!({
@@ -154,6 +180,10 @@ impl Scenario {
 
     /// Creates the server as it is before the faults.
     pub async fn create(&self, world: &World) {
+        if self.is_real() {
+            let password: Secret = fixtures::secret("alice", &[("password", "a password")]);
+            world.create(&password).await;
+        }
         world.create(&self.server()).await;
     }
 

@@ -35,7 +35,7 @@ async fn an_api_server_or_etcd_that_is_paused_or_killed_changes_nothing_in_the_e
         println!("not run: only `make chaos` pauses and kills the API server and etcd");
         return;
     }
-    let control_plane = own().await;
+    let control_plane = own(Options::full()).await;
     let mut table = Table::default();
     for scenario in ["create", "edit"].map(Scenario::named) {
         let Some(expected) = table.expected(scenario).await else {
@@ -46,12 +46,14 @@ async fn an_api_server_or_etcd_that_is_paused_or_killed_changes_nothing_in_the_e
                 let disturb =
                     async |control_plane: &ControlPlane| send(control_plane, component, signal).await;
                 let run = while_disturbed(&control_plane, scenario, disturb, &expected);
+                let result = caught(run).await;
                 table.add(Row {
                     scenario: scenario.name,
                     fault: format!("{component:?}: {signal:?}"),
                     seed: String::new(),
                     runs: 1,
-                    failures: caught(run).await.err().into_iter().collect(),
+                    slowest: result.clone().ok().flatten(),
+                    failures: result.err().into_iter().collect(),
                 });
             }
         }
@@ -60,8 +62,8 @@ async fn an_api_server_or_etcd_that_is_paused_or_killed_changes_nothing_in_the_e
 }
 
 /// A full control plane for this test alone.
-async fn own() -> Arc<ControlPlane> {
-    let control_plane = ControlPlane::start(recorded(Options::full())).await;
+pub async fn own(options: Options) -> Arc<ControlPlane> {
+    let control_plane = ControlPlane::start(recorded(options)).await;
     let control_plane = control_plane.expect("the control plane starts");
     let client = control_plane.client().expect("a client");
     install_crd(&client, api::crd()).await;

@@ -32,11 +32,15 @@ const DRAWN: [&str; 13] = [
 ];
 
 /// Hashes that depend on generated values. Whether they are there is compared.
-const HASHES: [&str; 3] = [
+const HASHES: [&str; 4] = [
     names::CONFIG_HASH_ANNOTATION,
     names::APPLIED_HASH_ANNOTATION,
     "configHash",
+    "passwordVersion",
 ];
+
+/// Fields with ports. The servers that are real share those of this machine.
+const PORTS: [&str; 2] = ["port", "targetPort"];
 
 /// The objects by kind and name.
 pub type Snapshot = BTreeMap<String, Value>;
@@ -107,6 +111,18 @@ fn neutralize(value: &mut Value, namespace: &str) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| neutralize(item, namespace)),
         Value::String(text) => *text = text.replace(namespace, "NAMESPACE"),
+        _ => {}
+    }
+}
+
+/// Without the ports of the adapters, and what depends on them.
+pub fn without_ports(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| !PORTS.contains(&key.as_str()));
+            map.values_mut().for_each(without_ports);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_ports),
         _ => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
 
@@ -13,6 +14,9 @@ use super::scenario::Scenario;
 /// How many runs are made at the same time: the control plane is shared, and the machine is small.
 const AT_ONCE: usize = 6;
 
+/// As [`AT_ONCE`], of a scenario with a real server.
+const REAL_AT_ONCE: usize = 2;
+
 /// How many rows with seeds are made at the same time.
 const ROWS_AT_ONCE: usize = 4;
 
@@ -21,8 +25,10 @@ pub struct Row {
     pub scenario: &'static str,
     pub fault: String,
     pub seed: String,
-    /// The runs in which a request went wrong.
+    /// The runs in which something went wrong.
     pub runs: usize,
+    /// The longest time from the last thing that went wrong until the end was reached.
+    pub slowest: Option<Duration>,
     pub failures: Vec<String>,
 }
 
@@ -106,8 +112,8 @@ impl Table {
             });
             row(scenario, fault.to_string(), runs.collect(), &expected)
         });
-        let rows: Vec<Row> = stream::iter(rows).buffered(ROWS_AT_ONCE).collect().await;
-        for row in rows {
+        let mut rows = Box::pin(stream::iter(rows).buffered(ROWS_AT_ONCE));
+        while let Some(row) = rows.next().await {
             let seed = format!("1 to {seeds}");
             self.add(Row { seed, ..row });
         }
@@ -116,16 +122,24 @@ impl Table {
     /// Adds a row, and prints it.
     pub fn add(&mut self, row: Row) {
         if self.0.is_empty() {
-            println!("| scenario | fault | seed | runs | failures |\n|---|---|---|---:|---:|");
+            println!(
+                "| scenario | fault | seed | runs | slowest end after it | result |\n|---|---|---|---:|---:|---|"
+            );
         }
         let Row {
             scenario,
             fault,
             seed,
             runs,
+            slowest,
             failures,
         } = &row;
-        println!("| {scenario} | {fault} | {seed} | {runs} | {} |", failures.len());
+        let result = match failures.len() {
+            0 => "as without faults".to_owned(),
+            number => format!("{number} FAILED"),
+        };
+        let slowest = slowest.map_or_else(|| "–".to_owned(), |late| format!("{:.1} s", late.as_secs_f64()));
+        println!("| {scenario} | {fault} | {seed} | {runs} | {slowest} | {result} |");
         self.0.push(row);
     }
 
@@ -153,6 +167,7 @@ impl Table {
                     fault: Fault::None.to_string(),
                     seed: String::new(),
                     runs: 1,
+                    slowest: None,
                     failures: vec![format!("{}: {}", scenario.name, text(panic.as_ref()))],
                 });
                 None
@@ -163,24 +178,27 @@ impl Table {
 
 /// Makes the runs of a row.
 async fn row(scenario: &'static Scenario, fault: String, runs: Vec<Run>, expected: &Expected) -> Row {
-    let results: Vec<Result<bool, String>> = stream::iter(runs)
+    let at_once = if scenario.is_real() { REAL_AT_ONCE } else { AT_ONCE };
+    let results: Vec<Result<Option<Duration>, String>> = stream::iter(runs)
         .map(|run| one(scenario, run, expected))
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(at_once)
         .collect()
         .await;
-    let runs = results.iter().filter(|result| **result != Ok(false)).count();
+    let runs = results.iter().filter(|result| **result != Ok(None)).count();
+    let slowest = results.iter().flatten().flatten().max().copied();
     let failures = results.into_iter().filter_map(Result::err).collect();
     Row {
         scenario: scenario.name,
         fault,
         seed: String::new(),
         runs,
+        slowest,
         failures,
     }
 }
 
 /// A run that fails does not end the others.
-async fn one(scenario: &'static Scenario, run: Run, expected: &Expected) -> Result<bool, String> {
+async fn one(scenario: &'static Scenario, run: Run, expected: &Expected) -> Result<Option<Duration>, String> {
     let Run {
         what,
         runs,
@@ -193,7 +211,7 @@ async fn one(scenario: &'static Scenario, run: Run, expected: &Expected) -> Resu
 }
 
 /// A panic of a run is its failure.
-pub async fn caught(run: impl Future<Output = Result<bool, String>>) -> Result<bool, String> {
+pub async fn caught<T>(run: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     match Box::pin(AssertUnwindSafe(run).catch_unwind()).await {
         Ok(result) => result,
         Err(panic) => Err(text(panic.as_ref())),

@@ -2,15 +2,16 @@
 
 use http_body_util::combinators::UnsyncBoxBody;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, BodyStream, StreamBody};
 use hyper::body::Frame;
 use kube::client::Body;
 use serde_json::json;
 
-use super::fault::WatchFault;
+use super::fault::{Given, WatchFault};
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type ProxyBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -45,7 +46,21 @@ pub fn distorted(body: Body, fault: WatchFault, after: usize) -> ProxyBody {
             })
             .boxed(),
     };
-    StreamBody::new(distorted.map(|line| line.map(Frame::data))).boxed_unsync()
+    of_lines(distorted)
+}
+
+fn of_lines(lines: impl Stream<Item = Line> + Send + 'static) -> ProxyBody {
+    StreamBody::new(lines.map(|line| line.map(Frame::data))).boxed_unsync()
+}
+
+/// The body of a watch that delivers nothing for a time.
+pub fn withheld(body: Body, time: Duration, given: Given) -> ProxyBody {
+    let waited = stream::once(tokio::time::sleep(time)).filter_map(async |()| None);
+    match given {
+        Given::Later => of_lines(waited.chain(lines(body))),
+        Given::NextWatch => of_lines(waited),
+        Given::List => of_lines(waited.chain(stream::once(async { Ok(expired()) }))),
+    }
 }
 
 fn half(line: &Bytes) -> Bytes {

@@ -23,7 +23,12 @@ pub struct Operator {
 impl Operator {
     /// Starts an operator and waits until its caches have synced.
     pub async fn start(config: kube::Config, namespaces: Vec<String>) -> Self {
-        let (operator, is_ready) = Self::spawn(config, namespaces, server_double::template());
+        Self::start_calling(config, namespaces, server_double::template()).await
+    }
+
+    /// As [`Self::start`], for an operator that reaches the APIs of servers by this template.
+    pub async fn start_calling(config: kube::Config, namespaces: Vec<String>, template: String) -> Self {
+        let (operator, is_ready) = Self::spawn(config, namespaces, template);
         operator.synced(is_ready).await
     }
 

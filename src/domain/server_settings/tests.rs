@@ -79,6 +79,26 @@ fn what_the_status_announces_is_written_at_once() {
 }
 
 #[test]
+fn a_comparison_that_began_before_a_policy_was_announced_does_not_take_that_back() {
+    let policy = |made| SnapshotPolicyStatus {
+        share: "/archive".into(),
+        applied: false,
+        made,
+        message: Some("no answer".into()),
+    };
+    let mut server = testing::ready(DAILY).server.as_ref().clone();
+    let unanswered = Outcome {
+        policies: vec![policy(false)],
+        ..Outcome::default()
+    };
+    assert_eq!(status(&server, Some(&unanswered)), [policy(false)]);
+    let announced = server.status.get_or_insert_default();
+    announced.snapshot_policies = vec![policy(true)];
+    assert_eq!(status(&server, Some(&unanswered)), [policy(true)]);
+    assert_eq!(status(&server, Some(&Outcome::default())), []);
+}
+
+#[test]
 fn only_a_policy_that_this_operator_made_is_removed() {
     let both = live(&[("/a", r#"{"interval": "1h"}"#), ("/b", r#"{"interval": "1h"}"#)]);
     let mut declared = declared("");

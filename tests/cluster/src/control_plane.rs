@@ -176,6 +176,14 @@ impl ControlPlane {
         self.layout.log(component)
     }
 
+    /// A client of etcd's JSON API.
+    pub(crate) fn etcd(&self) -> Result<Client, Error> {
+        let mut config = self.client_config();
+        let url = arguments::url(self.ports.etcd);
+        config.cluster_url = url.parse().map_err(|_| Error::NotRunning(Component::Etcd))?;
+        Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))
+    }
+
     /// The directory of this control plane, which is removed at its end.
     pub(crate) fn directory(&self) -> &Path {
         &self.layout.directory

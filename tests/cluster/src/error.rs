@@ -75,6 +75,9 @@ pub enum Error {
         /// What the API server said.
         source: Box<kube::Error>,
     },
+    /// etcd refused a call.
+    #[error("etcd: {0}")]
+    Etcd(#[source] Box<kube::Error>),
     /// The client could not be made.
     #[error("cannot make a client: {0}")]
     Client(#[source] Box<kube::Error>),

@@ -30,6 +30,7 @@
 //! | [`apply`], [`definition`] | manifests, and kinds that are served |
 //! | [`plain_http`] | a request without TLS |
 //! | [`rights`] | what RBAC grants and what the audit log shows in use |
+//! | `etcd` | gives etcd its space back |
 //! | `control_plane`, `probe`, `bootstrap` | start, readiness, faults, end |
 
 pub mod apply;
@@ -41,6 +42,7 @@ mod control_plane;
 pub mod definition;
 pub mod demo;
 mod error;
+mod etcd;
 mod files;
 mod instance;
 mod kubeconfig;
