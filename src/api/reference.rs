@@ -25,7 +25,7 @@ the operator passes on as they are: there the test shows it for one leaf of each
 ";
 
 /// Annotations that a user writes: on which kind, key, value, meaning.
-const FOR_USERS: [[&str; 4]; 7] = [
+const FOR_USERS: [[&str; 4]; 8] = [
     [
         "DittoServer",
         names::PAUSED_ANNOTATION,
@@ -37,6 +37,12 @@ const FOR_USERS: [[&str; 4]; 7] = [
         names::DELETION_PROTECTION_ANNOTATION,
         "`enabled`",
         "The API server refuses to delete the server. Every value but `false` does this. It needs the policy in `config/admission`. See [lifecycle](lifecycle.md).",
+    ],
+    [
+        "DittoServer",
+        names::DELETE_WITHOUT_UPLOAD_ANNOTATION,
+        "`true`",
+        "A deletion with `storage.retention: Delete` deletes the volumes with blocks that are not in their remote store yet. See [shares](shares.md#uploads-before-a-server-stops).",
     ],
     [
         "DittoServer",

@@ -50,12 +50,15 @@ pub enum ExpansionAnswer {
 /// What the server said when it was asked to upload everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UploadsReport {
+    /// When it was asked first. `None`: it is not asked.
+    pub asked_at: Option<Timestamp>,
     /// Whether everything is uploaded.
     pub is_drained: bool,
     /// Why the last request failed.
     pub failure: Option<String>,
-    /// Whether another request would fail, too: this version of the server has no such call.
-    pub is_final: bool,
+    /// Whether the next request would fail, too: this version of the server has no such call, or the running pod does not accept the
+    /// operator's key.
+    pub is_refused: bool,
 }
 
 /// Everything that the pure steps know about the cluster.

@@ -66,6 +66,11 @@ impl Plan {
     }
 }
 
+/// Pause before the next look at something that is expected soon.
+const SOON: Duration = Duration::from_secs(1);
+/// How long a running server has nothing to upload after it has uploaded everything: it is stopped meanwhile.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
+
 /// What a user can do about a deletion that waits.
 pub const REMEDY: &str = "To keep the volumes, set spec.storage.retention to Retain. To delete them with what was not uploaded, set the annotation dittofs.dittofs.com/delete-without-upload to \"true\"";
 
@@ -84,33 +89,51 @@ pub fn plan(observed: &Observed, end: Option<&End>) -> Plan {
     if *end == End::Deletion && (server.deletes_without_upload() || !has_volumes(observed)) {
         return Plan::free(known.cloned());
     }
-    let is_running = pods::serving(&observed.pods).is_some();
-    let known = known.filter(|known| is_about(known, end, is_running));
-    if known.is_some_and(|known| known.state == DrainState::Drained) {
+    let known = known.filter(|known| is_about(known, end, observed));
+    if known.is_some_and(|known| is_over(known, end, observed.at)) {
         return Plan::free(known.cloned());
     }
-    let since = known.and_then(|known| known.since.as_ref());
-    let since = since.map_or(observed.at, |time| time.0);
+    let is_running = pods::serving(&observed.pods).is_some();
+    let since = since(known.filter(|known| known.state != DrainState::Drained), observed);
     let left = left(since, timeout, observed.at);
     let (state, message) = outcome(observed, is_running, left.is_zero());
-    let waits_for_user = *end == End::Deletion;
+    let is_deletion = *end == End::Deletion;
     let (holds, recheck_in) = match state {
-        DrainState::Draining => (true, Some(left)),
-        // The status says it now. The next reconcile finds it there, and ends the server.
-        DrainState::Drained => (true, Some(Duration::ZERO)),
-        DrainState::NotDrained => (waits_for_user, None),
+        DrainState::Draining => (true, Some(left.max(SOON))),
+        // The status says it first, so that a later deletion of the stopped server knows it. If the status cannot be written, the stop
+        // does not wait for ever.
+        DrainState::Drained => (!is_deletion && !left.is_zero(), Some(SOON)),
+        DrainState::NotDrained => (is_deletion, None),
     };
+    let is_drained = state == DrainState::Drained;
     Plan {
         holds,
-        asks: holds && is_running && state != DrainState::Drained,
-        recheck_in,
+        asks: holds && is_running && !is_drained,
+        recheck_in: recheck_in.filter(|_| holds),
         status: Some(UploadsStatus {
             state,
             before: before(end),
-            since: Some(Time(since)),
+            since: Some(Time(if is_drained { observed.at } else { since })),
             message,
             revision: revision(end),
         }),
+    }
+}
+
+/// Since when the server is asked, also if the status could not be written.
+fn since(known: Option<&UploadsStatus>, observed: &Observed) -> Timestamp {
+    let known = known.and_then(|known| known.since.as_ref()).map(|time| time.0);
+    let asked_at = observed.uploads.asked_at;
+    known.into_iter().chain(asked_at).min().unwrap_or(observed.at)
+}
+
+/// Whether what the status says decides. A deletion is decided by uploads only. A stop must follow its uploads soon: clients go on writing.
+fn is_over(known: &UploadsStatus, end: &End, now: Timestamp) -> bool {
+    let age = known.since.as_ref().map(|since| now.duration_since(since.0));
+    match (known.state, end) {
+        (DrainState::Draining, _) | (DrainState::NotDrained, End::Deletion) => false,
+        (DrainState::Drained, End::Stop) => age.is_some_and(|age| age < FRESH),
+        (DrainState::NotDrained, End::Stop) | (_, End::Rollout(_) | End::Deletion) => true,
     }
 }
 
@@ -124,12 +147,17 @@ fn outcome(observed: &Observed, is_running: bool, is_late: bool) -> (DrainState,
         let text = "no pod of the server is ready, so it could not be asked";
         return (DrainState::NotDrained, Some(text.into()));
     }
-    if is_late || report.is_final {
-        let failure = report.failure.clone();
-        let text = failure.unwrap_or_else(|| "the server was still uploading".into());
-        return (DrainState::NotDrained, Some(text));
+    if !is_late && !report.is_refused {
+        return (DrainState::Draining, report.failure.clone());
     }
-    (DrainState::Draining, None)
+    let text = report.failure.clone().unwrap_or_else(|| {
+        if report.asked_at.is_some() {
+            "the server was still uploading".into()
+        } else {
+            "the server could not be asked, because the key or a certificate of its API cannot be read".into()
+        }
+    });
+    (DrainState::NotDrained, Some(text))
 }
 
 /// What is known of the uploads while nothing ends the server. While it runs, that is nothing.
@@ -150,11 +178,24 @@ fn at_rest(observed: &Observed) -> Option<UploadsStatus> {
     })
 }
 
-/// Whether what the status says is about this end.
-fn is_about(known: &UploadsStatus, end: &End, is_running: bool) -> bool {
-    // A server that does not run has the volumes that it had when it stopped.
-    let is_of_the_stop = *end == End::Deletion && !is_running;
-    is_of_the_stop || (known.before == before(end) && known.revision == revision(end))
+/// Whether what the status says is about this end. A stopped server has the volumes that it had when it stopped.
+fn is_about(known: &UploadsStatus, end: &End, observed: &Observed) -> bool {
+    let is_same = known.before == before(end) && known.revision == revision(end);
+    let is_of_the_stop = *end == End::Deletion && known.before == DrainBefore::Stop && is_stopped(observed);
+    // What was uploaded before an earlier start of the server says nothing of what it has now.
+    let is_stale = *end == End::Deletion && known.state == DrainState::Drained && !is_stopped(observed);
+    (is_same && !is_stale) || is_of_the_stop
+}
+
+/// Whether the server has no pod, and is to have none.
+fn is_stopped(observed: &Observed) -> bool {
+    let has_no_pod = observed.pods.found().is_some_and(Vec::is_empty);
+    let wants_none = match &observed.stateful_set {
+        Read::Found(set) => rollout::replicas(set) == 0,
+        Read::Missing => true,
+        Read::Unreadable(_) => false,
+    };
+    has_no_pod && wants_none
 }
 
 fn before(end: &End) -> DrainBefore {

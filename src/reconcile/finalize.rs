@@ -20,6 +20,7 @@
 mod clean;
 mod database;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -31,7 +32,7 @@ use thiserror::Error;
 
 use self::clean::Cleaner;
 use super::events;
-use crate::api::{DittoServer, DittoServerSpec, Retention, names};
+use crate::api::{DittoServer, DittoServerSpec, names};
 use crate::cluster::cache::StoredServer;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::patch_params;
@@ -167,10 +168,14 @@ pub async fn clean(context: &Context, observed: &Observed) -> Result<Option<Clea
     Ok(Some(cleanup))
 }
 
-/// Why the volumes of a server must not be deleted yet: what they have is not in its remote stores.
+/// Why the volumes of a server must not be deleted yet: what they have is not in its remote stores. The server as it is decides, as it
+/// decides what is deleted.
 fn uploads_pending(observed: &Observed, live: &DittoServer) -> Option<String> {
-    let deletes = live.spec.retention() == Retention::Delete && !live.deletes_without_upload();
-    desired::uploads(observed, None).pending().filter(|_| deletes)
+    let observed = Observed {
+        server: Arc::new(live.clone()),
+        ..observed.clone()
+    };
+    desired::uploads(&observed, None).pending()
 }
 
 /// Removes the finalizer of a server whose cleanup has ended, or returns when to try again.

@@ -103,12 +103,12 @@ impl<'a> Server<'a> {
         self.answer(SLOW_DEADLINE, method, path, body).await
     }
 
-    /// Asks the server to upload what is not in its remote stores yet, and waits until it has. The server gives up itself when it makes no
-    /// progress (`controlplane.drain_stall_timeout`, five minutes).
-    pub(super) async fn drain_uploads(&self) -> Result<(), Error> {
+    /// Asks the server to upload what is not in its remote stores yet, and waits until it has: then it answers `drained`. It gives up itself
+    /// when it makes no progress (`controlplane.drain_stall_timeout`, five minutes).
+    pub(super) async fn drain_uploads(&self) -> Result<String, Error> {
         let path = "system/drain-uploads";
-        let drained: Result<Value, Error> = self.answer(DRAIN_DEADLINE, Method::POST, path, None).await;
-        drained.map(drop)
+        let answer: Value = self.answer(DRAIN_DEADLINE, Method::POST, path, None).await?;
+        Ok(answer["status"].as_str().unwrap_or_default().to_owned())
     }
 
     async fn answer<T: DeserializeOwned>(

@@ -29,6 +29,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection that was not used for so long is closed. The server closes it after 60 s.
 const IDLE: Duration = Duration::from_secs(50);
+/// Time without traffic after which the kernel asks whether the other end is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Largest answer, in bytes: a thousand shares have less than one MiB.
 const ANSWER_MAX: usize = 4 << 20;
 
@@ -152,6 +154,9 @@ impl Client {
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_DEADLINE));
         tcp.set_nodelay(true);
+        // A call may wait for hours for its answer: a connection that is gone must be noticed.
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls::configuration(trust)?)
             .https_or_http()

@@ -59,7 +59,10 @@ async fn list<T: DeserializeOwned>(server: &Server<'_>, path: &str) -> Result<Ve
 }
 
 /// As [`list`], where the server looks at each thing before it answers.
-async fn list_slowly<T: DeserializeOwned>(server: &Server<'_>, path: &str) -> Result<Vec<T>, Error> {
+pub(super) async fn list_slowly<T: DeserializeOwned>(
+    server: &Server<'_>,
+    path: &str,
+) -> Result<Vec<T>, Error> {
     let listed: Option<Vec<T>> = server.read_slowly(Method::GET, path, None).await?;
     Ok(listed.unwrap_or_default())
 }

@@ -8,12 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::administrator::Server;
 use super::client::{Client, Error};
+use super::content::list_slowly;
 use crate::base::backoff::Exponential;
+use crate::domain::adapters::FailureKind;
+use crate::domain::content::shares::LiveShare;
 use crate::domain::observed::UploadsReport;
 use crate::domain::server_api::Target;
 
@@ -38,6 +42,20 @@ struct Asked {
 }
 
 impl Asked {
+    /// Takes in an answer. Returns whether it says something new.
+    fn note(&mut self, answer: &Result<(), Failure>) -> bool {
+        let failure = answer.as_ref().err();
+        let report = UploadsReport {
+            asked_at: self.report.asked_at,
+            is_drained: answer.is_ok(),
+            failure: failure.map(|failure| failure.text.clone()),
+            is_refused: failure.is_some_and(|failure| failure.is_refused),
+        };
+        let is_news = self.report != report;
+        self.report = report;
+        is_news
+    }
+
     /// Whether the call to `target` is the one that runs.
     fn is_of(&self, target: &Target) -> bool {
         let known = &self.target;
@@ -66,11 +84,18 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Drains<Key> {
         if all.get(server).is_some_and(|asked| asked.is_of(&target)) {
             return;
         }
+        let former = all
+            .get(server)
+            .filter(|asked| asked.target.server == target.server);
+        let asked_at = former.and_then(|asked| asked.report.asked_at);
         let task = self.task(server.clone(), target.clone());
         let call = tokio::spawn(self.stop.clone().run_until_cancelled_owned(task));
         let asked = Asked {
             target,
-            report: UploadsReport::default(),
+            report: UploadsReport {
+                asked_at: asked_at.or_else(|| Some(Timestamp::now())),
+                ..UploadsReport::default()
+            },
             _call: AbortOnDropHandle::new(call),
         };
         all.insert(server.clone(), asked);
@@ -89,18 +114,21 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Drains<Key> {
         asked.map(|asked| asked.report.clone()).unwrap_or_default()
     }
 
-    /// Asks one server until it has uploaded everything, or says that it never will.
+    /// Asks one server until it has uploaded everything, or has no such call.
     fn task(&self, server: Key, target: Target) -> impl Future<Output = ()> + Send + use<Key> {
         let (all, changed) = (Arc::clone(&self.asked), Arc::clone(&self.changed));
         async move {
             for pause in Exponential::new(FIRST_PAUSE, LONGEST_PAUSE) {
-                let report = report_of(&ask(&target).await);
-                let is_last = report.is_drained || report.is_final;
-                if let Some(asked) = lock(&all).get_mut(&server).filter(|asked| asked.is_of(&target)) {
-                    asked.report = report;
+                let answer = ask(&target).await;
+                let is_news = lock(&all)
+                    .get_mut(&server)
+                    .filter(|asked| asked.is_of(&target))
+                    .is_some_and(|asked| asked.note(&answer));
+                if is_news {
+                    changed(server.clone());
                 }
-                if is_last {
-                    return changed(server);
+                if answer.is_ok() || answer.is_err_and(|failure| failure.is_final) {
+                    return;
                 }
                 tokio::time::sleep(pause).await;
             }
@@ -108,26 +136,64 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Drains<Key> {
     }
 }
 
-async fn ask(target: &Target) -> Result<(), Error> {
-    let client = Client::new(target.trust.as_ref())?;
-    Server::new(&client, target).drain_uploads().await
+/// Why not everything is uploaded.
+struct Failure {
+    text: String,
+    /// Whether the next call fails, too, until the pod is another one.
+    is_refused: bool,
+    /// Whether each later call fails, too.
+    is_final: bool,
 }
 
-fn report_of(answer: &Result<(), Error>) -> UploadsReport {
-    let Err(error) = answer else {
-        return UploadsReport {
-            is_drained: true,
-            ..UploadsReport::default()
-        };
-    };
-    let has_no_such_call = matches!(
-        error.status(),
-        Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
-    );
-    UploadsReport {
-        is_drained: false,
-        failure: Some(error.failure().message),
-        is_final: has_no_such_call,
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let has_no_such_call = matches!(
+            error.status(),
+            Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        );
+        let failure = error.failure();
+        Self {
+            is_refused: has_no_such_call || failure.kind == FailureKind::Token,
+            is_final: has_no_such_call,
+            text: failure.message,
+        }
+    }
+}
+
+async fn ask(target: &Target) -> Result<(), Failure> {
+    let client = Client::new(target.trust.as_ref())?;
+    let server = Server::new(&client, target);
+    let state = server.drain_uploads().await?;
+    if state != "drained" {
+        return Err(Failure::of(format!("the server answered {state:?}")));
+    }
+    let listed = list_slowly(&server, "shares").await;
+    // Only the call above may be one that the server does not have.
+    let shares: Vec<LiveShare> = listed.map_err(|error: Error| Failure::of(error.failure().message))?;
+    match shares.iter().find(|share| is_left_out(share)) {
+        Some(share) => Err(Failure::of(format!(
+            "share {} is not loaded ({}), so its blocks were not uploaded",
+            share.name,
+            share.status.text()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a share has a remote store, and the server has not loaded it. Then the server uploads nothing of it, and says that it has
+/// uploaded everything.
+fn is_left_out(share: &LiveShare) -> bool {
+    let store = share.remote_block_store_id.as_deref().unwrap_or_default();
+    !store.is_empty() && share.status.status == "unknown"
+}
+
+impl Failure {
+    fn of(text: String) -> Self {
+        Self {
+            text,
+            is_refused: false,
+            is_final: false,
+        }
     }
 }
 

@@ -24,7 +24,8 @@ pub enum Fault {
     Watches(WatchFault, usize),
     /// One watch of this kind delivers nothing for a time. Its connection stays open, and the other kinds have their events.
     EventsWithheld(&'static str, Duration, Given),
-    /// Lists are answered with an earlier answer to the same list, until this number of them was.
+    /// Watches report that their version is too old, and the lists that follow are answered with an earlier answer to the same list, until
+    /// this number of them was.
     OlderLists(usize),
     /// All requests for this kind are answered with this status for a time, its watches included.
     Kind(&'static str, u16, Duration),
@@ -130,7 +131,7 @@ impl fmt::Display for Fault {
                     time.as_secs()
                 )
             }
-            Self::OlderLists(number) => write!(f, "{number} lists answered as earlier"),
+            Self::OlderLists(_) => f.write_str("410, and lists answered as earlier"),
             Self::Kind(kind, 403, time) => write!(f, "{kind} forbidden for {} s", time.as_secs()),
             Self::Kind(kind, 404, time) => write!(f, "{kind} not served for {} s", time.as_secs()),
             Self::Kind(kind, status, time) => write!(f, "{kind}: {status} for {} s", time.as_secs()),

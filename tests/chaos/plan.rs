@@ -158,6 +158,10 @@ impl Armed {
             {
                 Fate::Withheld(time, given)
             }
+            // A watch that is only cut continues from its version, without a list.
+            Fault::OlderLists(at_most) if request == Request::Watch && self.hits < at_most => {
+                Fate::Watch(WatchFault::Expired, 0)
+            }
             Fault::OlderLists(at_most) if request == Request::List && self.hits < at_most => {
                 Fate::Earlier(self.random.below(1 << 16))
             }

@@ -80,8 +80,8 @@ impl<'a> Stage<'a> {
     pub async fn arm(&self, running: &Running, fault: Fault) {
         self.api.arm(fault);
         running.proxy.arm(fault).await;
-        if let Fault::EventsWithheld(..) = fault {
-            until("withheld", LONGEST, async || running.proxy.plan().hits() > 0).await;
+        if let Fault::EventsWithheld(..) | Fault::OlderLists(_) = fault {
+            until("behind", LONGEST, async || running.proxy.plan().hits() > 0).await;
         }
     }
 

@@ -135,6 +135,7 @@ impl Table {
             failures,
         } = &row;
         let result = match failures.len() {
+            0 if *runs == 0 => "nothing went wrong".to_owned(),
             0 => "as without faults".to_owned(),
             number => format!("{number} FAILED"),
         };

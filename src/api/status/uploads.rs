@@ -42,7 +42,7 @@ pub struct UploadsStatus {
     /// What they are for: `Stop`, `Rollout` or `Deletion`.
     pub before: DrainBefore,
 
-    /// Since when the server is asked.
+    /// Since when the server is asked, or when it had uploaded everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 

@@ -138,7 +138,7 @@ fn a_server_that_cannot_be_asked_is_stopped_at_once_and_not_deleted() {
     unready.pods = Read::Found(vec![pod(false)]);
     let mut old = running(STORE);
     old.uploads = UploadsReport {
-        is_final: true,
+        is_refused: true,
         failure: Some("404".into()),
         ..UploadsReport::default()
     };
@@ -168,6 +168,11 @@ fn a_deletion_waits_for_the_uploads_or_for_the_user() {
     deleted(&mut observed, None);
     observed.uploads.is_drained = true;
     assert!(!next(&mut observed, &End::Deletion, 10_001).holds);
+    observed.uploads = UploadsReport::default();
+    assert!(
+        plan(&observed, Some(&End::Deletion)).holds,
+        "it runs again, and was not asked since"
+    );
 }
 
 #[test]
@@ -192,9 +197,21 @@ fn what_a_stopped_server_did_not_upload_holds_up_its_deletion() {
         let stop = next(&mut observed, &End::Stop, 600);
         with_status(&mut observed, stop.status);
         observed.uploads = UploadsReport::default();
-        observed.pods = Read::Found(vec![]);
         deleted(&mut observed, None);
-        assert_eq!(plan(&observed, Some(&End::Deletion)).holds, holds, "{is_drained}");
+        for pods in [Read::Found(vec![pod(false)]), Read::Unreadable("403".into())] {
+            let mut running = observed.clone();
+            running.pods = pods;
+            assert!(
+                plan(&running, Some(&End::Deletion)).holds,
+                "its pod may have written since"
+            );
+        }
+        observed.pods = Read::Found(vec![]);
+        assert!(plan(&observed, Some(&End::Deletion)).holds, "it was to run");
+        for stateful_set in [Read::Found(Arc::new(stopped(&observed))), Read::Missing] {
+            observed.stateful_set = stateful_set;
+            assert_eq!(plan(&observed, Some(&End::Deletion)).holds, holds, "{is_drained}");
+        }
     }
 }
 
@@ -205,11 +222,56 @@ fn a_server_that_runs_again_starts_anew() {
     let drained = next(&mut observed, &End::Stop, 1);
     with_status(&mut observed, drained.status);
     assert_eq!(plan(&observed, None).status, None, "it runs");
-    let mut stopped = observed.clone();
-    let mut set = stopped.stateful_set.found().unwrap().as_ref().clone();
+    observed.stateful_set = Read::Found(Arc::new(stopped(&observed)));
+    assert_eq!(state(&plan(&observed, None)), Some(DrainState::Drained));
+}
+
+fn stopped(observed: &Observed) -> StatefulSet {
+    let mut set = observed.stateful_set.found().unwrap().as_ref().clone();
     set.spec.as_mut().unwrap().replicas = Some(0);
-    stopped.stateful_set = Read::Found(Arc::new(set));
-    assert_eq!(state(&plan(&stopped, None)), Some(DrainState::Drained));
+    set
+}
+
+#[test]
+fn a_stop_that_does_not_follow_its_uploads_soon_waits_for_new_ones() {
+    let mut observed = running(STORE);
+    observed.uploads.is_drained = true;
+    assert!(!next(&mut observed, &End::Stop, 299).holds);
+    observed.uploads = UploadsReport::default();
+    observed.at = Timestamp::from_second(300).unwrap();
+    let again = plan(&observed, Some(&End::Stop));
+    assert_eq!((state(&again), again.holds), (Some(DrainState::Draining), true));
+}
+
+#[test]
+fn what_was_not_uploaded_in_time_is_not_waited_for_again() {
+    let mut observed = running(STORE);
+    observed.uploads = UploadsReport {
+        is_refused: true,
+        failure: Some("404".into()),
+        ..UploadsReport::default()
+    };
+    for end in [End::Stop, End::Rollout("a".into())] {
+        let refused = plan(&observed, Some(&end));
+        let mut later = observed.clone();
+        later.uploads = UploadsReport::default();
+        with_status(&mut later, refused.status.clone());
+        assert_eq!(plan(&later, Some(&end)), Plan::free(refused.status), "{end:?}");
+    }
+}
+
+#[test]
+fn a_stop_ends_although_the_status_cannot_be_written() {
+    let mut observed = running(STORE);
+    observed.uploads.asked_at = Some(observed.at);
+    for is_drained in [false, true] {
+        observed.uploads.is_drained = is_drained;
+        observed.at = Timestamp::from_second(599).unwrap();
+        let waiting = plan(&observed, Some(&End::Stop));
+        assert!(waiting.holds && waiting.recheck_in >= Some(SOON), "{waiting:?}");
+        observed.at = Timestamp::from_second(600).unwrap();
+        assert!(!plan(&observed, Some(&End::Stop)).holds, "{is_drained}");
+    }
 }
 
 #[test]

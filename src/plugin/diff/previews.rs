@@ -98,10 +98,12 @@ fn change(step: &Step, desired: &Desired, applied: &Applied, planned: &mut Vec<P
         Outcome::Unchanged if step.kind == "StatefulSet" && is_held(desired) => {
             let exists = applied.stateful_set.found().is_some();
             Change::Held(
-                if exists {
-                    "its pod is left as it is"
-                } else {
-                    NOT_CREATED
+                match exists {
+                    true if desired.uploads.holds => {
+                        "its pod is left as it is until the server has uploaded what only its volumes have"
+                    }
+                    true => "its pod is left as it is",
+                    false => NOT_CREATED,
                 }
                 .into(),
             )

@@ -77,7 +77,8 @@ pub(super) async fn apply(
     let is_refused = matches!(written.outcome, Outcome::Failed(_));
     let before = applied.stateful_set.clone();
     applied.stateful_set = record(applied, name.clone(), written, before);
-    if is_refused && writer.server.spec.desired_replicas() == 0 {
+    let is_held = matches!(workload, Workload::Hold { replicas } if *replicas > 0);
+    if is_refused && !is_held && writer.server.spec.desired_replicas() == 0 {
         stop(writer, applied, &name).await;
     }
     if is_written {

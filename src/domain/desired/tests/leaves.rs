@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use crate::domain::desired::desired;
 use crate::domain::observed::Read;
 use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, validate};
-use crate::domain::{secrets, server_api, testing};
+use crate::domain::{secrets, server_api, testing, uploads};
 
 /// Specs that together have every block.
 fn bases() -> Vec<Value> {
@@ -66,11 +67,23 @@ fn effect(spec: &Value) -> Option<String> {
         parsed.percona.as_ref().map(|percona| percona.adopt_existing),
     );
     assert_eq!(observed.server.name_any(), "files");
+    // A pod runs, and is to be stopped, or replaced.
+    observed.stateful_set = Read::Found(Arc::default());
+    let ends = [(0, None), (1, Some(&other_template()))]
+        .map(|(replicas, template)| uploads::end(&observed, replicas, template));
+    let waits = ends.map(|end| uploads::plan(&observed, end.as_ref()));
     let manifests = children.into_manifests();
     Some(format!(
-        "{}{violations:?}{target:?}{names:?}{decisions:?}",
+        "{}{violations:?}{target:?}{names:?}{decisions:?}{waits:?}",
         serde_json::to_string(&manifests).unwrap()
     ))
+}
+
+fn other_template() -> StatefulSet {
+    StatefulSet {
+        spec: Some(StatefulSetSpec::default()),
+        ..StatefulSet::default()
+    }
 }
 
 /// Every leaf of a schema: the steps to it, and its schema.
