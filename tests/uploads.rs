@@ -46,7 +46,8 @@ fn uploads(server: &DittoServer) -> Option<&UploadsStatus> {
     server.status.as_ref()?.uploads.as_ref()
 }
 
-async fn until(world: &World, state: DrainState, before: DrainBefore) -> DittoServer {
+/// Waits until the status has this state of the uploads before this end.
+pub async fn until(world: &World, state: DrainState, before: DrainBefore) -> DittoServer {
     world
         .server_until("files", "with this state of its uploads", |server| {
             uploads(server).is_some_and(|uploads| uploads.state == state && uploads.before == before)

@@ -21,13 +21,37 @@ use crate::domain::workload::{pods, rollout};
 
 /// What ends the running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub struct End {
+    before: DrainBefore,
+    /// Tells a rollout from others.
+    revision: Option<String>,
+}
+
+impl End {
     /// Its pod is stopped, and its volumes stay.
-    Stop,
-    /// A new pod replaces the running one. The text tells this rollout from others.
-    Rollout(String),
+    pub const STOP: Self = Self::of(DrainBefore::Stop);
     /// Its volumes are deleted.
-    Deletion,
+    pub const DELETION: Self = Self::of(DrainBefore::Deletion);
+
+    const fn of(before: DrainBefore) -> Self {
+        Self {
+            before,
+            revision: None,
+        }
+    }
+
+    /// A new pod replaces the running one. The text tells this rollout from others.
+    #[must_use]
+    pub fn rollout(revision: String) -> Self {
+        Self {
+            before: DrainBefore::Rollout,
+            revision: Some(revision),
+        }
+    }
+
+    fn is_deletion(&self) -> bool {
+        self.before == DrainBefore::Deletion
+    }
 }
 
 /// What follows for the uploads of a server.
@@ -86,7 +110,7 @@ pub fn plan(observed: &Observed, end: Option<&End>) -> Plan {
     };
     let status = server.status.as_ref();
     let known = status.and_then(|status| status.uploads.as_ref());
-    if *end == End::Deletion && (server.deletes_without_upload() || !has_volumes(observed)) {
+    if end.is_deletion() && (server.deletes_without_upload() || !has_volumes(observed)) {
         return Plan::free(known.cloned());
     }
     let known = known.filter(|known| is_about(known, end, observed));
@@ -97,13 +121,12 @@ pub fn plan(observed: &Observed, end: Option<&End>) -> Plan {
     let since = since(known.filter(|known| known.state != DrainState::Drained), observed);
     let left = left(since, timeout, observed.at);
     let (state, message) = outcome(observed, is_running, left.is_zero());
-    let is_deletion = *end == End::Deletion;
     let (holds, recheck_in) = match state {
         DrainState::Draining => (true, Some(left.max(SOON))),
         // The status says it first, so that a later deletion of the stopped server knows it. If the status cannot be written, the stop
         // does not wait for ever.
-        DrainState::Drained => (!is_deletion && !left.is_zero(), Some(SOON)),
-        DrainState::NotDrained => (is_deletion, None),
+        DrainState::Drained => (!end.is_deletion() && !left.is_zero(), Some(SOON)),
+        DrainState::NotDrained => (end.is_deletion(), None),
     };
     let is_drained = state == DrainState::Drained;
     Plan {
@@ -112,10 +135,10 @@ pub fn plan(observed: &Observed, end: Option<&End>) -> Plan {
         recheck_in: recheck_in.filter(|_| holds),
         status: Some(UploadsStatus {
             state,
-            before: before(end),
+            before: end.before,
             since: Some(Time(if is_drained { observed.at } else { since })),
             message,
-            revision: revision(end),
+            revision: end.revision.clone(),
         }),
     }
 }
@@ -130,10 +153,12 @@ fn since(known: Option<&UploadsStatus>, observed: &Observed) -> Timestamp {
 /// Whether what the status says decides. A deletion is decided by uploads only. A stop must follow its uploads soon: clients go on writing.
 fn is_over(known: &UploadsStatus, end: &End, now: Timestamp) -> bool {
     let age = known.since.as_ref().map(|since| now.duration_since(since.0));
-    match (known.state, end) {
-        (DrainState::Draining, _) | (DrainState::NotDrained, End::Deletion) => false,
-        (DrainState::Drained, End::Stop) => age.is_some_and(|age| age < FRESH),
-        (DrainState::NotDrained, End::Stop) | (_, End::Rollout(_) | End::Deletion) => true,
+    match (known.state, end.before) {
+        (DrainState::Draining, _) | (DrainState::NotDrained, DrainBefore::Deletion) => false,
+        (DrainState::Drained, DrainBefore::Stop) => age.is_some_and(|age| age < FRESH),
+        (DrainState::NotDrained, DrainBefore::Stop) | (_, DrainBefore::Rollout | DrainBefore::Deletion) => {
+            true
+        }
     }
 }
 
@@ -180,10 +205,10 @@ fn at_rest(observed: &Observed) -> Option<UploadsStatus> {
 
 /// Whether what the status says is about this end. A stopped server has the volumes that it had when it stopped.
 fn is_about(known: &UploadsStatus, end: &End, observed: &Observed) -> bool {
-    let is_same = known.before == before(end) && known.revision == revision(end);
-    let is_of_the_stop = *end == End::Deletion && known.before == DrainBefore::Stop && is_stopped(observed);
+    let is_same = known.before == end.before && known.revision == end.revision;
+    let is_of_the_stop = end.is_deletion() && known.before == DrainBefore::Stop && is_stopped(observed);
     // What was uploaded before an earlier start of the server says nothing of what it has now.
-    let is_stale = *end == End::Deletion && known.state == DrainState::Drained && !is_stopped(observed);
+    let is_stale = end.is_deletion() && known.state == DrainState::Drained && !is_stopped(observed);
     (is_same && !is_stale) || is_of_the_stop
 }
 
@@ -196,21 +221,6 @@ fn is_stopped(observed: &Observed) -> bool {
         Read::Unreadable(_) => false,
     };
     has_no_pod && wants_none
-}
-
-fn before(end: &End) -> DrainBefore {
-    match end {
-        End::Stop => DrainBefore::Stop,
-        End::Rollout(_) => DrainBefore::Rollout,
-        End::Deletion => DrainBefore::Deletion,
-    }
-}
-
-fn revision(end: &End) -> Option<String> {
-    match end {
-        End::Rollout(revision) => Some(revision.clone()),
-        End::Stop | End::Deletion => None,
-    }
 }
 
 /// The time that is left for the uploads.
@@ -239,10 +249,10 @@ pub fn end(observed: &Observed, replicas: i32, desired: Option<&StatefulSet>) ->
         return None;
     }
     if replicas == 0 {
-        return Some(End::Stop);
+        return Some(End::STOP);
     }
     let desired = desired.filter(|_| observed.server.spec.drains_before_rollout())?;
-    rollout_of(live, desired).map(End::Rollout)
+    rollout_of(live, desired).map(End::rollout)
 }
 
 /// How the deletion of a server ends it. `None` if its policy keeps the volumes.
@@ -250,7 +260,7 @@ pub fn end(observed: &Observed, replicas: i32, desired: Option<&StatefulSet>) ->
 pub fn deletion(observed: &Observed) -> Option<End> {
     let server = &observed.server;
     let deletes = server.spec.retention() == Retention::Delete;
-    (deletes && server.metadata.deletion_timestamp.is_some()).then_some(End::Deletion)
+    (deletes && server.metadata.deletion_timestamp.is_some()).then_some(End::DELETION)
 }
 
 /// The hash of the desired StatefulSet, if its pod template may differ from the live one. A field that left the template does not differ

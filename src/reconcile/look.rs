@@ -68,7 +68,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         cleanups: Tries::default(),
         // A command asks no server: the status has what the operator knows.
         servers: Poller::idle(),
-        drains: Drains::new(|_| {}, CancellationToken::new()),
+        drains: Drains::idle(),
         resync: RESYNC,
         metrics,
     };

@@ -78,6 +78,12 @@ impl<Key: Clone + Eq + Hash + Send + 'static> Drains<Key> {
         }
     }
 
+    /// Asks nobody, for commands.
+    #[must_use]
+    pub fn idle() -> Self {
+        Self::new(|_| {}, CancellationToken::new())
+    }
+
     /// Asks this API, unless it is asked already.
     pub fn ask(&self, server: &Key, target: Target) {
         let mut all = lock(&self.asked);

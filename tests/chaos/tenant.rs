@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Kind, World};
 
-/// Between two edits. It is no multiple of anything in the operator.
+/// Pause between two edits. No timer of the operator has this period, so the edits come at all points of its work.
 const PAUSE: Duration = Duration::from_millis(130);
 
 /// Every so many edits, two children are deleted.

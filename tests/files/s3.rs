@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dittofs_operator::api::{DittoServer, DrainState, Phase};
+use dittofs_operator::api::{DittoServer, DrainBefore, DrainState, Phase};
 use http::Method;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
@@ -14,6 +14,7 @@ use super::shares::{PASSWORD, alice, export, password, ready_share, set};
 use crate::support::real::RealServer;
 use crate::support::s3::{self, Bucket, STORE};
 use crate::support::{World, wait};
+use crate::uploads;
 
 /// Where the operator puts the blocks of shares.
 const BLOCKS: &str = "/data/store/block";
@@ -151,22 +152,10 @@ async fn what_could_not_be_uploaded_stays_on_the_volume_and_is_uploaded_when_s3_
     let written = server.nfs().await.write("a.bin", &content).await;
     written.expect("the server takes files while S3 does not answer");
     assert_eq!(bucket.objects(), Vec::<String>::new());
-    bucket.mend();
+    bucket.reconnect();
     bucket.until_more_than(&[]).await;
     drained(&server).await;
     assert!(read(&server, "a.bin").await == content);
-}
-
-fn uploads(server: &DittoServer) -> Option<DrainState> {
-    Some(server.status.as_ref()?.uploads.as_ref()?.state)
-}
-
-async fn until(world: &World, state: DrainState) {
-    world
-        .server_until("files", "with this state of its uploads", |server| {
-            uploads(server) == Some(state)
-        })
-        .await;
 }
 
 /// A server whose last file is on its content volume only, because S3 does not answer.
@@ -186,10 +175,10 @@ async fn a_server_stops_once_its_last_block_is_in_the_bucket() {
     let (world, bucket, server, content) = with_pending_uploads().await;
     let pod = world.get::<Pod>("files-0").await.uid();
     set(&world, json!({"replicas": 0})).await;
-    until(&world, DrainState::Draining).await;
+    uploads::until(&world, DrainState::Draining, DrainBefore::Stop).await;
     assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
-    bucket.mend();
-    until(&world, DrainState::Drained).await;
+    bucket.reconnect();
+    uploads::until(&world, DrainState::Drained, DrainBefore::Stop).await;
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
     assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
     start(&world).await;
@@ -208,10 +197,10 @@ async fn volumes_with_the_only_copy_of_a_file_are_deleted_once_it_is_in_the_buck
         })
         .await;
     world.delete::<DittoServer>("files").await;
-    until(&world, DrainState::NotDrained).await;
+    uploads::until(&world, DrainState::NotDrained, DrainBefore::Deletion).await;
     let claim = world.get::<PersistentVolumeClaim>("content-files-0").await;
     assert_eq!(claim.metadata.deletion_timestamp, None, "it has the only copy");
-    bucket.mend();
+    bucket.reconnect();
     wait::until_gone(world.api::<DittoServer>(), "files", marked.uid()).await;
     assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
 }

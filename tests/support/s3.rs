@@ -83,7 +83,7 @@ impl Bucket {
     }
 
     /// Lets connections through again.
-    pub fn mend(&self) {
+    pub fn reconnect(&self) {
         self.line.open.send_replace(true);
     }
 }

@@ -69,7 +69,7 @@ fn deleted(observed: &mut Observed, annotation: Option<&str>) {
 #[test]
 fn a_server_without_a_remote_store_is_ended_without_being_asked() {
     for spec in ["", "uploads: {drainTimeoutSeconds: 0}"] {
-        for end in [End::Stop, End::Rollout("a".into()), End::Deletion] {
+        for end in [End::STOP, End::rollout("a".into()), End::DELETION] {
             assert_eq!(
                 plan(&running(spec), Some(&end)),
                 Plan::default(),
@@ -92,9 +92,9 @@ fn a_server_whose_remote_store_left_the_spec_is_still_asked() {
         ..DittoServerStatus::default()
     });
     observed.server = Arc::new(server);
-    assert!(plan(&observed, Some(&End::Stop)).asks);
+    assert!(plan(&observed, Some(&End::STOP)).asks);
     assert!(
-        plan(&running("uploads: {}"), Some(&End::Stop)).asks,
+        plan(&running("uploads: {}"), Some(&End::STOP)).asks,
         "a store made with dfsctl"
     );
 }
@@ -102,14 +102,14 @@ fn a_server_whose_remote_store_left_the_spec_is_still_asked() {
 #[test]
 fn a_stop_waits_until_the_status_says_that_everything_is_uploaded() {
     let mut observed = running(STORE);
-    let asked = next(&mut observed, &End::Stop, 10);
+    let asked = next(&mut observed, &End::STOP, 10);
     assert!(asked.holds && asked.asks, "{asked:?}");
     assert_eq!(asked.recheck_in, Some(Duration::from_secs(590)));
     observed.uploads.is_drained = true;
-    let told = plan(&observed, Some(&End::Stop));
+    let told = plan(&observed, Some(&End::STOP));
     assert_eq!(state(&told), Some(DrainState::Drained));
     assert!(told.holds, "the status does not say it yet");
-    let free = next(&mut observed, &End::Stop, 11);
+    let free = next(&mut observed, &End::STOP, 11);
     assert_eq!((state(&free), free.holds), (Some(DrainState::Drained), false));
 }
 
@@ -121,8 +121,8 @@ fn a_stop_waits_for_a_limited_time() {
     ] {
         let mut observed = running(&spec);
         observed.uploads.failure = Some("504".into());
-        assert!(next(&mut observed, &End::Stop, seconds - 1).holds, "{spec}");
-        let late = next(&mut observed, &End::Stop, seconds);
+        assert!(next(&mut observed, &End::STOP, seconds - 1).holds, "{spec}");
+        let late = next(&mut observed, &End::STOP, seconds);
         assert_eq!(
             (state(&late), late.holds),
             (Some(DrainState::NotDrained), false),
@@ -143,34 +143,34 @@ fn a_server_that_cannot_be_asked_is_stopped_at_once_and_not_deleted() {
         ..UploadsReport::default()
     };
     for observed in [unready, old] {
-        assert!(!plan(&observed, Some(&End::Stop)).holds);
-        let deletion = plan(&observed, Some(&End::Deletion));
+        assert!(!plan(&observed, Some(&End::STOP)).holds);
+        let deletion = plan(&observed, Some(&End::DELETION));
         assert!(deletion.holds, "{deletion:?}");
         let pending = deletion.pending().unwrap();
         assert!(pending.contains("delete-without-upload"), "{pending}");
     }
     let mut unread = running(STORE);
     unread.pods = Read::Unreadable("403".into());
-    assert!(plan(&unread, Some(&End::Stop)).holds, "there may be a pod to ask");
+    assert!(plan(&unread, Some(&End::STOP)).holds, "there may be a pod to ask");
 }
 
 #[test]
 fn a_deletion_waits_for_the_uploads_or_for_the_user() {
     let mut observed = running(STORE);
     deleted(&mut observed, None);
-    let late = next(&mut observed, &End::Deletion, 10_000);
+    let late = next(&mut observed, &End::DELETION, 10_000);
     assert_eq!(state(&late), Some(DrainState::NotDrained));
     assert!(late.holds && late.asks, "{late:?}");
     for (value, holds) in [("yes", true), ("false", true), ("true", false)] {
         deleted(&mut observed, Some(value));
-        assert_eq!(plan(&observed, Some(&End::Deletion)).holds, holds, "{value}");
+        assert_eq!(plan(&observed, Some(&End::DELETION)).holds, holds, "{value}");
     }
     deleted(&mut observed, None);
     observed.uploads.is_drained = true;
-    assert!(!next(&mut observed, &End::Deletion, 10_001).holds);
+    assert!(!next(&mut observed, &End::DELETION, 10_001).holds);
     observed.uploads = UploadsReport::default();
     assert!(
-        plan(&observed, Some(&End::Deletion)).holds,
+        plan(&observed, Some(&End::DELETION)).holds,
         "it runs again, and was not asked since"
     );
 }
@@ -183,10 +183,10 @@ fn a_deletion_of_volumes_that_are_gone_or_that_go_anyway_does_not_wait() {
     claim.metadata.deletion_timestamp = Some(Time(observed.at));
     for claims in [vec![], vec![Arc::new(claim)]] {
         observed.claims = Read::Found(claims);
-        assert!(!plan(&observed, Some(&End::Deletion)).holds);
+        assert!(!plan(&observed, Some(&End::DELETION)).holds);
     }
     observed.claims = Read::Unreadable("403".into());
-    assert!(plan(&observed, Some(&End::Deletion)).holds);
+    assert!(plan(&observed, Some(&End::DELETION)).holds);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn what_a_stopped_server_did_not_upload_holds_up_its_deletion() {
     for (is_drained, holds) in [(true, false), (false, true)] {
         let mut observed = running(STORE);
         observed.uploads.is_drained = is_drained;
-        let stop = next(&mut observed, &End::Stop, 600);
+        let stop = next(&mut observed, &End::STOP, 600);
         with_status(&mut observed, stop.status);
         observed.uploads = UploadsReport::default();
         deleted(&mut observed, None);
@@ -202,15 +202,15 @@ fn what_a_stopped_server_did_not_upload_holds_up_its_deletion() {
             let mut running = observed.clone();
             running.pods = pods;
             assert!(
-                plan(&running, Some(&End::Deletion)).holds,
+                plan(&running, Some(&End::DELETION)).holds,
                 "its pod may have written since"
             );
         }
         observed.pods = Read::Found(vec![]);
-        assert!(plan(&observed, Some(&End::Deletion)).holds, "it was to run");
+        assert!(plan(&observed, Some(&End::DELETION)).holds, "it was to run");
         for stateful_set in [Read::Found(Arc::new(stopped(&observed))), Read::Missing] {
             observed.stateful_set = stateful_set;
-            assert_eq!(plan(&observed, Some(&End::Deletion)).holds, holds, "{is_drained}");
+            assert_eq!(plan(&observed, Some(&End::DELETION)).holds, holds, "{is_drained}");
         }
     }
 }
@@ -219,7 +219,7 @@ fn what_a_stopped_server_did_not_upload_holds_up_its_deletion() {
 fn a_server_that_runs_again_starts_anew() {
     let mut observed = running(STORE);
     observed.uploads.is_drained = true;
-    let drained = next(&mut observed, &End::Stop, 1);
+    let drained = next(&mut observed, &End::STOP, 1);
     with_status(&mut observed, drained.status);
     assert_eq!(plan(&observed, None).status, None, "it runs");
     observed.stateful_set = Read::Found(Arc::new(stopped(&observed)));
@@ -236,10 +236,10 @@ fn stopped(observed: &Observed) -> StatefulSet {
 fn a_stop_that_does_not_follow_its_uploads_soon_waits_for_new_ones() {
     let mut observed = running(STORE);
     observed.uploads.is_drained = true;
-    assert!(!next(&mut observed, &End::Stop, 299).holds);
+    assert!(!next(&mut observed, &End::STOP, 299).holds);
     observed.uploads = UploadsReport::default();
     observed.at = Timestamp::from_second(300).unwrap();
-    let again = plan(&observed, Some(&End::Stop));
+    let again = plan(&observed, Some(&End::STOP));
     assert_eq!((state(&again), again.holds), (Some(DrainState::Draining), true));
 }
 
@@ -251,7 +251,7 @@ fn what_was_not_uploaded_in_time_is_not_waited_for_again() {
         failure: Some("404".into()),
         ..UploadsReport::default()
     };
-    for end in [End::Stop, End::Rollout("a".into())] {
+    for end in [End::STOP, End::rollout("a".into())] {
         let refused = plan(&observed, Some(&end));
         let mut later = observed.clone();
         later.uploads = UploadsReport::default();
@@ -267,10 +267,10 @@ fn a_stop_ends_although_the_status_cannot_be_written() {
     for is_drained in [false, true] {
         observed.uploads.is_drained = is_drained;
         observed.at = Timestamp::from_second(599).unwrap();
-        let waiting = plan(&observed, Some(&End::Stop));
+        let waiting = plan(&observed, Some(&End::STOP));
         assert!(waiting.holds && waiting.recheck_in >= Some(SOON), "{waiting:?}");
         observed.at = Timestamp::from_second(600).unwrap();
-        assert!(!plan(&observed, Some(&End::Stop)).holds, "{is_drained}");
+        assert!(!plan(&observed, Some(&End::STOP)).holds, "{is_drained}");
     }
 }
 
@@ -278,7 +278,7 @@ fn a_stop_ends_although_the_status_cannot_be_written() {
 fn only_what_is_wanted_and_other_than_what_runs_ends_a_pod() {
     let observed = running("");
     assert_eq!(end(&observed, 1, None), None);
-    assert_eq!(end(&observed, 0, None), Some(End::Stop));
+    assert_eq!(end(&observed, 0, None), Some(End::STOP));
     let mut paused = observed.clone();
     let mut server = paused.server.as_ref().clone();
     let annotation = (crate::api::names::PAUSED_ANNOTATION.to_owned(), "true".to_owned());

@@ -21,7 +21,7 @@
 //! | [`binaries`] | finds or builds the executables |
 //! | `component`, `release`, `arguments` | the five processes, their versions and their command lines |
 //! | `pki`, `kubeconfig`, `instance` | the files of one control plane |
-//! | `leash` | a process that cannot outlive its parent |
+//! | `leash`, `serving` | a process that cannot outlive its parent, and the wait until it serves |
 //! | [`percona`] | the Percona simulator |
 //! | [`runner`] | pods that run as real processes, for example a real DittoFS server |
 //! | [`nfs`], [`smb`] | clients of NFS and SMB: put a file and read it back |
@@ -59,6 +59,7 @@ mod release;
 pub mod rights;
 pub mod runner;
 pub mod s3;
+mod serving;
 pub mod smb;
 mod soon;
 mod text;

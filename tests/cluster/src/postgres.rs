@@ -8,7 +8,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::geteuid;
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::leash::{Leash, Plan};
 use crate::percona::scram;
 use crate::pki::{self, Authority};
-use crate::text::last_lines;
+use crate::serving::until_serving;
 use crate::{binaries, files, ports};
 
 /// Where Debian's packages put the programs, which are not in `PATH` then: `VERSION/bin`.
@@ -29,11 +29,8 @@ const UNPRIVILEGED: u32 = 65534;
 const USER: &str = "dittofs";
 /// `initdb` makes it.
 const DATABASE: &str = "postgres";
-const LONGEST_START: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
 /// Time for a fast shutdown.
 const GRACE: Duration = Duration::from_secs(5);
-const QUOTED_LINES: usize = 20;
 
 /// Why it does not run.
 #[derive(Debug, thiserror::Error)]
@@ -161,18 +158,12 @@ impl Postgres {
 
     async fn ready(&mut self) -> Result<(), Error> {
         let status = data(self.directory.path()).join("postmaster.pid");
-        let deadline = Instant::now() + LONGEST_START;
         // `pg_ctl` looks at the same line.
         let is_ready =
             || fs::read_to_string(&status).is_ok_and(|text| text.lines().any(|line| line.trim() == "ready"));
-        while !is_ready() {
-            if self.leash.exited()?.is_some() || Instant::now() > deadline {
-                let log = fs::read_to_string(log(self.directory.path())).unwrap_or_default();
-                return Err(Error::NotReady(last_lines(&log, QUOTED_LINES)));
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(())
+        let log = log(self.directory.path());
+        let why_not = until_serving(&mut self.leash, &log, is_ready).await?;
+        why_not.map_or(Ok(()), |log| Err(Error::NotReady(log)))
     }
 }
 

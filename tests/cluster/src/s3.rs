@@ -9,19 +9,17 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::binaries::{self, Progress};
 use crate::leash::{Leash, Plan};
-use crate::text::last_lines;
+use crate::serving::until_serving;
 use crate::{plain_http, ports};
 
-const LONGEST_START: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
 const GRACE: Duration = Duration::from_secs(5);
-const QUOTED_LINES: usize = 20;
+const LONGEST_ANSWER: Duration = Duration::from_secs(1);
 /// A path that answers without a signature.
 const HEALTH: &str = "/health";
 
@@ -152,19 +150,13 @@ impl S3Server {
     }
 
     async fn ready(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + LONGEST_START;
         let is_ready = || {
-            let answer = plain_http::get(self.address, HEALTH, POLL * 50);
+            let answer = plain_http::get(self.address, HEALTH, LONGEST_ANSWER);
             answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
         };
-        while !is_ready() {
-            if self.leash.exited()?.is_some() || Instant::now() > deadline {
-                let log = fs::read_to_string(log(self.directory.path())).unwrap_or_default();
-                return Err(Error::NotReady(last_lines(&log, QUOTED_LINES)));
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        Ok(())
+        let log = log(self.directory.path());
+        let why_not = until_serving(&mut self.leash, &log, is_ready).await?;
+        why_not.map_or(Ok(()), |log| Err(Error::NotReady(log)))
     }
 }
 

@@ -93,7 +93,7 @@ fn context(answer: Value) -> (Context, Calls) {
         drifts: crate::reconcile::apply::drift::Drifts::default(),
         cleanups: Tries::default(),
         servers: crate::server::poller::Poller::idle(),
-        drains: crate::server::drains::Drains::new(|_| {}, tokio_util::sync::CancellationToken::new()),
+        drains: crate::server::drains::Drains::idle(),
         resync: Duration::ZERO,
     };
     (context, calls)
