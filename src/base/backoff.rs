@@ -78,6 +78,12 @@ impl<Key: Eq + std::hash::Hash + Clone> PerObject<Key> {
         self.lock().remove(key);
     }
 
+    /// Whether the last try of an object failed.
+    #[must_use]
+    pub fn is_failing(&self, key: &Key) -> bool {
+        self.lock().contains_key(key)
+    }
+
     /// The objects whose last try failed.
     #[must_use]
     pub fn failing(&self) -> Vec<Key> {

@@ -15,6 +15,7 @@ use crate::api::percona::PerconaPGCluster;
 use crate::api::service_monitor::ServiceMonitor;
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
+use crate::base::slots::Slots;
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
 use crate::domain::settings::Settings;
@@ -26,6 +27,16 @@ use crate::server::poller::Poller;
 
 /// First and longest pause after a failed reconcile of one server.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
+
+/// The slots in which Services are created for servers whose last reconcile failed.
+///
+/// The API server allocates cluster IP addresses one after the other, each with a write to etcd, and goes on with an allocation whose
+/// request has timed out (Kubernetes 1.37, `pkg/registry/core/service/ipallocator/cidrallocator.go`). If more requests wait than it can
+/// serve within their time limit (4 s with leader election), all of them fail, are repeated together, and fail again. Two at a time
+/// succeed. One that waits for an admission webhook leaves its slot after a time, so that it does not hold up the others.
+pub(super) fn repeated_service_creations() -> Slots {
+    Slots::new(2, 64, Duration::from_secs(3))
+}
 
 /// The caches of every watched kind.
 #[derive(Clone)]
@@ -76,6 +87,8 @@ pub struct Context {
     pub drifts: Drifts,
     /// Cleanups of deleted servers.
     pub cleanups: Tries,
+    /// Limits how many Services are created at the same time after a failure.
+    pub repeated_service_creations: Slots,
     /// Time after which a server is reconciled again without a change, in case that a watch event was lost.
     pub resync: Duration,
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::context::{Context, RETRY};
+use super::context::{Context, RETRY, repeated_service_creations};
 use super::events::Publisher;
 use super::runner::{self, Action, Limits};
 use super::server_metrics::ServerCollector;
@@ -140,6 +140,7 @@ pub async fn run_elected(
         backoff,
         drifts: Drifts::default(),
         cleanups: Tries::default(),
+        repeated_service_creations: repeated_service_creations(),
         resync: RESYNC,
     });
     register_collectors(&context, &shards, &health, &leadership);

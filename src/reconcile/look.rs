@@ -7,7 +7,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::context::RETRY;
+use super::context::{RETRY, repeated_service_creations};
 use super::controller::{RESYNC, RunError};
 use super::events::Publisher;
 use super::triggers::{self, Queue, Watches};
@@ -69,6 +69,7 @@ pub async fn look(config: kube::Config, namespaces: &[String], settings: Setting
         // A command asks no server: the status has what the operator knows.
         servers: Poller::idle(),
         drains: Drains::idle(),
+        repeated_service_creations: repeated_service_creations(),
         resync: RESYNC,
         metrics,
     };

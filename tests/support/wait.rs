@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::process::POLL;
 
 /// The longest time that any wait may take. It is long because the machine may be slow. A wait ends as soon as it can.
-pub const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_secs(120);
 
 /// Waits until an object exists and satisfies `holds`. Panics with the last state if that takes too long.
 pub async fn until<K>(api: Api<K>, name: &str, what: &str, holds: impl Fn(&K) -> bool) -> K

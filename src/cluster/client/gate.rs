@@ -21,6 +21,14 @@ use tower::{BoxError, Layer, Service};
 #[error("not sent: this operator does not hold the lease")]
 pub struct Closed;
 
+/// The API server ended the connection instead of an answer, once the time limit of a write was over.
+#[derive(Debug, Error)]
+#[error(
+    "no answer within {0:?}, the time limit of a write with leader election. If an admission webhook or the API server needs longer, raise \
+     --leader-elect-lease-duration"
+)]
+struct TooSlow(Duration, #[source] BoxError);
+
 /// A time on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct ClockReading {
@@ -224,15 +232,20 @@ where
         if !self.gate.is_open() {
             return Box::pin(std::future::ready(Err(Closed.into())));
         }
-        if let Some(timeout) = self.gate.server_timeout() {
+        let timeout = self.gate.server_timeout();
+        if let Some(timeout) = timeout {
             limit(request.uri_mut(), timeout);
         }
         let mut in_flight = WriteInFlight::new(&self.gate);
+        let sent = Instant::now();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into);
             in_flight.ended(answer.is_ok());
-            answer
+            answer.map_err(|error| match timeout {
+                Some(limit) if sent.elapsed() >= limit => TooSlow(limit, error).into(),
+                _ => error,
+            })
         })
     }
 }
@@ -251,6 +264,7 @@ mod tests {
     use tower::{ServiceExt, service_fn};
 
     use super::*;
+    use crate::base::causes::with_causes;
 
     fn elected() -> Gate {
         Gate::elected(Duration::from_secs(10), Duration::from_secs(5))
@@ -322,6 +336,24 @@ mod tests {
             call(&Gate::always_open(), Method::PATCH).await.unwrap(),
             "fieldManager=f"
         );
+    }
+
+    #[tokio::test]
+    async fn a_write_that_ends_without_an_answer_after_its_time_limit_says_what_the_limit_is() {
+        for (margin, is_named) in [(10, true), (5000, false)] {
+            let gate = Gate::elected(Duration::from_secs(10), Duration::from_millis(margin));
+            gate.renewed(ClockReading::now());
+            let closed = service_fn(|_: Request<()>| async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err::<(), BoxError>("connection closed".into())
+            });
+            let call = GateLayer(gate)
+                .layer(closed)
+                .oneshot(Request::post("/x").body(()).unwrap());
+            let text = with_causes(call.await.unwrap_err().as_ref());
+            assert!(text.ends_with("connection closed"), "{text}");
+            assert_eq!(text.contains("within 8ms"), is_named, "{text}");
+        }
     }
 
     #[tokio::test]

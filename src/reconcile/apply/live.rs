@@ -11,6 +11,7 @@ use super::Outcome;
 use super::error::Error;
 use super::managed_fields::{self, Reach};
 use crate::api::DittoServer;
+use crate::base::slots::Slots;
 use crate::cluster::cache::{Cached, Lookup};
 use crate::domain::compare::{self, Difference};
 use crate::reconcile::context::Context;
@@ -38,6 +39,11 @@ pub(super) trait Child: Cached + Serialize {
     /// Whether an object that has no controller and was made by someone else may be used.
     fn may_adopt(_metadata: &ObjectMeta, _server: &DittoServer) -> bool {
         false
+    }
+
+    /// The slots in which objects of this kind are created after a failure, if there is a limit.
+    fn repeated_creations(_context: &Context) -> Option<&Slots> {
+        None
     }
 }
 

@@ -21,6 +21,7 @@ use crate::cluster::client::errors;
 use crate::cluster::client::params::{patch_params, post};
 use crate::domain::ownership::{Owner, owner};
 use crate::domain::volumes;
+use crate::reconcile::context;
 
 impl Writer<'_> {
     /// Sends one write as the mode says. Returns the object that exists afterwards, if that is known.
@@ -67,7 +68,13 @@ impl Writer<'_> {
                     self.confirm_server().await?;
                 }
                 let object = serde_json::from_value(desired.clone())?;
-                let created = api.create(&post(), &object).await;
+                let params = post();
+                let create = api.create(&params, &object);
+                let is_failing = self.context.backoff.is_failing(&context::key(self.server));
+                let created = match K::repeated_creations(self.context).filter(|_| is_failing) {
+                    Some(slots) => slots.run(create).await,
+                    None => create.await,
+                };
                 Some(created.map_err(Error::call("create"))?)
             }
             Write::Apply { live, desired } if live.is_cached => {

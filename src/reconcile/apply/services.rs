@@ -7,6 +7,7 @@ use super::live::Child;
 use super::writer::Writer;
 use super::{Applied, record, unwanted};
 use crate::api::names;
+use crate::base::slots::Slots;
 use crate::cluster::cache::Lookup;
 use crate::domain::observed::Read;
 use crate::reconcile::context::Context;
@@ -20,6 +21,10 @@ impl Child for Service {
 
     fn remember(self, context: &Context) {
         context.caches.services.wrote(self);
+    }
+
+    fn repeated_creations(context: &Context) -> Option<&Slots> {
+        Some(&context.repeated_service_creations)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The calls to the API server, seen by a client that records them.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as Poll, Poll as Answer};
 use std::time::Duration;
@@ -64,14 +65,15 @@ fn empty<K: Cached>() -> Cache<K> {
 /// A context whose API server answers everything with `answer`, and the calls that it got.
 fn context(answer: Value) -> (Context, Calls) {
     let calls = Calls::default();
-    let client = Client::new(
-        Recorder {
-            calls: Arc::clone(&calls),
-            answer,
-        },
-        "storage",
-    );
-    let context = Context {
+    let recorder = Recorder {
+        calls: Arc::clone(&calls),
+        answer,
+    };
+    (context_of(Client::new(recorder, "storage")), calls)
+}
+
+fn context_of(client: Client) -> Context {
+    Context {
         metrics: std::sync::Arc::default(),
         events: Publisher::idle(),
         secrets: SecretReader::new(client.clone(), empty()),
@@ -94,9 +96,9 @@ fn context(answer: Value) -> (Context, Calls) {
         cleanups: Tries::default(),
         servers: crate::server::poller::Poller::idle(),
         drains: crate::server::drains::Drains::idle(),
+        repeated_service_creations: crate::reconcile::context::repeated_service_creations(),
         resync: Duration::ZERO,
-    };
-    (context, calls)
+    }
 }
 
 /// A child of `server`, as the API server holds it.
@@ -255,4 +257,40 @@ async fn a_child_that_was_collected_with_its_server_is_not_created_again() {
         let is_gone = matches!(created, Err(Error::Stopped(Outcome::ServerGone)));
         assert_eq!(is_gone, !is_created, "{live}");
     }
+}
+
+/// The number of creations that are sent for ten Services if the API server answers none.
+async fn services_created_together(has_failed: bool) -> usize {
+    let server = testing::server("");
+    let count = Arc::new(AtomicUsize::new(0));
+    let (created, answer) = (Arc::clone(&count), serde_json::to_vec(&server).expect("JSON"));
+    let client = tower::service_fn(move |request: Request<Body>| {
+        let (created, answer) = (Arc::clone(&created), answer.clone());
+        async move {
+            if request.method() == Method::POST {
+                created.fetch_add(1, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, Infallible>(Response::new(Body::from(answer)))
+        }
+    });
+    let context = context_of(Client::new(client, "storage"));
+    if has_failed {
+        context.backoff.failed(crate::reconcile::context::key(&server));
+    }
+    let writer = Writer::new(&context, &server);
+    let creations = (0..10).map(async |number| {
+        let desired = live(&server, "Service", &format!("service-{number}"));
+        writer.create::<Service>("service", &desired).await
+    });
+    let creations = futures::future::join_all(creations);
+    let within = Duration::from_millis(200);
+    assert!(tokio::time::timeout(within, creations).await.is_err());
+    count.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn services_are_created_two_at_a_time_after_a_failure() {
+    assert_eq!(services_created_together(false).await, 10);
+    assert_eq!(services_created_together(true).await, 2);
 }
