@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::polled;
-use super::shares::{PASSWORD, alice, export, password, ready_share, set};
+use super::shares::{PASSWORD, alice, export, password, ready_share, set, share};
 use crate::support::real::RealServer;
 use crate::support::s3::{self, Bucket, STORE};
 use crate::support::{World, wait};
@@ -156,6 +156,25 @@ async fn what_could_not_be_uploaded_stays_on_the_volume_and_is_uploaded_when_s3_
     bucket.until_more_than(&[]).await;
     drained(&server).await;
     assert!(read(&server, "a.bin").await == content);
+}
+
+#[tokio::test]
+async fn a_share_is_made_while_the_bucket_of_another_one_does_not_answer() {
+    let (world, bucket, _server) = over_bucket().await;
+    bucket.cut();
+    let mut over_bucket = export();
+    over_bucket["remoteStore"] = json!(STORE);
+    set(&world, json!({"shares": [over_bucket, {"name": "local"}]})).await;
+    world
+        .server_until("files", "with the other share", |server| {
+            share(server, "local").is_some_and(|share| share.ready)
+        })
+        .await;
+    let stored = world.get::<DittoServer>("files").await;
+    assert!(
+        share(&stored, "export").is_some_and(|share| share.ready),
+        "{stored:#?}"
+    );
 }
 
 /// A server whose last file is on its content volume only, because S3 does not answer.

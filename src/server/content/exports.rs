@@ -11,6 +11,7 @@ use crate::api::{ShareNfsSpec, ShareSpec, ShareStatus};
 use crate::domain::content::CONFLICT;
 use crate::domain::content::shares::{CLIENTS, export_update, limits_clients, member_kind, netgroup, path};
 use crate::server::administrator::Server;
+use crate::server::client::Error;
 use crate::server::url::encoded;
 
 const NETGROUPS: &str = "adapters/nfs/netgroups";
@@ -121,13 +122,29 @@ async fn fill(
             .push(format!("client {} in netgroup {name}", member.value));
     }
     let present: BTreeSet<&str> = kept.iter().map(|member| member.value.as_str()).collect();
+    let mut outcome = Ok(());
     for client in wanted.iter().filter(|client| !present.contains(client.as_str())) {
         let body = json!({"type": member_kind(client), "value": client});
         let members = format!("{address}/members");
-        server.call(Method::POST, &members, Some(&body)).await?;
-        log.written.push(format!("client {client} in netgroup {name}"));
+        match server.call(Method::POST, &members, Some(&body)).await {
+            Ok(_) => log.written.push(format!("client {client} in netgroup {name}")),
+            // The clients after it must not be shut out because of it.
+            Err(error) => outcome = outcome.and(Err(not_added(error, client))),
+        }
     }
-    Ok(())
+    outcome
+}
+
+fn not_added(error: Error, client: &str) -> Fault {
+    if error.status() != Some(StatusCode::BAD_REQUEST) {
+        return error.into();
+    }
+    let fault = Fault::from(error);
+    let message = format!(
+        "the server does not accept client {client} of spec.shares[].nfs.allowedClients: {}. Correct it",
+        fault.message
+    );
+    Fault { message, ..fault }
 }
 
 fn is_known(state: &ShareStatus) -> bool {

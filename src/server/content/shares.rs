@@ -106,11 +106,8 @@ impl Call<'_> {
             exported = exports::apply(self.server, self.share, state, log).await;
         }
         let fields = match live {
-            Some(live) => self.update(live, state, log).await,
-            // A share that limits its clients is closed until the server knows them.
-            None if limits_clients(self.share) && exported.is_ok() => {
-                self.update(&closed(), state, log).await
-            }
+            Some(live) => self.update(live, exported.is_ok(), state, log).await,
+            None if limits_clients(self.share) => self.update(&closed(), exported.is_ok(), state, log).await,
             None => Ok(()),
         };
         let granted = grants::apply(self.server, self.share, live.is_none(), state, log).await;
@@ -193,9 +190,22 @@ impl Call<'_> {
         Ok(())
     }
 
-    async fn update(&self, live: &LiveShare, state: &ShareStatus, log: &mut Log) -> Result<(), Fault> {
+    /// `is_exported`: whether the server knows the clients that may mount the share. A share that limits them stays closed until it does.
+    async fn update(
+        &self,
+        live: &LiveShare,
+        is_exported: bool,
+        state: &ShareStatus,
+        log: &mut Log,
+    ) -> Result<(), Fault> {
         let is_current = state.applied.as_ref() == Some(&digest(self.share));
         let mut body = update(self.share, live, is_current);
+        if limits_clients(self.share)
+            && !is_exported
+            && live.default_permission == closed().default_permission
+        {
+            body.remove("default_permission");
+        }
         let store = match live.remote_block_store_id.as_deref() {
             Some(other) => self.check_store(other),
             None => self.remote_store().map(|store| {

@@ -1,5 +1,6 @@
 //! Stores: the remote ones of the spec, and the two that the operator makes on the volumes of the server.
 
+use futures::future::join_all;
 use http::{Method, StatusCode};
 
 use super::{Fault, Log, conclude, known, left_behind, list, list_slowly, unlisted};
@@ -7,6 +8,7 @@ use crate::api::RemoteStoreStatus;
 use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore};
 use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
 use crate::server::administrator::Server;
+use crate::server::client::Error;
 use crate::server::url::encoded;
 
 const REMOTE: &str = "store/block/remote";
@@ -29,6 +31,7 @@ pub(super) async fn remote(
             return (unlisted(known_stores, names, error, log), Vec::new());
         }
     };
+    look_again(server, &mut live).await;
     let mut states = Vec::new();
     for store in &content.remote_stores {
         let mut state: RemoteStoreStatus = known(known_stores, &store.name);
@@ -43,6 +46,20 @@ pub(super) async fn remote(
         .map(|live| (live.name.as_str(), live.status.is_good()));
     left_behind(known_stores, present, &mut states);
     (states, live)
+}
+
+/// The server spends five seconds on all stores of a list together: behind one that does not answer, it reports each as unhealthy
+/// without a look. So each store behind the first one is asked for itself.
+async fn look_again(server: &Server<'_>, live: &mut [LiveStore]) {
+    let unwell = live.iter_mut().skip(1).filter(|store| !store.status.is_good());
+    let looks = unwell.map(|store| async move {
+        let path = format!("{REMOTE}/{}/status", encoded(&store.name));
+        // Without an answer, what the list said stays.
+        if let Ok(status) = server.read_slowly(Method::GET, &path, None).await {
+            store.status = status;
+        }
+    });
+    join_all(looks).await;
 }
 
 async fn write(
@@ -68,7 +85,8 @@ async fn write(
         None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
     };
     if let Some((method, path, body)) = change {
-        let now: LiveStore = server.read_slowly(method, &path, Some(&body)).await?;
+        let now = server.read_slowly(method, &path, Some(&body)).await;
+        let now: LiveStore = now.map_err(not_accepted)?;
         log.written.push(format!("remote store {}", store.name));
         match position {
             Some(position) => live[position] = now,
@@ -90,6 +108,21 @@ async fn write(
         }
         _ => Ok(()),
     }
+}
+
+/// What the server says of a configuration names its own fields.
+fn not_accepted(error: Error) -> Fault {
+    if error.status() != Some(StatusCode::BAD_REQUEST) {
+        return error.into();
+    }
+    let fault = Fault::from(error);
+    let remedy = if fault.message.contains("allow_private_endpoint") {
+        "If you trust the service at this address, set spec.remoteStores[].s3.allowPrivateEndpoint to true: each service inside the cluster needs it"
+    } else {
+        "Correct spec.remoteStores[].s3"
+    };
+    let message = format!("{}. {remedy}", fault.message);
+    Fault { message, ..fault }
 }
 
 /// The store for new shares: finds one, or makes it. Returns its identity.
