@@ -5,8 +5,9 @@ use std::path::Path;
 
 use dittofs_operator::api::{DittoServer, DrainBefore, DrainState, Phase};
 use http::Method;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
+use local_control_plane::s3::Keys;
 use serde_json::{Value, json};
 
 use super::polled;
@@ -222,4 +223,49 @@ async fn volumes_with_the_only_copy_of_a_file_are_deleted_once_it_is_in_the_buck
     bucket.reconnect();
     wait::until_gone(world.api::<DittoServer>(), "files", marked.uid()).await;
     assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
+}
+
+/// The message about the remote store in the status.
+fn told(server: &DittoServer) -> Option<&str> {
+    server.status.as_ref()?.remote_stores.first()?.message.as_deref()
+}
+
+#[tokio::test]
+async fn new_keys_of_a_bucket_are_written_and_the_status_says_that_the_server_uses_them_after_its_next_start()
+{
+    let (world, mut bucket, server) = over_bucket().await;
+    let pod = world.get::<Pod>("files-0").await.uid();
+    let keys = Keys {
+        id: "other".into(),
+        secret: "another secret key of the bucket".into(),
+    };
+    bucket.rotate(keys).await;
+    let data = json!({"stringData": bucket.secret().string_data});
+    world.merge::<Secret>(STORE, data).await;
+    let note = world.event_note("ServerRestartRequired").await;
+    assert!(note.contains("kubectl delete pod files-0"), "{note}");
+    let stored = world.ready("files").await;
+    let message = told(&stored).unwrap_or_default();
+    assert!(
+        message.contains("after the next start of the server"),
+        "{stored:#?}"
+    );
+    let path = format!("/store/block/remote/{STORE}");
+    let store = server.call(Method::GET, &path, Value::Null).await;
+    assert_eq!(store["config"]["access_key_id"], "other");
+    let written = server.nfs().await.write("a.bin", &content()).await;
+    written.expect("the server takes files with keys that S3 refuses");
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod, "no restart");
+    assert_eq!(bucket.objects(), Vec::<String>::new(), "it uses the former keys");
+
+    world.delete::<Pod>("files-0").await;
+    world.pod_other_than(pod.as_deref()).await;
+    world
+        .server_until("files", "with the new keys in use", |server| {
+            told(server).is_none() && share(server, "export").is_some_and(|share| share.ready)
+        })
+        .await;
+    drained(&server).await;
+    assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
+    assert_eq!(world.notes("ServerRestartRequired").await.len(), 1);
 }

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
+use super::later::UsedLater;
 use super::shares::path;
 use super::{NOT_DECLARED, WAITING, digest};
 use crate::api::{
@@ -38,6 +41,7 @@ impl ContentStatus {
                 .all(|state| !state.view().declared || state.view().ready)
         }
         !self.is_unanswered
+            && !self.has_announced
             && all(&self.groups)
             && all(&self.users)
             && all(&self.remote_stores)
@@ -256,7 +260,29 @@ pub fn has_announced(before: &DittoServerStatus, after: &DittoServerStatus) -> b
         let groups = status.users.iter().flat_map(|user| &user.groups);
         grants.chain(groups).cloned().collect()
     };
-    !grants(after).is_subset(&grants(before))
+    !grants(after).is_subset(&grants(before)) || !unused(after).is_subset(&unused(before))
+}
+
+/// What the running process does not use of the last change, with its start.
+fn unused(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, Timestamp)> {
+    let mut unused = BTreeSet::new();
+    collect_unused(&status.shares, &mut unused);
+    collect_unused(&status.remote_stores, &mut unused);
+    unused
+}
+
+fn collect_unused<'a, S: UsedLater>(
+    states: &'a [S],
+    unused: &mut BTreeSet<(&'static str, &'a str, Timestamp)>,
+) {
+    for state in states {
+        let view = state.view();
+        unused.extend(
+            state
+                .unused_since()
+                .map(|started| (view.kind, view.name, started.0)),
+        );
+    }
 }
 
 /// What is not yet as the spec declares it; `None` if everything is.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use proptest::prelude::*;
 use serde_json::json;
@@ -299,6 +300,10 @@ fn what_the_status_names_for_the_first_time_is_a_reason_to_ask_the_server_again(
     };
     assert!(has_announced(&DittoServerStatus::default(), &after));
     assert!(!has_announced(&after, &after));
+    let mut waiting = after.clone();
+    waiting.shares[0].server_started = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    assert!(has_announced(&after, &waiting), "a change that is used later");
+    assert!(!has_announced(&waiting, &after), "another process runs");
     let content = Content::of(&Observed {
         server: std::sync::Arc::new(with_status(SPEC, after)),
         ..observed(SPEC)

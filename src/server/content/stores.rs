@@ -5,6 +5,8 @@ use http::{Method, StatusCode};
 
 use super::{Fault, Log, conclude, known, left_behind, list, list_slowly, unlisted};
 use crate::api::RemoteStoreStatus;
+use crate::domain::content::later::settle;
+use crate::domain::content::shares::LiveShare;
 use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore};
 use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
 use crate::server::administrator::Server;
@@ -13,10 +15,11 @@ use crate::server::url::encoded;
 
 const REMOTE: &str = "store/block/remote";
 
-/// Makes the remote stores. Also returns those of the server.
+/// Makes the remote stores. Also returns those of the server. `shares` are its shares, if they are known.
 pub(super) async fn remote(
     server: &Server<'_>,
     content: &Content,
+    shares: Option<&[LiveShare]>,
     log: &mut Log,
 ) -> (Vec<RemoteStoreStatus>, Vec<LiveStore>) {
     let known_stores = &content.known.remote_stores;
@@ -35,9 +38,10 @@ pub(super) async fn remote(
     let mut states = Vec::new();
     for store in &content.remote_stores {
         let mut state: RemoteStoreStatus = known(known_stores, &store.name);
-        let outcome = write(server, store, &mut live, &mut state, log).await;
+        let outcome = write(server, store, shares, &mut live, &mut state, log).await;
         if conclude(&mut state, outcome, log) {
             state.applied = Some(store.digest.clone());
+            settle(&mut state, server.target().started);
         }
         states.push(state);
     }
@@ -62,9 +66,16 @@ async fn look_again(server: &Server<'_>, live: &mut [LiveStore]) {
     join_all(looks).await;
 }
 
+/// Whether the server has loaded the store for a share. Then it uses other settings of the store after its next start only.
+fn is_loaded(store: &LiveStore, shares: Option<&[LiveShare]>) -> bool {
+    let is_over = |share: &LiveShare| share.remote_block_store_id.as_ref() == Some(&store.id);
+    shares.is_none_or(|shares| shares.iter().any(is_over))
+}
+
 async fn write(
     server: &Server<'_>,
     store: &RemoteStore,
+    shares: Option<&[LiveShare]>,
     live: &mut Vec<LiveStore>,
     state: &mut RemoteStoreStatus,
     log: &mut Log,
@@ -85,6 +96,10 @@ async fn write(
         None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
     };
     if let Some((method, path, body)) = change {
+        let sent = state.credentials_version.as_ref();
+        if present.is_some_and(|present| is_loaded(present, shares) && store.is_changed(present, sent)) {
+            log.announce_later(server, state)?;
+        }
         let now = server.read_slowly(method, &path, Some(&body)).await;
         let now: LiveStore = now.map_err(not_accepted)?;
         log.written.push(format!("remote store {}", store.name));
