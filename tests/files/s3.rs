@@ -195,11 +195,20 @@ async fn a_server_stops_once_its_last_block_is_in_the_bucket() {
     let (world, bucket, server, content) = with_pending_uploads().await;
     let pod = world.get::<Pod>("files-0").await.uid();
     set(&world, json!({"replicas": 0})).await;
-    uploads::until(&world, DrainState::Draining, DrainBefore::Stop).await;
+    let draining = uploads::until(&world, DrainState::Draining, DrainBefore::Stop).await;
     assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
+    assert!(
+        share(&draining, "export").is_some_and(|share| share.ready),
+        "it still serves"
+    );
     bucket.reconnect();
     uploads::until(&world, DrainState::Drained, DrainBefore::Stop).await;
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    world
+        .server_until("files", "with a share that is stopped", |server| {
+            share(server, "export").is_some_and(|share| share.reason.as_deref() == Some("Stopped"))
+        })
+        .await;
     assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
     start(&world).await;
     assert!(read(&server, "a.bin").await == content);

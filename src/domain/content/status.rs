@@ -167,9 +167,10 @@ state!(
 );
 state!(ShareStatus, "share", "dfsctl share remove /{}");
 
-/// The states for the status. `found` is what the server said last; `None` if it was not asked yet: then what is known stays.
+/// The states for the status. `found` is what the server said last; `None` if it was not asked yet: then what is known stays. A server
+/// that is to stop serves until its pod ends: `has_ended` says whether none serves.
 #[must_use]
-pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentStatus {
+pub fn states(server: &DittoServer, found: Option<&ContentStatus>, has_ended: bool) -> ContentStatus {
     let spec = &server.spec;
     let known = server
         .status
@@ -177,7 +178,7 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
         .map(ContentStatus::of_status)
         .unwrap_or_default();
     let found = found.unwrap_or(&known);
-    let is_stopped = spec.desired_replicas() == 0;
+    let is_stopped = spec.desired_replicas() == 0 && has_ended;
     let mut states = ContentStatus {
         groups: merged(
             spec.groups.iter().map(|group| &group.name),
