@@ -4,6 +4,7 @@ mod access;
 mod configuration;
 mod content;
 mod kerberos;
+mod refusals;
 mod s3;
 mod sequences;
 mod settings;

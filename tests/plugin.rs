@@ -4,6 +4,7 @@ mod access;
 mod completion;
 mod diff;
 mod manifest;
+mod mount;
 mod pipe;
 pub mod report;
 mod status;

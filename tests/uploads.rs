@@ -117,6 +117,28 @@ async fn a_server_stops_after_it_has_uploaded_also_if_its_operator_dies_meanwhil
     assert_eq!(uploads(&running), None, "nothing stops it");
 }
 
+// invariant: 6
+#[tokio::test]
+async fn a_pod_that_has_lost_its_stateful_set_uploads_before_it_is_stopped() {
+    let mut world = World::new("uploads").await;
+    server(&world, json!({}), "Retain").await;
+    refuse(&world);
+    let pod = world.get::<Pod>("files-0").await.uid();
+    world.stop_operator().await;
+    world.orphan_pod().await;
+    edit(&world, json!({"replicas": 0})).await;
+    world.start_operator().await;
+    let draining = until(&world, DrainState::Draining, DrainBefore::Stop).await;
+    assert!(wait::is(&draining, "Progressing", "True", "DrainingUploads"));
+    until_asked(&world).await;
+    assert!(world.lacks::<StatefulSet>("files").await, "it would stop the pod");
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
+    accept(&world);
+    until(&world, DrainState::Drained, DrainBefore::Stop).await;
+    wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    stopped(&world).await;
+}
+
 #[tokio::test]
 async fn a_stop_without_all_uploads_happens_after_the_time_limit_and_is_told() {
     let world = World::new("uploads").await;

@@ -9,8 +9,10 @@
 //! | `content/users.rs` | users and groups, compared with those of the server |
 //! | `content/stores.rs` | stores, compared with those of the server |
 //! | `content/shares.rs` | shares, their permissions and exports, compared with those of the server |
+//! | `content/later.rs` | what the server uses after its next start only |
 //! | `content/status.rs` | what the status says of all of them |
 
+pub mod later;
 pub mod shares;
 pub mod status;
 pub mod stores;

@@ -32,6 +32,7 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,11 +46,13 @@ use thiserror::Error;
 pub use self::adapters::Adapters;
 pub use self::manifests::Manifest;
 pub use self::secrets::{SecretAction, SecretChange};
+pub(in crate::domain) use self::services::API_PORT_NAME;
 use crate::api::percona::PerconaPGCluster;
 use crate::api::service_monitor::ServiceMonitor;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::SecretUse;
+use crate::domain::server_api::running::as_running;
 use crate::domain::server_settings::kerberos;
 use crate::domain::settings::Settings;
 use crate::domain::uploads;
@@ -173,7 +176,7 @@ pub enum Workload {
         /// uploads before it ends.
         replicas: i32,
     },
-    /// It does not exist, and the pod could not start.
+    /// It does not exist, and the pod could not start. Or the pod has lost it, and uploads before it ends.
     Await,
 }
 
@@ -190,13 +193,20 @@ pub fn desired(valid: &Valid<'_>, settings: &Settings) -> Result<Desired, Error>
     let secrets = secrets::plan(valid);
     let (workload, uploads) = after_uploads(observed, workload(valid, &secrets, &config)?);
     let metrics_service = services::metrics(server);
+    // While the pod uploads before it ends, it is reached as it runs.
+    let reached = if uploads.holds {
+        as_running(observed)
+    } else {
+        Cow::Borrowed(server.as_ref())
+    };
     Ok(Desired {
-        config_map: may_write_config(observed, &workload).then(|| config_map::build(server, config)),
-        headless_service: services::headless(server),
-        api_service: services::api(server),
+        config_map: may_write_config(observed, &workload, &uploads)
+            .then(|| config_map::build(server, config)),
+        headless_service: services::headless(&reached),
+        api_service: services::api(&reached),
         service_monitor: service_monitor::build(server, metrics_service.as_ref()),
         metrics_service,
-        network_policy: network_policy::build(server),
+        network_policy: network_policy::build(&reached),
         pod_disruption_budget: pod_disruption_budget::build(server),
         adapters: adapters::build(observed),
         database: percona::build(observed, settings),
@@ -272,11 +282,15 @@ fn after_uploads(observed: &Observed, workload: Workload) -> (Workload, uploads:
         Workload::Await => return (workload, uploads::plan(observed, None)),
     };
     let plan = uploads::plan(observed, uploads::end(observed, replicas, desired).as_ref());
-    let live = observed.stateful_set.found().filter(|_| plan.holds);
-    let held = live.map(|live| Workload::Hold {
+    if !plan.holds {
+        return (workload, plan);
+    }
+    let live = observed.stateful_set.found();
+    // A pod whose StatefulSet was deleted would be ended by a new one.
+    let held = live.map_or(Workload::Await, |live| Workload::Hold {
         replicas: rollout::replicas(live),
     });
-    (held.unwrap_or(workload), plan)
+    (held, plan)
 }
 
 /// What the pod must upload before it ends. `desired` is what was built; a server that is being deleted has none.
@@ -299,6 +313,7 @@ fn held_replicas(observed: &Observed) -> i32 {
 
 /// If the pod must not be changed but its container restarts, it must find the configuration that fits its environment. So the
 /// ConfigMap is not changed either.
-fn may_write_config(observed: &Observed, workload: &Workload) -> bool {
-    !matches!(workload, Workload::Hold { .. }) || matches!(observed.config_map, Read::Missing)
+fn may_write_config(observed: &Observed, workload: &Workload, uploads: &uploads::Plan) -> bool {
+    let is_held = matches!(workload, Workload::Hold { .. }) || uploads.holds;
+    !is_held || matches!(observed.config_map, Read::Missing)
 }

@@ -76,7 +76,7 @@ pub fn of_reconcile(
         events.extend(api::change(before, after));
         events.extend(api::snapshot_policies(before, after));
         events.extend(server_settings::changes(before, after));
-        events.extend(content::changes(before, after));
+        events.extend(content::changes(&observed.server, before, after));
         events.extend(uploads::change(observed, before, after));
         events.extend(api::restarts(observed, before, after));
         events.extend(api::certificates(observed, before, after));

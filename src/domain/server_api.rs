@@ -1,5 +1,7 @@
 //! How the operator reaches the API of a server: the address, the key of its tokens, the certificates.
 
+pub mod running;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use self::running::as_running;
 use crate::api::names::CONTAINER;
 use crate::api::{DittoServer, names};
 use crate::domain::adapters::exposed_types;
@@ -73,7 +76,7 @@ pub fn target(verdict: &Verdict<'_>, observed: &Observed, settings: &Settings) -
     if server.metadata.deletion_timestamp.is_some() || server.spec.desired_replicas() == 0 {
         return Read::Missing;
     }
-    asked(observed, settings, |pod| {
+    asked(observed, server, settings, |pod| {
         let valid = verdict.valid.as_ref();
         let is_accepted = valid.is_some_and(|valid| valid.pod == PodGate::Open);
         if is_accepted && !server.is_paused() {
@@ -92,24 +95,31 @@ pub fn ending(observed: &Observed, settings: &Settings) -> Option<Target> {
         content: Content::of(observed).map(Arc::new),
         ..Declared::held()
     };
-    match asked(observed, settings, content) {
+    // The edit that ends the pod may have changed the API, too.
+    match asked(observed, &as_running(observed), settings, content) {
         Read::Found(target) => Some(target),
         Read::Missing | Read::Unreadable(_) => None,
     }
 }
 
-fn asked(observed: &Observed, settings: &Settings, declared: impl FnOnce(&Pod) -> Declared) -> Read<Target> {
+fn asked(
+    observed: &Observed,
+    server: &DittoServer,
+    settings: &Settings,
+    declared: impl FnOnce(&Pod) -> Declared,
+) -> Read<Target> {
     if let Read::Unreadable(error) = &observed.pods {
         return Read::Unreadable(error.clone());
     }
-    let https = observed.server.spec.api_over_https();
+    let https = server.spec.api_over_https();
     let trust = match https.then(|| trust(observed, settings)) {
         Some(Err(unknown)) => return Read::Unreadable(unknown),
         Some(Ok(trust)) => Some(trust),
         None => None,
     };
     let target = pods::serving(&observed.pods).and_then(|pod| {
-        let target = to_ask(observed, pod, trust, settings)?;
+        let url = url(server, settings);
+        let target = to_ask(observed, pod, url, trust)?;
         Some(Target {
             declared: declared(pod),
             ..target
@@ -118,7 +128,7 @@ fn asked(observed: &Observed, settings: &Settings, declared: impl FnOnce(&Pod) -
     target.map_or(Read::Missing, Read::Found)
 }
 
-fn to_ask(observed: &Observed, pod: &Pod, trust: Option<Trust>, settings: &Settings) -> Option<Target> {
+fn to_ask(observed: &Observed, pod: &Pod, url: String, trust: Option<Trust>) -> Option<Target> {
     let server = observed.server.as_ref();
     let uses = secrets::uses(server);
     let key = uses.iter().find(|used| used.purpose == Purpose::JwtKey)?;
@@ -127,7 +137,7 @@ fn to_ask(observed: &Observed, pod: &Pod, trust: Option<Trust>, settings: &Setti
         pod: pod.uid().unwrap_or_default(),
         started: pods::started(pod, CONTAINER),
         ready_since: pods::ready_since(pod),
-        url: url(server, settings),
+        url,
         key: Confidential(observed.value(key)?.into()),
         trust,
         interval: server.spec.polling_interval(),

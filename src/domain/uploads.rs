@@ -241,18 +241,27 @@ fn has_volumes(observed: &Observed) -> bool {
     }
 }
 
-/// How a StatefulSet that runs a pod would be ended by `replicas`, and by another pod template.
+/// How a pod that runs would be ended by `replicas`, and by another pod template.
 #[must_use]
 pub fn end(observed: &Observed, replicas: i32, desired: Option<&StatefulSet>) -> Option<End> {
-    let live = observed.stateful_set.found()?;
-    if observed.server.is_paused() || rollout::replicas(live) == 0 {
+    if observed.server.is_paused() || !runs(observed) {
         return None;
     }
     if replicas == 0 {
         return Some(End::STOP);
     }
+    let live = observed.stateful_set.found()?;
     let desired = desired.filter(|_| observed.server.spec.drains_before_rollout())?;
     rollout_of(live, desired).map(End::rollout)
+}
+
+/// Whether a pod runs, or is to. Without its StatefulSet, a pod runs until a new one is created, with or without replicas.
+fn runs(observed: &Observed) -> bool {
+    match &observed.stateful_set {
+        Read::Found(set) => rollout::replicas(set) > 0,
+        Read::Missing => pods::serving(&observed.pods).is_some(),
+        Read::Unreadable(_) => false,
+    }
 }
 
 /// How the deletion of a server ends it. `None` if its policy keeps the volumes.

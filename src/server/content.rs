@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::administrator::Server;
 use super::client::Error;
 use crate::domain::adapters::FailureKind;
+use crate::domain::content::later::{self, UsedLater};
 use crate::domain::content::status::{ContentStatus, State, find};
 use crate::domain::content::{Content, REFUSED, WAITING};
 
@@ -33,14 +34,16 @@ pub(super) async fn apply(server: &Server<'_>, content: &Content) -> (ContentSta
     let mut log = Log::default();
     let groups = users::groups(server, content, &mut log).await;
     let (users, live_users) = users::users(server, content, &mut log).await;
-    let (remote_stores, live_stores) = stores::remote(server, content, &mut log).await;
+    let live_shares = shares::live(server, content).await;
+    let listed = live_shares.as_deref().ok();
+    let (remote_stores, live_stores) = stores::remote(server, content, listed, &mut log).await;
     let known = shares::Known {
         users: &live_users,
         declared_users: &content.users,
         stores: &live_stores,
         store_states: &remote_stores,
     };
-    let shares = shares::apply(server, content, &known, &mut log).await;
+    let shares = shares::apply(server, content, &known, live_shares, &mut log).await;
     let status = ContentStatus {
         groups,
         users,
@@ -74,6 +77,8 @@ struct Fault {
     message: String,
     /// Whether the server did not answer, so that nothing is known of what it has.
     is_unanswered: bool,
+    /// Whether what the server has stays usable meanwhile: only a change waits.
+    is_harmless: bool,
 }
 
 impl Fault {
@@ -82,6 +87,7 @@ impl Fault {
             reason,
             message: message.into(),
             is_unanswered: false,
+            is_harmless: false,
         }
     }
 }
@@ -93,6 +99,17 @@ impl Log {
         self.has_announced = true;
         Fault::new(WAITING, format!("the operator is about to make {what}"))
     }
+
+    /// As [`Self::announced`], for what the running process does not use. Nothing to do if the status says so already.
+    fn announce_later<S: UsedLater>(&mut self, server: &Server<'_>, state: &mut S) -> Result<(), Fault> {
+        if later::announce(state, server.target().started) {
+            return Ok(());
+        }
+        Err(Fault {
+            is_harmless: true,
+            ..self.announced("a change that the server uses after its next start")
+        })
+    }
 }
 
 impl From<Error> for Fault {
@@ -101,6 +118,7 @@ impl From<Error> for Fault {
         let reason = if is_unanswered { WAITING } else { REFUSED };
         Self {
             is_unanswered,
+            is_harmless: is_unanswered,
             ..Self::new(reason, error.to_string())
         }
     }
@@ -151,7 +169,7 @@ fn conclude<S: State>(state: &mut S, outcome: Result<(), Fault>, log: &mut Log) 
         Err(fault) => {
             log.is_unanswered |= fault.is_unanswered;
             // Clients use what the server has, whether its API answers or not.
-            if !(fault.is_unanswered && state.view().ready) {
+            if !(fault.is_harmless && state.view().ready) {
                 state.set(false, true, Some(fault.reason), Some(fault.message));
             }
             false

@@ -5,9 +5,12 @@ use http::Method;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
+use local_control_plane::nfs;
+use local_control_plane::runner::UID;
 use serde_json::{Value, json};
 
 use super::polled;
+use super::shares::{export, set, share, with_share};
 use crate::support::real::RealServer;
 use crate::support::{World, fixtures};
 
@@ -131,4 +134,52 @@ async fn kerberos_is_read_at_the_first_start_and_a_change_is_written_and_then_us
     world.pod_other_than(second.uid().as_deref()).await;
     world.ready("files").await;
     server.until(CONFIG, |row| row["enabled"] == false).await;
+}
+
+#[tokio::test]
+async fn a_share_that_is_to_require_kerberos_says_that_the_server_does_so_after_its_next_start() {
+    let (world, server) = with_share("kerberos").await;
+    let pod = world.get::<Pod>("files-0").await;
+    let mut strict = export();
+    strict["nfs"] = json!({"requireKerberos": true});
+    let new = json!({"name": "new", "nfs": {"requireKerberos": true, "minKerberosLevel": "krb5p"}});
+    set(&world, json!({"shares": [strict, new]})).await;
+    let is_told = |server: &DittoServer, name| {
+        share(server, name).is_some_and(|share| {
+            let message = share.message.as_deref().unwrap_or_default();
+            share.ready && message.contains("requireKerberos") && message.contains("after its next start")
+        })
+    };
+    world
+        .server_until("files", "with shares that wait for a restart", |server| {
+            is_told(server, "export") && is_told(server, "new")
+        })
+        .await;
+    let note = world.event_note("ServerRestartRequired").await;
+    assert!(note.contains("kubectl delete pod files-0"), "{note}");
+    let path = "/shares/export/adapters/nfs/config";
+    let written = server.call(Method::GET, path, Value::Null).await;
+    assert_eq!(written["require_kerberos"], true);
+    // A restart of the adapter does not bring it either.
+    let annotations = json!({"dittofs.dittofs.com/restart-nfs": "1"});
+    world
+        .merge::<DittoServer>("files", json!({"metadata": {"annotations": annotations}}))
+        .await;
+    world.event_note("AdapterRestarted").await;
+    server.nfs().await;
+    assert!(is_told(&world.ready("files").await, "export"));
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod.uid(), "no restart");
+
+    world.delete::<Pod>("files-0").await;
+    world.pod_other_than(pod.metadata.uid.as_deref()).await;
+    world
+        .server_until("files", "with shares that require Kerberos", |server| {
+            let is_used =
+                |name| share(server, name).is_some_and(|share| share.ready && share.message.is_none());
+            is_used("export") && is_used("new")
+        })
+        .await;
+    let port = server.port("nfs").await;
+    let mount = nfs::Mount::of(server.address(), port, "/export", UID).await;
+    assert!(mount.is_err(), "the client has no Kerberos");
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use dittofs_operator::api::{DittoServer, DrainBefore, DrainState, Phase};
 use http::Method;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
+use local_control_plane::s3::Keys;
 use serde_json::{Value, json};
 
 use super::polled;
-use super::shares::{PASSWORD, alice, export, password, ready_share, set};
+use super::shares::{PASSWORD, alice, export, password, ready_share, set, share};
 use crate::support::real::RealServer;
 use crate::support::s3::{self, Bucket, STORE};
 use crate::support::{World, wait};
@@ -158,6 +159,25 @@ async fn what_could_not_be_uploaded_stays_on_the_volume_and_is_uploaded_when_s3_
     assert!(read(&server, "a.bin").await == content);
 }
 
+#[tokio::test]
+async fn a_share_is_made_while_the_bucket_of_another_one_does_not_answer() {
+    let (world, bucket, _server) = over_bucket().await;
+    bucket.cut();
+    let mut over_bucket = export();
+    over_bucket["remoteStore"] = json!(STORE);
+    set(&world, json!({"shares": [over_bucket, {"name": "local"}]})).await;
+    world
+        .server_until("files", "with the other share", |server| {
+            share(server, "local").is_some_and(|share| share.ready)
+        })
+        .await;
+    let stored = world.get::<DittoServer>("files").await;
+    assert!(
+        share(&stored, "export").is_some_and(|share| share.ready),
+        "{stored:#?}"
+    );
+}
+
 /// A server whose last file is on its content volume only, because S3 does not answer.
 async fn with_pending_uploads() -> (World, Bucket, RealServer, Vec<u8>) {
     let (world, bucket, server) = over_bucket().await;
@@ -175,11 +195,20 @@ async fn a_server_stops_once_its_last_block_is_in_the_bucket() {
     let (world, bucket, server, content) = with_pending_uploads().await;
     let pod = world.get::<Pod>("files-0").await.uid();
     set(&world, json!({"replicas": 0})).await;
-    uploads::until(&world, DrainState::Draining, DrainBefore::Stop).await;
+    let draining = uploads::until(&world, DrainState::Draining, DrainBefore::Stop).await;
     assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
+    assert!(
+        share(&draining, "export").is_some_and(|share| share.ready),
+        "it still serves"
+    );
     bucket.reconnect();
     uploads::until(&world, DrainState::Drained, DrainBefore::Stop).await;
     wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    world
+        .server_until("files", "with a share that is stopped", |server| {
+            share(server, "export").is_some_and(|share| share.reason.as_deref() == Some("Stopped"))
+        })
+        .await;
     assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
     start(&world).await;
     assert!(read(&server, "a.bin").await == content);
@@ -203,4 +232,49 @@ async fn volumes_with_the_only_copy_of_a_file_are_deleted_once_it_is_in_the_buck
     bucket.reconnect();
     wait::until_gone(world.api::<DittoServer>(), "files", marked.uid()).await;
     assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
+}
+
+/// The message about the remote store in the status.
+fn told(server: &DittoServer) -> Option<&str> {
+    server.status.as_ref()?.remote_stores.first()?.message.as_deref()
+}
+
+#[tokio::test]
+async fn new_keys_of_a_bucket_are_written_and_the_status_says_that_the_server_uses_them_after_its_next_start()
+{
+    let (world, mut bucket, server) = over_bucket().await;
+    let pod = world.get::<Pod>("files-0").await.uid();
+    let keys = Keys {
+        id: "other".into(),
+        secret: "another secret key of the bucket".into(),
+    };
+    bucket.rotate(keys).await;
+    let data = json!({"stringData": bucket.secret().string_data});
+    world.merge::<Secret>(STORE, data).await;
+    let note = world.event_note("ServerRestartRequired").await;
+    assert!(note.contains("kubectl delete pod files-0"), "{note}");
+    let stored = world.ready("files").await;
+    let message = told(&stored).unwrap_or_default();
+    assert!(
+        message.contains("after the next start of the server"),
+        "{stored:#?}"
+    );
+    let path = format!("/store/block/remote/{STORE}");
+    let store = server.call(Method::GET, &path, Value::Null).await;
+    assert_eq!(store["config"]["access_key_id"], "other");
+    let written = server.nfs().await.write("a.bin", &content()).await;
+    written.expect("the server takes files with keys that S3 refuses");
+    assert_eq!(world.get::<Pod>("files-0").await.uid(), pod, "no restart");
+    assert_eq!(bucket.objects(), Vec::<String>::new(), "it uses the former keys");
+
+    world.delete::<Pod>("files-0").await;
+    world.pod_other_than(pod.as_deref()).await;
+    world
+        .server_until("files", "with the new keys in use", |server| {
+            told(server).is_none() && share(server, "export").is_some_and(|share| share.ready)
+        })
+        .await;
+    drained(&server).await;
+    assert!(!bucket.objects().is_empty(), "the blocks are in the bucket");
+    assert_eq!(world.notes("ServerRestartRequired").await.len(), 1);
 }

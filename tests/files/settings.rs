@@ -2,18 +2,19 @@
 
 use std::time::Instant;
 
-use dittofs_operator::api::DittoServer;
+use dittofs_operator::api::{DittoServer, DrainBefore, DrainState};
 use http::Method;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::polled;
+use super::{has_port, polled};
 use crate::support::process::POLL;
 use crate::support::real::{RealServer, free_port};
 use crate::support::wait::LONGEST;
-use crate::support::{World, fixtures};
+use crate::support::{World, fixtures, wait};
+use crate::uploads;
 
 const POLICIES: &str = "/snapshot-policies";
 const NFS: &str = "/adapters/nfs/settings";
@@ -200,4 +201,30 @@ async fn the_portmapper_of_nfs_is_set_when_the_spec_says_so_and_listens_after_th
     let read = mount.read("before.txt").await.expect("it is read");
     assert_eq!(read, b"before");
     assert_eq!(world.get::<Pod>("files-0").await.uid(), pod);
+}
+
+#[tokio::test]
+async fn a_server_whose_api_gets_another_port_in_the_edit_that_stops_it_is_asked_at_its_present_one() {
+    let world = World::of_real_server("settings").await;
+    // A store that a person made may be there.
+    world
+        .create(&polled(json!({"uploads": {"drainTimeoutSeconds": 30}})))
+        .await;
+    world.ready("files").await;
+    let pod = world.get::<Pod>("files-0").await.uid();
+    let edit = json!({"spec": {"replicas": 0, "controlPlane": {"port": 8081}}});
+    world.merge::<DittoServer>("files", edit).await;
+    uploads::until(&world, DrainState::Drained, DrainBefore::Stop).await;
+    wait::until_gone(world.api::<Pod>(), "files-0", pod).await;
+    let service = wait::until(
+        world.api::<Service>(),
+        "files-api",
+        "at the new port",
+        |service| has_port(service, "api", 8081, 8081),
+    );
+    service.await;
+    world
+        .merge::<DittoServer>("files", json!({"spec": {"replicas": 1}}))
+        .await;
+    world.ready("files").await;
 }

@@ -41,7 +41,7 @@ pub(super) fn user<'a>(server: &'a DittoServer, name: &str) -> Option<&'a UserSt
 }
 
 /// A world with a Ready server that has the user and the share `export`.
-async fn with_share(name: &str) -> (World, RealServer) {
+pub(super) async fn with_share(name: &str) -> (World, RealServer) {
     let world = World::with_stores(name).await;
     world.create(&password(PASSWORD)).await;
     world

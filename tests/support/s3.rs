@@ -50,6 +50,13 @@ impl Bucket {
         fixtures::secret(STORE, &keys)
     }
 
+    /// Replaces its keys. It refuses the former ones then.
+    pub async fn rotate(&mut self, keys: Keys) {
+        self.keys = keys.clone();
+        let rotated = self.server.rotate(keys).await;
+        rotated.expect("the S3 server starts again");
+    }
+
     /// The item of `spec.remoteStores`.
     pub fn store(&self) -> Value {
         let s3 = json!({

@@ -1,5 +1,6 @@
 //! States of what the spec declares inside the server: shares, users, groups and remote stores.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,10 @@ pub struct ShareStatus {
     /// Why it is not ready, or what is not as declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+
+    /// Start of the server process that does not use the last change yet. It is used after the next start of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_started: Option<Time>,
 
     /// Permissions that the operator made, or is about to: `user/<name>` or `group/<name>`. Only these are removed when they leave
     /// the spec.
@@ -114,9 +119,13 @@ pub struct RemoteStoreStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 
-    /// Why it is not ready.
+    /// Why it is not ready, or what is not used yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+
+    /// Start of the server process that does not use the last change yet. It is used after the next start of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_started: Option<Time>,
 
     /// Version of the Secret whose keys the server has.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -146,7 +146,7 @@ impl<'a> Inputs<'a> {
             adapter_restarts: server_settings::restarts::status(server, observed.report.settings.as_ref()),
             snapshot_policies: server_settings::status(server, observed.report.settings.as_ref()),
             identity_providers: server_settings::provider_status(server, observed.report.settings.as_ref()),
-            content: content::status::states(server, found_content(observed)),
+            content: content::status::states(server, found_content(observed), has_ended(observed)),
             uploads: desired::uploads(observed, built),
             settings: server_settings::settings_status(server, observed.report.settings.as_ref()),
             adapters_unavailable: adapters::unavailable(observed),
@@ -311,6 +311,11 @@ impl<'a> Inputs<'a> {
 fn found_content(observed: &Observed) -> Option<&ContentStatus> {
     pods::serving(&observed.pods)?;
     observed.report.settings.as_ref()?.content.as_ref()
+}
+
+/// Whether no pod serves, as far as is known.
+fn has_ended(observed: &Observed) -> bool {
+    !matches!(observed.pods, Read::Unreadable(_)) && pods::serving(&observed.pods).is_none()
 }
 
 /// When the present pod was created, or when it lost its readiness; for one that is being deleted, when it must be gone.

@@ -287,3 +287,18 @@ pub fn export_update(nfs: &ShareNfsSpec, netgroup: Option<&str>, live: &Value) -
     ]);
     differing(declared, live)
 }
+
+/// The fields of an export that the server reads when it loads the share: at its start, and when the share is made.
+const READ_AT_START: [&str; 2] = ["require_kerberos", "min_kerberos_level"];
+
+/// Whether an update of an export has a field that the server uses after its next start only.
+#[must_use]
+pub fn is_read_at_start(update: &Map<String, Value>) -> bool {
+    READ_AT_START.iter().any(|field| update.contains_key(*field))
+}
+
+/// The fields of [`is_read_at_start`] with which the server makes a share.
+#[must_use]
+pub fn of_new_share() -> Value {
+    json!({"require_kerberos": false, "min_kerberos_level": "krb5"})
+}

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
+use super::later::UsedLater;
 use super::shares::path;
 use super::{NOT_DECLARED, WAITING, digest};
 use crate::api::{
@@ -38,6 +41,7 @@ impl ContentStatus {
                 .all(|state| !state.view().declared || state.view().ready)
         }
         !self.is_unanswered
+            && !self.has_announced
             && all(&self.groups)
             && all(&self.users)
             && all(&self.remote_stores)
@@ -163,9 +167,10 @@ state!(
 );
 state!(ShareStatus, "share", "dfsctl share remove /{}");
 
-/// The states for the status. `found` is what the server said last; `None` if it was not asked yet: then what is known stays.
+/// The states for the status. `found` is what the server said last; `None` if it was not asked yet: then what is known stays. A server
+/// that is to stop serves until its pod ends: `has_ended` says whether none serves.
 #[must_use]
-pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentStatus {
+pub fn states(server: &DittoServer, found: Option<&ContentStatus>, has_ended: bool) -> ContentStatus {
     let spec = &server.spec;
     let known = server
         .status
@@ -173,7 +178,7 @@ pub fn states(server: &DittoServer, found: Option<&ContentStatus>) -> ContentSta
         .map(ContentStatus::of_status)
         .unwrap_or_default();
     let found = found.unwrap_or(&known);
-    let is_stopped = spec.desired_replicas() == 0;
+    let is_stopped = spec.desired_replicas() == 0 && has_ended;
     let mut states = ContentStatus {
         groups: merged(
             spec.groups.iter().map(|group| &group.name),
@@ -256,7 +261,29 @@ pub fn has_announced(before: &DittoServerStatus, after: &DittoServerStatus) -> b
         let groups = status.users.iter().flat_map(|user| &user.groups);
         grants.chain(groups).cloned().collect()
     };
-    !grants(after).is_subset(&grants(before))
+    !grants(after).is_subset(&grants(before)) || !unused(after).is_subset(&unused(before))
+}
+
+/// What the running process does not use of the last change, with its start.
+fn unused(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, Timestamp)> {
+    let mut unused = BTreeSet::new();
+    collect_unused(&status.shares, &mut unused);
+    collect_unused(&status.remote_stores, &mut unused);
+    unused
+}
+
+fn collect_unused<'a, S: UsedLater>(
+    states: &'a [S],
+    unused: &mut BTreeSet<(&'static str, &'a str, Timestamp)>,
+) {
+    for state in states {
+        let view = state.view();
+        unused.extend(
+            state
+                .unused_since()
+                .map(|started| (view.kind, view.name, started.0)),
+        );
+    }
 }
 
 /// What is not yet as the spec declares it; `None` if everything is.

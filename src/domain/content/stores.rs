@@ -78,16 +78,29 @@ impl RemoteStore {
             Ok(keys) => sent == Some(&keys.version),
             Err(_) => true,
         };
-        let differs = self
-            .config
-            .iter()
-            .any(|(field, value)| live.config.get(field) != Some(value));
-        if is_sent && !differs {
+        if is_sent && !self.differs(live) {
             return None;
         }
         let mut config = live.config.clone();
         config.extend(self.with_keys());
         Some(request(None, &config))
+    }
+
+    fn differs(&self, live: &LiveStore) -> bool {
+        let mut fields = self.config.iter();
+        fields.any(|(field, value)| live.config.get(field) != Some(value))
+    }
+
+    /// Whether [`Self::update`] changes something. `sent` is the version of the credentials that the server has. Without it, those of the
+    /// Secret are written once more, and only their identity can be compared.
+    #[must_use]
+    pub fn is_changed(&self, live: &LiveStore, sent: Option<&String>) -> bool {
+        let has_other_keys = self.keys.as_ref().is_ok_and(|keys| {
+            let id = live.config.get("access_key_id").and_then(Value::as_str);
+            let is_other_version = sent.is_some_and(|sent| *sent != keys.version);
+            is_other_version || id.map(str::as_bytes) != Some(&*keys.value.id.0)
+        });
+        has_other_keys || self.differs(live)
     }
 
     /// The body that makes the store.
@@ -239,5 +252,49 @@ impl OwnStore {
         let is_kept = |store: &&LiveStore| store.kind != "memory";
         let own = stores.iter().filter(is_kept).find(|store| store.name == STORE);
         own.or_else(|| stores.iter().find(is_kept))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(region: &str, id: &str) -> LiveStore {
+        LiveStore {
+            config: present([
+                ("region", Some(json!(region))),
+                ("access_key_id", Some(json!(id))),
+            ]),
+            ..LiveStore::default()
+        }
+    }
+
+    #[test]
+    fn what_the_server_has_already_is_no_change_of_a_store() {
+        let keys = Keys {
+            id: Confidential(b"id"[..].into()),
+            secret: Confidential(b"key"[..].into()),
+        };
+        let store = RemoteStore {
+            name: "cold".into(),
+            config: present([("region", Some(json!("eu-1")))]),
+            keys: Ok(Versioned {
+                value: keys,
+                version: "2".into(),
+            }),
+            digest: String::new(),
+        };
+        for (region, id, sent, expected) in [
+            ("eu-1", "id", Some("2"), false),
+            // The store is found by a new DittoServer.
+            ("eu-1", "id", None, false),
+            ("eu-1", "id", Some("1"), true),
+            ("eu-1", "other", None, true),
+            ("eu-2", "id", Some("2"), true),
+        ] {
+            let sent = sent.map(str::to_owned);
+            let is_changed = store.is_changed(&live(region, id), sent.as_ref());
+            assert_eq!(is_changed, expected, "{region} {id} {sent:?}");
+        }
     }
 }

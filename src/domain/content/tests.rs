@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,13 +10,18 @@ use serde_json::json;
 use super::shares::{
     CLIENTS, GrantChange, LiveGrant, LiveShare, export_update, grant_changes, member_kind, update,
 };
-use super::status::{ContentStatus, has_announced, pending, states};
+use super::status::{ContentStatus, has_announced, pending};
 use super::stores::{LiveStore, OwnStore};
 use super::users::LiveUser;
 use super::*;
 use crate::api::{DittoServerStatus, ShareStatus};
 use crate::domain::status;
 use crate::domain::testing;
+
+/// The states for a server that has no pod if its spec wants none.
+fn states(server: &crate::api::DittoServer, found: Option<&ContentStatus>) -> ContentStatus {
+    super::status::states(server, found, true)
+}
 
 const SPEC: &str = r"
 storage: {metadataSize: 1Gi, contentSize: 1Gi}
@@ -299,6 +305,10 @@ fn what_the_status_names_for_the_first_time_is_a_reason_to_ask_the_server_again(
     };
     assert!(has_announced(&DittoServerStatus::default(), &after));
     assert!(!has_announced(&after, &after));
+    let mut waiting = after.clone();
+    waiting.shares[0].server_started = Some(Time(jiff::Timestamp::UNIX_EPOCH));
+    assert!(has_announced(&after, &waiting), "a change that is used later");
+    assert!(!has_announced(&waiting, &after), "another process runs");
     let content = Content::of(&Observed {
         server: std::sync::Arc::new(with_status(SPEC, after)),
         ..observed(SPEC)
@@ -372,6 +382,8 @@ fn the_shares_of_a_stopped_server_are_not_ready_and_nothing_is_pending_for_them(
     assert_eq!(found.ready_shares().as_deref(), Some("0/1"));
     assert_eq!(found.shares[0].reason.as_deref(), Some("Stopped"));
     assert_eq!(stopped.name_any(), "files");
+    let stopping = super::status::states(&stopped, Some(&ready(SPEC)), false);
+    assert_eq!(stopping.ready_shares().as_deref(), Some("1/1"), "it still serves");
 }
 
 #[test]

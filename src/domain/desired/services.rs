@@ -11,7 +11,7 @@ use super::meta;
 use crate::api::{DittoServer, ServiceType, names};
 
 /// Name of the API's port.
-pub(super) const API_PORT_NAME: &str = "api";
+pub(in crate::domain) const API_PORT_NAME: &str = "api";
 /// Name of the metrics' port.
 pub(super) const METRICS_PORT_NAME: &str = "metrics";
 

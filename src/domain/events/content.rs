@@ -1,9 +1,11 @@
 //! Users, groups, remote stores and shares: those that the operator cannot make, and those that left the spec.
 
+use kube::ResourceExt;
 use kube::runtime::events::{Event, EventType};
 
 use super::{event, normal};
-use crate::api::DittoServerStatus;
+use crate::api::{DittoServer, DittoServerStatus, names};
+use crate::domain::content::later::UsedLater;
 use crate::domain::content::status::{State, find};
 
 /// A share of the spec cannot be made, or is not loaded. One event for each cause.
@@ -15,8 +17,16 @@ pub const SHARE_READY: &str = "ShareReady";
 /// A share, a user, a group or a remote store left the spec, and stays on the server.
 pub const NOT_DECLARED: &str = "NoLongerDeclared";
 
+/// A setting of a share or a remote store was written that the server uses only after its next start. One event for each of them and each
+/// process of the server.
+pub const SERVER_RESTART_REQUIRED: &str = "ServerRestartRequired";
+
 /// The events.
-pub(super) fn changes(before: &DittoServerStatus, after: &DittoServerStatus) -> Vec<Event> {
+pub(super) fn changes(
+    server: &DittoServer,
+    before: &DittoServerStatus,
+    after: &DittoServerStatus,
+) -> Vec<Event> {
     let mut events = failures(SHARE_NEEDS_FAILED, &before.groups, &after.groups);
     events.extend(failures(SHARE_NEEDS_FAILED, &before.users, &after.users));
     events.extend(failures(
@@ -30,7 +40,29 @@ pub(super) fn changes(before: &DittoServerStatus, after: &DittoServerStatus) -> 
     events.extend(left(&before.remote_stores, &after.remote_stores));
     events.extend(left(&before.shares, &after.shares));
     events.extend(ready(before, after));
+    events.extend(unused(server, &before.remote_stores, &after.remote_stores));
+    events.extend(unused(server, &before.shares, &after.shares));
     events
+}
+
+fn unused<S: UsedLater>(server: &DittoServer, before: &[S], after: &[S]) -> Vec<Event> {
+    let is_told = |state: &S| state.view().message == Some(S::UNUSED);
+    let news = after.iter().filter(|state| {
+        let known = find(before, state.view().name).filter(|known| is_told(known));
+        is_told(state) && known.and_then(UsedLater::unused_since) != state.unused_since()
+    });
+    let pod = names::pod(&server.name_any());
+    news.map(|state| {
+        let view = state.view();
+        let note = format!(
+            "The {} {}: {}. To restart the server, which disconnects its clients for a moment: kubectl delete pod {pod}",
+            view.kind,
+            view.name,
+            S::UNUSED
+        );
+        normal(SERVER_RESTART_REQUIRED, "Poll", note)
+    })
+    .collect()
 }
 
 fn failures<S: State>(reason: &str, before: &[S], after: &[S]) -> Vec<Event> {
@@ -81,4 +113,47 @@ fn ready(before: &DittoServerStatus, after: &DittoServerStatus) -> Option<Event>
         count => format!("Clients can mount {count} more shares, {first} among them"),
     };
     Some(normal(SHARE_READY, "Poll", note))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+    use crate::api::ShareStatus;
+    use crate::domain::testing;
+
+    fn status(second: i64, message: Option<&str>) -> DittoServerStatus {
+        let share = ShareStatus {
+            ready: true,
+            message: message.map(str::to_owned),
+            server_started: Timestamp::from_second(second).ok().map(Time),
+            ..ShareStatus::new("export")
+        };
+        DittoServerStatus {
+            shares: vec![share],
+            ..DittoServerStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_change_that_needs_a_restart_has_one_event_for_each_process_once_it_is_written() {
+        let server = testing::server("");
+        let told = Some(ShareStatus::UNUSED);
+        let count = |before: &DittoServerStatus, after: &DittoServerStatus| {
+            let events = changes(&server, before, after).into_iter();
+            let restarts = events.filter(|event| event.reason == SERVER_RESTART_REQUIRED);
+            restarts
+                .inspect(|event| {
+                    let note = event.note.as_deref().unwrap_or_default();
+                    assert!(note.contains("kubectl delete pod files-0"), "{note}");
+                })
+                .count()
+        };
+        assert_eq!(count(&status(1, None), &status(1, None)), 0, "only announced");
+        assert_eq!(count(&status(1, None), &status(1, told)), 1);
+        assert_eq!(count(&status(1, told), &status(1, told)), 0);
+        assert_eq!(count(&status(1, told), &status(2, told)), 1);
+    }
 }

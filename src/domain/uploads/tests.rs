@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::DittoServerStatus;
-use crate::domain::desired::{Workload, desired};
+use crate::domain::desired::{Desired, Workload, desired};
 use crate::domain::observed::UploadsReport;
 use crate::domain::settings::Settings;
 use crate::domain::testing;
@@ -287,12 +287,16 @@ fn only_what_is_wanted_and_other_than_what_runs_ends_a_pod() {
     assert_eq!(end(&paused, 0, None), None);
 }
 
-/// What is desired of the pod for another spec than the one that runs.
-fn desired_workload(observed: &Observed, spec: &str) -> (Workload, Plan) {
+/// What is desired for another spec than the one that runs.
+fn edited(observed: &Observed, spec: &str) -> Desired {
     let mut edited = observed.clone();
     edited.server = Arc::new(testing::server(spec));
     let valid = testing::valid(&edited, PodGate::Open);
-    let desired = desired(&valid, &Settings::default()).unwrap();
+    desired(&valid, &Settings::default()).unwrap()
+}
+
+fn desired_workload(observed: &Observed, spec: &str) -> (Workload, Plan) {
+    let desired = edited(observed, spec);
     (desired.workload, desired.uploads)
 }
 
@@ -323,5 +327,34 @@ fn a_pod_that_uploads_keeps_running_whatever_else_changes() {
         let (workload, plan) = desired_workload(&observed, &format!("{STORE}\n{spec}"));
         assert!(plan.holds && plan.asks);
         assert_eq!(workload, Workload::Hold { replicas: 1 });
+    }
+}
+
+#[test]
+fn a_pod_that_has_lost_its_stateful_set_uploads_before_a_new_one_stops_it() {
+    let mut observed = running(STORE);
+    observed.stateful_set = Read::Missing;
+    observed.config_map = Read::Found(Arc::default());
+    let desired = edited(&observed, &format!("{STORE}\nreplicas: 0"));
+    assert!(desired.uploads.holds && desired.uploads.asks);
+    assert_eq!(desired.workload, Workload::Await);
+    assert_eq!(desired.config_map, None, "its container may restart");
+    assert_eq!(end(&observed, 1, None), None, "a new one adopts it");
+    observed.pods = Read::Found(vec![pod(false)]);
+    assert_eq!(end(&observed, 0, None), None, "it cannot be asked");
+}
+
+#[test]
+fn a_server_that_uploads_is_reached_at_the_port_of_its_pod() {
+    let mut observed = running(STORE);
+    let container = json!({"name": "dittofs", "ports": [{"name": "api", "containerPort": 8080}]});
+    let mut pod = pod(true).as_ref().clone();
+    pod.spec = Some(serde_json::from_value(json!({"containers": [container]})).unwrap());
+    observed.pods = Read::Found(vec![Arc::new(pod)]);
+    for (replicas, expected) in [(0, 8080), (1, 8081)] {
+        let edit = format!("{STORE}\nreplicas: {replicas}\ncontrolPlane: {{port: 8081}}");
+        let service = edited(&observed, &edit).api_service;
+        let ports = service.spec.and_then(|spec| spec.ports).unwrap();
+        assert_eq!(ports[0].port, expected, "{replicas} replicas");
     }
 }

@@ -74,12 +74,18 @@ pub(super) fn previews(
         previews.insert(after_secrets, held("ConfigMap", names::config_map(&server), why));
     }
     if matches!(desired.workload, Workload::Await) {
-        previews.push(held("StatefulSet", names::stateful_set(&server), NOT_CREATED));
+        let why = if desired.uploads.holds {
+            UPLOADS_FIRST
+        } else {
+            NOT_CREATED
+        };
+        previews.push(held("StatefulSet", names::stateful_set(&server), why));
     }
     previews
 }
 
 const NOT_CREATED: &str = "is not created yet: its pod could not start";
+const UPLOADS_FIRST: &str = "is not created yet: the pod uploads before it is stopped";
 
 fn held(kind: &'static str, name: String, why: &str) -> Preview {
     Preview {

@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use super::{Fault, Log, gone};
 use crate::api::{ShareNfsSpec, ShareSpec, ShareStatus};
 use crate::domain::content::CONFLICT;
-use crate::domain::content::shares::{CLIENTS, export_update, limits_clients, member_kind, netgroup, path};
+use crate::domain::content::shares::{
+    CLIENTS, export_update, is_read_at_start, limits_clients, member_kind, netgroup, of_new_share, path,
+};
 use crate::server::administrator::Server;
+use crate::server::client::Error;
 use crate::server::url::encoded;
 
 const NETGROUPS: &str = "adapters/nfs/netgroups";
@@ -29,13 +32,19 @@ struct Member {
 }
 
 /// Makes the netgroup with the clients of a share, if the spec limits them. That comes before the share is made, or refers to it: an
-/// empty netgroup would shut all clients out, and a share without one is open to all.
+/// empty netgroup would shut all clients out, and a share without one is open to all. The same holds for what the server does not use of
+/// a new share before its next start.
 pub(super) async fn prepare(
     server: &Server<'_>,
     share: &ShareSpec,
+    is_new: bool,
     state: &mut ShareStatus,
     log: &mut Log,
 ) -> Result<(), Fault> {
+    let declared = share.nfs.as_ref().filter(|_| is_new);
+    if declared.is_some_and(|nfs| is_read_at_start(&export_update(nfs, None, &of_new_share()))) {
+        log.announce_later(server, state)?;
+    }
     if !limits_clients(share) {
         return Ok(());
     }
@@ -72,6 +81,9 @@ pub(super) async fn apply(
     let leaves = is_known(state) && !is_limited && other.is_none();
     let wanted = is_limited.then_some(own.as_str()).or(leaves.then_some(""));
     let body = export_update(&nfs, wanted, &live);
+    if is_read_at_start(&body) {
+        log.announce_later(server, state)?;
+    }
     if !body.is_empty() {
         let fields: Vec<String> = body.keys().cloned().collect();
         server
@@ -121,13 +133,29 @@ async fn fill(
             .push(format!("client {} in netgroup {name}", member.value));
     }
     let present: BTreeSet<&str> = kept.iter().map(|member| member.value.as_str()).collect();
+    let mut outcome = Ok(());
     for client in wanted.iter().filter(|client| !present.contains(client.as_str())) {
         let body = json!({"type": member_kind(client), "value": client});
         let members = format!("{address}/members");
-        server.call(Method::POST, &members, Some(&body)).await?;
-        log.written.push(format!("client {client} in netgroup {name}"));
+        match server.call(Method::POST, &members, Some(&body)).await {
+            Ok(_) => log.written.push(format!("client {client} in netgroup {name}")),
+            // The clients after it must not be shut out because of it.
+            Err(error) => outcome = outcome.and(Err(not_added(error, client))),
+        }
     }
-    Ok(())
+    outcome
+}
+
+fn not_added(error: Error, client: &str) -> Fault {
+    if error.status() != Some(StatusCode::BAD_REQUEST) {
+        return error.into();
+    }
+    let fault = Fault::from(error);
+    let message = format!(
+        "the server does not accept client {client} of spec.shares[].nfs.allowedClients: {}. Correct it",
+        fault.message
+    );
+    Fault { message, ..fault }
 }
 
 fn is_known(state: &ShareStatus) -> bool {

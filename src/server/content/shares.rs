@@ -6,11 +6,13 @@ use tokio::sync::OnceCell;
 
 use super::{Fault, Log, conclude, exports, grants, left_behind, list_slowly, stores, unlisted};
 use crate::api::{PermissionLevel, RemoteStoreStatus, ShareSpec, ShareStatus};
+use crate::domain::content::later::settle;
 use crate::domain::content::shares::{LiveShare, creation, limits_clients, path, update};
 use crate::domain::content::stores::{Health, LiveStore, OwnStore};
 use crate::domain::content::users::{LiveUser, User};
 use crate::domain::content::{CONFLICT, Content, DEPENDENCY_NOT_READY, DISABLED, NOT_LOADED, digest};
 use crate::server::administrator::Server;
+use crate::server::client::Error;
 use crate::server::url::encoded;
 
 /// What shares need.
@@ -28,19 +30,25 @@ struct OwnStores {
     blocks: OnceCell<String>,
 }
 
+/// The shares of the server, if what is declared has to do with them.
+pub(super) async fn live(server: &Server<'_>, content: &Content) -> Result<Vec<LiveShare>, Error> {
+    if content.shares.is_empty() && content.known.shares.is_empty() && content.remote_stores.is_empty() {
+        return Ok(Vec::new());
+    }
+    // The server asks the remote stores of its shares meanwhile.
+    list_slowly(server, "shares").await
+}
+
 /// Makes the shares.
 pub(super) async fn apply(
     server: &Server<'_>,
     content: &Content,
     known: &Known<'_>,
+    live: Result<Vec<LiveShare>, Error>,
     log: &mut Log,
 ) -> Vec<ShareStatus> {
     let known_shares = &content.known.shares;
-    if content.shares.is_empty() && known_shares.is_empty() {
-        return Vec::new();
-    }
-    // The server asks the remote stores of its shares meanwhile.
-    let live: Vec<LiveShare> = match list_slowly(server, "shares").await {
+    let live = match live {
         Ok(live) => live,
         Err(error) => {
             let names = content.shares.iter().map(|share| share.name.clone());
@@ -62,6 +70,7 @@ pub(super) async fn apply(
         let outcome = call.write(live, &mut state, log).await;
         if conclude(&mut state, outcome, log) {
             state.applied = Some(digest(share));
+            settle(&mut state, server.target().started);
         }
         states.push(state);
     }
@@ -96,7 +105,7 @@ impl Call<'_> {
         state: &mut ShareStatus,
         log: &mut Log,
     ) -> Result<(), Fault> {
-        let mut exported = exports::prepare(self.server, self.share, state, log).await;
+        let mut exported = exports::prepare(self.server, self.share, live.is_none(), state, log).await;
         if live.is_none() {
             exported?;
             self.create(log).await?;
@@ -106,11 +115,8 @@ impl Call<'_> {
             exported = exports::apply(self.server, self.share, state, log).await;
         }
         let fields = match live {
-            Some(live) => self.update(live, state, log).await,
-            // A share that limits its clients is closed until the server knows them.
-            None if limits_clients(self.share) && exported.is_ok() => {
-                self.update(&closed(), state, log).await
-            }
+            Some(live) => self.update(live, exported.is_ok(), state, log).await,
+            None if limits_clients(self.share) => self.update(&closed(), exported.is_ok(), state, log).await,
             None => Ok(()),
         };
         let granted = grants::apply(self.server, self.share, live.is_none(), state, log).await;
@@ -193,9 +199,22 @@ impl Call<'_> {
         Ok(())
     }
 
-    async fn update(&self, live: &LiveShare, state: &ShareStatus, log: &mut Log) -> Result<(), Fault> {
+    /// `is_exported`: whether the server knows the clients that may mount the share. A share that limits them stays closed until it does.
+    async fn update(
+        &self,
+        live: &LiveShare,
+        is_exported: bool,
+        state: &ShareStatus,
+        log: &mut Log,
+    ) -> Result<(), Fault> {
         let is_current = state.applied.as_ref() == Some(&digest(self.share));
         let mut body = update(self.share, live, is_current);
+        if limits_clients(self.share)
+            && !is_exported
+            && live.default_permission == closed().default_permission
+        {
+            body.remove("default_permission");
+        }
         let store = match live.remote_block_store_id.as_deref() {
             Some(other) => self.check_store(other),
             None => self.remote_store().map(|store| {

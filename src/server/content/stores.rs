@@ -1,20 +1,25 @@
 //! Stores: the remote ones of the spec, and the two that the operator makes on the volumes of the server.
 
+use futures::future::join_all;
 use http::{Method, StatusCode};
 
 use super::{Fault, Log, conclude, known, left_behind, list, list_slowly, unlisted};
 use crate::api::RemoteStoreStatus;
+use crate::domain::content::later::settle;
+use crate::domain::content::shares::LiveShare;
 use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore};
 use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
 use crate::server::administrator::Server;
+use crate::server::client::Error;
 use crate::server::url::encoded;
 
 const REMOTE: &str = "store/block/remote";
 
-/// Makes the remote stores. Also returns those of the server.
+/// Makes the remote stores. Also returns those of the server. `shares` are its shares, if they are known.
 pub(super) async fn remote(
     server: &Server<'_>,
     content: &Content,
+    shares: Option<&[LiveShare]>,
     log: &mut Log,
 ) -> (Vec<RemoteStoreStatus>, Vec<LiveStore>) {
     let known_stores = &content.known.remote_stores;
@@ -29,12 +34,14 @@ pub(super) async fn remote(
             return (unlisted(known_stores, names, error, log), Vec::new());
         }
     };
+    look_again(server, &mut live).await;
     let mut states = Vec::new();
     for store in &content.remote_stores {
         let mut state: RemoteStoreStatus = known(known_stores, &store.name);
-        let outcome = write(server, store, &mut live, &mut state, log).await;
+        let outcome = write(server, store, shares, &mut live, &mut state, log).await;
         if conclude(&mut state, outcome, log) {
             state.applied = Some(store.digest.clone());
+            settle(&mut state, server.target().started);
         }
         states.push(state);
     }
@@ -45,9 +52,30 @@ pub(super) async fn remote(
     (states, live)
 }
 
+/// The server spends five seconds on all stores of a list together: behind one that does not answer, it reports each as unhealthy
+/// without a look. So each store behind the first one is asked for itself.
+async fn look_again(server: &Server<'_>, live: &mut [LiveStore]) {
+    let unwell = live.iter_mut().skip(1).filter(|store| !store.status.is_good());
+    let looks = unwell.map(|store| async move {
+        let path = format!("{REMOTE}/{}/status", encoded(&store.name));
+        // Without an answer, what the list said stays.
+        if let Ok(status) = server.read_slowly(Method::GET, &path, None).await {
+            store.status = status;
+        }
+    });
+    join_all(looks).await;
+}
+
+/// Whether the server has loaded the store for a share. Then it uses other settings of the store after its next start only.
+fn is_loaded(store: &LiveStore, shares: Option<&[LiveShare]>) -> bool {
+    let is_over = |share: &LiveShare| share.remote_block_store_id.as_ref() == Some(&store.id);
+    shares.is_none_or(|shares| shares.iter().any(is_over))
+}
+
 async fn write(
     server: &Server<'_>,
     store: &RemoteStore,
+    shares: Option<&[LiveShare]>,
     live: &mut Vec<LiveStore>,
     state: &mut RemoteStoreStatus,
     log: &mut Log,
@@ -68,7 +96,12 @@ async fn write(
         None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
     };
     if let Some((method, path, body)) = change {
-        let now: LiveStore = server.read_slowly(method, &path, Some(&body)).await?;
+        let sent = state.credentials_version.as_ref();
+        if present.is_some_and(|present| is_loaded(present, shares) && store.is_changed(present, sent)) {
+            log.announce_later(server, state)?;
+        }
+        let now = server.read_slowly(method, &path, Some(&body)).await;
+        let now: LiveStore = now.map_err(not_accepted)?;
         log.written.push(format!("remote store {}", store.name));
         match position {
             Some(position) => live[position] = now,
@@ -90,6 +123,21 @@ async fn write(
         }
         _ => Ok(()),
     }
+}
+
+/// What the server says of a configuration names its own fields.
+fn not_accepted(error: Error) -> Fault {
+    if error.status() != Some(StatusCode::BAD_REQUEST) {
+        return error.into();
+    }
+    let fault = Fault::from(error);
+    let remedy = if fault.message.contains("allow_private_endpoint") {
+        "If you trust the service at this address, set spec.remoteStores[].s3.allowPrivateEndpoint to true: each service inside the cluster needs it"
+    } else {
+        "Correct spec.remoteStores[].s3"
+    };
+    let message = format!("{}. {remedy}", fault.message);
+    Fault { message, ..fault }
 }
 
 /// The store for new shares: finds one, or makes it. Returns its identity.

@@ -1,13 +1,14 @@
 //! Groups and users.
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::{Fault, Log, conclude, gone, known, left_behind, list, unlisted};
 use crate::api::{GroupSpec, GroupStatus, UserStatus};
 use crate::domain::content::users::{LiveGroup, LiveUser, User, group_creation, group_update};
-use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, digest};
+use crate::domain::content::{CONFLICT, Content, DEPENDENCY_NOT_READY, SECRET_NOT_USABLE, digest};
 use crate::server::administrator::Server;
+use crate::server::client::Error;
 use crate::server::url::encoded;
 
 /// Makes the groups.
@@ -48,7 +49,7 @@ async fn write_group(
         .find(|live| live.name != group.name && live.gid.is_some() && live.gid == group.gid);
     if let (Some(gid), Some(holder)) = (group.gid, holder) {
         let message = format!(
-            "gid {gid} belongs to group {} on the server: choose another gid",
+            "gid {gid} belongs to group {} on the server: choose another gid, or give that group another one first",
             holder.name
         );
         return Err(Fault::new(CONFLICT, message));
@@ -118,7 +119,7 @@ async fn write(
         .find(|live| live.username != user.name && live.uid.is_some() && live.uid == user.uid);
     if let (Some(uid), Some(holder)) = (user.uid, holder) {
         let message = format!(
-            "uid {uid} belongs to user {} on the server: choose another uid",
+            "uid {uid} belongs to user {} on the server: choose another uid, or give that user another one first",
             holder.username
         );
         return Err(Fault::new(CONFLICT, message));
@@ -174,7 +175,8 @@ async fn memberships(
     for group in named {
         let path = format!("groups/{}/members", encoded(group));
         let body = json!({"username": user.name});
-        server.call(Method::POST, &path, Some(&body)).await?;
+        let added = server.call(Method::POST, &path, Some(&body)).await;
+        added.map_err(|error| without_group(error, group))?;
         log.written.push(format!("group {group} of user {}", user.name));
     }
     let made = state.groups.clone();
@@ -190,4 +192,13 @@ async fn memberships(
     }
     state.groups.extend(new.into_iter().cloned());
     Err(log.announced("the memberships of groups"))
+}
+
+/// The server has the user, so it is the group that it does not have.
+fn without_group(error: Error, group: &str) -> Fault {
+    if error.status() != Some(StatusCode::NOT_FOUND) {
+        return error.into();
+    }
+    let message = format!("it waits for the group {group}, which the server does not have");
+    Fault::new(DEPENDENCY_NOT_READY, message)
 }

@@ -113,9 +113,29 @@ impl S3Server {
             .tempdir()?;
         // A directory in its directory is a bucket.
         fs::create_dir_all(objects(directory.path()).join(bucket))?;
-        let metadata = directory.path().join("metadata");
-        fs::create_dir(&metadata)?;
+        fs::create_dir(metadata(directory.path()))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()?));
+        Ok(Self {
+            leash: Self::leash(program, keys, address, directory.path())?,
+            address,
+            bucket: bucket.to_owned(),
+            directory,
+        })
+    }
+
+    /// Starts it again with other keys, at the same address and with its objects. It refuses the former keys then.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn rotate(&mut self, keys: Keys) -> Result<(), Error> {
+        let program = tokio::task::spawn_blocking(|| binaries::versitygw(&Progress::stderr())).await??;
+        self.leash.terminate()?;
+        self.leash.ended().await?;
+        self.leash = Self::leash(&program, &keys, self.address, self.directory.path())?;
+        self.ready().await
+    }
+
+    fn leash(program: &Path, keys: &Keys, address: SocketAddr, directory: &Path) -> std::io::Result<Leash> {
         let args: [OsString; 7] = [
             format!("--port={address}").into(),
             format!("--health={HEALTH}").into(),
@@ -123,29 +143,23 @@ impl S3Server {
             "posix".into(),
             // Not in extended attributes, which not every file system has.
             "--sidecar".into(),
-            metadata.into(),
-            objects(directory.path()).into(),
+            metadata(directory).into(),
+            objects(directory).into(),
         ];
         let env = [
             ("ROOT_ACCESS_KEY", keys.id.as_str()),
             ("ROOT_SECRET_KEY", keys.secret.as_str()),
         ];
-        let leash = Leash::start(&Plan {
+        Leash::start(&Plan {
             program,
             args: &args,
             env: &env.map(|(name, value)| (name.into(), value.into())),
             bare: false,
             user: None,
-            directory: Some(directory.path()),
-            log: &log(directory.path()),
-            pid_file: &directory.path().join("pid"),
+            directory: Some(directory),
+            log: &log(directory),
+            pid_file: &directory.join("pid"),
             grace: GRACE,
-        })?;
-        Ok(Self {
-            leash,
-            address,
-            bucket: bucket.to_owned(),
-            directory,
         })
     }
 
@@ -162,6 +176,10 @@ impl S3Server {
 
 fn objects(directory: &Path) -> PathBuf {
     directory.join("buckets")
+}
+
+fn metadata(directory: &Path) -> PathBuf {
+    directory.join("metadata")
 }
 
 fn log(directory: &Path) -> PathBuf {

@@ -19,6 +19,11 @@ pub(super) fn shares(server: &DittoServer) -> Vec<ChildView> {
     for (node, share) in nodes.iter_mut().zip(shares) {
         if share.ready {
             node.summary = format!("NFS {}, SMB {}", share.path, share.name);
+            let unused = share.message.as_deref().filter(|_| share.declared);
+            if let Some(unused) = unused {
+                node.summary.push_str("; ");
+                node.summary.push_str(unused);
+            }
         }
     }
     nodes.extend(views("User", users));
