@@ -144,13 +144,12 @@ pub async fn run_elected(
         resync: RESYNC,
     });
     register_collectors(&context, &shards, &health, &leadership);
-    let readiness = become_ready(Arc::clone(&context), health, ready);
-    tokio::spawn(stop.clone().run_until_cancelled_owned(readiness));
     let worker = Worker {
         context,
         queue,
         shards,
     };
+    worker.announce_readiness(health, ready, &stop);
     let lead = lead(&worker, &leadership, &options.namespaces);
     if stop.run_until_cancelled(lead).await.is_some() {
         reconcile_all(worker, options.concurrency, queued, stop).await;
@@ -202,6 +201,13 @@ struct Worker {
     context: Arc<Context>,
     queue: Queue,
     shards: Arc<Shards>,
+}
+
+impl Worker {
+    fn announce_readiness(&self, health: WatchHealth, ready: watch::Sender<bool>, stop: &CancellationToken) {
+        let readiness = become_ready(Arc::clone(&self.context), health, ready);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(readiness));
+    }
 }
 
 /// Reconciles what is in the queue until `stop` is cancelled.
