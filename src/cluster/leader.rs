@@ -102,7 +102,7 @@ impl Elector {
     /// Prepares an election. `client` should have short deadlines and no retries of its own ([`client`]).
     #[must_use]
     pub fn new(client: Client, options: Options) -> (Self, Leadership) {
-        let gate = Gate::elected(options.timing.renew, options.timing.margin());
+        let gate = Gate::elected(options.timing.writes(), options.timing.margin());
         let (is_leader, is_leading) = watch::channel(false);
         let leadership = Leadership {
             gate: gate.clone(),

@@ -32,7 +32,7 @@ pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Dura
 ///
 /// The API server allocates cluster IP addresses one after the other, each with a write to etcd, and goes on with an allocation whose
 /// request has timed out (Kubernetes 1.37, `pkg/registry/core/service/ipallocator/cidrallocator.go`). If more requests wait than it can
-/// serve within their time limit (4 s with leader election), all of them fail, are repeated together, and fail again. Two at a time
+/// serve within their time limit (7 s with leader election), all of them fail, are repeated together, and fail again. Two at a time
 /// succeed. One that waits for an admission webhook leaves its slot after a time, so that it does not hold up the others.
 pub(super) fn repeated_service_creations() -> Slots {
     Slots::new(2, 64, Duration::from_secs(3))

@@ -19,7 +19,7 @@ use crate::support::{World, fixtures, wait};
 const HOLD: &str = "example.org/hold";
 
 /// Runs at the same time.
-const AT_ONCE: usize = 7;
+const AT_ONCE: usize = 5;
 
 /// What a re-creation must not change.
 #[derive(Debug, PartialEq, Eq)]

@@ -362,6 +362,7 @@ impl Drop for World {
         if let Some(operator) = &self.operator {
             operator.cancel();
         }
+        real::abandon(&self.namespace);
     }
 }
 

@@ -33,9 +33,10 @@ pub fn real_server(name: &str, spec: Value) -> DittoServer {
     server(name, merged)
 }
 
+static RUNNER: OnceCell<PodRunner> = OnceCell::const_new();
+
 /// The pod runner of the shared control plane.
 pub async fn runner() -> &'static PodRunner {
-    static SHARED: OnceCell<PodRunner> = OnceCell::const_new();
     let start = || async {
         let dfs = tokio::task::spawn_blocking(|| binaries::dfs(&Progress::stderr()));
         let dfs = dfs
@@ -45,7 +46,14 @@ pub async fn runner() -> &'static PodRunner {
         let control_plane = super::control_plane().await;
         PodRunner::start(&control_plane, RunnerOptions::dfs(dfs)).expect("the pod runner starts")
     };
-    SHARED.get_or_init(start).await
+    RUNNER.get_or_init(start).await
+}
+
+/// Ends the real servers of a namespace, if there are any.
+pub fn abandon(namespace: &str) {
+    if let Some(runner) = RUNNER.get() {
+        runner.abandon(namespace);
+    }
 }
 
 /// One address for the APIs of all real servers.

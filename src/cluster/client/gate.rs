@@ -18,7 +18,7 @@ use tower::{BoxError, Layer, Service};
 
 /// The call was not sent: this process may no longer be the leader.
 #[derive(Debug, Error)]
-#[error("not sent: this operator does not hold the lease")]
+#[error("not sent: this operator does not hold the lease, or could not renew it in time")]
 pub struct Closed;
 
 /// The API server ended the connection instead of an answer, once the time limit of a write was over.
@@ -108,7 +108,7 @@ impl Gate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the gate until the renew deadline after `sent`, the time at which the renewal was sent.
+    /// Opens the gate again for its time after `sent`, the time at which the renewal was sent.
     pub fn renewed(&self, sent: ClockReading) {
         if let State::Elected { renewed, .. } = &mut self.lock().state {
             *renewed = Some(sent);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_open_for_the_renew_deadline_after_a_renewal_was_sent() {
+    fn it_is_open_for_its_time_after_a_renewal_was_sent() {
         let gate = elected();
         assert!(!gate.is_open(), "before the first renewal");
         gate.renewed(ago(9, 9));

@@ -82,11 +82,18 @@ impl Timing {
         self.renew / 2
     }
 
-    /// Time between the moment at which a leader stops and the moment at which a successor may start. Every write that the
-    /// leader sent must have ended within it.
+    /// Time after a renewal was sent in which writes are sent. It ends before the renew deadline, so that the API server has more time for
+    /// each of them, and after the next renewal, which is due after the retry period.
+    #[must_use]
+    pub fn writes(&self) -> Duration {
+        (self.retry + self.renew) / 2
+    }
+
+    /// Time between the last moment at which a leader sends a write and the moment at which a successor may start. Every write must have
+    /// ended within it.
     #[must_use]
     pub fn margin(&self) -> Duration {
-        self.lease.saturating_sub(self.renew)
+        self.lease.saturating_sub(self.writes())
     }
 }
 
@@ -105,6 +112,13 @@ mod tests {
     #[test]
     fn the_durations_of_client_go_are_accepted() {
         assert!(timing(15_000, 10_000, 2_000).is_ok());
+    }
+
+    #[test]
+    fn writes_are_sent_between_the_next_renewal_and_the_renew_deadline() {
+        let timing = Timing::default();
+        assert_eq!(timing.writes(), Duration::from_secs(6));
+        assert_eq!(timing.margin(), Duration::from_secs(9));
     }
 
     #[test]

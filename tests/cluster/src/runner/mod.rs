@@ -53,7 +53,8 @@ use std::thread::JoinHandle;
 
 use kube::{Client, Config};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::ControlPlane;
 pub use api::{CallFailed, ServerApi};
@@ -106,6 +107,8 @@ pub enum Error {
 #[derive(Debug)]
 pub struct PodRunner {
     shared: Arc<Shared>,
+    /// Namespaces whose pods end.
+    abandon: UnboundedSender<String>,
     /// Closing it ends the thread.
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -132,17 +135,26 @@ impl PodRunner {
             logs,
         ));
         let (end, ended) = oneshot::channel();
+        let (abandon, abandoned) = mpsc::unbounded_channel();
         let config = control_plane.client_config();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("pod-runner".to_owned())
-            .spawn(move || run(&runtime, config, of_thread, ended))?;
+            .spawn(move || run(&runtime, config, of_thread, (abandoned, ended)))?;
         Ok(Self {
             shared,
+            abandon,
             end: Some(end),
             thread: Some(thread),
         })
+    }
+
+    /// Ends the processes of a namespace, whose pods stay, and starts none there any more: servers that nobody uses need a part of the
+    /// machine, too.
+    pub fn abandon(&self, namespace: &str) {
+        // Without its thread, the runner has no processes.
+        let _ = self.abandon.send(namespace.to_owned());
     }
 
     /// The address of a pod of this name, which need not exist yet.
@@ -180,11 +192,16 @@ impl Drop for PodRunner {
     }
 }
 
-fn run(runtime: &Runtime, config: Config, shared: Arc<Shared>, ended: oneshot::Receiver<()>) {
+fn run(
+    runtime: &Runtime,
+    config: Config,
+    shared: Arc<Shared>,
+    (abandoned, ended): (UnboundedReceiver<String>, oneshot::Receiver<()>),
+) {
     runtime.block_on(async {
         match Client::try_from(config) {
             Ok(client) => tokio::select! {
-                () = serve::serve(client, shared) => {}
+                () = serve::serve(client, shared, abandoned) => {}
                 _ = ended => {}
             },
             Err(error) => eprintln!("pod runner: {error}"),

@@ -1,12 +1,13 @@
 //! Watches pods and gives each of the runner's pods a task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::stream::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -15,8 +16,8 @@ use super::pod::Life;
 use super::shared::Shared;
 use crate::soon::Soon;
 
-/// Runs pods until it is dropped.
-pub(super) async fn serve(client: Client, shared: Arc<Shared>) {
+/// Runs pods until it is dropped, except those of namespaces that are abandoned.
+pub(super) async fn serve(client: Client, shared: Arc<Shared>, mut abandoned: UnboundedReceiver<String>) {
     let pods = Api::<Pod>::all(client.clone());
     let mut events = watcher(pods, watcher::Config::default()).backoff(Soon).boxed();
     let mut lives = Lives {
@@ -24,12 +25,17 @@ pub(super) async fn serve(client: Client, shared: Arc<Shared>) {
         shared,
         seen: BTreeMap::new(),
         listed: Vec::new(),
+        abandoned: BTreeSet::new(),
         tasks: JoinSet::new(),
     };
-    while let Some(event) = events.next().await {
-        // The watcher reports an error and tries again by itself.
-        if let Ok(event) = event {
-            lives.take(event);
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                // The watcher reports an error and tries again by itself.
+                Some(event) => event.into_iter().for_each(|event| lives.take(event)),
+                None => return,
+            },
+            Some(namespace) = abandoned.recv() => lives.abandon(namespace),
         }
         while lives.tasks.try_join_next().is_some() {}
     }
@@ -42,6 +48,7 @@ struct Lives {
     seen: BTreeMap<String, watch::Sender<Option<Arc<Pod>>>>,
     /// The UIDs of a list that is being read.
     listed: Vec<String>,
+    abandoned: BTreeSet<String>,
     tasks: JoinSet<()>,
 }
 
@@ -69,12 +76,31 @@ impl Lives {
         let pod = Arc::new(pod);
         if let Some(seen) = self.seen.get(&uid) {
             seen.send_replace(Some(pod));
-        } else if is_ours(&pod) {
+        } else if is_ours(&pod) && !self.is_abandoned(&pod) {
             let (sender, seen) = watch::channel(Some(Arc::clone(&pod)));
             let life = Life::new(Arc::clone(&self.shared), self.client.clone(), pod, seen);
             self.tasks.spawn(life.run());
             self.seen.insert(uid, sender);
         }
+    }
+
+    fn abandon(&mut self, namespace: String) {
+        self.abandoned.insert(namespace);
+        let seen = std::mem::take(&mut self.seen);
+        let is_kept = |seen: &watch::Sender<Option<Arc<Pod>>>| {
+            let pod = seen.borrow();
+            pod.as_ref().is_none_or(|pod| !self.is_abandoned(pod))
+        };
+        let (kept, left): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            seen.into_iter().partition(|(_, seen)| is_kept(seen));
+        self.seen = kept;
+        for seen in left.into_values() {
+            seen.send_replace(None);
+        }
+    }
+
+    fn is_abandoned(&self, pod: &Pod) -> bool {
+        self.abandoned.contains(&pod.namespace().unwrap_or_default())
     }
 
     fn lose(&mut self, uid: &str) {
