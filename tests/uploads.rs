@@ -38,6 +38,14 @@ async fn server(world: &World, uploads: Value, retention: &str) {
     world.ready("files").await;
 }
 
+/// As [`server`], and it refuses to upload.
+async fn refusing(uploads: Value, retention: &str) -> World {
+    let world = World::new("uploads").await;
+    server(&world, uploads, retention).await;
+    refuse(&world);
+    world
+}
+
 async fn edit(world: &World, spec: Value) {
     world.merge::<DittoServer>("files", json!({"spec": spec})).await;
 }
@@ -85,9 +93,7 @@ async fn until_asked(world: &World) {
 // invariant: 6
 #[tokio::test]
 async fn a_server_stops_after_it_has_uploaded_also_if_its_operator_dies_meanwhile() {
-    let mut world = World::new("uploads").await;
-    server(&world, json!({}), "Retain").await;
-    refuse(&world);
+    let mut world = refusing(json!({}), "Retain").await;
     let pod = world.get::<Pod>("files-0").await.uid();
     edit(&world, json!({"replicas": 0, "image": IMAGE})).await;
     let draining = until(&world, DrainState::Draining, DrainBefore::Stop).await;
@@ -120,9 +126,7 @@ async fn a_server_stops_after_it_has_uploaded_also_if_its_operator_dies_meanwhil
 // invariant: 6
 #[tokio::test]
 async fn a_pod_that_has_lost_its_stateful_set_uploads_before_it_is_stopped() {
-    let mut world = World::new("uploads").await;
-    server(&world, json!({}), "Retain").await;
-    refuse(&world);
+    let mut world = refusing(json!({}), "Retain").await;
     let pod = world.get::<Pod>("files-0").await.uid();
     world.stop_operator().await;
     world.orphan_pod().await;
@@ -141,9 +145,7 @@ async fn a_pod_that_has_lost_its_stateful_set_uploads_before_it_is_stopped() {
 
 #[tokio::test]
 async fn a_stop_without_all_uploads_happens_after_the_time_limit_and_is_told() {
-    let world = World::new("uploads").await;
-    server(&world, json!({"drainTimeoutSeconds": 3}), "Retain").await;
-    refuse(&world);
+    let world = refusing(json!({"drainTimeoutSeconds": 3}), "Retain").await;
     edit(&world, json!({"replicas": 0})).await;
     let late = until(&world, DrainState::NotDrained, DrainBefore::Stop).await;
     let message = uploads(&late).and_then(|uploads| uploads.message.clone());
@@ -195,9 +197,7 @@ async fn volumes_are_not_deleted_with_their_server_before_it_has_uploaded_or_the
         json!({"metadata": {"annotations": {"dittofs.dittofs.com/delete-without-upload": "true"}}});
     let retain = json!({"spec": {"storage": {"retention": "Retain"}}});
     for (decision, expected) in [(None, true), (Some(annotation), true), (Some(retain), false)] {
-        let world = World::new("uploads").await;
-        server(&world, json!({"drainTimeoutSeconds": 2}), "Delete").await;
-        refuse(&world);
+        let world = refusing(json!({"drainTimeoutSeconds": 2}), "Delete").await;
         let uid = delete(&world).await.uid();
         let note = world.event_note("UploadsNotDrained").await;
         assert!(note.contains("spec.storage.retention"), "{note}");
@@ -214,9 +214,7 @@ async fn volumes_are_not_deleted_with_their_server_before_it_has_uploaded_or_the
 // invariant: 6
 #[tokio::test]
 async fn a_stopped_server_that_has_not_uploaded_everything_is_not_deleted_with_its_volumes() {
-    let world = World::new("uploads").await;
-    server(&world, json!({"drainTimeoutSeconds": 2}), "Delete").await;
-    refuse(&world);
+    let world = refusing(json!({"drainTimeoutSeconds": 2}), "Delete").await;
     edit(&world, json!({"replicas": 0})).await;
     stopped(&world).await;
     accept(&world);
@@ -229,9 +227,7 @@ async fn a_stopped_server_that_has_not_uploaded_everything_is_not_deleted_with_i
 
 #[tokio::test]
 async fn a_rollout_waits_for_uploads_if_the_spec_says_so() {
-    let world = World::new("uploads").await;
-    server(&world, json!({"drainBeforeRollout": true}), "Retain").await;
-    refuse(&world);
+    let world = refusing(json!({"drainBeforeRollout": true}), "Retain").await;
     let pod = world.get::<Pod>("files-0").await.uid();
     edit(&world, json!({"image": IMAGE})).await;
     until(&world, DrainState::Draining, DrainBefore::Rollout).await;

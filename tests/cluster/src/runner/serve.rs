@@ -85,18 +85,15 @@ impl Lives {
     }
 
     fn abandon(&mut self, namespace: String) {
+        self.seen.retain(|_, seen| {
+            let pod = seen.borrow().clone();
+            let is_left = pod.is_some_and(|pod| pod.namespace().as_ref() == Some(&namespace));
+            if is_left {
+                seen.send_replace(None);
+            }
+            !is_left
+        });
         self.abandoned.insert(namespace);
-        let seen = std::mem::take(&mut self.seen);
-        let is_kept = |seen: &watch::Sender<Option<Arc<Pod>>>| {
-            let pod = seen.borrow();
-            pod.as_ref().is_none_or(|pod| !self.is_abandoned(pod))
-        };
-        let (kept, left): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            seen.into_iter().partition(|(_, seen)| is_kept(seen));
-        self.seen = kept;
-        for seen in left.into_values() {
-            seen.send_replace(None);
-        }
     }
 
     fn is_abandoned(&self, pod: &Pod) -> bool {
