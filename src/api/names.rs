@@ -101,6 +101,8 @@ pub const NFS: &str = "nfs";
 /// Type of the adapter that serves SMB.
 pub const SMB: &str = "smb";
 
+/// Name of the API's port in the pod and in Services.
+pub const API_PORT_NAME: &str = "api";
 /// Name of the server container.
 pub const CONTAINER: &str = "dittofs";
 /// Volume claim template of file metadata.

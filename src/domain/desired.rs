@@ -46,13 +46,11 @@ use thiserror::Error;
 pub use self::adapters::Adapters;
 pub use self::manifests::Manifest;
 pub use self::secrets::{SecretAction, SecretChange};
-pub(in crate::domain) use self::services::API_PORT_NAME;
 use crate::api::percona::PerconaPGCluster;
 use crate::api::service_monitor::ServiceMonitor;
 use crate::domain::data_home;
 use crate::domain::observed::{Observed, Read};
 use crate::domain::secrets::SecretUse;
-use crate::domain::server_api::running::as_running;
 use crate::domain::server_settings::kerberos;
 use crate::domain::settings::Settings;
 use crate::domain::uploads;
@@ -60,6 +58,7 @@ use crate::domain::validate::{PodGate, Valid, prevents_start, validate};
 use crate::domain::volumes::Expansion;
 use crate::domain::workload::pod_template::config_hash;
 use crate::domain::workload::rollout;
+use crate::domain::workload::running::as_running;
 
 /// Why the children could not be built.
 #[derive(Debug, Error)]

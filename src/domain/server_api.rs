@@ -1,7 +1,5 @@
 //! How the operator reaches the API of a server: the address, the key of its tokens, the certificates.
 
-pub mod running;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +8,6 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-use self::running::as_running;
 use crate::api::names::CONTAINER;
 use crate::api::{DittoServer, names};
 use crate::domain::adapters::exposed_types;
@@ -23,6 +20,7 @@ use crate::domain::secrets::{
 use crate::domain::server_settings::Declared;
 use crate::domain::settings::Settings;
 use crate::domain::validate::{PodGate, Verdict};
+use crate::domain::workload::running::as_running;
 use crate::domain::workload::{pod_template, pods};
 
 /// Address of an API in the cluster: the Service `<name>-api`. A certificate of the server must be valid for this host.

@@ -4,4 +4,5 @@ pub mod percona;
 pub mod pod_template;
 pub mod pods;
 pub mod rollout;
+pub mod running;
 pub mod stuck_pod;

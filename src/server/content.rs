@@ -90,6 +90,16 @@ impl Fault {
             is_harmless: false,
         }
     }
+
+    /// An error that the server reports, with another text if the server does not accept what it got (400).
+    fn explained(error: Error, explain: impl FnOnce(&str) -> String) -> Self {
+        let is_refused = error.status() == Some(StatusCode::BAD_REQUEST);
+        let mut fault = Self::from(error);
+        if is_refused {
+            fault.message = explain(&fault.message);
+        }
+        fault
+    }
 }
 
 impl Log {

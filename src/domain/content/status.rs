@@ -266,24 +266,15 @@ pub fn has_announced(before: &DittoServerStatus, after: &DittoServerStatus) -> b
 
 /// What the running process does not use of the last change, with its start.
 fn unused(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, Timestamp)> {
-    let mut unused = BTreeSet::new();
-    collect_unused(&status.shares, &mut unused);
-    collect_unused(&status.remote_stores, &mut unused);
-    unused
+    let shares = unused_of(&status.shares);
+    shares.chain(unused_of(&status.remote_stores)).collect()
 }
 
-fn collect_unused<'a, S: UsedLater>(
-    states: &'a [S],
-    unused: &mut BTreeSet<(&'static str, &'a str, Timestamp)>,
-) {
-    for state in states {
-        let view = state.view();
-        unused.extend(
-            state
-                .unused_since()
-                .map(|started| (view.kind, view.name, started.0)),
-        );
-    }
+fn unused_of<S: UsedLater>(states: &[S]) -> impl Iterator<Item = (&'static str, &str, Timestamp)> {
+    states.iter().filter_map(|state| {
+        let (view, started) = (state.view(), state.unused_since()?);
+        Some((view.kind, view.name, started.0))
+    })
 }
 
 /// What is not yet as the spec declares it; `None` if everything is.

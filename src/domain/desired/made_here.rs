@@ -5,8 +5,9 @@ use serde_json::Value;
 use strum::IntoEnumIterator;
 
 use super::mounts;
-use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
+use super::services::METRICS_PORT_NAME;
 use crate::api::names;
+use crate::api::names::API_PORT_NAME;
 use crate::domain::secrets::{Purpose, SSL_MODE_VARIABLE, SSL_ROOT_CERT_VARIABLE};
 
 /// Whether a variable of the server's container is ours.

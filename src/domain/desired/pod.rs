@@ -11,9 +11,10 @@ use kube::api::ObjectMeta;
 
 use super::database_tls::DatabaseTls;
 use super::mounts::Mounts;
-use super::services::{API_PORT_NAME, METRICS_PORT_NAME};
+use super::services::METRICS_PORT_NAME;
 use super::settled::Defaults;
 use super::{env, pod_additions, probes, security};
+use crate::api::names::API_PORT_NAME;
 use crate::api::{DittoServerSpec, defaults, names};
 use crate::domain::paths;
 use crate::domain::validate::Valid;

@@ -8,10 +8,9 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::meta;
+use crate::api::names::API_PORT_NAME;
 use crate::api::{DittoServer, ServiceType, names};
 
-/// Name of the API's port.
-pub(in crate::domain) const API_PORT_NAME: &str = "api";
 /// Name of the metrics' port.
 pub(super) const METRICS_PORT_NAME: &str = "metrics";
 

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use k8s_openapi::api::core::v1::{Container, Pod};
 
 use crate::api::DittoServer;
-use crate::api::names::CONTAINER;
-use crate::domain::desired::API_PORT_NAME;
+use crate::api::names::{API_PORT_NAME, CONTAINER};
 use crate::domain::observed::Observed;
 use crate::domain::workload::pods;
 

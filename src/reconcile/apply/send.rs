@@ -17,6 +17,7 @@ use super::stateful_set::{claim_templates, pod_check, recreate, saved};
 use super::writer::{Mode, Write, Writer};
 use super::{Outcome, dry_run, immutable, predict};
 use crate::api::names::APPLIED_HASH_ANNOTATION;
+use crate::base::slots::Slots;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::{patch_params, post};
 use crate::domain::ownership::{Owner, owner};
@@ -70,8 +71,8 @@ impl Writer<'_> {
                 let object = serde_json::from_value(desired.clone())?;
                 let params = post();
                 let create = api.create(&params, &object);
-                let is_failing = self.context.backoff.is_failing(&context::key(self.server));
-                let created = match K::repeated_creations(self.context).filter(|_| is_failing) {
+                let is_failing = |_: &&Slots| self.context.backoff.is_failing(&context::key(self.server));
+                let created = match K::repeated_creations(self.context).filter(is_failing) {
                     Some(slots) => slots.run(create).await,
                     None => create.await,
                 };

@@ -147,15 +147,11 @@ async fn fill(
 }
 
 fn not_added(error: Error, client: &str) -> Fault {
-    if error.status() != Some(StatusCode::BAD_REQUEST) {
-        return error.into();
-    }
-    let fault = Fault::from(error);
-    let message = format!(
-        "the server does not accept client {client} of spec.shares[].nfs.allowedClients: {}. Correct it",
-        fault.message
-    );
-    Fault { message, ..fault }
+    Fault::explained(error, |text| {
+        format!(
+            "the server does not accept client {client} of spec.shares[].nfs.allowedClients: {text}. Correct it"
+        )
+    })
 }
 
 fn is_known(state: &ShareStatus) -> bool {

@@ -127,17 +127,14 @@ async fn write(
 
 /// What the server says of a configuration names its own fields.
 fn not_accepted(error: Error) -> Fault {
-    if error.status() != Some(StatusCode::BAD_REQUEST) {
-        return error.into();
-    }
-    let fault = Fault::from(error);
-    let remedy = if fault.message.contains("allow_private_endpoint") {
-        "If you trust the service at this address, set spec.remoteStores[].s3.allowPrivateEndpoint to true: each service inside the cluster needs it"
-    } else {
-        "Correct spec.remoteStores[].s3"
-    };
-    let message = format!("{}. {remedy}", fault.message);
-    Fault { message, ..fault }
+    Fault::explained(error, |text| {
+        let remedy = if text.contains("allow_private_endpoint") {
+            "If you trust the service at this address, set spec.remoteStores[].s3.allowPrivateEndpoint to true: each service inside the cluster needs it"
+        } else {
+            "Correct spec.remoteStores[].s3"
+        };
+        format!("{text}. {remedy}")
+    })
 }
 
 /// The store for new shares: finds one, or makes it. Returns its identity.
