@@ -6,13 +6,16 @@
 //!
 //! A watch delivers versions in their order, so the cache knows whether the watch has passed a version already. History may go
 //! backwards, when etcd is restored from a backup. An answer that does not fit to what the watch has delivered makes the watch
-//! list again, and a new list replaces everything, also newer versions of an older history.
+//! list again, and a new list replaces everything, also newer versions of an older history. An API server that is behind the others
+//! answers with an older list, too. So an object that a list shows at an earlier version is doubted until somebody reads it.
 
+mod doubts;
 mod overlay;
 mod packed;
 mod state;
 mod store;
 mod stored_server;
+mod unpacked;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -27,6 +30,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
+use self::doubts::Doubts;
 pub use self::overlay::Remembered;
 use self::overlay::{Overlay, version};
 use self::packed::Packed;
@@ -35,6 +39,7 @@ pub use self::state::{Progress, WatchState};
 pub use self::store::Index;
 use self::store::{Store, identity, reference};
 pub use self::stored_server::StoredServer;
+use self::unpacked::Unpacked;
 
 /// A kind of namespaced objects that can be watched and cached. An alias for a long bound.
 pub trait Cached:
@@ -78,6 +83,7 @@ pub struct Cache<K: Cached>(Arc<Shared<K>>);
 struct Shared<K: Cached> {
     /// One lock for both parts: a read between a delivery and the end of a remembered write would find neither version.
     objects: Mutex<Objects<K>>,
+    unpacked: Unpacked<K>,
     states: Arc<watch::Sender<WatchStates>>,
     /// Wakes the watch of a scope, to list again.
     relists: Vec<(Option<String>, Arc<Notify>)>,
@@ -89,6 +95,7 @@ struct Objects<K: Cached> {
     /// What the watches have delivered.
     store: Store<K>,
     overlay: Overlay<K>,
+    doubts: Doubts<K>,
 }
 
 /// The newest version of an object.
@@ -96,22 +103,6 @@ enum Newest<K> {
     /// This process wrote it, and the watch has not delivered it yet.
     Written(Arc<K>),
     Delivered(Packed<K>),
-}
-
-impl<K: Cached> Newest<K> {
-    fn object(self) -> io::Result<Arc<K>> {
-        match self {
-            Self::Written(object) => Ok(object),
-            Self::Delivered(packed) => packed.object(),
-        }
-    }
-
-    /// As [`Self::object`], without an object that cannot be parsed. This is logged: it is an error in the type of the kind.
-    fn logged(self) -> Option<Arc<K>> {
-        let parsed = self.object();
-        let failed = |error: &io::Error| tracing::error!(kind = %K::kind(&()), %error, "a cached object cannot be parsed");
-        parsed.inspect_err(failed).ok()
-    }
 }
 
 impl<K: Cached> Objects<K> {
@@ -126,6 +117,20 @@ impl<K: Cached> Objects<K> {
             (None, written) => written.map(Newest::Written),
         }
     }
+
+    fn newest_version(&self, key: &ObjectRef<K>) -> Option<u64> {
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        let delivered = self.store.get(namespace, &key.name).and_then(Packed::version);
+        let written = self.overlay.written(key);
+        delivered.max(written.and_then(|written| version(written.as_ref())))
+    }
+}
+
+/// An object, or `None` if it cannot be parsed. This is logged: it is an error in the type of the kind.
+fn logged<K: Cached>(parsed: io::Result<Arc<K>>) -> Option<Arc<K>> {
+    let failed =
+        |error: &io::Error| tracing::error!(kind = %K::kind(&()), %error, "a cached object cannot be parsed");
+    parsed.inspect_err(failed).ok()
 }
 
 impl<K: Cached> Clone for Cache<K> {
@@ -144,9 +149,11 @@ impl<K: Cached> Cache<K> {
         let objects = Objects {
             store: Store::new(index),
             overlay: Overlay::default(),
+            doubts: Doubts::default(),
         };
         Self(Arc::new(Shared {
             objects: Mutex::new(objects),
+            unpacked: Unpacked::default(),
             states: Arc::new(watch::Sender::new(states)),
             relists: scopes.iter().map(relist).collect(),
             epoch: AtomicU64::new(0),
@@ -163,7 +170,7 @@ impl<K: Cached> Cache<K> {
     pub fn get(&self, namespace: &str, name: &str) -> Lookup<K> {
         let newest = self.objects().newest(namespace, name);
         if let Some(newest) = newest {
-            let parsed = newest.object();
+            let parsed = self.unpack(newest);
             return parsed.map_or_else(
                 |error| Lookup::Unknown(WatchState::Failing(error.to_string())),
                 Lookup::Found,
@@ -183,7 +190,15 @@ impl<K: Cached> Cache<K> {
         let names = objects.store.with_key(namespace, key);
         let newest: Vec<_> = names.filter_map(|name| objects.newest(namespace, name)).collect();
         drop(objects);
-        newest.into_iter().filter_map(Newest::logged).collect()
+        let unpacked = newest.into_iter().map(|newest| self.unpack(newest));
+        unpacked.filter_map(logged).collect()
+    }
+
+    fn unpack(&self, newest: Newest<K>) -> io::Result<Arc<K>> {
+        match newest {
+            Newest::Written(object) => Ok(object),
+            Newest::Delivered(packed) => self.0.unpacked.object(&packed),
+        }
     }
 
     /// The names of the objects of a namespace that the watch has delivered with this key of the [`Index`].
@@ -218,8 +233,8 @@ impl<K: Cached> Cache<K> {
         let packed: Vec<_> = self.objects().store.all().cloned().collect();
         packed
             .into_iter()
-            .map(Newest::Delivered)
-            .filter_map(Newest::logged)
+            .map(|packed| packed.object())
+            .filter_map(logged)
     }
 
     /// References to all objects of a scope that the watch has delivered.
@@ -236,8 +251,12 @@ impl<K: Cached> Cache<K> {
         let key = ObjectRef::from_obj(&object);
         let scope = self.scope_of(key.namespace.as_deref());
         let mut objects = self.objects();
-        let Objects { store, overlay } = &mut *objects;
-        overlay.note_write(&key, &object);
+        let Objects {
+            store,
+            overlay,
+            doubts,
+        } = &mut *objects;
+        doubts.settled(&key);
         if !overlay.is_delivered(scope, &object) {
             overlay.insert(&key, object);
             return;
@@ -253,7 +272,52 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    /// Whether this process wrote this version of the object.
+    /// Remembers an object that was read because it was doubted. If the store has this version, nothing is to be remembered.
+    pub fn confirmed(&self, object: K) {
+        let key = ObjectRef::from_obj(&object);
+        let mut objects = self.objects();
+        let known = objects.newest_version(&key);
+        objects.doubts.settled(&key);
+        drop(objects);
+        if known != version(&object) {
+            self.wrote(object);
+        }
+    }
+
+    /// Whether a list has shown an earlier version of an object than was known before, and nobody has read the object since.
+    #[must_use]
+    pub fn is_doubted(&self, namespace: &str, name: &str) -> bool {
+        self.objects().doubts.has(&reference(namespace, name))
+    }
+
+    /// The names of the doubted objects of a namespace with this key of the [`Index`].
+    #[must_use]
+    pub fn doubted_with_key(&self, namespace: &str, key: &str) -> Vec<String> {
+        let objects = self.objects();
+        if objects.doubts.is_empty() {
+            return Vec::new();
+        }
+        let names = objects.store.with_key(namespace, key);
+        names
+            .filter(|name| objects.doubts.has(&reference(namespace, name)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Removes an object that was read because it was doubted, and does not exist.
+    pub fn gone(&self, namespace: &str, name: &str) {
+        let mut objects = self.objects();
+        objects.doubts.settled(&reference(namespace, name));
+        objects.store.remove(namespace, name);
+    }
+
+    /// Notes that this process wrote this version of the object, and that it knows everything in it.
+    pub fn note_own(&self, object: &K) {
+        let key = ObjectRef::from_obj(object);
+        self.objects().overlay.note_own(&key, object);
+    }
+
+    /// Whether this process wrote this version of the object, and knows everything in it.
     #[must_use]
     pub fn is_own_version(&self, key: &ObjectRef<K>, version: &str) -> bool {
         self.objects().overlay.is_own_version(key, version)
@@ -263,6 +327,7 @@ impl<K: Cached> Cache<K> {
     pub fn applied(&self, scope: Option<&str>, object: &K) {
         let mut objects = self.objects();
         objects.overlay.delivered(scope, object);
+        objects.doubts.settled(&ObjectRef::from_obj(object));
         objects.store.insert(object);
     }
 
@@ -270,6 +335,7 @@ impl<K: Cached> Cache<K> {
     pub fn deleted(&self, scope: Option<&str>, object: &K) {
         let mut objects = self.objects();
         objects.overlay.delivered(scope, object);
+        objects.doubts.settled(&ObjectRef::from_obj(object));
         let (namespace, name) = identity(object);
         objects.store.remove(namespace, name);
     }
@@ -277,8 +343,12 @@ impl<K: Cached> Cache<K> {
     /// Stores an object of a list. Returns whether it is new or has changed. A list counts as a whole: see [`Self::relisted`].
     pub fn listed(&self, object: &K) -> bool {
         let version = version(object);
+        let scope = self.scope_of(object.meta().namespace.as_deref());
         let mut objects = self.objects();
         let (namespace, name) = identity(object);
+        let key = reference(namespace, name);
+        let known = objects.newest_version(&key);
+        objects.doubts.listed(scope, key, version, known);
         let stored = objects.store.get(namespace, name).and_then(Packed::version);
         let is_changed = version.is_none() || stored != version;
         objects.store.insert(object);
@@ -289,8 +359,12 @@ impl<K: Cached> Cache<K> {
     #[must_use]
     pub fn vanished(&self, object: &ObjectRef<K>) -> Option<Arc<K>> {
         let namespace = object.namespace.as_deref().unwrap_or_default();
-        let removed = self.objects().store.remove(namespace, &object.name)?;
-        Newest::Delivered(removed).logged()
+        let mut objects = self.objects();
+        objects.doubts.settled(object);
+        let removed = objects.store.remove(namespace, &object.name);
+        drop(objects);
+        let removed = removed?;
+        logged(removed.object())
     }
 
     /// Drops what is remembered of an object that no longer exists.
@@ -302,11 +376,13 @@ impl<K: Cached> Cache<K> {
     /// [`Self::relisted`] afterwards. The list may belong to another history, so the versions of earlier deliveries no longer count.
     #[must_use]
     pub fn list_requested(&self, scope: Option<&str>) -> Remembered<K> {
-        let overlay = &mut self.objects().overlay;
-        if overlay.reset_progress(scope) {
+        let mut objects = self.objects();
+        let before = objects.overlay.reset_progress(scope);
+        objects.doubts.list_requested(scope, before.unwrap_or_default());
+        if before.is_some() {
             self.0.epoch.fetch_add(1, Ordering::SeqCst);
         }
-        overlay.remembered(scope)
+        objects.overlay.remembered(scope)
     }
 
     /// Drops the writes that were remembered before a new list: the list contains them, or the objects are gone. Later writes are
@@ -314,7 +390,7 @@ impl<K: Cached> Cache<K> {
     /// otherwise an object that was deleted in the meantime would stay.
     pub fn relisted(&self, scope: Option<&str>, before: &Remembered<K>) {
         let mut objects = self.objects();
-        let Objects { store, overlay } = &mut *objects;
+        let Objects { store, overlay, .. } = &mut *objects;
         overlay.drop_remembered(before);
         let is_missing = |key: &ObjectRef<K>| {
             let namespace = key.namespace.as_deref().unwrap_or_default();

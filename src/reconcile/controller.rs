@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::confirm;
 use super::context::{Context, RETRY, repeated_service_creations};
 use super::events::Publisher;
 use super::runner::{self, Action, Limits};
@@ -21,7 +22,7 @@ use super::{Error, finalize, reconcile, shards, status};
 use crate::base::backoff::PerObject;
 use crate::base::metrics::Metrics;
 use crate::cluster::cache::{Lookup, StoredServer};
-use crate::cluster::client;
+use crate::cluster::client::{self, errors};
 use crate::cluster::leader::Leadership;
 use crate::cluster::watch_health::WatchHealth;
 use crate::domain::settings::Settings;
@@ -241,6 +242,11 @@ fn forget(context: &Context, server: &ObjectRef<StoredServer>) -> impl Future<Ou
 async fn reconcile_queued(key: ObjectRef<StoredServer>, worker: &Worker) -> Action {
     let (context, namespace) = (&worker.context, key.namespace.as_deref().unwrap_or_default());
     let servers = &context.caches.servers;
+    if let Err(error) = confirm::server(context, namespace, &key.name).await {
+        let error = errors::explain(&error);
+        tracing::warn!(server = %key, %error, "the server was listed at an earlier version and could not be read; will retry");
+        return Action::requeue(context.backoff.failed(key));
+    }
     // A server that only this process knows is gone, too: its last write was answered after its deletion was delivered.
     let is_delivered = servers.is_delivered(namespace, &key.name);
     let (Lookup::Found(stored), true) = (servers.get(namespace, &key.name), is_delivered) else {

@@ -33,7 +33,6 @@ use thiserror::Error;
 use self::clean::Cleaner;
 use super::events;
 use crate::api::{DittoServer, DittoServerSpec, names};
-use crate::cluster::cache::StoredServer;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::patch_params;
 use crate::domain::cleanup::plan::{self, Cleanup, Next, Plan};
@@ -97,7 +96,7 @@ pub async fn update_finalizer(context: &Context, observed: &Observed) -> Result<
         .patch(&server.name_any(), &patch_params(), &Patch::Merge(&body))
         .await
         .map_err(|error| Error::Finalizer(Box::new(error)))?;
-    context.caches.servers.wrote(StoredServer(Ok(written)));
+    context.wrote_server(server, written);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 //! | [`controller`] | starts the watches, and reconciles what is in the queue |
 //! | [`runner`] | runs a limited number of reconciles, each server once at a time |
 //! | [`triggers`] | which change asks for the reconcile of which server |
+//! | `confirm` | reads objects that a list has shown at an earlier version than was known |
 //! | [`observe`] | reads the cluster into `domain::observed` |
 //! | [`apply`] | writes the children |
 //! | [`finalize`] | the finalizer and the cleanup of a deleted server |
@@ -17,6 +18,7 @@
 //! | [`look`] | one read of the cluster, for the plugin |
 
 pub mod apply;
+mod confirm;
 pub mod context;
 pub mod controller;
 pub mod events;

@@ -20,6 +20,7 @@ use crate::cluster::cache::{Cache, Cached, Lookup, WatchState};
 use crate::cluster::client::errors;
 use crate::domain::observed::{Database, ExpansionAnswer, FreshSecrets, KindState, Observed, Read};
 use crate::domain::volumes as domain_volumes;
+use crate::reconcile::confirm;
 use crate::reconcile::context::{self, Context};
 
 pub(crate) use self::volumes::request as claim_request;
@@ -34,6 +35,7 @@ pub async fn observe(context: &Context, server: Arc<DittoServer>) -> Observed {
     let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
     let caches = &context.caches;
     let client = &context.client;
+    confirm::children(context, &namespace, &name).await;
     let stateful_set = confirmed(
         client,
         &caches.stateful_sets,

@@ -251,6 +251,8 @@ impl Shards {
             .patch(name, &patch_params(), &Patch::Merge(&body))
             .await
             .map_err(Box::new)?;
+        // The patch named the version that was read, so nothing else is new.
+        context.caches.servers.note_own(&written);
         context.caches.servers.wrote(written.clone());
         Ok(written)
     }

@@ -10,7 +10,6 @@ use thiserror::Error;
 
 use crate::api::names::FIELD_MANAGER;
 use crate::api::{DittoServer, DittoServerStatus};
-use crate::cluster::cache::StoredServer;
 use crate::cluster::client::errors;
 use crate::cluster::client::params::patch_params;
 use crate::domain::status::{changed, is_ours};
@@ -66,7 +65,7 @@ pub async fn write(
     {
         written = drop_stale(&api, &written, after).await?;
     }
-    context.caches.servers.wrote(StoredServer(Ok(written)));
+    context.wrote_server(server, written);
     Ok(true)
 }
 
@@ -76,7 +75,7 @@ async fn read_again(context: &Context, api: &Api<DittoServer>, server: &DittoSer
     if let Ok(now) = api.get(&server.name_any()).await
         && now.uid() == server.uid()
     {
-        context.caches.servers.wrote(StoredServer(Ok(now)));
+        context.wrote_server(server, now);
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Remembered<K: Cached>(Writes<K>);
 pub(super) struct Overlay<K: Cached> {
     /// Written, and not delivered yet.
     writes: Writes<K>,
-    /// The resourceVersions of the last writes to each object, delivered or not.
+    /// The resourceVersions of the last writes to each object that are noted as own, delivered or not.
     own_versions: HashMap<ObjectRef<K>, VecDeque<String>>,
     /// The highest version that the watch of each scope has delivered since its last list.
     progress: HashMap<Option<String>, u64>,
@@ -44,7 +44,7 @@ impl<K: Cached> Overlay<K> {
         self.writes.insert(key.clone(), Arc::new(object));
     }
 
-    pub(super) fn note_write(&mut self, key: &ObjectRef<K>, object: &K) {
+    pub(super) fn note_own(&mut self, key: &ObjectRef<K>, object: &K) {
         if let Some(version) = &object.meta().resource_version {
             let versions = self.own_versions.entry(key.clone()).or_default();
             versions.push_back(version.clone());
@@ -82,9 +82,9 @@ impl<K: Cached> Overlay<K> {
         self.own_versions.remove(key);
     }
 
-    /// Returns whether there was an earlier list.
-    pub(super) fn reset_progress(&mut self, scope: Option<&str>) -> bool {
-        self.progress.insert(scope.map(str::to_owned), 0).is_some()
+    /// Returns how far the watch had come since an earlier list, if there was one.
+    pub(super) fn reset_progress(&mut self, scope: Option<&str>) -> Option<u64> {
+        self.progress.insert(scope.map(str::to_owned), 0)
     }
 
     pub(super) fn remembered(&self, scope: Option<&str>) -> Remembered<K> {

@@ -66,6 +66,11 @@ impl<K: Cached> Packed<K> {
         self.version
     }
 
+    /// What it is packed in: each packed object has its own.
+    pub(super) fn block(&self) -> &Arc<[u8]> {
+        &self.block
+    }
+
     /// The object.
     ///
     /// # Errors

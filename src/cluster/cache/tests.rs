@@ -95,8 +95,6 @@ fn a_write_that_the_watch_has_delivered_first_needs_no_list() {
     apply(&cache, "10");
     cache.wrote(config_map("10"));
     assert_eq!(found(&cache), Some("10".into()));
-    let key = ObjectRef::from_obj(&config_map("10"));
-    assert!(cache.is_own_version(&key, "10") && !cache.is_own_version(&key, "11"));
     assert!(!lists_again(&cache));
 }
 
@@ -148,6 +146,82 @@ fn after_a_restored_backup_the_new_list_counts_although_its_versions_are_lower()
     assert_eq!(found(&cache), Some("310".into()), "and its first write");
     apply(&cache, "311");
     assert_eq!(found(&cache), Some("311".into()));
+}
+
+#[test]
+fn only_a_version_that_is_noted_as_own_is_an_own_version() {
+    let cache = synced();
+    let is_own = |version| cache.is_own_version(&ObjectRef::from_obj(&config_map("10")), version);
+    cache.wrote(config_map("10"));
+    assert!(!is_own("10"), "somebody may have edited it since it was read");
+    cache.note_own(&config_map("10"));
+    assert!(is_own("10") && !is_own("11"));
+}
+
+/// A list that has `version` of the object, or does not have it.
+fn list(cache: &Cache<ConfigMap>, version: Option<&str>) {
+    let before = cache.list_requested(None);
+    let _ = version.map(|version| cache.listed(&config_map(version)));
+    cache.relisted(None, &before);
+}
+
+fn is_doubted(cache: &Cache<ConfigMap>) -> bool {
+    cache.is_doubted("ns", "a")
+}
+
+#[test]
+fn an_object_is_doubted_if_a_list_has_an_earlier_version_than_the_watch_or_a_write() {
+    for (delivered, written) in [(Some("12"), None), (Some("9"), Some("12")), (None, Some("12"))] {
+        let cache = synced();
+        let _ = delivered.map(|version| apply(&cache, version));
+        let _ = written.map(|version| cache.wrote(config_map(version)));
+        list(&cache, Some("12"));
+        assert!(!is_doubted(&cache), "the same version");
+        list(&cache, Some("10"));
+        assert!(is_doubted(&cache), "{delivered:?} {written:?}");
+        list(&cache, Some("10"));
+        assert!(is_doubted(&cache), "also after another list of this kind");
+    }
+}
+
+#[test]
+fn an_object_is_doubted_if_a_list_has_it_again_after_the_watch_had_passed_its_version() {
+    let cache = synced();
+    apply(&cache, "10");
+    delete(&cache, "12");
+    list(&cache, Some("10"));
+    assert!(is_doubted(&cache));
+    cache.gone("ns", "a");
+    assert!(!is_doubted(&cache) && !cache.is_delivered("ns", "a"));
+    list(&cache, Some("13"));
+    assert!(!is_doubted(&cache), "a new one");
+}
+
+#[test]
+fn a_doubt_ends_with_a_read_or_an_event_and_the_newest_version_counts() {
+    let after = |end: &dyn Fn(&Cache<ConfigMap>)| {
+        let cache = synced();
+        apply(&cache, "12");
+        list(&cache, Some("10"));
+        end(&cache);
+        (is_doubted(&cache), found(&cache))
+    };
+    let confirmed = |version| move |cache: &Cache<ConfigMap>| cache.confirmed(config_map(version));
+    assert_eq!(after(&|_| {}), (true, Some("10".into())));
+    assert_eq!(
+        after(&confirmed("12")),
+        (false, Some("12".into())),
+        "the list was old"
+    );
+    assert_eq!(
+        after(&confirmed("10")),
+        (false, Some("10".into())),
+        "a backup was restored"
+    );
+    assert_eq!(after(&|cache| apply(cache, "11")), (false, Some("11".into())));
+    assert_eq!(after(&|cache| delete(cache, "13")), (false, None));
+    let vanishes = |cache: &Cache<ConfigMap>| drop(cache.vanished(&ObjectRef::from_obj(&config_map("10"))));
+    assert_eq!(after(&vanishes), (false, None));
 }
 
 #[test]
