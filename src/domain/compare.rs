@@ -68,7 +68,7 @@ impl fmt::Display for Difference {
 #[must_use]
 pub fn differences(live: &Value, desired: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
-    compare(live, desired, &Place::default(), &mut found);
+    compare(live, desired, &Place::WHOLE, &mut found);
     found
 }
 
@@ -79,41 +79,54 @@ pub fn has_other_data(differences: &[Difference]) -> bool {
     differences.iter().any(is_data)
 }
 
-/// Where a value is.
-#[derive(Clone, Default)]
-struct Place {
-    path: String,
+/// Where a value is. Its path is written only for a difference.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The place of the map or list that has the value, and the step from there; none for the whole object.
+    step: Option<(&'a Place<'a>, Step<'a>)>,
     /// The field's name; within quantities, the name of their map (`requests`, `limits`).
-    key: String,
+    key: &'a str,
 }
 
-impl Place {
-    fn field(&self, name: &str) -> Self {
-        let key = if is_quantity_map(&self.key) {
-            &self.key
-        } else {
-            name
-        };
-        let path = if name.contains('.') || name.contains('/') {
-            format!("{}[{name}]", self.path)
-        } else {
-            format!("{}.{name}", self.path).trim_start_matches('.').to_owned()
-        };
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Field(&'a str),
+    Named(&'a str),
+    Numbered(usize),
+}
+
+impl<'a> Place<'a> {
+    const WHOLE: Place<'static> = Place { step: None, key: "" };
+
+    fn field(&'a self, name: &'a str) -> Self {
+        let key = if is_quantity_map(self.key) { self.key } else { name };
+        let step = Some((self, Step::Field(name)));
+        Self { step, key }
+    }
+
+    fn item(&'a self, step: Step<'a>) -> Self {
         Self {
-            path,
-            key: key.to_owned(),
+            step: Some((self, step)),
+            key: self.key,
         }
     }
 
-    fn item(&self, name: &str) -> Self {
-        Self {
-            path: format!("{}[{name}]", self.path),
-            key: self.key.clone(),
+    fn path(&self) -> String {
+        let Some((parent, step)) = self.step else {
+            return String::new();
+        };
+        let path = parent.path();
+        match step {
+            Step::Field(name) if name.contains(['.', '/']) => format!("{path}[{name}]"),
+            Step::Field(name) if path.is_empty() => name.to_owned(),
+            Step::Field(name) => format!("{path}.{name}"),
+            Step::Named(name) => format!("{path}[{name}]"),
+            Step::Numbered(number) => format!("{path}[{number}]"),
         }
     }
 }
 
-fn compare(live: &Value, desired: &Value, place: &Place, found: &mut Vec<Difference>) {
+fn compare(live: &Value, desired: &Value, place: &Place<'_>, found: &mut Vec<Difference>) {
     let is_same = match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => {
             for (name, wanted) in desired {
@@ -129,13 +142,13 @@ fn compare(live: &Value, desired: &Value, place: &Place, found: &mut Vec<Differe
         // The API server drops empty maps and lists.
         (Value::Null, desired) => is_empty(desired),
         (Value::String(live), Value::String(desired)) => {
-            live == desired || same_quantity(live, desired, &place.key)
+            live == desired || same_quantity(live, desired, place.key)
         }
         _ => live == desired,
     };
     if !is_same {
         found.push(Difference {
-            path: place.path.clone(),
+            path: place.path(),
             live: live.clone(),
             desired: desired.clone(),
         });
@@ -146,7 +159,7 @@ fn compare(live: &Value, desired: &Value, place: &Place, found: &mut Vec<Differe
 fn compare_lists(
     live: &[Value],
     desired: &[Value],
-    place: &Place,
+    place: &Place<'_>,
     found: &mut Vec<Difference>,
 ) -> Option<bool> {
     // A set: others may add items.
@@ -158,7 +171,8 @@ fn compare_lists(
             let item = live
                 .iter()
                 .find(|item| item.get("name").and_then(Value::as_str) == Some(name));
-            compare(item.unwrap_or(&Value::Null), wanted, &place.item(name), found);
+            let place = place.item(Step::Named(name));
+            compare(item.unwrap_or(&Value::Null), wanted, &place, found);
         }
         return None;
     }
@@ -166,7 +180,7 @@ fn compare_lists(
         return Some(false);
     }
     for (index, (live, desired)) in live.iter().zip(desired).enumerate() {
-        compare(live, desired, &place.item(&index.to_string()), found);
+        compare(live, desired, &place.item(Step::Numbered(index)), found);
     }
     None
 }

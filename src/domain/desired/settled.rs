@@ -28,8 +28,8 @@ pub(super) fn template(
     if current == former {
         return current;
     }
-    let [live, with, without] = [&live.template, &current, &former]
-        .map(|template| serde_json::to_value(template).unwrap_or_default());
-    let is_only_difference = !compare::holds(&live, &with) && compare::holds(&live, &without);
+    let json = |template: &PodTemplateSpec| serde_json::to_value(template).unwrap_or_default();
+    let live = json(&live.template);
+    let is_only_difference = !compare::holds(&live, &json(&current)) && compare::holds(&live, &json(&former));
     if is_only_difference { former } else { current }
 }

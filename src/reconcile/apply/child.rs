@@ -52,7 +52,7 @@ impl Writer<'_> {
     }
 
     /// The outcome for a child that is as desired. A correction that another program may undo has not yet succeeded.
-    fn current<K: Child>(&self, name: &str, live: Live<K>) -> Written<K> {
+    pub(super) fn current<K: Child>(&self, name: &str, live: Live<K>) -> Written<K> {
         let contest = self.context.drifts.unproven(&self.key::<K>(name), Instant::now());
         let outcome = contest.map_or(Outcome::Unchanged, |contest| contested(&contest));
         Written::of(outcome, live.object)

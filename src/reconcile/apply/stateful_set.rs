@@ -139,9 +139,10 @@ async fn update(
     is_accepted: bool,
 ) -> Result<Written<StatefulSet>, Error> {
     let (cached, fields) = (Live::cached(cached)?, stamped(desired)?);
-    let is_written = writer.check(&cached).is_ok()
-        && !writer.is_current(&cached, &fields)
-        && writer.advised(name, &cached, &fields).is_none();
+    if writer.is_current(&cached, &fields) {
+        return Ok(writer.current(name, cached));
+    }
+    let is_written = writer.check(&cached).is_ok() && writer.advised(name, &cached, &fields).is_none();
     if is_accepted || !is_written {
         return Ok(writer.child(name, desired).await);
     }
