@@ -1,9 +1,10 @@
 //! `spec.adapters`: settings of the protocol adapters that the server keeps in its database.
 
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{rules, schema};
 
 /// Settings of the adapters. What is absent stays as it is on the server, and can be changed there.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +70,9 @@ pub struct NfsAdapterSpec {
 }
 
 /// The adapter of SMB.
-#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::shares::smb_versions_ordered())]
 pub struct SmbAdapterSpec {
     /// Serve SMB. A change disconnects its clients.
     #[serde(skip_serializing_if = "Option::is_none")]

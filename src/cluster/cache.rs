@@ -272,14 +272,16 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    /// Remembers an object that was read because it was doubted. If the store has this version, nothing is to be remembered.
+    /// Remembers an object that was read because it was doubted. If the store has this version, nothing is to be remembered. A write that
+    /// is remembered does not count: the list that is being received may drop it.
     pub fn confirmed(&self, object: K) {
         let key = ObjectRef::from_obj(&object);
+        let (namespace, name) = identity(&object);
         let mut objects = self.objects();
-        let known = objects.newest_version(&key);
         objects.doubts.settled(&key);
+        let stored = objects.store.get(namespace, name).and_then(Packed::version);
         drop(objects);
-        if known != version(&object) {
+        if stored != version(&object) {
             self.wrote(object);
         }
     }

@@ -160,3 +160,13 @@ pub fn adapter_ports_distinct() -> Rule {
         "spec.adapters.nfs.port, spec.adapters.smb.port and spec.controlPlane.port must differ: choose another port",
     )
 }
+
+/// The versions of SMB are a range. Their names sort as the versions do.
+///
+/// The API server limits the cost of a rule by the names that the schema allows, but not those of an old object.
+pub fn smb_versions_ordered() -> Rule {
+    field(
+        "!has(self.minVersion) || !has(self.maxVersion) || self.minVersion <= self.maxVersion",
+        "minVersion must not be above maxVersion, or no client could connect: lower the one or raise the other",
+    )
+}

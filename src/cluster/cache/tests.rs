@@ -225,6 +225,17 @@ fn a_doubt_ends_with_a_read_or_an_event_and_the_newest_version_counts() {
 }
 
 #[test]
+fn an_object_that_is_read_while_an_older_list_is_received_is_kept() {
+    let cache = synced();
+    cache.wrote(config_map("12"));
+    let before = cache.list_requested(None);
+    cache.listed(&config_map("10"));
+    cache.confirmed(config_map("12"));
+    cache.relisted(None, &before);
+    assert_eq!((is_doubted(&cache), found(&cache)), (false, Some("12".into())));
+}
+
+#[test]
 fn a_list_drops_writes_from_before_its_request() {
     let cache = synced();
     cache.wrote(config_map("10"));

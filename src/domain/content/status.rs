@@ -256,12 +256,20 @@ fn left_behind<S: State>(mut state: S) -> S {
 /// Whether the status names more than before of what the operator makes: then the server must be asked again.
 #[must_use]
 pub fn has_announced(before: &DittoServerStatus, after: &DittoServerStatus) -> bool {
-    let grants = |status: &DittoServerStatus| -> BTreeSet<String> {
-        let grants = status.shares.iter().flat_map(|share| &share.grants);
-        let groups = status.users.iter().flat_map(|user| &user.groups);
-        grants.chain(groups).cloned().collect()
-    };
-    !grants(after).is_subset(&grants(before)) || !unused(after).is_subset(&unused(before))
+    !given(after).is_subset(&given(before)) || !unused(after).is_subset(&unused(before))
+}
+
+/// What the operator gives: to a user the membership of a group, and of a share the permissions.
+fn given(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, &str)> {
+    let users = status.users.iter().map(|user| ("user", &user.name, &user.groups));
+    let shares = status
+        .shares
+        .iter()
+        .map(|share| ("share", &share.name, &share.grants));
+    users
+        .chain(shares)
+        .flat_map(|(kind, name, given)| given.iter().map(move |to| (kind, name.as_str(), to.as_str())))
+        .collect()
 }
 
 /// What the running process does not use of the last change, with its start.

@@ -53,6 +53,16 @@ pub const SHARES: &[Case] = &[
         RefusedBySchema("spec.adapters.smb.minVersion", "Unsupported value"),
     ),
     create(
+        "a range of versions of SMB that is empty is refused",
+        "{storage: {metadataSize: 10Gi}, adapters: {smb: {minVersion: SMB3.1.1, maxVersion: SMB3.0.2}}}",
+        Refused("spec.adapters.smb", "minVersion must not be above maxVersion"),
+    ),
+    create(
+        "a range of one version of SMB is accepted",
+        "{storage: {metadataSize: 10Gi}, adapters: {smb: {minVersion: SMB3.0, maxVersion: SMB3.0}}}",
+        Accepted,
+    ),
+    create(
         "a share without a content volume is refused",
         "{storage: {metadataSize: 10Gi}, shares: [{name: export}]}",
         Refused("spec.shares", "needs spec.storage.contentSize"),

@@ -14,7 +14,7 @@ use super::check;
 use super::goal::{Goal, USERS};
 use super::hand::Hand;
 use super::operator::Behind;
-use super::step::{Act, Step, Trouble};
+use super::step::{Act, Deed, Step, Trouble};
 use crate::files::polled;
 use crate::support::process::POLL;
 use crate::support::real::RealServer;
@@ -203,6 +203,8 @@ impl Life {
         );
         self.assert_nothing_deleted().await;
         self.assert_users_log_in().await;
+        // A person may have taken the permission from the user who wrote the file. That counts, so the person gives it back.
+        self.hand.act(&self.server, Deed::Withdraw(0, 0)).await;
         let read = self.server.nfs().await.read(FILE.0).await;
         assert_eq!(read.expect("the file is read"), FILE.1, "seed {}", self.seed);
         println!(

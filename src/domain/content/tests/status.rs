@@ -7,9 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::{SPEC, observed};
-use crate::api::{DittoServer, DittoServerStatus, ShareStatus};
+use crate::api::{DittoServer, DittoServerStatus, ShareStatus, UserStatus};
 use crate::domain::content::shares::CLIENTS;
-use crate::domain::content::status::{self, ContentStatus, has_announced, pending};
+use crate::domain::content::status::{self, ContentStatus, State, has_announced, pending};
 use crate::domain::content::{Content, WAITING, digest};
 use crate::domain::observed::Observed;
 use crate::domain::status::changed;
@@ -24,6 +24,29 @@ fn with_status(spec: &str, status: DittoServerStatus) -> DittoServer {
     let mut server = testing::server(spec);
     server.status = Some(status);
     server
+}
+
+#[test]
+fn what_one_of_them_has_is_announced_for_another_one_all_the_same() {
+    let user = |name: &str, groups: &[&str]| UserStatus {
+        groups: groups.iter().map(ToString::to_string).collect(),
+        ..UserStatus::new(name)
+    };
+    let share = |name: &str, grants: &[&str]| ShareStatus {
+        grants: grants.iter().map(ToString::to_string).collect(),
+        ..ShareStatus::new(name)
+    };
+    let status = |second: &[&str]| DittoServerStatus {
+        users: vec![user("alice", &["staff"]), user("bob", second)],
+        ..DittoServerStatus::default()
+    };
+    assert!(has_announced(&status(&[]), &status(&["staff"])));
+    assert!(!has_announced(&status(&["staff"]), &status(&[])));
+    let status = |second: &[&str]| DittoServerStatus {
+        shares: vec![share("export", &["user/alice"]), share("media", second)],
+        ..DittoServerStatus::default()
+    };
+    assert!(has_announced(&status(&[]), &status(&["user/alice"])));
 }
 
 #[test]
