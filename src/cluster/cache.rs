@@ -329,7 +329,9 @@ impl<K: Cached> Cache<K> {
     pub fn applied(&self, scope: Option<&str>, object: &K) {
         let mut objects = self.objects();
         objects.overlay.delivered(scope, object);
-        objects.doubts.settled(&ObjectRef::from_obj(object));
+        objects
+            .doubts
+            .delivered(&ObjectRef::from_obj(object), version(object));
         objects.store.insert(object);
     }
 

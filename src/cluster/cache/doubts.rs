@@ -3,14 +3,15 @@
 //! An API server that is behind the others answers with such a list, and so does one whose etcd was restored from a backup. In the first
 //! case the earlier version is wrong, in the second it counts. A read of the object shows which.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use kube::runtime::reflector::ObjectRef;
 
 use super::Cached;
 
 pub(super) struct Doubts<K: Cached> {
-    objects: HashSet<ObjectRef<K>>,
+    /// The version of each that was known.
+    objects: HashMap<ObjectRef<K>, u64>,
     /// The highest version that the watch of each scope had delivered when its last list was requested.
     passed: HashMap<Option<String>, u64>,
 }
@@ -18,7 +19,7 @@ pub(super) struct Doubts<K: Cached> {
 impl<K: Cached> Default for Doubts<K> {
     fn default() -> Self {
         Self {
-            objects: HashSet::new(),
+            objects: HashMap::new(),
             passed: HashMap::new(),
         }
     }
@@ -40,17 +41,24 @@ impl<K: Cached> Doubts<K> {
         listed: Option<u64>,
         known: Option<u64>,
     ) {
-        let passed = || self.passed.get(&scope.map(str::to_owned)).copied();
-        let is_earlier = match known {
-            Some(known) => listed.is_some_and(|listed| listed < known),
-            None => listed <= passed() && listed.is_some(),
-        };
-        if is_earlier {
-            self.objects.insert(key);
+        let passed = self.passed.get(&scope.map(str::to_owned)).copied();
+        let known = known.or(passed.map(|passed| passed + 1));
+        if let (Some(listed), Some(known)) = (listed, known)
+            && listed < known
+        {
+            let newest = self.objects.entry(key).or_default();
+            *newest = known.max(*newest);
         }
     }
 
-    /// Something newer is known of this object, or it is gone.
+    /// The watch has delivered a version of this object. After an older list it delivers again what it has delivered before.
+    pub(super) fn delivered(&mut self, key: &ObjectRef<K>, version: Option<u64>) {
+        if self.objects.get(key).is_some_and(|known| version >= Some(*known)) {
+            self.objects.remove(key);
+        }
+    }
+
+    /// This object was read or written, or it is gone.
     pub(super) fn settled(&mut self, key: &ObjectRef<K>) {
         self.objects.remove(key);
     }
@@ -60,6 +68,6 @@ impl<K: Cached> Doubts<K> {
     }
 
     pub(super) fn has(&self, key: &ObjectRef<K>) -> bool {
-        self.objects.contains(key)
+        self.objects.contains_key(key)
     }
 }

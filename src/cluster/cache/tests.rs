@@ -218,7 +218,12 @@ fn a_doubt_ends_with_a_read_or_an_event_and_the_newest_version_counts() {
         (false, Some("10".into())),
         "a backup was restored"
     );
-    assert_eq!(after(&|cache| apply(cache, "11")), (false, Some("11".into())));
+    assert_eq!(
+        after(&|cache| apply(cache, "11")),
+        (true, Some("11".into())),
+        "delivered again"
+    );
+    assert_eq!(after(&|cache| apply(cache, "12")), (false, Some("12".into())));
     assert_eq!(after(&|cache| delete(cache, "13")), (false, None));
     let vanishes = |cache: &Cache<ConfigMap>| drop(cache.vanished(&ObjectRef::from_obj(&config_map("10"))));
     assert_eq!(after(&vanishes), (false, None));
