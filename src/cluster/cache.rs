@@ -339,7 +339,9 @@ impl<K: Cached> Cache<K> {
     pub fn deleted(&self, scope: Option<&str>, object: &K) {
         let mut objects = self.objects();
         objects.overlay.delivered(scope, object);
-        objects.doubts.settled(&ObjectRef::from_obj(object));
+        objects
+            .doubts
+            .delivered(&ObjectRef::from_obj(object), version(object));
         let (namespace, name) = identity(object);
         objects.store.remove(namespace, name);
     }
@@ -364,7 +366,8 @@ impl<K: Cached> Cache<K> {
     pub fn vanished(&self, object: &ObjectRef<K>) -> Option<Arc<K>> {
         let namespace = object.namespace.as_deref().unwrap_or_default();
         let mut objects = self.objects();
-        objects.doubts.settled(object);
+        let known = objects.newest_version(object);
+        objects.doubts.vanished(object.clone(), known);
         let removed = objects.store.remove(namespace, &object.name);
         drop(objects);
         let removed = removed?;

@@ -34,7 +34,7 @@ pub(super) async fn children(context: &Context, namespace: &str, server: &str) {
     let of = Server {
         client: &context.client,
         namespace,
-        server,
+        name: server,
     };
     of.confirm(stateful_sets).await;
     of.confirm(config_maps).await;
@@ -50,12 +50,12 @@ pub(super) async fn children(context: &Context, namespace: &str, server: &str) {
 struct Server<'a> {
     client: &'a Client,
     namespace: &'a str,
-    server: &'a str,
+    name: &'a str,
 }
 
 impl Server<'_> {
     async fn confirm<K: Cached>(&self, cache: &Cache<K>) {
-        for name in cache.doubted_with_key(self.namespace, self.server) {
+        for name in cache.doubted_with_key(self.namespace, self.name) {
             self.confirm_one(cache, &name).await;
         }
     }

@@ -46,9 +46,20 @@ impl<K: Cached> Doubts<K> {
         if let (Some(listed), Some(known)) = (listed, known)
             && listed < known
         {
-            let newest = self.objects.entry(key).or_default();
-            *newest = known.max(*newest);
+            self.doubt(key, known);
         }
+    }
+
+    /// A list does not have an object that was known. It may be from before the object was created.
+    pub(super) fn vanished(&mut self, key: ObjectRef<K>, known: Option<u64>) {
+        if let Some(known) = known {
+            self.doubt(key, known);
+        }
+    }
+
+    fn doubt(&mut self, key: ObjectRef<K>, known: u64) {
+        let newest = self.objects.entry(key).or_default();
+        *newest = known.max(*newest);
     }
 
     /// The watch has delivered a version of this object. After an older list it delivers again what it has delivered before.

@@ -226,7 +226,21 @@ fn a_doubt_ends_with_a_read_or_an_event_and_the_newest_version_counts() {
     assert_eq!(after(&|cache| apply(cache, "12")), (false, Some("12".into())));
     assert_eq!(after(&|cache| delete(cache, "13")), (false, None));
     let vanishes = |cache: &Cache<ConfigMap>| drop(cache.vanished(&ObjectRef::from_obj(&config_map("10"))));
-    assert_eq!(after(&vanishes), (false, None));
+    assert_eq!(
+        after(&vanishes),
+        (true, None),
+        "the list may be from before its creation"
+    );
+    let is_created_again = |cache: &Cache<ConfigMap>| {
+        vanishes(cache);
+        apply(cache, "10");
+    };
+    assert_eq!(
+        after(&is_created_again),
+        (true, Some("10".into())),
+        "delivered again"
+    );
+    assert_eq!(after(&|cache| cache.gone("ns", "a")), (false, None));
 }
 
 #[test]
