@@ -10,6 +10,7 @@
 //! answers with an older list, too. So an object that a list shows at an earlier version is doubted until somebody reads it.
 
 mod doubts;
+mod objects;
 mod overlay;
 mod packed;
 mod state;
@@ -30,14 +31,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
-use self::doubts::Doubts;
+use self::objects::{Newest, Objects};
 pub use self::overlay::Remembered;
-use self::overlay::{Overlay, version};
-use self::packed::Packed;
+use self::overlay::version;
 use self::state::WatchStates;
 pub use self::state::{Progress, WatchState};
 pub use self::store::Index;
-use self::store::{Store, identity, reference};
+use self::store::{identity, reference};
 pub use self::stored_server::StoredServer;
 use self::unpacked::Unpacked;
 
@@ -81,7 +81,6 @@ pub enum Lookup<K> {
 pub struct Cache<K: Cached>(Arc<Shared<K>>);
 
 struct Shared<K: Cached> {
-    /// One lock for both parts: a read between a delivery and the end of a remembered write would find neither version.
     objects: Mutex<Objects<K>>,
     unpacked: Unpacked<K>,
     states: Arc<watch::Sender<WatchStates>>,
@@ -89,41 +88,6 @@ struct Shared<K: Cached> {
     relists: Vec<(Option<String>, Arc<Notify>)>,
     /// Number of lists that replaced an earlier list.
     epoch: AtomicU64,
-}
-
-struct Objects<K: Cached> {
-    /// What the watches have delivered.
-    store: Store<K>,
-    overlay: Overlay<K>,
-    doubts: Doubts<K>,
-}
-
-/// The newest version of an object.
-enum Newest<K> {
-    /// This process wrote it, and the watch has not delivered it yet.
-    Written(Arc<K>),
-    Delivered(Packed<K>),
-}
-
-impl<K: Cached> Objects<K> {
-    fn newest(&self, namespace: &str, name: &str) -> Option<Newest<K>> {
-        let delivered = self.store.get(namespace, name);
-        let written = self.overlay.written(&reference(namespace, name));
-        match (delivered, written) {
-            (Some(delivered), Some(written)) if delivered.version() < version(written.as_ref()) => {
-                Some(Newest::Written(written))
-            }
-            (Some(delivered), _) => Some(Newest::Delivered(delivered.clone())),
-            (None, written) => written.map(Newest::Written),
-        }
-    }
-
-    fn newest_version(&self, key: &ObjectRef<K>) -> Option<u64> {
-        let namespace = key.namespace.as_deref().unwrap_or_default();
-        let delivered = self.store.get(namespace, &key.name).and_then(Packed::version);
-        let written = self.overlay.written(key);
-        delivered.max(written.and_then(|written| version(written.as_ref())))
-    }
 }
 
 /// An object, or `None` if it cannot be parsed. This is logged: it is an error in the type of the kind.
@@ -146,13 +110,8 @@ impl<K: Cached> Cache<K> {
         let starting = |scope: &Option<String>| (scope.clone(), WatchState::Starting);
         let states = scopes.iter().map(starting).collect();
         let relist = |scope: &Option<String>| (scope.clone(), Arc::default());
-        let objects = Objects {
-            store: Store::new(index),
-            overlay: Overlay::default(),
-            doubts: Doubts::default(),
-        };
         Self(Arc::new(Shared {
-            objects: Mutex::new(objects),
+            objects: Mutex::new(Objects::new(index)),
             unpacked: Unpacked::default(),
             states: Arc::new(watch::Sender::new(states)),
             relists: scopes.iter().map(relist).collect(),
@@ -224,8 +183,7 @@ impl<K: Cached> Cache<K> {
     /// The version of an object that the watch has delivered.
     #[must_use]
     pub fn delivered_version(&self, namespace: &str, name: &str) -> Option<u64> {
-        let objects = self.objects();
-        objects.store.get(namespace, name).and_then(Packed::version)
+        self.objects().delivered_version(namespace, name)
     }
 
     /// All objects that the watch has delivered, without the overlay.
@@ -251,39 +209,40 @@ impl<K: Cached> Cache<K> {
         let key = ObjectRef::from_obj(&object);
         let scope = self.scope_of(key.namespace.as_deref());
         let mut objects = self.objects();
-        let Objects {
-            store,
-            overlay,
-            doubts,
-        } = &mut *objects;
-        doubts.settled(&key);
-        if !overlay.is_delivered(scope, &object) {
-            overlay.insert(&key, object);
+        objects.doubts.settled(&key);
+        if !objects.overlay.is_delivered(scope, &object) {
+            objects.overlay.insert(&key, object);
             return;
         }
         let (namespace, name) = identity(&object);
-        let stored = store.get(namespace, name).and_then(Packed::version);
+        let stored = objects.delivered_version(namespace, name);
         let written = version(&object);
         if stored != written {
             self.request_relist(scope);
         }
         if stored < written && stored.is_some() {
-            overlay.insert(&key, object);
+            objects.overlay.insert(&key, object);
         }
+    }
+
+    /// As [`Self::wrote`], for a version of which this process knows everything.
+    pub fn wrote_own(&self, object: K) {
+        let key = ObjectRef::from_obj(&object);
+        self.objects().overlay.note_own(&key, &object);
+        self.wrote(object);
     }
 
     /// Remembers an object that was read because it was doubted. If the store has this version, nothing is to be remembered. A write that
     /// is remembered does not count: the list that is being received may drop it.
     pub fn confirmed(&self, object: K) {
-        let key = ObjectRef::from_obj(&object);
         let (namespace, name) = identity(&object);
         let mut objects = self.objects();
-        objects.doubts.settled(&key);
-        let stored = objects.store.get(namespace, name).and_then(Packed::version);
-        drop(objects);
-        if stored != version(&object) {
-            self.wrote(object);
+        if objects.delivered_version(namespace, name) == version(&object) {
+            objects.doubts.settled(&reference(namespace, name));
+            return;
         }
+        drop(objects);
+        self.wrote(object);
     }
 
     /// Whether a list has shown an earlier version of an object than was known before, and nobody has read the object since.
@@ -313,12 +272,6 @@ impl<K: Cached> Cache<K> {
         objects.store.remove(namespace, name);
     }
 
-    /// Notes that this process wrote this version of the object, and that it knows everything in it.
-    pub fn note_own(&self, object: &K) {
-        let key = ObjectRef::from_obj(object);
-        self.objects().overlay.note_own(&key, object);
-    }
-
     /// Whether this process wrote this version of the object, and knows everything in it.
     #[must_use]
     pub fn is_own_version(&self, key: &ObjectRef<K>, version: &str) -> bool {
@@ -328,49 +281,28 @@ impl<K: Cached> Cache<K> {
     /// Stores an object that the watch of a scope has delivered, and drops the remembered write of it if the object is not older.
     pub fn applied(&self, scope: Option<&str>, object: &K) {
         let mut objects = self.objects();
-        objects.overlay.delivered(scope, object);
-        objects
-            .doubts
-            .delivered(&ObjectRef::from_obj(object), version(object));
+        objects.delivered(scope, object);
         objects.store.insert(object);
     }
 
     /// Removes an object whose deletion the watch of a scope has delivered, and the remembered write of it if that is not newer.
     pub fn deleted(&self, scope: Option<&str>, object: &K) {
         let mut objects = self.objects();
-        objects.overlay.delivered(scope, object);
-        objects
-            .doubts
-            .delivered(&ObjectRef::from_obj(object), version(object));
+        objects.delivered(scope, object);
         let (namespace, name) = identity(object);
         objects.store.remove(namespace, name);
     }
 
     /// Stores an object of a list. Returns whether it is new or has changed. A list counts as a whole: see [`Self::relisted`].
     pub fn listed(&self, object: &K) -> bool {
-        let version = version(object);
         let scope = self.scope_of(object.meta().namespace.as_deref());
-        let mut objects = self.objects();
-        let (namespace, name) = identity(object);
-        let key = reference(namespace, name);
-        let known = objects.newest_version(&key);
-        objects.doubts.listed(scope, key, version, known);
-        let stored = objects.store.get(namespace, name).and_then(Packed::version);
-        let is_changed = version.is_none() || stored != version;
-        objects.store.insert(object);
-        is_changed
+        self.objects().listed(scope, object)
     }
 
     /// Removes an object that a list does not contain.
     #[must_use]
     pub fn vanished(&self, object: &ObjectRef<K>) -> Option<Arc<K>> {
-        let namespace = object.namespace.as_deref().unwrap_or_default();
-        let mut objects = self.objects();
-        let known = objects.newest_version(object);
-        objects.doubts.vanished(object.clone(), known);
-        let removed = objects.store.remove(namespace, &object.name);
-        drop(objects);
-        let removed = removed?;
+        let removed = self.objects().vanished(object)?;
         logged(removed.object())
     }
 

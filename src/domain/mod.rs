@@ -25,6 +25,7 @@
 //! | [`secrets`] | which Secret keys a server uses |
 //! | [`workload`] | what a StatefulSet and its pods report about a rollout |
 //! | [`ownership`] | who owns an object |
+//! | [`edits`] | whether others have edited a server |
 //! | [`shard`] | which of several operators reconciles a server |
 //! | [`redact`] | removes values of Secrets from text |
 
@@ -38,6 +39,7 @@ pub mod content;
 pub mod data_home;
 pub mod desired;
 mod digest;
+pub mod edits;
 pub mod events;
 pub(crate) mod fields;
 pub mod load_balancers;

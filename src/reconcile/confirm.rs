@@ -4,7 +4,7 @@
 use kube::{Api, Client};
 
 use crate::api::names;
-use crate::cluster::cache::{Cache, Cached, StoredServer};
+use crate::cluster::cache::{Cache, Cached};
 use crate::cluster::client::errors;
 use crate::reconcile::context::{Caches, Context};
 
@@ -13,7 +13,7 @@ use crate::reconcile::context::{Caches, Context};
 /// # Errors
 /// When the API server refuses, or does not answer in time.
 pub(super) async fn server(context: &Context, namespace: &str, name: &str) -> kube::Result<()> {
-    object::<StoredServer>(&context.client, &context.caches.servers, namespace, name).await
+    object(&context.client, &context.caches.servers, namespace, name).await
 }
 
 /// Reads the children of a server that are doubted. One that cannot be read counts as it was listed: every write to it names its UID,

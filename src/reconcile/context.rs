@@ -11,7 +11,6 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 
 use crate::api::DittoServer;
-use crate::api::names::FINALIZER;
 use crate::api::percona::PerconaPGCluster;
 use crate::api::service_monitor::ServiceMonitor;
 use crate::base::backoff::PerObject;
@@ -19,6 +18,7 @@ use crate::base::metrics::Metrics;
 use crate::base::slots::Slots;
 use crate::cluster::cache::{Cache, StoredServer};
 use crate::cluster::secret_reader::SecretReader;
+use crate::domain::edits::asks_the_same;
 use crate::domain::settings::Settings;
 use crate::reconcile::apply::drift::Drifts;
 use crate::reconcile::events::Publisher;
@@ -100,70 +100,17 @@ impl Context {
     /// If it asks for the same, the watch will deliver nothing new with it. If not, somebody has edited it in between, and that edit may
     /// never be delivered by itself: a list shows the last version only.
     pub(super) fn wrote_server(&self, read: &DittoServer, written: DittoServer) {
-        let is_known = asks_the_same(read, &written);
-        let written = StoredServer(Ok(written));
-        if is_known {
-            self.caches.servers.note_own(&written);
+        let servers = &self.caches.servers;
+        if asks_the_same(read, &written) {
+            servers.wrote_own(StoredServer(Ok(written)));
+        } else {
+            servers.wrote(StoredServer(Ok(written)));
         }
-        self.caches.servers.wrote(written);
     }
-}
-
-/// Whether two versions of a server differ in nothing but what the operator writes itself.
-fn asks_the_same(one: &DittoServer, other: &DittoServer) -> bool {
-    let asked = |server: &DittoServer| {
-        let mut metadata = server.metadata.clone();
-        metadata.resource_version = None;
-        metadata.managed_fields = None;
-        let finalizers = metadata.finalizers.iter_mut();
-        finalizers.for_each(|all| all.retain(|name| name != FINALIZER));
-        metadata.finalizers = metadata.finalizers.filter(|all| !all.is_empty());
-        metadata
-    };
-    one.spec == other.spec && asked(one) == asked(other)
 }
 
 /// The key of a server in queues and maps.
 #[must_use]
 pub fn key(server: &DittoServer) -> ObjectRef<StoredServer> {
     ObjectRef::new(&server.name_any()).within(&server.namespace().unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn server(change: impl FnOnce(&mut Value)) -> DittoServer {
-        let mut server = json!({
-            "metadata": {"name": "files", "namespace": "a", "uid": "1", "resourceVersion": "7", "generation": 1},
-            "spec": {"storage": {"metadataSize": "1Gi"}},
-        });
-        change(&mut server);
-        serde_json::from_value(server).expect("a server")
-    }
-
-    #[test]
-    fn a_server_asks_for_the_same_if_only_the_operator_has_written_it() {
-        let read = server(|_| {});
-        let is_same = |change: fn(&mut Value)| asks_the_same(&read, &server(change));
-        assert!(is_same(
-            |server: &mut Value| server["metadata"]["resourceVersion"] = json!("8")
-        ));
-        assert!(is_same(|server| server["status"] = json!({"phase": "Running"})));
-        assert!(is_same(
-            |server: &mut Value| server["metadata"]["finalizers"] = json!([FINALIZER])
-        ));
-        for change in [
-            |server: &mut Value| server["spec"]["replicas"] = json!(0),
-            |server: &mut Value| server["metadata"]["annotations"] = json!({"a": "b"}),
-            |server: &mut Value| server["metadata"]["labels"] = json!({"a": "b"}),
-            |server: &mut Value| server["metadata"]["finalizers"] = json!(["of.another/program"]),
-            |server: &mut Value| server["metadata"]["deletionTimestamp"] = json!("2026-11-28T00:00:00Z"),
-            |server: &mut Value| server["metadata"]["uid"] = json!("2"),
-        ] {
-            assert!(!is_same(change));
-        }
-    }
 }

@@ -39,6 +39,7 @@ use crate::domain::cleanup::plan::{self, Cleanup, Next, Plan};
 use crate::domain::cleanup::{Progress, events as cleanup_events};
 use crate::domain::data_home;
 use crate::domain::desired;
+use crate::domain::edits::finalizers_of_others;
 use crate::domain::observed::Observed;
 use crate::reconcile::context::Context;
 use crate::reconcile::runner::Action;
@@ -87,7 +88,7 @@ pub async fn update_finalizer(context: &Context, observed: &Observed) -> Result<
     if server.metadata.deletion_timestamp.is_some() || server.is_paused() || has_it == is_needed {
         return Ok(());
     }
-    let mut finalizers = of_others(&server.metadata);
+    let mut finalizers = finalizers_of_others(&server.metadata);
     if is_needed {
         finalizers.push(names::FINALIZER.to_owned());
     }
@@ -269,14 +270,6 @@ fn finalizers_of(metadata: &ObjectMeta, finalizers: &[String]) -> serde_json::Va
 fn has_finalizer(metadata: &ObjectMeta) -> bool {
     let finalizers = metadata.finalizers.as_deref().unwrap_or_default();
     finalizers.iter().any(|finalizer| finalizer == names::FINALIZER)
-}
-
-fn of_others(metadata: &ObjectMeta) -> Vec<String> {
-    let finalizers = metadata.finalizers.iter().flatten();
-    finalizers
-        .filter(|finalizer| *finalizer != names::FINALIZER)
-        .cloned()
-        .collect()
 }
 
 /// Time since the deletion was requested.

@@ -252,8 +252,7 @@ impl Shards {
             .await
             .map_err(Box::new)?;
         // The patch named the version that was read, so nothing else is new.
-        context.caches.servers.note_own(&written);
-        context.caches.servers.wrote(written.clone());
+        context.caches.servers.wrote_own(written.clone());
         Ok(written)
     }
 

@@ -65,12 +65,11 @@ impl<K: Cached> Overlay<K> {
         progress.is_some_and(|progress| version(object).is_some_and(|version| version <= *progress))
     }
 
-    pub(super) fn delivered(&mut self, scope: Option<&str>, object: &K) {
-        let key = ObjectRef::from_obj(object);
+    pub(super) fn delivered(&mut self, scope: Option<&str>, key: &ObjectRef<K>, object: &K) {
         let delivered = version(object);
         let is_passed = |held: &Arc<K>| delivered >= version(held.as_ref());
-        if self.writes.get(&key).is_some_and(is_passed) {
-            self.writes.remove(&key);
+        if self.writes.get(key).is_some_and(is_passed) {
+            self.writes.remove(key);
         }
         if let Some(delivered) = delivered {
             let progress = self.progress.entry(scope.map(str::to_owned)).or_default();

@@ -154,7 +154,7 @@ fn only_a_version_that_is_noted_as_own_is_an_own_version() {
     let is_own = |version| cache.is_own_version(&ObjectRef::from_obj(&config_map("10")), version);
     cache.wrote(config_map("10"));
     assert!(!is_own("10"), "somebody may have edited it since it was read");
-    cache.note_own(&config_map("10"));
+    cache.wrote_own(config_map("10"));
     assert!(is_own("10") && !is_own("11"));
 }
 

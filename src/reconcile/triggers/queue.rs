@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn the_echo_of_an_own_write_does_not_queue_the_server() {
         let mut world = World::new();
-        world.servers.note_own(&server("a", "2"));
+        world.servers.wrote_own(server("a", "2"));
         world.queue.server_changed(&world.servers, &server("a", "2"));
         assert!(world.queued().is_empty());
         world.queue.server_changed(&world.servers, &server("a", "3"));
@@ -207,7 +207,7 @@ mod tests {
             for version in delivered {
                 world.queue.server_changed(&world.servers, &server("a", version));
             }
-            world.servers.note_own(&server("a", "2"));
+            world.servers.wrote_own(server("a", "2"));
             world.queue.ended(&key, &world.servers);
             assert_eq!(world.queued(), expected, "{delivered:?}");
         }
