@@ -31,7 +31,7 @@ pub struct Flags {
     /// Edits of the scenario edit-one, and of each repetition of the scenario isolation.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub edits: u32,
-    /// Length of the scenario at-rest.
+    /// Length of the scenario at-rest, and of the rest after the scenario shares.
     #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub rest_minutes: u64,
     /// Where the servers get their signing key and password from.
@@ -70,6 +70,8 @@ pub enum Scenario {
     MassDelete,
     /// Nothing happens.
     AtRest,
+    /// All servers get a user and a share.
+    Shares,
 }
 
 /// Where the servers get their signing key and password from.
@@ -104,7 +106,7 @@ impl Flags {
             Scenario::EditOne => vec![5000],
             Scenario::Isolation => vec![200, 1000],
             Scenario::EditAll | Scenario::DeletedChildren => vec![500, 2000],
-            Scenario::MassDelete => vec![1000],
+            Scenario::MassDelete | Scenario::Shares => vec![1000],
             Scenario::AtRest => vec![2000],
         }
     }
@@ -116,7 +118,7 @@ impl Flags {
             .map_or(default, |repetitions| repetitions as usize)
     }
 
-    /// The length of the scenario at-rest.
+    /// How long nothing happens.
     pub fn rest(&self) -> Duration {
         Duration::from_secs(60 * self.rest_minutes)
     }

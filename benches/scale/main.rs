@@ -40,7 +40,7 @@ use crate::machine::Machine;
 use crate::page::Page;
 use crate::scenarios::place::Place;
 use crate::scenarios::{
-    cold_start, deleted_children, edit_all, edit_one, isolation, mass_delete, rest, restart,
+    cold_start, deleted_children, edit_all, edit_one, isolation, mass_delete, rest, restart, shares,
 };
 
 #[tokio::main]
@@ -55,13 +55,14 @@ async fn main() -> ExitCode {
 }
 
 /// The scenarios that need a world in which everything is in place.
-const IN_PLACE: [Scenario; 6] = [
+const IN_PLACE: [Scenario; 7] = [
     Scenario::Restart,
     Scenario::Isolation,
     Scenario::EditOne,
     Scenario::EditAll,
     Scenario::DeletedChildren,
     Scenario::AtRest,
+    Scenario::Shares,
 ];
 /// Those of them that share one life of the operator.
 const SHARED: [Scenario; 4] = [
@@ -122,7 +123,11 @@ async fn measure(
     if SHARED.iter().any(|scenario| runs(*scenario)) {
         measure_shared(flags, limit, place, results).await?;
     }
-    // The last one: it adds servers to the world.
+    // The last ones: they change the world.
+    if runs(Scenario::Shares) {
+        let row = shares::run(place, limit.concurrency, flags.rest()).await?;
+        results.shares.push(row);
+    }
     if runs(Scenario::Isolation) {
         let edits = flags.edits as usize;
         results

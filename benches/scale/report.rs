@@ -1,6 +1,7 @@
 //! Figures as Markdown.
 
 mod isolation;
+mod shares;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -13,6 +14,7 @@ use crate::page::Page;
 use crate::scenarios::edit_one::Edits;
 use crate::scenarios::isolation::Isolation;
 use crate::scenarios::rest::Rest;
+use crate::scenarios::shares::Shares;
 
 /// The results of all scenarios that need a world in which everything is in place.
 pub struct InPlace {
@@ -32,6 +34,8 @@ pub struct InPlace {
     pub deleted_children: Vec<Row>,
     /// Rests.
     pub rest: Vec<Rest>,
+    /// Shares of all servers.
+    pub shares: Vec<Shares>,
 }
 
 impl InPlace {
@@ -46,6 +50,7 @@ impl InPlace {
             edit_all: Vec::new(),
             deleted_children: Vec::new(),
             rest: Vec::new(),
+            shares: Vec::new(),
         }
     }
 
@@ -74,6 +79,9 @@ impl InPlace {
         }
         if !self.rest.is_empty() {
             page.put(Scenario::AtRest, &rests(&self.rest))?;
+        }
+        if !self.shares.is_empty() {
+            page.put(Scenario::Shares, &shares::table(&self.shares))?;
         }
         Ok(())
     }
@@ -211,14 +219,9 @@ fn edits(all: &[[Edits; 2]]) -> String {
                 percentile(&edits.bare, 0.99),
                 bare / ours,
             );
-            let count = real(edits.ours.len());
-            let each = edits
-                .calls
-                .iter()
-                .map(|(kind, calls)| (kind.clone(), real(*calls) / count));
             columns.push((
                 format!("{which}, {} servers", thousands(edits.servers)),
-                each.collect(),
+                divided(&edits.calls, real(edits.ours.len())),
             ));
         }
     }
@@ -227,31 +230,37 @@ fn edits(all: &[[Edits; 2]]) -> String {
     text
 }
 
-fn rests(all: &[Rest]) -> String {
+fn rests<'a>(all: impl IntoIterator<Item = &'a Rest>) -> String {
     let mut text = String::from(
-        "| servers | minutes | CPU, ms a minute | at rest, MiB | writes a minute | reads a minute | calls to APIs of servers a minute |\n|---|---|---|---|---|---|---|\n",
+        "| servers | minutes | CPU, ms a minute | at rest, MiB | writes a minute | reads a minute |\n|---|---|---|---|---|---|\n",
     );
-    let mut columns = Vec::new();
+    let (mut calls, mut server_calls) = (Vec::new(), Vec::new());
     for rest in all {
         let minutes = rest.time.as_secs_f64() / 60.0;
+        let servers = thousands(rest.servers);
         let _ = writeln!(
             text,
-            "| {} | {minutes:.0} | {:.0} | {} | {:.2} | {:.2} | {:.0} |",
-            thousands(rest.servers),
+            "| {servers} | {minutes:.0} | {:.0} | {} | {:.2} | {:.2} |",
             1000.0 * rest.figures.cpu / minutes,
             mib(real(rest.figures.settled_kib)),
             real(rest.figures.writes) / minutes,
             real(rest.figures.reads) / minutes,
-            real(rest.server_calls) / minutes,
         );
-        let each = rest
-            .figures
-            .calls
-            .iter()
-            .map(|(kind, calls)| (kind.clone(), real(*calls) / minutes));
-        columns.push((format!("{} servers", thousands(rest.servers)), each.collect()));
+        let column = format!("{servers} servers");
+        calls.push((column.clone(), divided(&rest.figures.calls, minutes)));
+        server_calls.push((column, divided(&rest.server_calls, minutes)));
     }
     text.push('\n');
-    text.push_str(&matrix("calls a minute", &columns));
+    text.push_str(&matrix("calls a minute", &calls));
+    text.push('\n');
+    text.push_str(&matrix("calls to APIs of servers a minute", &server_calls));
     text
+}
+
+/// The calls of each kind, divided.
+fn divided(calls: &Counts, by: f64) -> Vec<(String, f64)> {
+    calls
+        .iter()
+        .map(|(kind, count)| (kind.clone(), real(*count) / by))
+        .collect()
 }

@@ -10,17 +10,22 @@
 //! | `content/stores.rs` | stores, compared with those of the server |
 //! | `content/shares.rs` | shares, their permissions and exports, compared with those of the server |
 //! | `content/later.rs` | what the server uses after its next start only |
+//! | `content/state.rs` | what the states of all of them have in common |
 //! | `content/status.rs` | what the status says of all of them |
+//! | `content/announced.rs` | what the status says before it is done on the server |
 
+pub mod announced;
 pub mod later;
 pub mod shares;
+pub mod state;
 pub mod status;
 pub mod stores;
 pub mod users;
 
 use serde::Serialize;
 
-use self::status::{ContentStatus, find};
+use self::state::find;
+use self::status::ContentStatus;
 use self::stores::RemoteStore;
 use self::users::User;
 use crate::api::{GroupSpec, ShareSpec};

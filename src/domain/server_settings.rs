@@ -24,8 +24,9 @@ use crate::api::{
     SettingsStatus, ShareSnapshotsSpec, SnapshotPolicySpec, SnapshotPolicyStatus,
 };
 use crate::domain::content::Content;
+use crate::domain::content::announced::has_announced;
 use crate::domain::content::shares::path;
-use crate::domain::content::status::{ContentStatus, has_announced};
+use crate::domain::content::status::ContentStatus;
 use crate::domain::observed::Observed;
 
 /// What the spec declares.

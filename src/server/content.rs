@@ -15,7 +15,8 @@ use super::administrator::Server;
 use super::client::Error;
 use crate::domain::adapters::FailureKind;
 use crate::domain::content::later::{self, UsedLater};
-use crate::domain::content::status::{ContentStatus, State, find};
+use crate::domain::content::state::{State, find};
+use crate::domain::content::status::ContentStatus;
 use crate::domain::content::{Content, REFUSED, WAITING};
 
 /// What happened.

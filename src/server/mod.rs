@@ -7,6 +7,7 @@
 //! | [`adapters`] | the list of adapters |
 //! | `administrator` | calls that need the role of an administrator |
 //! | `content` | users, groups, stores and shares of the spec |
+//! | `fingerprint` | whether a confidential value is the same as before |
 //! | [`drains`] | asks servers to upload everything before they end |
 //! | [`settings`] | the settings that the spec declares |
 //! | `restart` | restarts an adapter at the request of a user |
@@ -19,6 +20,7 @@ pub mod client;
 mod content;
 pub mod drains;
 mod entry;
+mod fingerprint;
 pub mod poller;
 mod restart;
 pub mod settings;

@@ -4,22 +4,19 @@ mod policies;
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use ring::hmac;
 use serde_json::{Value, json};
 
 use super::administrator::Server;
 use super::client::{Client, Error};
 use super::content;
+use super::fingerprint::fingerprint;
 use super::restart::{Ended, restart};
 use crate::api::names::NFS;
 use crate::api::{IdentityProviderStatus, SettingsCorrection};
 use crate::domain::fields::differing;
-use crate::domain::secrets::Confidential;
 use crate::domain::server_api::Target;
 use crate::domain::server_settings::adapter_settings::DeclaredAdapter;
 use crate::domain::server_settings::providers::Provider;
@@ -167,7 +164,7 @@ async fn apply_provider(
     outcome: &mut Outcome,
 ) -> Option<IdentityProviderStatus> {
     let secret = provider.secret.as_ref();
-    let fingerprint = secret.map(|secret| fingerprint(&server.target().key, secret));
+    let fingerprint = secret.map(|secret| fingerprint(&server.target().key, &[secret]));
     let sent = provider
         .known
         .as_ref()
@@ -233,13 +230,6 @@ async fn write_provider(
         differences,
         is_used_later: provider.is_used_later(live.as_ref()),
     })
-}
-
-/// Says whether a password is the same as before, and nothing else: without the signing key it cannot be searched for.
-fn fingerprint(key: &Confidential, secret: &Confidential) -> String {
-    const BYTES: usize = 12;
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), &secret.0);
-    URL_SAFE_NO_PAD.encode(&tag.as_ref()[..BYTES])
 }
 
 /// Writes it if it differs and `may_write`. Returns whether it differed: the adapter uses it after its next start. The server creates

@@ -1,7 +1,7 @@
 //! What users read in the status of what a real server refuses, or of what the operator does not ask it for, because it would.
 
 use dittofs_operator::api::DittoServer;
-use dittofs_operator::domain::content::status::{State, find};
+use dittofs_operator::domain::content::state::{State, find};
 use http::Method;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;

@@ -178,6 +178,36 @@ async fn a_share_is_made_while_the_bucket_of_another_one_does_not_answer() {
     );
 }
 
+#[tokio::test]
+async fn a_bucket_that_accepts_calls_and_never_answers_holds_up_no_other_share() {
+    let (world, bucket, server) = over_bucket().await;
+    bucket.silence();
+    let mut over_bucket = export();
+    over_bucket["remoteStore"] = json!(STORE);
+    let shares = json!([over_bucket, {"name": "new", "remoteStore": STORE}, {"name": "local"}]);
+    set(&world, json!({"shares": shares})).await;
+    let stored = world
+        .server_until("files", "with the share that needs no bucket", |server| {
+            share(server, "local").is_some_and(|share| share.ready)
+        })
+        .await;
+    let reason = |name| share(&stored, name).and_then(|share| share.reason.clone());
+    assert_eq!(
+        reason("new").as_deref(),
+        Some("DependencyNotReady"),
+        "{stored:#?}"
+    );
+    let written = server.nfs().await.write("a.bin", &content()).await;
+    written.expect("the server takes files while S3 is silent");
+    bucket.reconnect();
+    ready_share(&world).await;
+    world
+        .server_until("files", "with all shares", |server| {
+            share(server, "new").is_some_and(|share| share.ready)
+        })
+        .await;
+}
+
 /// A server whose last file is on its content volume only, because S3 does not answer.
 async fn with_pending_uploads() -> (World, Bucket, RealServer, Vec<u8>) {
     let (world, bucket, server) = over_bucket().await;
@@ -237,6 +267,25 @@ async fn volumes_with_the_only_copy_of_a_file_are_deleted_once_it_is_in_the_buck
 /// The message about the remote store in the status.
 fn told(server: &DittoServer) -> Option<&str> {
     server.status.as_ref()?.remote_stores.first()?.message.as_deref()
+}
+
+#[tokio::test]
+async fn a_secret_of_a_bucket_that_is_only_labelled_asks_for_no_start_of_the_server() {
+    let (world, _bucket, _server) = over_bucket().await;
+    let version = |server: &DittoServer| {
+        let store = server.status.as_ref()?.remote_stores.first()?;
+        store.credentials_version.clone()
+    };
+    let known = version(&world.get::<DittoServer>("files").await);
+    let label = json!({"metadata": {"labels": {"example.com/refreshed": "now"}}});
+    world.merge::<Secret>(STORE, label).await;
+    let stored = world
+        .server_until("files", "with the new version of the Secret", |server| {
+            version(server) != known && share(server, "export").is_some_and(|share| share.ready)
+        })
+        .await;
+    assert_eq!(told(&stored), None, "{stored:#?}");
+    assert_eq!(world.notes("ServerRestartRequired").await, Vec::<String>::new());
 }
 
 #[tokio::test]

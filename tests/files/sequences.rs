@@ -12,7 +12,7 @@
 //! | `life.rs` | one server that lives through a sequence |
 //! | `check.rs` | what must hold on the server |
 //!
-//! Each sequence has a server of its own. `SHARES_SEQUENCES` sets how many sequences run (3 if unset), `SHARES_SEED` the first seed (1 if
+//! Each sequence has a server of its own. `SHARES_SEQUENCES` sets how many sequences run (1 if unset), `SHARES_SEED` the first seed (1 if
 //! unset). `make soak` runs 200.
 
 mod check;

@@ -86,19 +86,32 @@ impl Bucket {
 
     /// Cuts all connections to it, and closes new ones at once.
     pub fn cut(&self) {
-        self.line.open.send_replace(false);
+        self.line.state.send_replace(Traffic::Cut);
+    }
+
+    /// Lets nothing through, and closes no connection: whoever calls waits for an answer.
+    pub fn silence(&self) {
+        self.line.state.send_replace(Traffic::Silent);
     }
 
     /// Lets connections through again.
     pub fn reconnect(&self) {
-        self.line.open.send_replace(true);
+        self.line.state.send_replace(Traffic::Open);
     }
+}
+
+/// What happens to connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Traffic {
+    Open,
+    Cut,
+    Silent,
 }
 
 /// Forwards TCP connections while it is open.
 struct Line {
     address: SocketAddr,
-    open: watch::Sender<bool>,
+    state: watch::Sender<Traffic>,
     task: AbortHandle,
 }
 
@@ -106,15 +119,15 @@ impl Line {
     async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (open, is_open) = watch::channel(true);
+        let (state, traffic) = watch::channel(Traffic::Open);
         let accepting = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // An error ends the connection, which is what its client sees.
-                tokio::spawn(forward(stream, target, is_open.clone()));
+                tokio::spawn(forward(stream, target, traffic.clone()));
             }
         };
         let task = tokio::spawn(accepting).abort_handle();
-        Self { address, open, task }
+        Self { address, state, task }
     }
 }
 
@@ -127,14 +140,17 @@ impl Drop for Line {
 async fn forward(
     mut client: TcpStream,
     target: SocketAddr,
-    mut is_open: watch::Receiver<bool>,
+    mut traffic: watch::Receiver<Traffic>,
 ) -> std::io::Result<()> {
-    if !*is_open.borrow() {
-        return Ok(());
-    }
     let mut server = TcpStream::connect(target).await?;
+    let is_open = *traffic.borrow() == Traffic::Open;
     tokio::select! {
-        copied = tokio::io::copy_bidirectional(&mut client, &mut server) => copied.map(|_| ()),
-        _ = is_open.wait_for(|open| !open) => Ok(()),
+        copied = tokio::io::copy_bidirectional(&mut client, &mut server), if is_open => {
+            return copied.map(|_| ());
+        }
+        _ = traffic.wait_for(|now| *now != Traffic::Open) => {}
     }
+    // A silent connection is held until others are let through, and closed then.
+    let _ = traffic.wait_for(|now| *now != Traffic::Silent).await;
+    Ok(())
 }

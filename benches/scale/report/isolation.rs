@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{matrix, thousands};
+use super::{divided, matrix, thousands};
 use crate::figures::{percentile, real, spread};
 use crate::scenarios::edit_one::Edits;
 use crate::scenarios::isolation::Isolation;
@@ -62,9 +62,7 @@ fn calls(runs: &[Edits]) -> Vec<(String, f64)> {
     for (kind, count) in runs.iter().flat_map(|edits| &edits.calls) {
         *sums.entry(kind.clone()).or_default() += count;
     }
-    sums.into_iter()
-        .map(|(kind, count)| (kind, real(count) / edits))
-        .collect()
+    divided(&sums, edits)
 }
 
 fn ratios(all: &[Isolation]) -> String {

@@ -10,6 +10,7 @@ pub mod place;
 pub mod poison;
 pub mod rest;
 pub mod restart;
+pub mod shares;
 
 use crate::cli::{Flags, Scenario};
 use crate::error::Result;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::place::Place;
+use crate::calls::Counts;
 use crate::error::Result;
 use crate::figures::Figures;
 use crate::session::Session;
@@ -17,7 +18,7 @@ pub struct Rest {
     /// What that cost.
     pub figures: Figures,
     /// Calls that the APIs of the servers got.
-    pub server_calls: usize,
+    pub server_calls: Counts,
 }
 
 /// Lets the operator rest.

@@ -131,6 +131,10 @@ pub struct RemoteStoreStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_version: Option<String>,
 
+    /// Shows whether the keys have changed since they were sent to the server: an HMAC of them with the signing key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_fingerprint: Option<String>,
+
     /// Digest of the part of the spec that the server has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied: Option<String>,

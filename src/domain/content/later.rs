@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::status::State;
+use super::state::State;
 use crate::api::{RemoteStoreStatus, ShareStatus};
 
 /// A state that can say that the running process does not use the last change.

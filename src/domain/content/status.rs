@@ -1,18 +1,13 @@
 //! What the status says of users, groups, remote stores and shares.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
-use super::later::UsedLater;
 use super::shares::path;
+use super::state::{STOPPED, State};
 use super::{NOT_DECLARED, WAITING, digest};
 use crate::api::{
     DittoServer, DittoServerSpec, DittoServerStatus, GroupStatus, RemoteStoreStatus, ShareStatus, UserStatus,
 };
-
-/// Reason of what a stopped server does not offer.
-pub const STOPPED: &str = "Stopped";
 
 /// The states of everything, as the server was found or as the status says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,97 +70,6 @@ impl ContentStatus {
         }
     }
 }
-
-/// What every state has.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// `share`, `user`, …
-    pub kind: &'static str,
-    /// Its name.
-    pub name: &'a str,
-    /// Whether it is as declared, or can be used.
-    pub ready: bool,
-    /// Whether it is in the spec.
-    pub declared: bool,
-    /// Why it is not ready, in one word.
-    pub reason: Option<&'a str>,
-    /// Why it is not ready.
-    pub message: Option<&'a str>,
-    /// Digest of the part of the spec that the server has.
-    pub applied: Option<&'a str>,
-}
-
-impl View<'_> {
-    /// Whether nothing is wrong with it: the server has not been asked, or is stopped.
-    #[must_use]
-    pub fn is_waiting(&self) -> bool {
-        [Some(WAITING), Some(STOPPED)].contains(&self.reason)
-    }
-}
-
-/// The state of one thing on the server.
-pub trait State: Clone {
-    /// What every state has.
-    fn view(&self) -> View<'_>;
-    /// The state of something of which nothing is known.
-    fn new(name: &str) -> Self;
-    /// Changes what every state has.
-    fn set(&mut self, ready: bool, declared: bool, reason: Option<&str>, message: Option<String>);
-    /// What to say of it when it left the spec: that it stays, and how to delete it.
-    fn farewell(&self) -> String;
-}
-
-/// The state of this name.
-pub fn find<'a, S: State>(states: &'a [S], name: &str) -> Option<&'a S> {
-    states.iter().find(|state| state.view().name == name)
-}
-
-macro_rules! state {
-    ($state:ty, $kind:literal, $removal:literal) => {
-        impl State for $state {
-            fn view(&self) -> View<'_> {
-                View {
-                    kind: $kind,
-                    name: &self.name,
-                    ready: self.ready,
-                    declared: self.declared,
-                    reason: self.reason.as_deref(),
-                    message: self.message.as_deref(),
-                    applied: self.applied.as_deref(),
-                }
-            }
-
-            fn new(name: &str) -> Self {
-                Self {
-                    name: name.to_owned(),
-                    declared: true,
-                    ..Self::default()
-                }
-            }
-
-            fn set(&mut self, ready: bool, declared: bool, reason: Option<&str>, message: Option<String>) {
-                self.ready = ready;
-                self.declared = declared;
-                self.reason = reason.map(str::to_owned);
-                self.message = message;
-            }
-
-            fn farewell(&self) -> String {
-                let removal = format!($removal, self.name);
-                format!("is no longer in the spec, and stays on the server. To delete it: {removal}")
-            }
-        }
-    };
-}
-
-state!(GroupStatus, "group", "dfsctl group remove {}");
-state!(UserStatus, "user", "dfsctl user remove {}");
-state!(
-    RemoteStoreStatus,
-    "remote store",
-    "dfsctl store block remote remove {}"
-);
-state!(ShareStatus, "share", "dfsctl share remove /{}");
 
 /// The states for the status. `found` is what the server said last; `None` if it was not asked yet: then what is known stays. A server
 /// that is to stop serves until its pod ends: `has_ended` says whether none serves.
@@ -251,38 +155,6 @@ fn left_behind<S: State>(mut state: S) -> S {
     let ready = state.view().ready;
     state.set(ready, false, Some(NOT_DECLARED), Some(message));
     state
-}
-
-/// Whether the status names more than before of what the operator makes: then the server must be asked again.
-#[must_use]
-pub fn has_announced(before: &DittoServerStatus, after: &DittoServerStatus) -> bool {
-    !given(after).is_subset(&given(before)) || !unused(after).is_subset(&unused(before))
-}
-
-/// What the operator gives: to a user the membership of a group, and of a share the permissions.
-fn given(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, &str)> {
-    let users = status.users.iter().map(|user| ("user", &user.name, &user.groups));
-    let shares = status
-        .shares
-        .iter()
-        .map(|share| ("share", &share.name, &share.grants));
-    users
-        .chain(shares)
-        .flat_map(|(kind, name, given)| given.iter().map(move |to| (kind, name.as_str(), to.as_str())))
-        .collect()
-}
-
-/// What the running process does not use of the last change, with its start.
-fn unused(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, Timestamp)> {
-    let shares = unused_of(&status.shares);
-    shares.chain(unused_of(&status.remote_stores)).collect()
-}
-
-fn unused_of<S: UsedLater>(states: &[S]) -> impl Iterator<Item = (&'static str, &str, Timestamp)> {
-    states.iter().filter_map(|state| {
-        let (view, started) = (state.view(), state.unused_since()?);
-        Some((view.kind, view.name, started.0))
-    })
 }
 
 /// What is not yet as the spec declares it; `None` if everything is.

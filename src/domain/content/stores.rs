@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{STORE, Versioned, secret_data, value, version};
-use crate::api::{Compression, RemoteStoreSpec, S3Spec, names};
+use crate::api::{Compression, RemoteStoreSpec, RemoteStoreStatus, S3Spec, names};
 use crate::domain::fields::present;
 use crate::domain::observed::Observed;
 use crate::domain::secrets::Confidential;
@@ -70,15 +70,10 @@ impl RemoteStore {
         ))
     }
 
-    /// The configuration to write; `None` if the server has it. What the spec does not declare stays. `sent` is the version of the
-    /// credentials that the server has.
+    /// The configuration to write; `None` if the server has it. What the spec does not declare stays.
     #[must_use]
-    pub fn update(&self, live: &LiveStore, sent: Option<&String>) -> Option<Value> {
-        let is_sent = match &self.keys {
-            Ok(keys) => sent == Some(&keys.version),
-            Err(_) => true,
-        };
-        if is_sent && !self.differs(live) {
+    pub fn update(&self, live: &LiveStore, sent: Sent) -> Option<Value> {
+        if sent == Sent::Current && !self.differs(live) {
             return None;
         }
         let mut config = live.config.clone();
@@ -91,14 +86,13 @@ impl RemoteStore {
         fields.any(|(field, value)| live.config.get(field) != Some(value))
     }
 
-    /// Whether [`Self::update`] changes something. `sent` is the version of the credentials that the server has. Without it, those of the
-    /// Secret are written once more, and only their identity can be compared.
+    /// Whether [`Self::update`] changes something. If nothing is known of what was sent, the credentials are written once more, and only their
+    /// identity can be compared.
     #[must_use]
-    pub fn is_changed(&self, live: &LiveStore, sent: Option<&String>) -> bool {
+    pub fn is_changed(&self, live: &LiveStore, sent: Sent) -> bool {
         let has_other_keys = self.keys.as_ref().is_ok_and(|keys| {
             let id = live.config.get("access_key_id").and_then(Value::as_str);
-            let is_other_version = sent.is_some_and(|sent| *sent != keys.version);
-            is_other_version || id.map(str::as_bytes) != Some(&*keys.value.id.0)
+            sent == Sent::Former || id.map(str::as_bytes) != Some(&*keys.value.id.0)
         });
         has_other_keys || self.differs(live)
     }
@@ -117,6 +111,32 @@ impl RemoteStore {
             config.insert("secret_access_key".into(), text(&keys.value.secret));
         }
         config
+    }
+}
+
+/// What is known of the credentials that the operator sent to the server last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// They are those of the Secret.
+    Current,
+    /// They are others.
+    Former,
+    /// Nothing: the store is new, or a new DittoServer has found it.
+    Unknown,
+}
+
+impl Sent {
+    /// What the status says of credentials with this fingerprint, in this version of the Secret. Programs edit Secrets without a change of
+    /// their data, and the fingerprint depends on the signing key, so one of the two is enough.
+    #[must_use]
+    pub fn of(state: &RemoteStoreStatus, version: &str, fingerprint: &str) -> Self {
+        let is_current = state.credentials_version.as_deref() == Some(version)
+            || state.credentials_fingerprint.as_deref() == Some(fingerprint);
+        match &state.credentials_version {
+            _ if is_current => Self::Current,
+            Some(_) => Self::Former,
+            None => Self::Unknown,
+        }
     }
 }
 
@@ -285,16 +305,37 @@ mod tests {
             digest: String::new(),
         };
         for (region, id, sent, expected) in [
-            ("eu-1", "id", Some("2"), false),
-            // The store is found by a new DittoServer.
-            ("eu-1", "id", None, false),
-            ("eu-1", "id", Some("1"), true),
-            ("eu-1", "other", None, true),
-            ("eu-2", "id", Some("2"), true),
+            ("eu-1", "id", Sent::Current, false),
+            ("eu-1", "id", Sent::Unknown, false),
+            ("eu-1", "id", Sent::Former, true),
+            ("eu-1", "other", Sent::Unknown, true),
+            ("eu-2", "id", Sent::Current, true),
         ] {
-            let sent = sent.map(str::to_owned);
-            let is_changed = store.is_changed(&live(region, id), sent.as_ref());
+            let is_changed = store.is_changed(&live(region, id), sent);
             assert_eq!(is_changed, expected, "{region} {id} {sent:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_current_if_the_secret_or_their_fingerprint_is_the_same() {
+        for (version, fingerprint, expected) in [
+            (None, None, Sent::Unknown),
+            (Some("2"), Some("print"), Sent::Current),
+            // Somebody has labelled the Secret.
+            (Some("1"), Some("print"), Sent::Current),
+            // The signing key has changed, or an earlier operator has written the status.
+            (Some("2"), Some("other"), Sent::Current),
+            (Some("2"), None, Sent::Current),
+            (Some("1"), Some("other"), Sent::Former),
+            (Some("1"), None, Sent::Former),
+        ] {
+            let state = RemoteStoreStatus {
+                credentials_version: version.map(str::to_owned),
+                credentials_fingerprint: fingerprint.map(str::to_owned),
+                ..RemoteStoreStatus::default()
+            };
+            let sent = Sent::of(&state, "2", "print");
+            assert_eq!(sent, expected, "{version:?} {fingerprint:?}");
         }
     }
 }

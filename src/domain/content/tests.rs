@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::shares::{GrantChange, LiveGrant, LiveShare, export_update, grant_changes, member_kind, update};
-use super::stores::{LiveStore, OwnStore};
+use super::stores::{LiveStore, OwnStore, Sent};
 use super::users::LiveUser;
 use super::*;
 use crate::domain::testing;
@@ -245,14 +245,14 @@ fn the_place_of_blocks_never_changes_on_the_server() {
         json!({"bucket": "files", "region": "eu-1", "secret_access_key": "********", "parallel_uploads": 4}),
     );
     assert_eq!(store.moved(&known), None);
-    let body = store.update(&known, None).unwrap();
+    let body = store.update(&known, Sent::Unknown).unwrap();
     let config: serde_json::Value = serde_json::from_str(body["config"].as_str().unwrap()).unwrap();
     assert_eq!(
         config["parallel_uploads"], 4,
         "what the spec does not declare stays"
     );
     assert_eq!(config["secret_access_key"], "the key");
-    assert_eq!(store.update(&known, Some(&"abc/9".to_owned())), None);
+    assert_eq!(store.update(&known, Sent::Current), None);
 }
 
 #[test]

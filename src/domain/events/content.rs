@@ -6,7 +6,7 @@ use kube::runtime::events::{Event, EventType};
 use super::{event, normal};
 use crate::api::{DittoServer, DittoServerStatus, names};
 use crate::domain::content::later::UsedLater;
-use crate::domain::content::status::{State, find};
+use crate::domain::content::state::{State, find};
 
 /// A share of the spec cannot be made, or is not loaded. One event for each cause.
 pub const SHARE_FAILED: &str = "ShareFailed";

@@ -7,10 +7,11 @@ use super::{Fault, Log, conclude, known, left_behind, list, list_slowly, unliste
 use crate::api::RemoteStoreStatus;
 use crate::domain::content::later::settle;
 use crate::domain::content::shares::LiveShare;
-use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore};
+use crate::domain::content::stores::{LiveStore, OwnStore, RemoteStore, Sent};
 use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
 use crate::server::administrator::Server;
 use crate::server::client::Error;
+use crate::server::fingerprint::fingerprint;
 use crate::server::url::encoded;
 
 const REMOTE: &str = "store/block/remote";
@@ -85,18 +86,17 @@ async fn write(
     if let Some(moved) = present.and_then(|present| store.moved(present)) {
         return Err(Fault::new(CONFLICT, moved));
     }
-    let version = match &store.keys {
-        Ok(keys) => keys.version.clone(),
-        Err(why) => return Err(Fault::new(SECRET_NOT_USABLE, why)),
-    };
+    let keys = store.keys.as_ref();
+    let keys = keys.map_err(|why| Fault::new(SECRET_NOT_USABLE, why))?;
+    let fingerprint = fingerprint(&server.target().key, &[&keys.value.id, &keys.value.secret]);
+    let sent = Sent::of(state, &keys.version, &fingerprint);
     let change = match present {
         Some(present) => store
-            .update(present, state.credentials_version.as_ref())
+            .update(present, sent)
             .map(|body| (Method::PUT, format!("{REMOTE}/{}", encoded(&store.name)), body)),
         None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
     };
     if let Some((method, path, body)) = change {
-        let sent = state.credentials_version.as_ref();
         if present.is_some_and(|present| is_loaded(present, shares) && store.is_changed(present, sent)) {
             log.announce_later(server, state)?;
         }
@@ -108,7 +108,8 @@ async fn write(
             None => live.push(now),
         }
     }
-    state.credentials_version = Some(version);
+    state.credentials_version = Some(keys.version.clone());
+    state.credentials_fingerprint = Some(fingerprint);
     let health = live
         .iter()
         .find(|live| live.name == store.name)

@@ -8,8 +8,10 @@ use kube::ResourceExt;
 
 use super::{SPEC, observed};
 use crate::api::{DittoServer, DittoServerStatus, ShareStatus, UserStatus};
+use crate::domain::content::announced::has_announced;
 use crate::domain::content::shares::CLIENTS;
-use crate::domain::content::status::{self, ContentStatus, State, has_announced, pending};
+use crate::domain::content::state::State;
+use crate::domain::content::status::{self, ContentStatus, pending};
 use crate::domain::content::{Content, WAITING, digest};
 use crate::domain::observed::Observed;
 use crate::domain::status::changed;

@@ -1,7 +1,7 @@
 //! What the operator makes on the server: shares, users, groups and remote stores, as the status says.
 
 use crate::api::{DittoServer, DittoServerStatus};
-use crate::domain::content::status::State;
+use crate::domain::content::state::State;
 use crate::plugin::status::view::{ChildHealth, ChildView};
 
 pub(super) fn shares(server: &DittoServer) -> Vec<ChildView> {
