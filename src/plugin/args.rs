@@ -24,7 +24,7 @@ Examples:
   until kubectl dittofs status files >/dev/null; do sleep 2; done";
 
 const MOUNT_EXAMPLES: &str = "\
-Reads the endpoints in the status of the server. It does not check that the share exists.
+Reads the endpoints in the status of the server. A share that is not ready is reported.
 
 Examples:
   kubectl dittofs mount files --share export
