@@ -34,6 +34,7 @@ use tokio::sync::{Notify, watch};
 use self::objects::{Newest, Objects};
 pub use self::overlay::Remembered;
 use self::overlay::version;
+use self::packed::Packed;
 use self::state::WatchStates;
 pub use self::state::{Progress, WatchState};
 pub use self::store::Index;
@@ -209,7 +210,8 @@ impl<K: Cached> Cache<K> {
         let key = ObjectRef::from_obj(&object);
         let scope = self.scope_of(key.namespace.as_deref());
         let mut objects = self.objects();
-        objects.doubts.settled(&key);
+        // The answer to a write from before the doubt does not end it.
+        objects.doubts.delivered(&key, version(&object));
         if !objects.overlay.is_delivered(scope, &object) {
             objects.overlay.insert(&key, object);
             return;
@@ -237,8 +239,8 @@ impl<K: Cached> Cache<K> {
     pub fn confirmed(&self, object: K) {
         let (namespace, name) = identity(&object);
         let mut objects = self.objects();
+        objects.doubts.settled(&reference(namespace, name));
         if objects.delivered_version(namespace, name) == version(&object) {
-            objects.doubts.settled(&reference(namespace, name));
             return;
         }
         drop(objects);
@@ -329,8 +331,18 @@ impl<K: Cached> Cache<K> {
     /// otherwise an object that was deleted in the meantime would stay.
     pub fn relisted(&self, scope: Option<&str>, before: &Remembered<K>) {
         let mut objects = self.objects();
-        let Objects { store, overlay, .. } = &mut *objects;
-        overlay.drop_remembered(before);
+        let Objects {
+            store,
+            overlay,
+            doubts,
+        } = &mut *objects;
+        for (key, written) in overlay.drop_remembered(before) {
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            let stored = store.get(namespace, &key.name).and_then(Packed::version);
+            if let Some(written) = written.filter(|written| stored < Some(*written)) {
+                doubts.doubt(key, written);
+            }
+        }
         let is_missing = |key: &ObjectRef<K>| {
             let namespace = key.namespace.as_deref().unwrap_or_default();
             store.get(namespace, &key.name).is_none()

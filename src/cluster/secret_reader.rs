@@ -35,7 +35,7 @@ pub struct SecretReader {
 #[derive(Default)]
 struct Held {
     secrets: HashMap<Key, CachedSecret>,
-    /// The names of the Secrets that each server uses or used.
+    /// The names of the Secrets that each server uses.
     of_servers: HashMap<Key, BTreeSet<String>>,
     /// The reads that are under way.
     reads: HashMap<Key, SharedRead>,
@@ -82,7 +82,7 @@ impl SecretReader {
     pub async fn of_server(&self, server: &DittoServer) -> BTreeMap<String, Read<SecretData>> {
         let namespace = server.namespace().unwrap_or_default();
         let names: BTreeSet<String> = secrets::names(server).collect();
-        self.note_uses(key(&namespace, &server.name_any()), &names);
+        self.note_uses(&key(&namespace, &server.name_any()), &names);
         let mut read = BTreeMap::new();
         for name in names {
             let data = self.read(&namespace, &name).await;
@@ -91,10 +91,20 @@ impl SecretReader {
         read
     }
 
-    fn note_uses(&self, server: Key, names: &BTreeSet<String>) {
+    /// Notes which Secrets a server uses, and drops the data of those that it no longer uses and no other server does.
+    fn note_uses(&self, server: &Key, names: &BTreeSet<String>) {
         let mut held = self.held();
-        let of_server = held.of_servers.entry(server).or_default();
-        of_server.extend(names.iter().cloned());
+        if held.of_servers.get(server) == Some(names) {
+            return;
+        }
+        let before = held.of_servers.insert(server.clone(), names.clone());
+        for name in before.unwrap_or_default().difference(names) {
+            let mut servers = held.of_servers.iter();
+            let is_used = servers.any(|(other, names)| other.0 == server.0 && names.contains(name));
+            if !is_used {
+                held.secrets.remove(&key(&server.0, name));
+            }
+        }
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Read<SecretData> {

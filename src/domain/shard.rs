@@ -93,9 +93,14 @@ impl Shard {
     /// operator must release it.
     #[must_use]
     pub fn has_left(&self, server: &ObjectMeta) -> bool {
-        let is_claimed = claim(server).is_some_and(|claimed| self.lease.as_ref() == Some(&claimed));
         let selector = self.selector.as_ref();
-        is_claimed && selector.is_some_and(|selector| !selector.matches(server))
+        self.has_claimed(server) && selector.is_some_and(|selector| !selector.matches(server))
+    }
+
+    /// Whether this operator, or an earlier process of it, has claimed a server.
+    #[must_use]
+    pub fn has_claimed(&self, server: &ObjectMeta) -> bool {
+        claim(server).is_some_and(|claimed| self.lease.as_ref() == Some(&claimed))
     }
 }
 

@@ -226,11 +226,10 @@ async fn reconcile_all(
     runner::run(queued, Limits::of(concurrency), stop, reconcile).await;
 }
 
-/// Drops everything that is in memory for a server that is gone. A new server of this name starts without its backoff. The answer waits
-/// until no call to the API of the server runs.
+/// Drops everything that is in memory for a server that is gone, except the pauses after its failures. The answer waits until no call to the
+/// API of the server runs.
 fn forget(context: &Context, server: &ObjectRef<StoredServer>) -> impl Future<Output = ()> + use<> {
     let namespace = server.namespace.as_deref().unwrap_or_default();
-    context.backoff.forget(server);
     context.drifts.forget(namespace, &server.name);
     context.metrics.dequeued(namespace, &server.name);
     let is_used = |secret: &str| context.caches.servers.has_key(namespace, secret);
@@ -252,6 +251,10 @@ async fn reconcile_queued(key: ObjectRef<StoredServer>, worker: &Worker) -> Acti
     let (Lookup::Found(stored), true) = (servers.get(namespace, &key.name), is_delivered) else {
         return release(key, worker).await;
     };
+    if servers.is_doubted(namespace, &key.name) {
+        // An older list has come since.
+        return Action::requeue(Duration::ZERO);
+    }
     worker.queue.started(&key);
     let action = reconcile_own(&key, stored, worker).await;
     worker.queue.ended(&key, servers);
@@ -263,14 +266,21 @@ async fn release(key: ObjectRef<StoredServer>, worker: &Worker) -> Action {
     let context = &worker.context;
     let ended = forget(context, &key);
     if !worker.shards.holds(&key) {
+        context.backoff.forget(&key);
         return Action::await_change();
     }
     // A call may take a minute. Meanwhile this reconcile would hold a place that others need.
     if tokio::time::timeout(CALL_ENDS, ended).await.is_err() {
         return Action::requeue(CALL_RUNS);
     }
-    let released = worker.shards.release(context, &key).await;
-    released.map_or_else(|error| retry(key, context, &error), |()| Action::await_change())
+    match worker.shards.release(context, &key).await {
+        Ok(()) => {
+            // A new server of this name starts without its pauses.
+            context.backoff.forget(&key);
+            Action::await_change()
+        }
+        Err(error) => retry(key, context, &error),
+    }
 }
 
 fn retry(key: ObjectRef<StoredServer>, context: &Context, error: &shards::Error) -> Action {
@@ -289,6 +299,7 @@ async fn reconcile_own(key: &ObjectRef<StoredServer>, stored: Arc<StoredServer>,
         }
         Ok(Admission::Skip(action)) => {
             drop(forget(context, key));
+            context.backoff.forget(key);
             action
         }
         Err(error) => retry(key.clone(), context, &error),

@@ -207,8 +207,10 @@ pub async fn finish(
         }
         Next::RemoveFinalizer => {}
     }
+    let removed = remove_finalizer(context, &server.metadata).await?;
+    // Not before: after a failure, its time would begin again.
     context.cleanups.forget(&uid);
-    remove_finalizer(context, &server.metadata).await
+    Ok(removed)
 }
 
 /// Removes the finalizer of a stored object that is being deleted and does not parse. Its policy cannot be read, so all data is

@@ -223,16 +223,38 @@ impl Shards {
     pub(super) async fn release(&self, context: &Context, key: &Key) -> Result<(), Error> {
         let api = api(context, key.namespace.as_deref());
         let found = api.get_metadata_opt(&key.name).await.map_err(Box::new)?;
-        if let Some(server) = found.filter(|server| self.shard.has_left(&server.metadata)) {
-            self.annotate(context, &server, None).await?;
-            tracing::info!(server = %key, "the labels of the server have changed; released");
+        match found {
+            Some(server) if self.shard.has_left(&server.metadata) => {
+                // It is not delivered any more, so the cache does not remember this write.
+                self.patch_claim(context, &server, None).await?;
+                tracing::info!(server = %key, "the labels of the server have changed; released");
+            }
+            // An older list does not have it, or its labels are back. It is delivered again.
+            Some(server) if self.shard.has_claimed(&server.metadata) => return Ok(()),
+            _ => {}
         }
-        self.state().held.remove(key);
+        let mut state = self.state();
+        state.held.remove(key);
+        state.unconfirmed.remove(key);
+        state.newest.remove(key);
         Ok(())
     }
 
+    /// As [`Self::patch_claim`], and remembers the write.
+    async fn annotate(
+        &self,
+        context: &Context,
+        server: &StoredServer,
+        claim: Option<String>,
+    ) -> Result<StoredServer, Error> {
+        let written = self.patch_claim(context, server, claim).await?;
+        // The patch named the version that was read, so nothing else is new.
+        context.caches.servers.wrote_own(written.clone());
+        Ok(written)
+    }
+
     /// Sets or removes the annotation of a server that is as it was read.
-    async fn annotate<K: Resource>(
+    async fn patch_claim<K: Resource>(
         &self,
         context: &Context,
         server: &K,
@@ -247,13 +269,8 @@ impl Shards {
         }});
         let name = metadata.name.as_deref().unwrap_or_default();
         let api = api(context, metadata.namespace.as_deref());
-        let written = api
-            .patch(name, &patch_params(), &Patch::Merge(&body))
-            .await
-            .map_err(Box::new)?;
-        // The patch named the version that was read, so nothing else is new.
-        context.caches.servers.wrote_own(written.clone());
-        Ok(written)
+        let written = api.patch(name, &patch_params(), &Patch::Merge(&body)).await;
+        Ok(written.map_err(Box::new)?)
     }
 
     /// Looks at all servers when this operator has become the leader of its shard. Returns those that have left it while it had no
@@ -273,7 +290,6 @@ impl Shards {
         for scope in scopes {
             left.extend(self.look_at(context, scope).await);
         }
-        self.state().held.extend(left.iter().cloned());
         left
     }
 
@@ -304,6 +320,10 @@ impl Shards {
             for server in &page.items {
                 let key = reference(server);
                 self.note_version(servers, &key, &server.metadata);
+                // Its labels may change before its first reconcile.
+                if self.shard.has_claimed(&server.metadata) {
+                    self.hold(&key);
+                }
                 if self.shard.has_left(&server.metadata) {
                     left.push(key);
                 }
@@ -359,3 +379,6 @@ fn reference(server: &PartialObjectMeta<StoredServer>) -> Key {
 fn version(metadata: &ObjectMeta) -> Option<u64> {
     metadata.resource_version.as_deref()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

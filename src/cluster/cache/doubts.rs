@@ -47,6 +47,8 @@ impl<K: Cached> Doubts<K> {
             && listed < known
         {
             self.doubt(key, known);
+        } else {
+            self.delivered(&key, listed);
         }
     }
 
@@ -57,7 +59,8 @@ impl<K: Cached> Doubts<K> {
         }
     }
 
-    fn doubt(&mut self, key: ObjectRef<K>, known: u64) {
+    /// This version of an object was known, and a list has an earlier one, or none.
+    pub(super) fn doubt(&mut self, key: ObjectRef<K>, known: u64) {
         let newest = self.objects.entry(key).or_default();
         *newest = known.max(*newest);
     }
@@ -69,7 +72,16 @@ impl<K: Cached> Doubts<K> {
         }
     }
 
-    /// This object was read or written, or it is gone.
+    /// The watch of a scope has delivered a version of any object. It delivers versions in their order, so what is known of objects of which
+    /// no later version was known is right now, also of those that are gone.
+    pub(super) fn reached(&mut self, scope: Option<&str>, version: Option<u64>) {
+        let is_over = |key: &ObjectRef<K>, known: u64| {
+            (scope.is_none() || key.namespace.as_deref() == scope) && Some(known) <= version
+        };
+        self.objects.retain(|key, known| !is_over(key, *known));
+    }
+
+    /// This object was read, or it is gone.
     pub(super) fn settled(&mut self, key: &ObjectRef<K>) {
         self.objects.remove(key);
     }

@@ -68,7 +68,7 @@ impl<K: Cached> Objects<K> {
     pub(super) fn delivered(&mut self, scope: Option<&str>, object: &K) {
         let key = ObjectRef::from_obj(object);
         self.overlay.delivered(scope, &key, object);
-        self.doubts.delivered(&key, version(object));
+        self.doubts.reached(scope, version(object));
     }
 
     /// A list of a scope has an object. Returns whether it is new or has changed.

@@ -92,9 +92,15 @@ impl<K: Cached> Overlay<K> {
         Remembered(held.collect())
     }
 
-    pub(super) fn drop_remembered(&mut self, before: &Remembered<K>) {
-        self.writes
-            .retain(|key, object| before.0.get(key).is_none_or(|held| !Arc::ptr_eq(held, object)));
+    /// Drops the writes that were remembered then. Returns their objects and versions.
+    pub(super) fn drop_remembered(&mut self, before: &Remembered<K>) -> Vec<(ObjectRef<K>, Option<u64>)> {
+        let is_same = |key: &ObjectRef<K>, object: &mut Arc<K>| {
+            before.0.get(key).is_some_and(|held| Arc::ptr_eq(held, object))
+        };
+        let dropped = self.writes.extract_if(is_same);
+        dropped
+            .map(|(key, object)| (key, version(object.as_ref())))
+            .collect()
     }
 
     /// The objects of a scope that were written and not delivered yet.

@@ -244,6 +244,56 @@ fn a_doubt_ends_with_a_read_or_an_event_and_the_newest_version_counts() {
 }
 
 #[test]
+fn the_answer_to_a_write_from_before_a_doubt_does_not_end_it() {
+    let cache = synced();
+    apply(&cache, "12");
+    list(&cache, Some("10"));
+    cache.wrote(config_map("11"));
+    assert!(is_doubted(&cache));
+    cache.wrote(config_map("13"));
+    assert!(!is_doubted(&cache));
+}
+
+#[test]
+fn an_object_is_doubted_if_another_older_list_replaces_what_was_read() {
+    let cache = synced();
+    apply(&cache, "12");
+    let lists_without = |cache: &Cache<ConfigMap>| {
+        let before = cache.list_requested(None);
+        drop(cache.vanished(&ObjectRef::from_obj(&config_map("12"))));
+        cache.relisted(None, &before);
+    };
+    lists_without(&cache);
+    cache.confirmed(config_map("12"));
+    assert!(!is_doubted(&cache));
+    lists_without(&cache);
+    assert!(is_doubted(&cache));
+    apply(&cache, "10");
+    assert!(is_doubted(&cache), "delivered again");
+}
+
+#[test]
+fn a_doubt_ends_when_the_watch_has_passed_the_version_that_was_known() {
+    let other = |version: &str| {
+        let mut other = config_map(version);
+        other.metadata.name = Some("other".into());
+        other
+    };
+    let cache = synced();
+    apply(&cache, "12");
+    list(&cache, None);
+    drop(cache.vanished(&ObjectRef::from_obj(&config_map("12"))));
+    cache.applied(None, &other("11"));
+    assert!(is_doubted(&cache), "it may be delivered again");
+    cache.applied(None, &other("13"));
+    assert!(!is_doubted(&cache), "it is gone");
+    apply(&cache, "14");
+    list(&cache, Some("10"));
+    list(&cache, Some("14"));
+    assert!(!is_doubted(&cache), "a list has it again");
+}
+
+#[test]
 fn an_object_that_is_read_while_an_older_list_is_received_is_kept() {
     let cache = synced();
     cache.wrote(config_map("12"));

@@ -54,6 +54,29 @@ async fn the_data_of_a_secret_is_dropped_with_the_last_server_that_uses_it() {
     assert!(reader.held().of_servers.is_empty());
 }
 
+#[tokio::test]
+async fn the_data_of_a_secret_that_a_server_no_longer_names_is_dropped_unless_another_server_uses_it() {
+    let reader = reader();
+    let uses = |server: &str, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        reader.note_uses(&key("a", server), &names);
+    };
+    uses("files", &["old", "shared", "kept"]);
+    uses("other", &["shared"]);
+    for name in ["old", "shared", "kept"] {
+        reader.wrote(&secret("a", name));
+    }
+    uses("files", &["kept", "new"]);
+    let mut held: Vec<String> = reader
+        .held()
+        .secrets
+        .keys()
+        .map(|(_, name)| name.clone())
+        .collect();
+    held.sort();
+    assert_eq!(held, ["kept", "shared"]);
+}
+
 /// A reader whose API server answers with version 1 of a Secret, after a while, and the number of calls.
 fn counting_reader(status: u16) -> (SecretReader, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));

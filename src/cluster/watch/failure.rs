@@ -8,7 +8,7 @@ use crate::cluster::client::errors;
 /// The consequence of a failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The watcher lists again by itself: the versions that it knew are too old.
+    /// The versions that the watcher knew are too old.
     Expired,
     /// The API server cannot be reached or is not able to answer now. The cache keeps the last known state. The watch must start
     /// again with a list: while it was away, etcd may have been restored from a backup, and then a watch that continues from the old

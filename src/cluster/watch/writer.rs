@@ -96,8 +96,9 @@ impl<K: Cached> CacheWriter<K> {
     /// The listener learns of an object that vanished while nothing was watched, as if its deletion had been delivered.
     fn vanished(&self, object: &ObjectRef<K>) {
         if let Some(object) = self.cache.vanished(object) {
-            (self.listener)(&self.cache, Notice::Object(object.as_ref()));
+            // The version that is known may be an own one. Its deletion is news all the same.
             self.cache.forget(&object);
+            (self.listener)(&self.cache, Notice::Object(object.as_ref()));
         }
     }
 
@@ -116,6 +117,8 @@ impl<K: Cached> CacheWriter<K> {
             self.metrics.watch_restarted(&kind::<K>());
         }
         match failure {
+            // The watcher lists again after an event that says so, and repeats a request that was answered so.
+            Failure::Expired if matches!(error, watcher::Error::WatchStartFailed(_)) => Next::List,
             Failure::Expired => Next::Continue,
             Failure::Interrupted(text) => {
                 self.interrupted(scope, text);

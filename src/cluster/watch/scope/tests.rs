@@ -4,6 +4,7 @@ use futures::stream;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 use kube::core::Status;
+use kube::runtime::reflector::ObjectRef;
 
 use super::super::Notice;
 use super::*;
@@ -13,6 +14,8 @@ use crate::cluster::cache::{Cache, WatchState};
 #[derive(Debug, PartialEq)]
 enum Heard {
     Object(String),
+    /// An object whose version counts as written by this process.
+    Own(String),
     Scope(WatchState),
     Recovered,
 }
@@ -25,7 +28,15 @@ fn watch_of_all() -> (ScopeWatch<Secret>, Notices) {
     let heard = Arc::clone(&notices);
     let listener = move |cache: &Cache<Secret>, notice: Notice<'_, Secret>| {
         heard.lock().unwrap().push(match notice {
-            Notice::Object(object) => Heard::Object(object.metadata.name.clone().unwrap_or_default()),
+            Notice::Object(object) => {
+                let version = object.metadata.resource_version.clone().unwrap_or_default();
+                let name = object.metadata.name.clone().unwrap_or_default();
+                if cache.is_own_version(&ObjectRef::from_obj(object), &version) {
+                    Heard::Own(name)
+                } else {
+                    Heard::Object(name)
+                }
+            }
             Notice::Recovered => Heard::Recovered,
             Notice::Scope(_) => Heard::Scope(cache.watch_state("storage")),
         });
@@ -109,6 +120,25 @@ async fn a_list_does_not_hide_that_the_watch_after_it_is_refused() {
         [Heard::Scope(WatchState::Synced)],
         "the end of the probation"
     );
+}
+
+#[tokio::test]
+async fn a_watch_whose_start_is_refused_because_its_version_is_too_old_lists_again() {
+    let (mut watch, _) = watch_of_all();
+    assert_eq!(watch.follow(list(&[], Some(refused(410)))).await, Next::List);
+}
+
+#[tokio::test]
+async fn the_end_of_an_object_is_news_also_if_this_process_wrote_its_last_version() {
+    let (mut watch, notices) = watch_of_all();
+    let own = secret("own", "3");
+    watch
+        .follow(list(std::slice::from_ref(&own), Some(refused(503))))
+        .await;
+    watch.writer.cache.wrote_own(own);
+    taken(&notices);
+    watch.follow(list(&[], Some(refused(503)))).await;
+    assert_eq!(taken(&notices)[0], Heard::Object("own".into()));
 }
 
 #[tokio::test]
