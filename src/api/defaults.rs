@@ -18,6 +18,12 @@ pub const SQLITE_PATH: &str = "/data/controlplane/controlplane.db";
 pub const API_PORT: i32 = 8080;
 /// `spec.metrics.port`.
 pub const METRICS_PORT: i32 = 9090;
+/// `spec.adapters.nfs.port`. The server's own default.
+pub const NFS_PORT: i32 = 12049;
+/// `spec.adapters.smb.port`. The server's own default.
+pub const SMB_PORT: i32 = 1445;
+/// The portmapper of the server. It cannot be changed.
+pub const PORTMAPPER_PORT: i32 = 10111;
 /// `spec.metrics.path`.
 pub const METRICS_PATH: &str = "/metrics";
 /// `spec.logging.output`. Not in the schema: an absent field stays absent.

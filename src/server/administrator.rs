@@ -100,7 +100,18 @@ impl<'a> Server<'a> {
         path: &str,
         body: Option<&Value>,
     ) -> Result<T, Error> {
-        self.answer(SLOW_DEADLINE, method, path, body).await
+        self.read_within(SLOW_DEADLINE, method, path, body).await
+    }
+
+    /// As [`Self::read_slowly`], with another deadline.
+    pub(super) async fn read_within<T: DeserializeOwned>(
+        &self,
+        deadline: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
+        self.answer(deadline, method, path, body).await
     }
 
     /// Asks the server to upload what is not in its remote stores yet, and waits until it has: then it answers `drained`. It gives up itself

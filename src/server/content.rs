@@ -4,9 +4,11 @@
 
 mod exports;
 mod grants;
-mod shares;
+pub(super) mod shares;
 mod stores;
 mod users;
+
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -18,6 +20,9 @@ use crate::domain::content::later::{self, UsedLater};
 use crate::domain::content::state::{State, find};
 use crate::domain::content::status::ContentStatus;
 use crate::domain::content::{Content, REFUSED, WAITING};
+
+/// Deadline of a call during which the server looks at one or more things. It gives up looking after five seconds itself.
+const LOOKS: Duration = Duration::from_secs(8);
 
 /// What happened.
 #[derive(Default)]
@@ -62,12 +67,9 @@ async fn list<T: DeserializeOwned>(server: &Server<'_>, path: &str) -> Result<Ve
     Ok(listed.unwrap_or_default())
 }
 
-/// As [`list`], where the server looks at each thing before it answers.
-pub(super) async fn list_slowly<T: DeserializeOwned>(
-    server: &Server<'_>,
-    path: &str,
-) -> Result<Vec<T>, Error> {
-    let listed: Option<Vec<T>> = server.read_slowly(Method::GET, path, None).await?;
+/// As [`list`], where the server looks at each thing whether it answers.
+async fn list_with_health<T: DeserializeOwned>(server: &Server<'_>, path: &str) -> Result<Vec<T>, Error> {
+    let listed: Option<Vec<T>> = server.read_within(LOOKS, Method::GET, path, None).await?;
     Ok(listed.unwrap_or_default())
 }
 

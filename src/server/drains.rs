@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::administrator::Server;
 use super::client::{Client, Error};
-use super::content::list_slowly;
+use super::content::shares;
+use crate::api::ShareStatus;
 use crate::base::backoff::Exponential;
 use crate::domain::adapters::FailureKind;
-use crate::domain::content::shares::LiveShare;
+use crate::domain::content::shares::{LiveShare, path};
 use crate::domain::observed::UploadsReport;
 use crate::domain::server_api::Target;
 
@@ -61,6 +63,7 @@ impl Asked {
         let known = &self.target;
         known.server == target.server
             && known.pod == target.pod
+            && known.started == target.started
             && known.url == target.url
             && known.key == target.key
             && known.trust == target.trust
@@ -173,12 +176,23 @@ async fn ask(target: &Target) -> Result<(), Failure> {
     if state != "drained" {
         return Err(Failure::of(format!("the server answered {state:?}")));
     }
-    let listed = list_slowly(&server, "shares").await;
+    let known: Vec<&ShareStatus> = target
+        .declared
+        .content
+        .iter()
+        .flat_map(|content| &content.known.shares)
+        .collect();
+    let listed = shares::list(&server, known.iter().map(|state| &state.name)).await;
     // Only the call above may be one that the server does not have.
-    let shares: Vec<LiveShare> = listed.map_err(|error: Error| Failure::of(error.failure().message))?;
-    match shares.iter().find(|share| is_left_out(share)) {
+    let listed = listed.map_err(|error: Error| Failure::of(error.failure().message))?;
+    let added: Vec<&str> = known
+        .iter()
+        .filter(|state| state.store_added_to.is_some() && state.store_added_to == target.started.map(Time))
+        .map(|state| state.name.as_str())
+        .collect();
+    match listed.iter().find(|share| is_left_out(share, &added)) {
         Some(share) => Err(Failure::of(format!(
-            "share {} is not loaded ({}), so its blocks were not uploaded",
+            "the server may not use the remote store of share {} before its next start ({}), so its blocks were not uploaded",
             share.name,
             share.status.text()
         ))),
@@ -186,11 +200,12 @@ async fn ask(target: &Target) -> Result<(), Failure> {
     }
 }
 
-/// Whether a share has a remote store, and the server has not loaded it. Then the server uploads nothing of it, and says that it has
-/// uploaded everything.
-fn is_left_out(share: &LiveShare) -> bool {
+/// Whether a share has a remote store, and the server has not loaded the share, or may not use the store: it was added while the process ran.
+/// Then the server uploads nothing of it, and says that it has uploaded everything.
+fn is_left_out(share: &LiveShare, added: &[&str]) -> bool {
     let store = share.remote_block_store_id.as_deref().unwrap_or_default();
-    !store.is_empty() && share.status.status == "unknown"
+    let is_added = added.iter().any(|name| path(name) == share.name);
+    !store.is_empty() && (share.status.is_unknown() || is_added)
 }
 
 impl Failure {

@@ -144,6 +144,11 @@ impl Proxy {
         killed.cancelled().await;
     }
 
+    /// Whether the operator is to be killed.
+    pub fn is_killed(&self) -> bool {
+        self.shared.killed_token().is_cancelled()
+    }
+
     /// Accepts connections. What was killed before lives again.
     pub async fn open(&self) {
         *self.shared.killed_token() = CancellationToken::new();

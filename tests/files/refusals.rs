@@ -110,7 +110,12 @@ const STORES: [Refusal<'_>; 9] = [
     ),
 ];
 
-const SHARES: [Refusal<'_>; 10] = [
+const SHARES: [Refusal<'_>; 11] = [
+    (
+        "of-other-number",
+        "DependencyNotReady",
+        &["it waits for its owner, the user other-number"],
+    ),
     (
         "of-short",
         "DependencyNotReady",
@@ -150,9 +155,9 @@ const SHARES: [Refusal<'_>; 10] = [
     (
         "strange-clients",
         "Refused",
-        &["does not accept client fd00::/129", "invalid CIDR", "Correct it"],
+        &["does not accept client fd00::1::2", "invalid IP", "Correct it"],
     ),
-    ("closed", "Refused", &["does not accept client fd00::/129"]),
+    ("closed", "Refused", &["does not accept client fd00::1::2"]),
     (
         "netgroup-of-hand",
         "Conflict",
@@ -179,8 +184,15 @@ fn users() -> Value {
         user("no-key", 4013, "passwords", "nothing"),
         user("no-secret", 4014, "nowhere", "password"),
         user("uid-of-hand", 4001, "passwords", "good"),
+        user("other-number", 4002, "passwords", "good"),
+        off(user("off", 4017, "passwords", "good")),
         groupless,
     ])
+}
+
+fn off(mut user: Value) -> Value {
+    user["enabled"] = json!(false);
+    user
 }
 
 /// A store like that of the bucket, with another name, and with these fields instead.
@@ -215,17 +227,19 @@ fn stores(bucket: &Bucket) -> Value {
 }
 
 fn shares() -> Value {
-    let nobody = json!({"users": {"nobody": "read"}});
+    // The name that the server does not know comes first.
+    let nobody = json!({"users": {"nobody": "read", "off": "read"}});
     let nobodies = json!({"groups": {"nobodies": "read"}});
     json!([
         {"name": "of-short", "owner": "short"},
+        {"name": "of-other-number", "owner": "other-number"},
         {"name": "over-away", "remoteStore": "away"},
         {"name": "over-private", "remoteStore": "private"},
         {"name": "of-hand", "owner": alice()["name"]},
         {"name": "for-nobody", "permissions": nobody},
         {"name": "for-no-group", "permissions": nobodies},
-        {"name": "strange-clients", "nfs": {"allowedClients": ["fd00::/129", "10.1.2.3"]}},
-        {"name": "closed", "defaultPermission": "read-write", "nfs": {"allowedClients": ["fd00::/129"]}},
+        {"name": "strange-clients", "nfs": {"allowedClients": ["fd00::1::2", "10.1.2.3"]}},
+        {"name": "closed", "defaultPermission": "read-write", "nfs": {"allowedClients": ["fd00::1::2"]}},
         {"name": "netgroup-of-hand", "nfs": {"allowedClients": ["10.1.2.3"]}},
         {"name": "disabled"},
         export(),
@@ -246,11 +260,20 @@ async fn make_by_hand(server: &RealServer) {
             "/users",
             json!({"username": "hand", "password": PASSWORD, "uid": 4001}),
         ),
+        (
+            "/users",
+            json!({"username": "other-hand", "password": PASSWORD, "uid": 4002}),
+        ),
+        (
+            "/users",
+            json!({"username": "other-number", "password": PASSWORD, "uid": 4018}),
+        ),
         ("/groups", json!({"name": "hand", "gid": 4101})),
         ("/adapters/nfs/netgroups", json!({"name": "by-hand"})),
         ("/shares", share_by_hand("of-hand")),
         ("/shares", share_by_hand("netgroup-of-hand")),
         ("/shares", share_by_hand("closed")),
+        ("/shares", share_by_hand("strange-clients")),
         ("/shares", share_by_hand("disabled")),
         ("/shares/disabled/disable", Value::Null),
         (
@@ -315,7 +338,7 @@ fn all_misses(server: &DittoServer) -> Vec<String> {
 #[tokio::test]
 async fn each_refusal_of_the_server_is_told_where_it_belongs_and_holds_up_nothing_else() {
     let bucket = Bucket::start(s3::keys()).await;
-    let world = World::of_real_server("refusals").await;
+    let world = World::with_stores("refusals").await;
     create_secrets(&world, &bucket).await;
     world.create(&polled(json!({}))).await;
     world.ready("files").await;
@@ -332,11 +355,24 @@ async fn each_refusal_of_the_server_is_told_where_it_belongs_and_holds_up_nothin
         })
         .await;
     let status = stored.status.as_ref().expect("a status");
-    assert_eq!(status.ready_shares.as_deref(), Some("1/11"));
+    assert_eq!(status.ready_shares.as_deref(), Some("1/12"));
     let closed = server.call(Method::GET, "/shares/closed", Value::Null).await;
     assert_eq!(
         closed["default_permission"], "none",
         "the server does not know its clients"
+    );
+    let off = server.call(Method::GET, "/users/off", Value::Null).await;
+    assert_eq!(off["enabled"], false, "the server makes each user enabled");
+    assert!(find(&status.users, "off").is_some_and(|user| user.ready));
+    let permissions = server
+        .call(Method::GET, "/shares/for-nobody/permissions", Value::Null)
+        .await;
+    assert_eq!(permissions[0]["name"], "off", "{permissions}");
+    let limited = "/shares/strange-clients/adapters/nfs/config";
+    let limited = server.call(Method::GET, limited, Value::Null).await;
+    assert_eq!(
+        limited["netgroup"], "dittoserver-share-strange-clients",
+        "the other client counts"
     );
     let good = find(&status.remote_stores, STORE).expect("the store");
     assert!(good.ready, "the bucket that answers: {good:?}");

@@ -7,6 +7,7 @@ use dittofs_operator::api::{DittoServer, DrainBefore, DrainState, Phase};
 use http::Method;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::ResourceExt;
+use local_control_plane::runner::USER;
 use local_control_plane::s3::Keys;
 use serde_json::{Value, json};
 
@@ -181,14 +182,26 @@ async fn a_share_is_made_while_the_bucket_of_another_one_does_not_answer() {
 #[tokio::test]
 async fn a_bucket_that_accepts_calls_and_never_answers_holds_up_no_other_share() {
     let (world, bucket, server) = over_bucket().await;
+    let over = |name: &str| json!({"name": name, "owner": USER, "defaultPermission": "read-write", "remoteStore": STORE});
+    let mut shares = vec![over("export"), over("second"), over("third")];
+    // The server forgets in five seconds what it has found out about its shares.
+    let seldom = json!({"pollingInterval": "30s"});
+    set(&world, json!({"adapterDiscovery": seldom, "shares": shares})).await;
+    let are_ready = |server: &DittoServer, names: &[&str]| {
+        let is_ready = |name| share(server, name).is_some_and(|share| share.ready);
+        names.iter().all(|name| is_ready(name))
+    };
+    world
+        .server_until("files", "with three shares over the bucket", |server| {
+            are_ready(server, &["export", "second", "third"])
+        })
+        .await;
     bucket.silence();
-    let mut over_bucket = export();
-    over_bucket["remoteStore"] = json!(STORE);
-    let shares = json!([over_bucket, {"name": "new", "remoteStore": STORE}, {"name": "local"}]);
+    shares.extend([over("new"), json!({"name": "local"})]);
     set(&world, json!({"shares": shares})).await;
     let stored = world
         .server_until("files", "with the share that needs no bucket", |server| {
-            share(server, "local").is_some_and(|share| share.ready)
+            are_ready(server, &["local"])
         })
         .await;
     let reason = |name| share(&stored, name).and_then(|share| share.reason.clone());
@@ -197,14 +210,15 @@ async fn a_bucket_that_accepts_calls_and_never_answers_holds_up_no_other_share()
         Some("DependencyNotReady"),
         "{stored:#?}"
     );
+    assert!(
+        are_ready(&stored, &["export", "second", "third"]),
+        "clients use them"
+    );
     let written = server.nfs().await.write("a.bin", &content()).await;
     written.expect("the server takes files while S3 is silent");
     bucket.reconnect();
-    ready_share(&world).await;
     world
-        .server_until("files", "with all shares", |server| {
-            share(server, "new").is_some_and(|share| share.ready)
-        })
+        .server_until("files", "with all shares", |server| are_ready(server, &["new"]))
         .await;
 }
 

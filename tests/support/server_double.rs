@@ -248,12 +248,14 @@ fn kept(database: &mut Database, method: &Method, path: &str, body: &Value) -> O
         .strip_prefix("shares/")
         .and_then(|rest| rest.strip_suffix("/snapshot-policy"))
     {
+        // As the server does, whether the path has the slash of the name or not.
+        let share = format!("/{}", share.trim_start_matches('/'));
         return match *method {
             Method::PUT => database
                 .policies
-                .insert(share.to_owned(), body.clone())
+                .insert(share, body.clone())
                 .or(Some(Value::Null)),
-            _ => database.policies.remove(share),
+            _ => database.policies.remove(&share),
         };
     }
     if let Some(kind) = path

@@ -5,6 +5,7 @@
 use kube::core::Rule;
 
 use super::field;
+use crate::api::defaults::{NFS_PORT, PORTMAPPER_PORT, SMB_PORT};
 use crate::api::names;
 
 /// Names of volumes of the operator.
@@ -75,7 +76,7 @@ pub const LABELS: [&str; 2] = [names::APP_LABEL, names::INSTANCE_LABEL];
 pub const ANNOTATIONS: [&str; 1] = [names::CONFIG_HASH_ANNOTATION];
 
 /// Ports on which the server listens, next to those of the spec: NFS, SMB, SMB without a port in its database, portmapper.
-pub const SERVER_PORTS: [i32; 4] = [12049, 1445, 12445, 10111];
+pub const SERVER_PORTS: [i32; 4] = [NFS_PORT, SMB_PORT, 12445, PORTMAPPER_PORT];
 
 /// The container of the server.
 pub const CONTAINERS: [&str; 1] = [names::CONTAINER];

@@ -2,14 +2,15 @@
 
 use kube::core::Rule;
 
-use super::{API_PORT, COUNTABLE, SIZE, field, ratcheted};
+use super::super::defaults::{NFS_PORT, PORTMAPPER_PORT, SMB_PORT};
+use super::{API_PORT, COUNTABLE, METRICS_PORT, SIZE, field, ratcheted};
 
 /// Names that the server accepts and that need no quotes on a command line.
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// A client that may mount a share: an IPv4 address or network, an IPv6 one, or a host name with a letter, perhaps with `*.` in front. A
 /// pattern and not a rule, because rules on so many texts would cost the API server too much.
-pub const CLIENT: &str = "^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])([.](25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}(/([12]?[0-9]|3[0-2]))?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(/[0-9]{1,3})?|([*][.])?([A-Za-z0-9][-A-Za-z0-9.]*)?[A-Za-z]([-A-Za-z0-9.]*[A-Za-z0-9])?)$";
+pub const CLIENT: &str = "^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])([.](25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}(/([12]?[0-9]|3[0-2]))?|(([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|([0-9A-Fa-f]{1,4}:){6}[0-9]{1,3}([.][0-9]{1,3}){3}|[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*)(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?|([*][.])?([A-Za-z0-9][-A-Za-z0-9.]*)?[A-Za-z]([-A-Za-z0-9.]*[A-Za-z0-9])?)$";
 
 /// Name of a user.
 pub fn user_name() -> Rule {
@@ -145,19 +146,47 @@ pub fn remote_stores_known() -> Rule {
     )
 }
 
-/// No two listeners of the server have one port. The API has 8080 by default.
+/// No two listeners of the server have one port. An adapter that is not declared, or has no port, has that of the server. The server answers
+/// that it has changed a port also if it cannot listen there.
 pub fn adapter_ports_distinct() -> Rule {
-    let port = |adapter: &str| format!("has(self.adapters.{adapter}) && has(self.adapters.{adapter}.port)");
+    let declared =
+        |adapter: &str| format!("has(self.adapters.{adapter}) && has(self.adapters.{adapter}.port)");
+    let port = |adapter: &str, default: i32| {
+        format!(
+            "({} ? self.adapters.{adapter}.port : {default})",
+            declared(adapter)
+        )
+    };
+    let is_off = |adapter: &str| {
+        format!(
+            "(has(self.adapters.{adapter}) && has(self.adapters.{adapter}.enabled) && !self.adapters.{adapter}.enabled)"
+        )
+    };
     let api = format!(
         "(has(self.controlPlane) && has(self.controlPlane.port) ? self.controlPlane.port : {API_PORT})"
     );
-    let (nfs, smb) = (port("nfs"), port("smb"));
+    let metrics = format!(
+        "(has(self.metrics) && self.metrics.enabled ? (has(self.metrics.port) ? self.metrics.port : {METRICS_PORT}) : 0)"
+    );
+    let is_free = |adapter: &str| {
+        format!(
+            "(!({}) || !(self.adapters.{adapter}.port in [{api}, {metrics}, {PORTMAPPER_PORT}]))",
+            declared(adapter)
+        )
+    };
+    let (nfs, smb) = (port("nfs", NFS_PORT), port("smb", SMB_PORT));
     ratcheted(
         &format!(
-            "!has(self.adapters) || ((!({nfs} && {smb}) || self.adapters.nfs.port != self.adapters.smb.port) && (!({nfs}) || self.adapters.nfs.port != {api}) && (!({smb}) || self.adapters.smb.port != {api}))"
+            "!has(self.adapters) || (({} || {} || {nfs} != {smb}) && {} && {})",
+            is_off("nfs"),
+            is_off("smb"),
+            is_free("nfs"),
+            is_free("smb"),
         ),
         ".adapters",
-        "spec.adapters.nfs.port, spec.adapters.smb.port and spec.controlPlane.port must differ: choose another port",
+        &format!(
+            "spec.adapters.nfs.port (default {NFS_PORT}) and spec.adapters.smb.port (default {SMB_PORT}) must differ from each other, from spec.controlPlane.port, spec.metrics.port and the portmapper ({PORTMAPPER_PORT}): choose another port"
+        ),
     )
 }
 

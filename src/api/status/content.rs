@@ -32,6 +32,10 @@ pub struct ShareStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_started: Option<Time>,
 
+    /// Start of the server process that may not use the remote store of the share yet: it was added to an existing share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_added_to: Option<Time>,
+
     /// Permissions that the operator made, or is about to: `user/<name>` or `group/<name>`. Only these are removed when they leave
     /// the spec.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -28,8 +28,15 @@ fn given(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, &str)> {
 
 /// What the running process does not use of the last change, with its start.
 fn unused(status: &DittoServerStatus) -> BTreeSet<(&'static str, &str, Timestamp)> {
+    let added = status.shares.iter().filter_map(|share| {
+        let started = share.store_added_to.as_ref()?;
+        Some(("store of share", share.name.as_str(), started.0))
+    });
     let shares = unused_of(&status.shares);
-    shares.chain(unused_of(&status.remote_stores)).collect()
+    shares
+        .chain(unused_of(&status.remote_stores))
+        .chain(added)
+        .collect()
 }
 
 fn unused_of<S: UsedLater>(states: &[S]) -> impl Iterator<Item = (&'static str, &str, Timestamp)> {

@@ -110,10 +110,10 @@ fn fields(share: &ShareSpec) -> Map<String, Value> {
     ])
 }
 
-/// A size in bytes, as the API takes it.
+/// A size in bytes, as the API takes it. A part of a byte is a byte, as for Kubernetes: 0 would be no limit.
 fn bytes(quantity: &str) -> Option<String> {
     const NANO: i128 = 1_000_000_000;
-    let bytes = u64::try_from(nanos(quantity)? / NANO).ok()?;
+    let bytes = u64::try_from((nanos(quantity)? + NANO - 1) / NANO).ok()?;
     Some(bytes.to_string())
 }
 
@@ -223,7 +223,7 @@ pub enum GrantChange {
     Remove(String),
 }
 
-/// The steps that are needed. `known` is what the status names.
+/// The steps that are needed; what is taken back is first. `known` is what the status names.
 #[must_use]
 pub fn grant_changes(share: &ShareSpec, known: &[String], live: &[LiveGrant]) -> Vec<GrantChange> {
     let wanted = grants(share);
@@ -246,8 +246,9 @@ pub fn grant_changes(share: &ShareSpec, known: &[String], live: &[LiveGrant]) ->
     let removals = known
         .iter()
         .filter(|grant| *grant != CLIENTS && !wanted.contains_key(*grant));
-    steps
-        .chain(removals.map(|grant| GrantChange::Remove(grant.clone())))
+    removals
+        .map(|grant| GrantChange::Remove(grant.clone()))
+        .chain(steps)
         .collect()
 }
 

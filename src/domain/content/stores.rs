@@ -1,5 +1,7 @@
 //! Stores: where a share has its metadata and its blocks.
 
+use std::path::Path;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -195,6 +197,23 @@ pub struct LiveStore {
     pub status: Health,
 }
 
+impl LiveStore {
+    /// Whether it keeps its data when the pod is replaced: not in memory, and not in a directory outside the volumes, such as `/tmp`. A store
+    /// without a path is in a database.
+    fn is_on_a_volume(&self) -> bool {
+        let mounts = [
+            names::METADATA_MOUNT,
+            names::CONTENT_MOUNT,
+            names::CONTROL_PLANE_MOUNT,
+        ];
+        let path = ["path", "db_path"]
+            .iter()
+            .find_map(|key| self.config.get(*key)?.as_str());
+        let is_below = |path: &str| mounts.iter().any(|mount| Path::new(path).starts_with(mount));
+        self.kind != "memory" && path.is_none_or(is_below)
+    }
+}
+
 /// A report of the server on one of its parts.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -210,6 +229,19 @@ impl Health {
     #[must_use]
     pub fn is_good(&self) -> bool {
         ["healthy", "degraded"].contains(&self.status.as_str())
+    }
+
+    /// Whether the server does not say: it has not loaded it, or a look took too long.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.status == "unknown"
+    }
+
+    /// Whether a look took too long, which says nothing (`CachedChecker` of DittoFS 0.29.0).
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        let causes = ["context deadline exceeded", "context canceled"];
+        self.is_unknown() && causes.iter().any(|cause| self.message.contains(cause))
     }
 
     /// The state and its cause.
@@ -266,12 +298,13 @@ impl OwnStore {
         request(Some((STORE, kind)), &config)
     }
 
-    /// The store for new shares: that of the operator, else the first one that a person made and that keeps its data over a restart.
+    /// The store for new shares: that of the operator, else the first one that a person made and that keeps its data when the pod is
+    /// replaced.
     #[must_use]
     pub fn choose(stores: &[LiveStore]) -> Option<&LiveStore> {
-        let is_kept = |store: &&LiveStore| store.kind != "memory";
-        let own = stores.iter().filter(is_kept).find(|store| store.name == STORE);
-        own.or_else(|| stores.iter().find(is_kept))
+        let is_own = |store: &&LiveStore| store.name == STORE && store.kind != "memory";
+        let own = stores.iter().find(is_own);
+        own.or_else(|| stores.iter().find(|store| store.is_on_a_volume()))
     }
 }
 

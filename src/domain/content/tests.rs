@@ -142,12 +142,13 @@ fn only_declared_fields_that_differ_are_written() {
         enabled: false,
         ..LiveUser::default()
     };
-    assert_eq!(user.update(&live), Some(json!({"uid": 1000})));
+    assert_eq!(user.update(&live, true), Some(json!({"uid": 1000})));
+    assert_eq!(user.update(&live, false), None, "another user has the number");
     let same = LiveUser {
         uid: Some(1000),
         ..live
     };
-    assert_eq!(user.update(&same), None);
+    assert_eq!(user.update(&same, true), None);
 }
 
 #[test]
@@ -176,9 +177,9 @@ fn permissions_are_given_only_once_the_status_names_them_and_only_those_are_take
         ("user", "manual", "read"),
     ]);
     let expected = [
-        GrantChange::Set("user/alice".into(), crate::api::PermissionLevel::Read),
         GrantChange::Remove("user/left".into()),
         GrantChange::Remove("user/gone".into()),
+        GrantChange::Set("user/alice".into(), crate::api::PermissionLevel::Read),
     ];
     assert_eq!(grant_changes(&declared, &all, &found), expected);
 }
@@ -196,6 +197,18 @@ fn a_permission_of_a_name_of_a_directory_is_that_of_the_spec() {
     let known = ["user/alice@example.com".to_owned(), "group/Staff".to_owned()];
     let live = [sid("EXAMPLE\\Alice", "read", false), sid("staff", "admin", true)];
     assert_eq!(grant_changes(&declared, &known, &live), []);
+}
+
+#[test]
+fn a_quota_of_less_than_a_byte_is_not_unlimited() {
+    for (quota, expected) in [("0", "0"), ("0.5", "1"), ("1500m", "2"), ("1Ki", "1024")] {
+        let body = update(
+            &share(&format!("{{name: a, quota: '{quota}'}}")),
+            &LiveShare::default(),
+            false,
+        );
+        assert_eq!(body["quota_bytes"], expected, "{quota}");
+    }
 }
 
 #[test]
@@ -263,9 +276,20 @@ fn the_operator_uses_its_own_stores_or_durable_ones_of_a_person() {
         kind: kind.into(),
         ..LiveStore::default()
     };
+    let at = |name: &str, path: &str| LiveStore {
+        config: serde_json::from_value(json!({"path": path})).unwrap(),
+        ..store(name, "badger")
+    };
     let chosen = |stores: &[LiveStore]| OwnStore::choose(stores).map(|store| store.id.clone());
     assert_eq!(chosen(&[]), None);
     assert_eq!(chosen(&[store("quick", "memory")]), None);
+    for path in ["/tmp/meta", "/data/store/metadata-of-another", "meta"] {
+        assert_eq!(chosen(&[at("a", path)]), None, "{path} ends with the pod");
+    }
+    assert_eq!(
+        chosen(&[at("a", "/tmp/meta"), at("b", "/data/store/metadata/b")]).as_deref(),
+        Some("b")
+    );
     assert_eq!(
         chosen(&[store("quick", "memory"), store("meta", "badger")]).as_deref(),
         Some("meta")

@@ -70,10 +70,11 @@ impl User {
         Value::Object(body)
     }
 
-    /// The declared fields that the server does not have; `None` if it has all of them.
+    /// The declared fields that the server does not have; `None` if it has all of them. `has_number`: no other user has the declared uid.
     #[must_use]
-    pub fn update(&self, live: &LiveUser) -> Option<Value> {
-        let body = differing(self.fields(), &json!(live));
+    pub fn update(&self, live: &LiveUser, has_number: bool) -> Option<Value> {
+        let mut body = differing(self.fields(), &json!(live));
+        body.retain(|field, _| has_number || field != "uid");
         (!body.is_empty()).then_some(Value::Object(body))
     }
 

@@ -10,11 +10,11 @@ use super::{Fault, Log, gone};
 use crate::api::{ShareNfsSpec, ShareSpec, ShareStatus};
 use crate::domain::content::CONFLICT;
 use crate::domain::content::shares::{
-    CLIENTS, export_update, is_read_at_start, limits_clients, member_kind, netgroup, of_new_share, path,
+    CLIENTS, export_update, is_read_at_start, limits_clients, member_kind, netgroup, of_new_share,
 };
 use crate::server::administrator::Server;
 use crate::server::client::Error;
-use crate::server::url::encoded;
+use crate::server::url::{segment, share_path};
 
 const NETGROUPS: &str = "adapters/nfs/netgroups";
 
@@ -33,20 +33,20 @@ struct Member {
 
 /// Makes the netgroup with the clients of a share, if the spec limits them. That comes before the share is made, or refers to it: an
 /// empty netgroup would shut all clients out, and a share without one is open to all. The same holds for what the server does not use of
-/// a new share before its next start.
+/// a new share before its next start. Returns what is wrong with some of the clients: the netgroup has the others.
 pub(super) async fn prepare(
     server: &Server<'_>,
     share: &ShareSpec,
     is_new: bool,
     state: &mut ShareStatus,
     log: &mut Log,
-) -> Result<(), Fault> {
+) -> Result<Option<Fault>, Fault> {
     let declared = share.nfs.as_ref().filter(|_| is_new);
     if declared.is_some_and(|nfs| is_read_at_start(&export_update(nfs, None, &of_new_share()))) {
         log.announce_later(server, state)?;
     }
     if !limits_clients(share) {
-        return Ok(());
+        return Ok(None);
     }
     if !is_known(state) {
         state.grants.push(CLIENTS.to_owned());
@@ -66,7 +66,7 @@ pub(super) async fn apply(
         return Ok(());
     }
     let nfs = share.nfs.clone().unwrap_or_default();
-    let address = format!("shares/{}/adapters/nfs/config", encoded(&path(&share.name)));
+    let address = format!("{}/adapters/nfs/config", share_path(&share.name));
     let live = server.call(Method::GET, &address, None).await?;
     let (own, is_limited) = (netgroup(&share.name), limits_clients(share));
     let other = live["netgroup"]
@@ -96,7 +96,7 @@ pub(super) async fn apply(
         ));
     }
     if is_known(state) && !is_limited {
-        let group = format!("{NETGROUPS}/{}", encoded(&own));
+        let group = format!("{NETGROUPS}/{}", segment(&own));
         gone(server.call(Method::DELETE, &group, None).await)?;
         state.grants.retain(|grant| grant != CLIENTS);
     }
@@ -104,15 +104,15 @@ pub(super) async fn apply(
 }
 
 /// Makes the netgroup, with exactly these members. Those that left the spec go first: a client that the server does not accept must not
-/// keep them.
+/// keep them. Returns why it lacks some of the clients; an error if it has none.
 async fn fill(
     server: &Server<'_>,
     name: &str,
     nfs: Option<&ShareNfsSpec>,
     log: &mut Log,
-) -> Result<(), Fault> {
+) -> Result<Option<Fault>, Fault> {
     let wanted = nfs.map(|nfs| nfs.allowed_clients.as_slice()).unwrap_or_default();
-    let address = format!("{NETGROUPS}/{}", encoded(name));
+    let address = format!("{NETGROUPS}/{}", segment(name));
     let live: Netgroup = match server.read(Method::GET, &address, None).await {
         Ok(live) => live,
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
@@ -127,23 +127,29 @@ async fn fill(
         .iter()
         .partition(|member| wanted.contains(&member.value));
     for member in extra {
-        let path = format!("{address}/members/{}", encoded(&member.id));
+        let path = format!("{address}/members/{}", segment(&member.id));
         gone(server.call(Method::DELETE, &path, None).await)?;
         log.written
             .push(format!("client {} in netgroup {name}", member.value));
     }
     let present: BTreeSet<&str> = kept.iter().map(|member| member.value.as_str()).collect();
-    let mut outcome = Ok(());
+    let (mut members, mut refused) = (present.len(), None);
     for client in wanted.iter().filter(|client| !present.contains(client.as_str())) {
         let body = json!({"type": member_kind(client), "value": client});
-        let members = format!("{address}/members");
-        match server.call(Method::POST, &members, Some(&body)).await {
-            Ok(_) => log.written.push(format!("client {client} in netgroup {name}")),
+        let path = format!("{address}/members");
+        match server.call(Method::POST, &path, Some(&body)).await {
+            Ok(_) => {
+                members += 1;
+                log.written.push(format!("client {client} in netgroup {name}"));
+            }
             // The clients after it must not be shut out because of it.
-            Err(error) => outcome = outcome.and(Err(not_added(error, client))),
+            Err(error) => refused = refused.or(Some(not_added(error, client))),
         }
     }
-    outcome
+    match refused {
+        Some(refused) if members == 0 => Err(refused),
+        refused => Ok(refused),
+    }
 }
 
 fn not_added(error: Error, client: &str) -> Fault {

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use http::{Method, StatusCode};
 
-use super::{Fault, Log, conclude, known, left_behind, list, list_slowly, unlisted};
+use super::{Fault, Log, conclude, known, left_behind, list, list_with_health, unlisted};
 use crate::api::RemoteStoreStatus;
 use crate::domain::content::later::settle;
 use crate::domain::content::shares::LiveShare;
@@ -12,7 +12,7 @@ use crate::domain::content::{CONFLICT, Content, SECRET_NOT_USABLE, UNHEALTHY};
 use crate::server::administrator::Server;
 use crate::server::client::Error;
 use crate::server::fingerprint::fingerprint;
-use crate::server::url::encoded;
+use crate::server::url::segment;
 
 const REMOTE: &str = "store/block/remote";
 
@@ -27,8 +27,7 @@ pub(super) async fn remote(
     if content.remote_stores.is_empty() && known_stores.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    // The server asks each store whether it answers.
-    let mut live: Vec<LiveStore> = match list_slowly(server, REMOTE).await {
+    let mut live: Vec<LiveStore> = match list_with_health(server, REMOTE).await {
         Ok(live) => live,
         Err(error) => {
             let names = content.remote_stores.iter().map(|store| store.name.clone());
@@ -58,7 +57,7 @@ pub(super) async fn remote(
 async fn look_again(server: &Server<'_>, live: &mut [LiveStore]) {
     let unwell = live.iter_mut().skip(1).filter(|store| !store.status.is_good());
     let looks = unwell.map(|store| async move {
-        let path = format!("{REMOTE}/{}/status", encoded(&store.name));
+        let path = format!("{REMOTE}/{}/status", segment(&store.name));
         // Without an answer, what the list said stays.
         if let Ok(status) = server.read_slowly(Method::GET, &path, None).await {
             store.status = status;
@@ -93,7 +92,7 @@ async fn write(
     let change = match present {
         Some(present) => store
             .update(present, sent)
-            .map(|body| (Method::PUT, format!("{REMOTE}/{}", encoded(&store.name)), body)),
+            .map(|body| (Method::PUT, format!("{REMOTE}/{}", segment(&store.name)), body)),
         None => Some((Method::POST, REMOTE.to_owned(), store.creation())),
     };
     if let Some((method, path, body)) = change {

@@ -10,7 +10,7 @@ use super::{Server, corrected};
 use crate::api::SnapshotPolicyStatus;
 use crate::domain::server_settings::{Change, Declared, Outcome, Policy, changes};
 use crate::server::client::Error;
-use crate::server::url::encoded;
+use crate::server::url::share_path;
 
 /// Compares and writes the policies.
 pub(super) async fn apply(server: &Server<'_>, declared: &Declared, outcome: &mut Outcome) {
@@ -128,16 +128,5 @@ fn unknown(declared: &Declared, error: &Error) -> Vec<SnapshotPolicyStatus> {
 }
 
 fn path(share: &str) -> String {
-    format!("shares/{}/snapshot-policy", encoded(share))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_is_one_part_of_a_path() {
-        assert_eq!(path("/archive"), "shares/%2Farchive/snapshot-policy");
-        assert_eq!(path("/a b/\u{e4}"), "shares/%2Fa%20b%2F%C3%A4/snapshot-policy");
-    }
+    format!("{}/snapshot-policy", share_path(share))
 }

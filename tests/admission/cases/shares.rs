@@ -48,6 +48,41 @@ pub const SHARES: &[Case] = &[
         Refused("spec.adapters", "must differ"),
     ),
     create(
+        "an adapter on the port that another one has by default is refused",
+        "{storage: {metadataSize: 10Gi}, adapters: {nfs: {port: 1445}}}",
+        Refused("spec.adapters", "must differ"),
+    ),
+    create(
+        "an adapter on the port of one that is off is accepted",
+        "{storage: {metadataSize: 10Gi}, adapters: {nfs: {port: 1445}, smb: {enabled: false}}}",
+        Accepted,
+    ),
+    create(
+        "an adapter on the port of the metrics is refused",
+        "{storage: {metadataSize: 10Gi}, metrics: {enabled: true}, adapters: {smb: {port: 9090}}}",
+        Refused("spec.adapters", "must differ"),
+    ),
+    create(
+        "an adapter on the port of the portmapper is refused",
+        "{storage: {metadataSize: 10Gi}, adapters: {nfs: {port: 10111}}}",
+        Refused("spec.adapters", "must differ"),
+    ),
+    create(
+        "a hardware address as a client is refused",
+        "{storage: {metadataSize: 10Gi, contentSize: 10Gi}, shares: [{name: export, nfs: {allowedClients: ['aa:bb:cc:dd:ee:ff']}}]}",
+        RefusedBySchema("spec.shares[0].nfs.allowedClients[0]", "should match"),
+    ),
+    create(
+        "a network of IPv6 that is too long is refused",
+        "{storage: {metadataSize: 10Gi, contentSize: 10Gi}, shares: [{name: export, nfs: {allowedClients: ['fd00::/129']}}]}",
+        RefusedBySchema("spec.shares[0].nfs.allowedClients[0]", "should match"),
+    ),
+    create(
+        "addresses and networks of IPv6 are accepted as clients",
+        "{storage: {metadataSize: 10Gi, contentSize: 10Gi}, shares: [{name: export, nfs: {allowedClients: ['::1', 'fd00::/64', '2001:db8:1:2:3:4:5:6', '::ffff:10.0.0.1', '0:0:0:0:0:ffff:10.0.0.1', 'fe80::1/128']}}]}",
+        Accepted,
+    ),
+    create(
         "a version of SMB that does not exist is refused",
         "{storage: {metadataSize: 10Gi}, adapters: {smb: {minVersion: SMB1}}}",
         RefusedBySchema("spec.adapters.smb.minVersion", "Unsupported value"),

@@ -58,9 +58,10 @@ impl Behind {
         }
     }
 
-    /// Kills what is to be killed: the server, which Kubernetes starts again, or the operator, and another one starts.
+    /// Kills what is to be killed: the server, which Kubernetes starts again, or the operator, and another one starts. The operator may have
+    /// made the call that kills it after the trouble of its step had ended.
     pub async fn kill(&mut self, world: &mut World, seed: u64) {
-        if matches!(self.trouble, Trouble::ServerKilled(_)) {
+        if matches!(self.trouble, Trouble::ServerKilled(_)) && !self.kubernetes.is_killed() {
             kill_server(world).await;
             self.servers.open().await;
         } else {

@@ -75,7 +75,7 @@ async fn forward(
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     let (mut parts, body) = request.into_parts();
-    // As it was sent: a share is `%2Fname` in a path.
+    // As it was sent: a name in a path may be encoded.
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let path = path.splitn(4, '/').nth(3).unwrap_or_default().to_owned();
     let forwarded = async {
